@@ -1,0 +1,3 @@
+//! Benchmarks of Anabranch, in one binary.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The program `anabranch`.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Training loop, metrics, model files and prediction.
+#![forbid(unsafe_code)]

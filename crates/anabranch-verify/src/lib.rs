@@ -1,0 +1,2 @@
+//! Gradient checks by independent routes, oracle cases and the audit of printed formulas.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Tests across crates, in one binary, and the counting allocator they use.
