@@ -1,2 +1,27 @@
 //! Layers and losses with gradients derived by hand, next to their derivations.
+//!
+//! A [`Layer`] is a stateless object: it says its sizes, then works on memory that its caller owns. [`vjp`] runs one
+//! layer alone. Every file holds the formula, its derivation, and the code with the same names.
 #![forbid(unsafe_code)]
+
+mod activation;
+mod batch_norm;
+mod dropout;
+mod error;
+mod init;
+mod layer;
+mod linear;
+mod loss;
+mod softmax;
+mod vjp;
+
+pub use activation::Activation;
+pub use batch_norm::{Affine, BatchNorm, RunningVariance};
+pub use dropout::Dropout;
+pub use error::LayerError;
+pub use init::Init;
+pub use layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Output, Plan, Pointwise, Role};
+pub use linear::Linear;
+pub use loss::{Loss, Target};
+pub use softmax::Softmax;
+pub use vjp::{Vjp, vjp};

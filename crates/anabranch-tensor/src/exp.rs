@@ -10,7 +10,8 @@
 /// eˣ in `f32`, within 2 units in the last place.
 #[inline(always)]
 pub(crate) fn exp_f32(x: f32) -> f32 {
-    const LN2_HIGH: f32 = 0.693_359_375;
+    // 355/512: nine bits, so that n·LN2_HIGH is exact.
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;

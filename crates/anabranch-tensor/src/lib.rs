@@ -3,12 +3,26 @@
 //! The lowest level of the workspace, and the only crate with `unsafe` and with threads.
 #![allow(unsafe_code)]
 
+mod accum;
 mod exec;
 mod exp;
 mod gemm;
+mod lanes;
+mod random;
+mod reduce;
 mod scalar;
+mod simd;
+mod view;
 
-pub use exec::{Executor, ExecutorError};
-pub use gemm::{Accum, Epilogue, GemmScalar, NoEpilogue, gemm, gemm_naive, gemm_scratch_len};
+pub use exec::{Executor, ExecutorError, Part, rows_per_chunk};
+pub use gemm::{
+    Accum, Epilogue, GemmScalar, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm, gemm_naive,
+    gemm_scratch_len,
+};
+pub use lanes::{row_max, row_sum};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+pub use random::{DrawnMask, Purpose, Random};
+pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks};
 pub use scalar::Scalar;
+pub use simd::InstructionSet;
+pub use view::{flat, flat_mut, matrix, matrix_mut};

@@ -76,7 +76,7 @@ macro_rules! impl_scalar {
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
-                self as f64
+                self.into()
             }
             #[inline(always)]
             fn exp(self) -> Self {

@@ -1,0 +1,139 @@
+//! Dropout: y = x⊙M, where M is 1/(1−p) for the elements that are kept and 0 for the others.
+//!
+//! # Derivation
+//! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x, so that evaluation
+//! needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and 0 otherwise, so dx = dy⊙M.
+
+use anabranch_tensor::{DrawnMask, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
+use ndarray::Array2;
+
+use crate::error::LayerError;
+use crate::layer::{Backward, Forward, Infer, Layer, Mask, Plan, Pointwise};
+
+/// y = x⊙M in training, y = x in evaluation.
+///
+/// # Shapes
+/// x and y `[rows, inputs]`.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    p: f64,
+}
+
+impl Dropout {
+    /// Drops with probability `p`; p = 1 drops everything.
+    ///
+    /// # Errors
+    /// If `p` lies outside [0, 1].
+    pub fn new(p: f64) -> Result<Self, LayerError> {
+        if (0.0..=1.0).contains(&p) {
+            Ok(Self { p })
+        } else {
+            let (name, expected) = ("the probability of dropping", "in [0, 1]");
+            Err(LayerError::Range { layer: "dropout", name, expected, value: p })
+        }
+    }
+
+    /// The Jacobian ∂y/∂x of one row: diagonal, 1/(1−p) where `kept` is not 0, and 0 elsewhere.
+    pub fn jacobian<T: Scalar>(&self, kept: &[T]) -> Array2<T> {
+        let mut jacobian = Array2::from_elem((kept.len(), kept.len()), T::ZERO);
+        for (i, kept) in kept.iter().enumerate() {
+            if *kept != T::ZERO {
+                jacobian[[i, i]] = keep_scale(self.p);
+            }
+        }
+        jacobian
+    }
+}
+
+/// 1/(1−p), what a kept element is multiplied by; 0 for p = 1, where none is kept.
+pub(crate) fn keep_scale<T: Scalar>(p: f64) -> T {
+    if p < 1.0 { T::from_f64(1.0 / (1.0 - p)) } else { T::ZERO }
+}
+
+/// M, ready to be multiplied with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DropoutMask<'a, T> {
+    scale: T,
+    kept: Kept<'a, T>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kept<'a, T> {
+    Drawn(DrawnMask),
+    Given { mask: &'a [T], width: usize },
+}
+
+impl<'a, T: Scalar> DropoutMask<'a, T> {
+    /// `width` is the number of columns that the mask is for.
+    pub(crate) fn new(mask: Mask<'a, T>, width: usize, p: f64) -> Self {
+        let kept = match mask {
+            Mask::Drawn { seed, layer, step } => Kept::Drawn(DrawnMask::new(seed, layer, step, p)),
+            Mask::Given(mask) => Kept::Given { mask, width },
+        };
+        Self { scale: keep_scale(p), kept }
+    }
+
+    /// Multiplies `values`, the elements `[row, col ..]`, by M.
+    #[inline(always)]
+    pub(crate) fn apply(&self, row: usize, col: usize, values: &mut [T]) {
+        match &self.kept {
+            Kept::Drawn(mask) => mask.apply(row, col, values, self.scale),
+            Kept::Given { mask, width } => {
+                for (v, kept) in values.iter_mut().zip(&mask[row * width + col..]) {
+                    *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Layer<T> for Dropout {
+    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+        // M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
+        Ok(Plan { saved_len: rows * inputs, ..Plan::elementwise(inputs) })
+    }
+
+    fn forward(&self, cx: Forward<'_, T>) {
+        let (n_rows, width) = cx.x.dim();
+        let mask = DropoutMask::new(cx.mask, width, self.p);
+        let x = flat(cx.x);
+        let saved = &mut cx.saved[..x.len()];
+        let parts = [Part::Rows(flat_mut(cx.y), width), Part::Rows(saved, width)];
+        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [y, m]| {
+            m.fill(T::ONE);
+            for (row, m) in rows.clone().zip(m.chunks_exact_mut(width)) {
+                mask.apply(row, 0, m);
+            }
+            let x = &x[rows.start * width..rows.end * width];
+            for ((y, x), m) in y.iter_mut().zip(x).zip(m.iter()) {
+                // Not x·0: a dropped element is 0 even where x is infinite.
+                *y = if *m == T::ZERO { T::ZERO } else { *x * *m };
+            }
+        });
+    }
+
+    fn infer(&self, cx: Infer<'_, T>) {
+        flat_mut(cx.y).copy_from_slice(flat(cx.x));
+    }
+
+    fn backward(&self, cx: Backward<'_, T>) {
+        let Some((dx, accum)) = cx.dx else { return };
+        let (n_rows, width) = cx.x.dim();
+        let (dy, m) = (flat(cx.dy.view()), cx.saved);
+        let parts = [Part::Rows(flat_mut(dx), width)];
+        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dx]| {
+            let span = rows.start * width..rows.end * width;
+            for ((dx, dy), m) in dx.iter_mut().zip(&dy[span.clone()]).zip(&m[span]) {
+                *dx = accum.combine(*dx, *dy * *m);
+            }
+        });
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        Some(Pointwise::Dropout(self.p))
+    }
+
+    fn describe(&self) -> String {
+        format!("dropout p={}", self.p)
+    }
+}

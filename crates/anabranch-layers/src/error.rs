@@ -1,0 +1,74 @@
+//! What can be wrong with a layer or a loss before it runs.
+
+use thiserror::Error;
+
+/// Why a layer cannot be planned or a target cannot be used.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum LayerError {
+    /// A width of zero.
+    #[error("{layer}: the number of {what} must be at least 1")]
+    Empty {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Which width is zero.
+        what: &'static str,
+    },
+    /// A hyperparameter outside its range.
+    #[error("{layer}: {name} must be {expected}, not {value}")]
+    Range {
+        /// The kind of layer.
+        layer: &'static str,
+        /// The hyperparameter.
+        name: &'static str,
+        /// The range in words.
+        expected: &'static str,
+        /// What came.
+        value: f64,
+    },
+    /// A training batch that is too small to normalise.
+    #[error(
+        "{layer}: a training batch needs at least {expected} rows, not {rows}: the variance of one row is \
+         zero (use a larger batch)"
+    )]
+    Rows {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Rows needed.
+        expected: usize,
+        /// Rows given.
+        rows: usize,
+    },
+    /// A soft label that is no probability distribution.
+    #[error(
+        "row {row} of the soft labels is no distribution: its values must be non-negative and sum to 1, but the \
+         smallest is {min} and the sum is {sum}"
+    )]
+    SoftLabels {
+        /// The row, counted from 0.
+        row: usize,
+        /// Its smallest value.
+        min: f64,
+        /// Its sum.
+        sum: f64,
+    },
+    /// A class index that is not below the number of classes.
+    #[error("row {row} has class {class}, but there are {classes} classes (0 to {})", classes - 1)]
+    Class {
+        /// The row, counted from 0.
+        row: usize,
+        /// The class index.
+        class: u32,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// An array of another shape than expected.
+    #[error("{what} has shape {got:?}, expected {expected:?}")]
+    Shape {
+        /// The array.
+        what: &'static str,
+        /// Its expected shape `[rows, columns]`.
+        expected: [usize; 2],
+        /// Its shape.
+        got: [usize; 2],
+    },
+}

@@ -1,0 +1,254 @@
+//! The fully connected layer y = x·wᵀ + b, alone or with ReLU and dropout in the same pass.
+//!
+//! # Derivation
+//! For one row, y_o = Σᵢ w[o,i]·x_i + b_o, so ∂y_o/∂w[o,i] = x_i, ∂y_o/∂b_o = 1 and ∂y_o/∂x_i = w[o,i]. The chain
+//! rule, summed over the rows because every row uses the same w and b:
+//!
+//! ```text
+//! dw[o,i] = Σ_rows dy_o·x_i    dw = dyᵀ·x
+//! db[o]   = Σ_rows dy_o
+//! dx_i    = Σ_o dy_o·w[o,i]    dx = dy·w
+//! ```
+//!
+//! # ReLU and dropout in the same pass
+//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the local derivative of y by z is M⊙[z>0]. Since M ≥ 1
+//! where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz = dy⊙[y>0]/(1−p), and neither z nor
+//! the mask has to be stored.
+
+use anabranch_tensor::{
+    Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, NoEpilogue, Part, Random, Scalar,
+    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_scratch_len, matrix,
+    matrix_mut, rows_per_chunk,
+};
+
+use crate::dropout::{DropoutMask, keep_scale};
+use crate::error::LayerError;
+use crate::init::Init;
+use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Output, Plan, Pointwise, Role};
+
+/// y = x·wᵀ + b.
+///
+/// # Shapes
+/// x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]`, y `[rows, outputs]`. The input width is found when the
+/// layer is planned.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    outputs: usize,
+    init: Init,
+    /// None: y is z; the other fields of the pass do not apply.
+    after: Option<AfterLinear>,
+}
+
+/// ReLU, and dropout behind it, done with the multiplication.
+#[derive(Clone, Copy, Debug)]
+struct AfterLinear {
+    /// Probability of dropping; `None` without dropout.
+    dropout: Option<f64>,
+}
+
+impl Linear {
+    /// A layer with `outputs` columns, its weights drawn by [`Init::KaimingUniform`].
+    pub fn new(outputs: usize) -> Self {
+        Self { outputs, init: Init::KaimingUniform, after: None }
+    }
+
+    /// The same layer with other initial weights.
+    pub fn with_init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+}
+
+/// `params` or `grads` as (weight, bias).
+fn split<T>(params: &[T], outputs: usize) -> (&[T], &[T]) {
+    params.split_at(params.len() - outputs)
+}
+
+/// Adds the bias to a row of products.
+struct AddBias<'a, T> {
+    b: &'a [T],
+}
+
+impl<T: Scalar> Epilogue<T> for AddBias<'_, T> {
+    #[inline(always)]
+    fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
+        for (y, b) in y.iter_mut().zip(&self.b[col..]) {
+            *y += *b;
+        }
+    }
+}
+
+/// relu(y + b), NaN kept.
+struct AddBiasRelu<'a, T> {
+    b: &'a [T],
+}
+
+impl<T: Scalar> Epilogue<T> for AddBiasRelu<'_, T> {
+    #[inline(always)]
+    fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
+        for (y, b) in y.iter_mut().zip(&self.b[col..]) {
+            let z = *y + *b;
+            *y = if z <= T::ZERO { T::ZERO } else { z };
+        }
+    }
+}
+
+/// relu(y + b)⊙M.
+struct AddBiasReluDropout<'a, T> {
+    relu: AddBiasRelu<'a, T>,
+    mask: DropoutMask<'a, T>,
+}
+
+impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
+    #[inline(always)]
+    fn apply(&self, row: usize, col: usize, y: &mut [T]) {
+        self.relu.apply(row, col, y);
+        self.mask.apply(row, col, y);
+    }
+}
+
+impl Linear {
+    /// x·wᵀ into y, then `epilogue`.
+    fn multiply<T: Scalar>(
+        &self,
+        exec: &Executor,
+        x: ArrayView2<'_, T>,
+        w: &[T],
+        y: ArrayViewMut2<'_, T>,
+        scratch: &mut [T],
+        epilogue: &impl Epilogue<T>,
+    ) {
+        let w = matrix(w, self.outputs, x.ncols());
+        gemm(exec, x, w.t(), Accum::Replace, y, scratch, epilogue);
+    }
+
+    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db = Σ dz, in one pass.
+    fn backward_through_relu<T: Scalar>(
+        &self,
+        exec: &Executor,
+        y: &[T],
+        dy: &mut [T],
+        scale: T,
+        db: &mut [T],
+        scratch: &mut [T],
+    ) {
+        let width = self.outputs;
+        let n_rows = y.len() / width;
+        let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
+        let parts = [Part::Rows(dy, width), Part::Chunks(&mut *partials, width)];
+        exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dy, partial]| {
+            let y = &y[rows.start * width..rows.end * width];
+            partial.fill(T::ZERO);
+            for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                for ((dy, y), sum) in dy.iter_mut().zip(y).zip(partial.iter_mut()) {
+                    *dy = if *y > T::ZERO { *dy * scale } else { T::ZERO };
+                    *sum += *dy;
+                }
+            }
+        });
+        fold_partials(partials, Accum::Replace, db);
+    }
+}
+
+impl<T: Scalar> Layer<T> for Linear {
+    fn plan(&self, exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+        let (layer, outputs) = ("linear", self.outputs);
+        for (what, n) in [("inputs", inputs), ("outputs", outputs)] {
+            if n == 0 {
+                return Err(LayerError::Empty { layer, what });
+            }
+        }
+        let products = [(rows, outputs, inputs), (outputs, inputs, rows), (rows, inputs, outputs)];
+        let gemm_len =
+            products.map(|(m, n, k)| gemm_scratch_len::<T>(exec, m, n, k)).into_iter().max();
+        let sums_len = column_sums_scratch_len(rows, outputs);
+        Ok(Plan {
+            outputs,
+            params: vec![
+                ArraySpec::matrix("weight", outputs, inputs, Role::Weight),
+                ArraySpec::vector("bias", outputs, Role::Bias),
+            ],
+            state: Vec::new(),
+            saved_len: 0,
+            scratch_len: gemm_len.unwrap_or(0).max(sums_len),
+            min_rows: 1,
+            output: if self.after.is_some() { Output::Kept } else { Output::Free },
+            flops_per_row: outputs * (2 * inputs + 1),
+        })
+    }
+
+    fn init(&self, random: &mut Random, inputs: usize, params: &mut [T], _state: &mut [T]) {
+        let (w, b) = params.split_at_mut(params.len() - self.outputs);
+        self.init.fill(random, inputs, self.outputs, w);
+        b.fill(T::ZERO);
+    }
+
+    fn forward(&self, cx: Forward<'_, T>) {
+        let (w, b) = split(cx.params, self.outputs);
+        let (exec, x, y, scratch) = (cx.exec, cx.x, cx.y, cx.scratch);
+        match self.after {
+            None => self.multiply(exec, x, w, y, scratch, &AddBias { b }),
+            Some(AfterLinear { dropout: None }) => {
+                self.multiply(exec, x, w, y, scratch, &AddBiasRelu { b });
+            }
+            Some(AfterLinear { dropout: Some(p) }) => {
+                let epilogue = AddBiasReluDropout {
+                    relu: AddBiasRelu { b },
+                    mask: DropoutMask::new(cx.mask, self.outputs, p),
+                };
+                self.multiply(exec, x, w, y, scratch, &epilogue);
+            }
+        }
+    }
+
+    fn infer(&self, cx: Infer<'_, T>) {
+        let (w, b) = split(cx.params, self.outputs);
+        match self.after {
+            None => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias { b }),
+            Some(_) => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBiasRelu { b }),
+        }
+    }
+
+    fn backward(&self, cx: Backward<'_, T>) {
+        let (n_rows, inputs) = cx.x.dim();
+        let (w, _) = split(cx.params, self.outputs);
+        let (dw, db) = cx.grads.split_at_mut(w.len());
+        let mut dz = cx.dy;
+        {
+            let dz = dz.as_slice_mut().expect("dy is contiguous");
+            match self.after {
+                None => column_sums(cx.exec, dz, Accum::Replace, db, cx.scratch),
+                Some(after) => {
+                    let scale = after.dropout.map_or(T::ONE, keep_scale);
+                    let y = flat(cx.y);
+                    self.backward_through_relu(cx.exec, y, dz, scale, db, cx.scratch);
+                }
+            }
+        }
+        let dw = matrix_mut(dw, self.outputs, inputs);
+        gemm(cx.exec, dz.t(), cx.x, Accum::Replace, dw, cx.scratch, &NoEpilogue);
+        if let Some((dx, accum)) = cx.dx {
+            debug_assert_eq!(dx.nrows(), n_rows);
+            let w = matrix(w, self.outputs, inputs);
+            gemm(cx.exec, dz.view(), w, accum, dx, cx.scratch, &NoEpilogue);
+        }
+    }
+
+    fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
+        let after = match (self.after, next) {
+            (None, Pointwise::Relu) => AfterLinear { dropout: None },
+            (Some(AfterLinear { dropout: None }), Pointwise::Dropout(p)) => {
+                AfterLinear { dropout: Some(p) }
+            }
+            _ => return None,
+        };
+        Some(Box::new(Self { after: Some(after), ..self.clone() }))
+    }
+
+    fn describe(&self) -> String {
+        match self.after {
+            None => "linear".into(),
+            Some(AfterLinear { dropout: None }) => "linear + relu".into(),
+            Some(AfterLinear { dropout: Some(p) }) => format!("linear + relu + dropout p={p}"),
+        }
+    }
+}

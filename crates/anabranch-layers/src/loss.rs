@@ -1,0 +1,239 @@
+//! Losses: one number from predictions and targets, and its derivative by the predictions.
+//!
+//! Both are means over the rows of a batch, times a weight w.
+//!
+//! # Half squared error
+//! L = w/m Σ_rows ½‖ŷ − y‖², so ∂L/∂ŷ = w·(ŷ − y)/m.
+//!
+//! # Softmax cross-entropy
+//! With ŷ = softmax(z), L = −w/m Σ_rows Σ_j y_j·log ŷ_j. Since log ŷ_j = z_j − log Σ_k e^(z_k) and the y_j of a row sum
+//! to 1, a row's loss is log Σ_k e^(z_k) − Σ_j y_j·z_j, and
+//!
+//! ```text
+//! ∂L/∂z_k = −w/m Σ_j y_j/ŷ_j·∂ŷ_j/∂z_k = w/m·( −(y_k/ŷ_k)·ŷ_k(1−ŷ_k) + Σ_{j≠k} (y_j/ŷ_j)·ŷ_j·ŷ_k )
+//!         = w/m·( −y_k + ŷ_k·Σ_j y_j ) = w·(ŷ_k − y_k)/m
+//! ```
+//!
+//! Nothing is divided by ŷ and no logarithm of it is taken: scores of any size are fine.
+
+use anabranch_tensor::{
+    ArrayView2, ArrayViewMut2, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk,
+};
+
+use crate::error::LayerError;
+use crate::softmax::shifted_exp;
+
+/// What predictions are compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a, T> {
+    /// A number for each output `[rows, outputs]`, for [`Loss::HalfSquaredError`].
+    Values(ArrayView2<'a, T>),
+    /// The class of each row, below the number of classes, for [`Loss::SoftmaxCrossEntropy`].
+    Classes(&'a [u32]),
+    /// A probability for each class `[rows, classes]`, for [`Loss::SoftmaxCrossEntropy`].
+    Probabilities(ArrayView2<'a, T>),
+}
+
+impl<T: Scalar> Target<'_, T> {
+    /// Checks what a step relies on: the shape, that classes exist, and that soft labels are distributions.
+    ///
+    /// # Errors
+    /// If the target does not have `rows` rows and `outputs` columns, a class is not below `outputs`, or a row of
+    /// soft labels has a negative value or a sum further than 1e-4 from 1.
+    pub fn check(&self, rows: usize, outputs: usize) -> Result<(), LayerError> {
+        let expected = [rows, outputs];
+        let (got, classes) = match self {
+            Self::Values(view) | Self::Probabilities(view) => (view.dim().into(), &[][..]),
+            Self::Classes(classes) => ([classes.len(), outputs], *classes),
+        };
+        if got != expected {
+            return Err(LayerError::Shape { what: "the target", expected, got });
+        }
+        if let Some(row) = classes.iter().position(|class| *class as usize >= outputs) {
+            return Err(LayerError::Class { row, class: classes[row], classes: outputs });
+        }
+        if let Self::Probabilities(view) = self {
+            for (row, labels) in view.rows().into_iter().enumerate() {
+                let min = labels.iter().fold(f64::INFINITY, |min, v| min.min(v.to_f64()));
+                let sum = labels.iter().map(|v| v.to_f64()).sum::<f64>();
+                // Written so that NaN is refused; f32 labels are rounded.
+                let is_distribution = min >= 0.0 && (sum - 1.0).abs() <= 1e-4;
+                if !is_distribution {
+                    return Err(LayerError::SoftLabels { row, min, sum });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A loss and its weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Loss {
+    /// w·½‖ŷ − y‖², for numbers.
+    HalfSquaredError {
+        /// w.
+        weight: f64,
+    },
+    /// −w·Σ y log softmax(z), for classes.
+    SoftmaxCrossEntropy {
+        /// w.
+        weight: f64,
+    },
+}
+
+impl Loss {
+    /// The weight.
+    pub fn weight(self) -> f64 {
+        match self {
+            Self::HalfSquaredError { weight } | Self::SoftmaxCrossEntropy { weight } => weight,
+        }
+    }
+
+    /// Returns the loss of `prediction` `[rows, outputs]` (the scores z for classes) and writes ∂L/∂prediction to `d`.
+    /// `row_losses` is scratch of `rows` elements.
+    ///
+    /// # Panics
+    /// If the target has another shape, a class is not below the number of outputs ([`Target::check`] tells), or the
+    /// target is not of the loss's kind.
+    pub fn gradient<T: Scalar>(
+        self,
+        exec: &Executor,
+        prediction: ArrayView2<'_, T>,
+        target: Target<'_, T>,
+        d: ArrayViewMut2<'_, T>,
+        row_losses: &mut [T],
+    ) -> f64 {
+        let (n_rows, width) = prediction.dim();
+        let prediction = flat(prediction);
+        let scale = T::from_f64(self.weight() / n_rows as f64);
+        let row_losses = &mut row_losses[..n_rows];
+        let parts = [Part::Rows(flat_mut(d), width), Part::Rows(&mut *row_losses, 1)];
+        let chunk = rows_per_chunk(width);
+        let row = |array: &'_ [T], row: usize| -> std::ops::Range<usize> {
+            debug_assert!(array.len() >= (row + 1) * width);
+            row * width..(row + 1) * width
+        };
+        match (self, target) {
+            (Self::HalfSquaredError { .. }, Target::Values(y)) => {
+                let y = flat(y);
+                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
+                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                        let span = row(y, i);
+                        *loss = squared_error_row(&prediction[span.clone()], &y[span], scale, d);
+                    }
+                });
+            }
+            (Self::SoftmaxCrossEntropy { .. }, Target::Classes(classes)) => {
+                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
+                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                        let z = &prediction[row(prediction, i)];
+                        let class = classes[i] as usize;
+                        let log_sum = softmax_row(z, scale, d);
+                        d[class] -= scale;
+                        *loss = log_sum - z[class];
+                    }
+                });
+            }
+            (Self::SoftmaxCrossEntropy { .. }, Target::Probabilities(y)) => {
+                let y = flat(y);
+                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
+                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                        let span = row(y, i);
+                        let (z, y) = (&prediction[span.clone()], &y[span]);
+                        let log_sum = softmax_row(z, scale, d);
+                        *loss = T::ZERO;
+                        for ((d, z), y) in d.iter_mut().zip(z).zip(y) {
+                            *d -= scale * *y;
+                            *loss += *y * (log_sum - *z);
+                        }
+                    }
+                });
+            }
+            (loss, target) => panic!("{loss:?} cannot be compared with {target:?}"),
+        }
+        let sum: f64 = row_losses.iter().map(|loss| loss.to_f64()).sum();
+        self.weight() * sum / n_rows as f64
+    }
+}
+
+/// ½‖ŷ − y‖² of a row; `d` becomes (ŷ − y)·scale.
+#[inline(always)]
+fn squared_error_row<T: Scalar>(prediction: &[T], y: &[T], scale: T, d: &mut [T]) -> T {
+    let mut sum = T::ZERO;
+    for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
+        let error = *prediction - *y;
+        *d = error * scale;
+        sum += error * error;
+    }
+    T::from_f64(0.5) * sum
+}
+
+/// `d` becomes softmax(z)·scale; returns log Σ e^z.
+#[inline(always)]
+fn softmax_row<T: Scalar>(z: &[T], scale: T, d: &mut [T]) -> T {
+    let (max, sum) = shifted_exp(z, d);
+    let factor = scale / sum;
+    d.iter_mut().for_each(|d| *d *= factor);
+    max + sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anabranch_tensor::{matrix, matrix_mut};
+
+    fn gradient(loss: Loss, z: &[f64], rows: usize, target: Target<'_, f64>) -> (f64, Vec<f64>) {
+        let mut d = vec![f64::NAN; z.len()];
+        let width = z.len() / rows;
+        let mut scratch = vec![f64::NAN; rows];
+        let exec = Executor::serial();
+        let d_view = matrix_mut(&mut d, rows, width);
+        let value = loss.gradient(&exec, matrix(z, rows, width), target, d_view, &mut scratch);
+        (value, d)
+    }
+
+    #[test]
+    fn squared_error_by_hand() {
+        let loss = Loss::HalfSquaredError { weight: 2.0 };
+        let y = [1.0, 0.0, 0.0, 4.0];
+        let target = Target::Values(matrix(&y, 2, 2));
+        let (value, d) = gradient(loss, &[2.0, 0.0, 3.0, 2.0], 2, target);
+        // 2/2·½·(1 + 0 + 9 + 4), and 2·(ŷ − y)/2.
+        assert_eq!((value, d), (7.0, vec![1.0, 0.0, 3.0, -2.0]));
+    }
+
+    #[test]
+    fn classes_and_one_hot_labels_agree_and_huge_scores_are_finite() {
+        let loss = Loss::SoftmaxCrossEntropy { weight: 1.0 };
+        let z = [1e4, -1e4, 0.0, 0.3, 0.1, -2.0];
+        let (by_class, d_class) = gradient(loss, &z, 2, Target::Classes(&[1, 0]));
+        let labels = [0.0, 1.0, 0.0, 1.0, 0.0, 0.0];
+        let (by_label, d_label) =
+            gradient(loss, &z, 2, Target::Probabilities(matrix(&labels, 2, 3)));
+        // The first row costs 2e4; the second log(1 + e^−0.2 + e^−2.3).
+        let second = (1.0 + (-0.2f64).exp() + (-2.3f64).exp()).ln();
+        assert!((by_class - (2e4 + second) / 2.0).abs() < 1e-11, "{by_class}");
+        assert!((by_label - by_class).abs() < 1e-11);
+        for (a, b) in d_class.iter().zip(&d_label) {
+            assert!((a - b).abs() < 1e-16 && a.is_finite());
+        }
+        assert_eq!(&d_class[..3], [0.5, -0.5, 0.0]);
+    }
+
+    #[test]
+    fn bad_targets_are_named() {
+        let labels = [0.5, 0.5, 0.7, 0.7, -0.1, 1.1];
+        let rows = |range: std::ops::Range<usize>| {
+            Target::Probabilities(matrix(&labels[2 * range.start..2 * range.end], range.len(), 2))
+        };
+        assert_eq!(rows(0..1).check(1, 2), Ok(()));
+        assert!(matches!(rows(0..2).check(2, 2), Err(LayerError::SoftLabels { row: 1, .. })));
+        assert!(matches!(rows(2..3).check(1, 2), Err(LayerError::SoftLabels { row: 0, .. })));
+        assert!(matches!(rows(0..1).check(1, 3), Err(LayerError::Shape { .. })));
+        assert!(matches!(
+            Target::<f64>::Classes(&[0, 3]).check(2, 3),
+            Err(LayerError::Class { row: 1, class: 3, classes: 3 })
+        ));
+    }
+}

@@ -1,0 +1,95 @@
+//! Softmax: each row of scores becomes a probability distribution.
+//!
+//! # Derivation
+//! y_j = e^(x_j)/Σ_k e^(x_k). The quotient rule gives ∂y_j/∂x_j = y_j·(1 − y_j) and ∂y_i/∂x_j = −y_i·y_j for i ≠ j,
+//! together J = diag(y) − y·yᵀ. J is symmetric, so dx = J·dy = y⊙(dy − Σ_k dy_k·y_k).
+//!
+//! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from overflowing.
+
+use anabranch_tensor::{
+    ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_max, row_sum, rows_per_chunk,
+};
+use ndarray::Array2;
+
+use crate::error::LayerError;
+use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan};
+
+/// y = softmax(x) in each row.
+///
+/// # Shapes
+/// x and y `[rows, classes]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax;
+
+/// e^(x − max x) into `y`; returns (max x, Σ y).
+#[inline(always)]
+pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T]) -> (T, T) {
+    let max = row_max(x);
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = (*x - max).exp();
+    }
+    (max, row_sum(y))
+}
+
+impl Softmax {
+    /// The Jacobian ∂y/∂x of one row at its output `y`: diag(y) − y·yᵀ.
+    pub fn jacobian<T: Scalar>(&self, y: &[T]) -> Array2<T> {
+        Array2::from_shape_fn((y.len(), y.len()), |(i, j)| {
+            if i == j { y[i] * (T::ONE - y[i]) } else { -y[i] * y[j] }
+        })
+    }
+
+    fn apply<T: Scalar>(self, exec: &Executor, x: ArrayView2<'_, T>, y: &mut [T]) {
+        let (n_rows, width) = x.dim();
+        let x = flat(x);
+        let parts = [Part::Rows(y, width)];
+        exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [y]| {
+            let x = &x[rows.start * width..rows.end * width];
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                let (_, sum) = shifted_exp(x, y);
+                y.iter_mut().for_each(|y| *y /= sum);
+            }
+        });
+    }
+}
+
+impl<T: Scalar> Layer<T> for Softmax {
+    fn plan(&self, _exec: &Executor, _rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+        if inputs == 0 {
+            return Err(LayerError::Empty { layer: "softmax", what: "classes" });
+        }
+        Ok(Plan { output: Output::Kept, flops_per_row: 5 * inputs, ..Plan::elementwise(inputs) })
+    }
+
+    fn forward(&self, cx: Forward<'_, T>) {
+        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    }
+
+    fn infer(&self, cx: Infer<'_, T>) {
+        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    }
+
+    fn backward(&self, cx: Backward<'_, T>) {
+        let Some((dx, accum)) = cx.dx else { return };
+        let (n_rows, width) = cx.x.dim();
+        let (y, dy) = (flat(cx.y), flat(cx.dy.view()));
+        let parts = [Part::Rows(flat_mut(dx), width)];
+        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dx]| {
+            for (row, dx) in rows.zip(dx.chunks_exact_mut(width)) {
+                let y = &y[row * width..(row + 1) * width];
+                let dy = &dy[row * width..(row + 1) * width];
+                let mut dot = T::ZERO;
+                for (dy, y) in dy.iter().zip(y) {
+                    dot += *dy * *y;
+                }
+                for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+                    *dx = accum.combine(*dx, *y * (*dy - dot));
+                }
+            }
+        });
+    }
+
+    fn describe(&self) -> String {
+        "softmax".into()
+    }
+}

@@ -1,0 +1,286 @@
+//! Random numbers addressed by what they are for, not by when they are drawn.
+//!
+//! A counter-based generator is a function from (key, counter) to bits: any number can be computed without the ones
+//! before it. So a dropout mask or a shuffle depends on (seed, purpose, epoch or step, element) alone, and is the same
+//! for any number of threads, any split of the batch, and after any interruption.
+//!
+//! The function is Philox4x32-7 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011):
+//! seven rounds are the fewest that pass all of TestU01's BigCrush.
+
+use crate::scalar::Scalar;
+
+const ROUNDS: usize = 7;
+/// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
+const LANES: usize = 8;
+/// Mask elements that one group of blocks gives.
+const GROUP: usize = 4 * LANES;
+
+/// What random numbers are drawn for: draws for different purposes are independent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Initial parameters.
+    Init,
+    /// The split into training, validation and test rows.
+    Split,
+    /// The order of the rows in an epoch.
+    Shuffle,
+    /// Dropout masks.
+    Dropout,
+    /// Test cases, samples of entries to check and other draws that no result depends on.
+    Sample,
+}
+
+/// Turns (seed, purpose, stream) into a Philox key. SplitMix64's finaliser spreads nearby seeds over all bits.
+fn key(seed: u64, purpose: Purpose, stream: u32) -> [u32; 2] {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let place = (u64::from(stream) << 32) | (purpose as u64 + 1);
+    let k = mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ place);
+    [k as u32, (k >> 32) as u32]
+}
+
+/// Philox4x32 on `LANES` counters at once. Words are kept in 64-bit lanes, whose upper halves are ignored, so that
+/// the 32×32→64-bit products need no conversions.
+#[inline(always)]
+fn philox<const N: usize>(key: [u32; 2], mut counter: [[u64; N]; 4]) -> [[u64; N]; 4] {
+    const MUL: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+    const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
+    let mut k = key;
+    for _ in 0..ROUNDS {
+        let (k0, k1) = (u64::from(k[0]), u64::from(k[1]));
+        for lane in 0..N {
+            let [c0, c1, c2, c3] = [0, 1, 2, 3].map(|w| counter[w][lane]);
+            let p0 = MUL[0] * (c0 & 0xffff_ffff);
+            let p1 = MUL[1] * (c2 & 0xffff_ffff);
+            counter[0][lane] = (p1 >> 32) ^ c1 ^ k0;
+            counter[1][lane] = p1;
+            counter[2][lane] = (p0 >> 32) ^ c3 ^ k1;
+            counter[3][lane] = p0;
+        }
+        k = [k[0].wrapping_add(WEYL[0]), k[1].wrapping_add(WEYL[1])];
+    }
+    counter
+}
+
+/// A sequence of random numbers for one purpose and one index (an epoch, a layer, a test case).
+#[derive(Clone, Debug)]
+pub struct Random {
+    key: [u32; 2],
+    index: u64,
+    block: u64,
+    words: [u32; 4],
+    used: usize,
+}
+
+impl Random {
+    /// The sequence that belongs to `(seed, purpose, index)`.
+    pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
+        Self { key: key(seed, purpose, 0), index, block: 0, words: [0; 4], used: 4 }
+    }
+
+    /// 32 random bits.
+    pub fn next_u32(&mut self) -> u32 {
+        if self.used == 4 {
+            let low = |v: u64| [v & 0xffff_ffff];
+            let counter =
+                [low(self.block), low(self.block >> 32), low(self.index), low(self.index >> 32)];
+            self.words = philox(self.key, counter).map(|[word]| word as u32);
+            self.block += 1;
+            self.used = 0;
+        }
+        self.used += 1;
+        self.words[self.used - 1]
+    }
+
+    /// 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        (u64::from(self.next_u32()) << 32) | u64::from(self.next_u32())
+    }
+
+    /// A number in [0, 1), a multiple of 2⁻⁵³.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// A number from the standard normal distribution (Box and Muller's transform).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// A whole number below `n`, all equally likely (Lemire's method with rejection).
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        assert!(n > 0, "below: n must be at least 1");
+        let threshold = n.wrapping_neg() % n;
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(n);
+            if product as u64 >= threshold {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// Puts `items` into a random order (Fisher and Yates).
+    pub fn shuffle<I>(&mut self, items: &mut [I]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p.
+///
+/// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawnMask {
+    key: [u32; 2],
+    step: u64,
+    /// An element is dropped when its 32 random bits are below this.
+    threshold: u64,
+}
+
+impl DrawnMask {
+    /// The mask of layer number `layer` in `step` for dropping probability `p` in [0, 1].
+    pub fn new(seed: u64, layer: u32, step: u64, p: f64) -> Self {
+        // p = 1 gives 2³², which no 32 bits reach: everything is dropped.
+        let threshold = (p * 4_294_967_296.0).round() as u64;
+        Self { key: key(seed, Purpose::Dropout, layer), step, threshold }
+    }
+
+    /// Multiplies `values`, the elements `[row, col .. col + values.len()]`, by `scale` where the mask keeps and
+    /// by zero where it drops. A dropped element becomes 0 whatever it was.
+    #[inline(always)]
+    pub fn apply<T: Scalar>(&self, row: usize, col: usize, values: &mut [T], scale: T) {
+        let mut done = 0;
+        while done < values.len() {
+            let col = col + done;
+            let bits = self.group(row, col / GROUP);
+            let first = col % GROUP;
+            let n = (GROUP - first).min(values.len() - done);
+            let run = &mut values[done..done + n];
+            for (value, bits) in run.iter_mut().zip(&bits[first..first + n]) {
+                *value = if u64::from(*bits) >= self.threshold { *value * scale } else { T::ZERO };
+            }
+            done += n;
+        }
+    }
+
+    /// The random bits of columns `GROUP·group ..` of `row`. Column GROUP·g + LANES·w + lane takes word `w` of the
+    /// block whose counter is (LANES·g + lane, row, step): the words of a register stay side by side.
+    #[inline(always)]
+    fn group(&self, row: usize, group: usize) -> [u32; GROUP] {
+        let mut counter = [[0u64; LANES]; 4];
+        for lane in 0..LANES {
+            counter[0][lane] = (LANES * group + lane) as u64;
+            counter[1][lane] = row as u64;
+            counter[2][lane] = self.step & 0xffff_ffff;
+            counter[3][lane] = self.step >> 32;
+        }
+        let words = philox(self.key, counter);
+        let mut bits = [0u32; GROUP];
+        for (word, run) in words.iter().zip(bits.chunks_exact_mut(LANES)) {
+            for (bits, word) in run.iter_mut().zip(word) {
+                *bits = *word as u32;
+            }
+        }
+        bits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers of philox4x32-7 from the Random123 distribution (`kat_vectors`).
+    #[test]
+    fn known_answers() {
+        let run =
+            |key, counter: [u64; 4]| philox(key, counter.map(|c| [c])).map(|[word]| word as u32);
+        assert_eq!(run([0, 0], [0; 4]), [0x5f6f_b709, 0x0d89_3f64, 0x4f12_1f81, 0x4f73_0a48]);
+        assert_eq!(
+            run([0xffff_ffff; 2], [0xffff_ffff; 4]),
+            [0x5207_ddc2, 0x4516_5e59, 0x4d8e_e751, 0x8c52_f662]
+        );
+        assert_eq!(
+            run([0xa409_3822, 0x299f_31d0], [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]),
+            [0x4dfc_caba, 0x190a_87f0, 0xc473_62ba, 0xb6b5_242a]
+        );
+    }
+
+    #[test]
+    fn mask_elements_do_not_depend_on_how_a_row_is_cut() {
+        let mask = DrawnMask::new(7, 3, 11, 0.4);
+        let mut whole = vec![1.0f32; 101];
+        mask.apply(5, 0, &mut whole, 2.0);
+        for cut in [1, 8, 31, 32, 33, 64, 100] {
+            let mut parts = vec![1.0f32; 101];
+            let (left, right) = parts.split_at_mut(cut);
+            mask.apply(5, 0, left, 2.0);
+            mask.apply(5, cut, right, 2.0);
+            assert_eq!(parts, whole, "cut at {cut}");
+        }
+        let mut other = vec![1.0f32; 101];
+        mask.apply(6, 0, &mut other, 2.0);
+        assert_ne!(other, whole);
+    }
+
+    /// Fixed seed: the counts are constants, and lie within four standard deviations of their expectation.
+    #[test]
+    fn keep_rate_is_one_minus_p() {
+        for p in [0.0, 0.1, 0.5, 0.95, 1.0] {
+            let mask = DrawnMask::new(42, 0, 1, p);
+            let (rows, cols) = (400, 250);
+            let mut kept = 0.0;
+            let mut values = vec![0.0f64; cols];
+            for row in 0..rows {
+                values.fill(1.0);
+                mask.apply(row, 0, &mut values, 1.0);
+                kept += values.iter().sum::<f64>();
+            }
+            let n = (rows * cols) as f64;
+            let deviation = (n * p * (1.0 - p)).sqrt();
+            assert!((kept - n * (1.0 - p)).abs() <= 4.0 * deviation, "p = {p}: {kept} kept of {n}");
+        }
+    }
+
+    #[test]
+    fn seed_purpose_and_index_tell_sequences_apart() {
+        let first = |seed, purpose, index| Random::new(seed, purpose, index).next_u64();
+        let base = first(1, Purpose::Init, 0);
+        assert_eq!(base, first(1, Purpose::Init, 0));
+        assert_ne!(base, first(2, Purpose::Init, 0));
+        assert_ne!(base, first(1, Purpose::Shuffle, 0));
+        assert_ne!(base, first(1, Purpose::Init, 1));
+    }
+
+    #[test]
+    fn normal_has_mean_zero_and_variance_one() {
+        let mut random = Random::new(3, Purpose::Sample, 0);
+        let draws: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 20_000.0;
+        let variance = draws.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 20_000.0;
+        // Four standard deviations of either estimate: 4/√n and 4·√(2/n).
+        assert!(mean.abs() < 0.029 && (variance - 1.0).abs() < 0.04, "{mean} {variance}");
+    }
+
+    #[test]
+    fn shuffle_is_a_permutation_and_below_covers_its_range() {
+        let mut random = Random::new(3, Purpose::Shuffle, 0);
+        let mut items: Vec<usize> = (0..50).collect();
+        random.shuffle(&mut items);
+        assert_ne!(items, (0..50).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..50).collect::<Vec<_>>());
+        let mut seen = [false; 7];
+        for _ in 0..200 {
+            seen[random.below(7) as usize] = true;
+        }
+        assert!(seen.iter().all(|s| *s));
+    }
+}

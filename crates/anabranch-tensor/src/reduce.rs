@@ -1,0 +1,102 @@
+//! Sums over the rows of a matrix, with the same bits for any number of threads.
+//!
+//! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is summed in row
+//! order, and the partial results are folded in chunk order.
+
+use crate::exec::{Executor, Part, rows_per_chunk};
+use crate::gemm::Accum;
+use crate::scalar::Scalar;
+
+/// Chunks that a sum over `n_rows` rows of `width` elements is cut into.
+pub fn n_row_chunks(n_rows: usize, width: usize) -> usize {
+    n_rows.div_ceil(rows_per_chunk(width))
+}
+
+/// Elements of scratch that [`column_sums`] needs.
+pub fn column_sums_scratch_len(n_rows: usize, width: usize) -> usize {
+    n_row_chunks(n_rows, width) * width
+}
+
+/// Sums over the rows of `x` `[n_rows, width]`: `out[j]` (+)= Σᵢ `x[i, j]`.
+///
+/// # Panics
+/// If `x` is not a multiple of `out.len()` long or `scratch` is shorter than [`column_sums_scratch_len`].
+pub fn column_sums<T: Scalar>(
+    exec: &Executor,
+    x: &[T],
+    accum: Accum,
+    out: &mut [T],
+    scratch: &mut [T],
+) {
+    let width = out.len();
+    if width == 0 {
+        return;
+    }
+    assert!(x.len().is_multiple_of(width), "column_sums: {} elements in rows of {width}", x.len());
+    let n_rows = x.len() / width;
+    let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
+    let parts = [Part::Chunks(&mut *partials, width)];
+    exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [partial]| {
+        partial.fill(T::ZERO);
+        for row in x[rows.start * width..rows.end * width].chunks_exact(width) {
+            for (sum, v) in partial.iter_mut().zip(row) {
+                *sum += *v;
+            }
+        }
+    });
+    fold_partials(partials, accum, out);
+}
+
+/// `out` (+)= the rows of `partials`, added in order.
+///
+/// # Panics
+/// If `out` is empty.
+pub fn fold_partials<T: Scalar>(partials: &[T], accum: Accum, out: &mut [T]) {
+    let mut partials = partials.chunks_exact(out.len());
+    if accum == Accum::Replace {
+        match partials.next() {
+            Some(first) => out.copy_from_slice(first),
+            None => out.fill(T::ZERO),
+        }
+    }
+    for partial in partials {
+        for (sum, v) in out.iter_mut().zip(partial) {
+            *sum += *v;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_columns_exactly_and_the_same_for_any_threads() {
+        // Whole numbers: every order of summation is exact, so the expected value is too.
+        let (n_rows, width) = (2_500, 17);
+        let x: Vec<f32> = (0..n_rows * width).map(|i| ((i * 7) % 13) as f32 - 6.0).collect();
+        let expected: Vec<f32> =
+            (0..width).map(|j| (0..n_rows).map(|i| x[i * width + j]).sum()).collect();
+        let noisy: Vec<f32> = x.iter().enumerate().map(|(i, v)| v + 1e-3 * i as f32).collect();
+        assert!(n_row_chunks(n_rows, width) > 3);
+        let mut scratch = vec![f32::NAN; column_sums_scratch_len(n_rows, width)];
+        let mut first: Option<Vec<f32>> = None;
+        for threads in [1, 2, 3] {
+            let exec = Executor::new(threads).unwrap();
+            let mut out = vec![f32::NAN; width];
+            column_sums(&exec, &x, Accum::Replace, &mut out, &mut scratch);
+            assert_eq!(out, expected);
+            column_sums(&exec, &x, Accum::Add, &mut out, &mut scratch);
+            assert_eq!(out, expected.iter().map(|v| 2.0 * v).collect::<Vec<_>>());
+            column_sums(&exec, &noisy, Accum::Replace, &mut out, &mut scratch);
+            assert_eq!(first.get_or_insert(out.clone()), &out);
+        }
+    }
+
+    #[test]
+    fn no_rows_sum_to_zero() {
+        let mut out = [f64::NAN; 3];
+        column_sums(&Executor::serial(), &[], Accum::Replace, &mut out, &mut []);
+        assert_eq!(out, [0.0; 3]);
+    }
+}

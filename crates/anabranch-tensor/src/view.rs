@@ -1,0 +1,50 @@
+//! Flat slices as matrices, and matrices as flat slices.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// `data` as a row-major matrix `[n_rows, n_cols]`.
+///
+/// # Panics
+/// If `data` does not have `n_rows · n_cols` elements.
+#[inline]
+#[track_caller]
+pub fn matrix<T>(data: &[T], n_rows: usize, n_cols: usize) -> ArrayView2<'_, T> {
+    match ArrayView2::from_shape((n_rows, n_cols), data) {
+        Ok(view) => view,
+        Err(_) => panic!("{} elements are not a matrix of {n_rows}x{n_cols}", data.len()),
+    }
+}
+
+/// `data` as a writable row-major matrix `[n_rows, n_cols]`.
+///
+/// # Panics
+/// If `data` does not have `n_rows · n_cols` elements.
+#[inline]
+#[track_caller]
+pub fn matrix_mut<T>(data: &mut [T], n_rows: usize, n_cols: usize) -> ArrayViewMut2<'_, T> {
+    let len = data.len();
+    match ArrayViewMut2::from_shape((n_rows, n_cols), data) {
+        Ok(view) => view,
+        Err(_) => panic!("{len} elements are not a matrix of {n_rows}x{n_cols}"),
+    }
+}
+
+/// The elements of a contiguous row-major matrix.
+///
+/// # Panics
+/// If the rows of `view` are not contiguous or do not follow each other.
+#[inline]
+#[track_caller]
+pub fn flat<'a, T>(view: ArrayView2<'a, T>) -> &'a [T] {
+    view.to_slice().expect("a contiguous row-major matrix")
+}
+
+/// The elements of a writable contiguous row-major matrix.
+///
+/// # Panics
+/// If the rows of `view` are not contiguous or do not follow each other.
+#[inline]
+#[track_caller]
+pub fn flat_mut<'a, T>(view: ArrayViewMut2<'a, T>) -> &'a mut [T] {
+    view.into_slice().expect("a contiguous row-major matrix")
+}
