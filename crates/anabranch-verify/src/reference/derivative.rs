@@ -1,0 +1,127 @@
+//! Derivatives by dual numbers: put ε on one entry, run forward, read its coefficient.
+
+use num_dual::Dual64;
+
+use super::forward::{Node, Nudge, Values, forward};
+use super::network::{Batch, Network, Param, Params};
+use crate::matrix::Matrix;
+
+/// dL/d`param` at `entries` (indices into the parameter's row-major data), one forward pass each.
+///
+/// # Panics
+/// When an entry is out of range, or shapes do not fit (see [`forward`]).
+pub fn dual_entries(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    param: Param,
+    entries: &[usize],
+) -> Vec<f64> {
+    let mut params = params.map(|v| Dual64::from_re(*v));
+    entries
+        .iter()
+        .map(|&entry| {
+            params[param].data_mut()[entry].eps = 1.0;
+            let loss = forward(net, &params, batch, None).loss;
+            params[param].data_mut()[entry].eps = 0.0;
+            loss.eps
+        })
+        .collect()
+}
+
+/// dL/d(every parameter).
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_gradient(net: &Network, params: &Params, batch: &Batch) -> Params {
+    let mut gradient = params.clone();
+    for param in Param::ALL {
+        let entries: Vec<usize> = (0..params[param].data().len()).collect();
+        let derivatives = dual_entries(net, params, batch, param, &entries);
+        gradient[param].data_mut().copy_from_slice(&derivatives);
+    }
+    gradient
+}
+
+/// dL/d(an intermediate), shaped as the intermediate: a δ.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_delta(net: &Network, params: &Params, batch: &Batch, node: Node) -> Matrix {
+    let cols = match node {
+        Node::Z1a | Node::A1a => net.hidden_a,
+        Node::YAHat => net.outputs_a,
+        Node::Z1b | Node::A1b | Node::S => net.hidden_b,
+        Node::Z2b => net.classes,
+    };
+    let params = params.map(|v| Dual64::from_re(*v));
+    Matrix::from_fn(batch.rows(), cols, |row, col| {
+        nudged_forward(net, &params, batch, node, (row, col)).loss.eps
+    })
+}
+
+/// Dropout's Jacobian for each row: entry (i, j) is ∂hᵢ/∂aⱼ, `[hidden_a, hidden_a]`.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_dropout_jacobian(net: &Network, params: &Params, batch: &Batch) -> Vec<Matrix> {
+    per_row_jacobian(net, params, batch, (Node::A1a, net.hidden_a), |values| &values.h)
+}
+
+/// Softmax's Jacobian for each row: entry (i, j) is ∂ŷᵢ/∂zⱼ, `[classes, classes]`.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_softmax_jacobian(net: &Network, params: &Params, batch: &Batch) -> Vec<Matrix> {
+    per_row_jacobian(net, params, batch, (Node::Z2b, net.classes), |values| &values.y_b_hat)
+}
+
+/// The Jacobian of BatchNorm's normalisation for each unit: entry (i, j) is ∂âᵢ/∂aⱼ, `[m, m]`, i and j
+/// rows of the batch. γ is not in it: ∂bn/∂a is γ times this.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_batch_norm_jacobian(net: &Network, params: &Params, batch: &Batch) -> Vec<Matrix> {
+    let params = params.map(|v| Dual64::from_re(*v));
+    let m = batch.rows();
+    (0..net.hidden_b)
+        .map(|unit| {
+            let columns: Vec<Matrix<Dual64>> = (0..m)
+                .map(|j| nudged_forward(net, &params, batch, Node::A1b, (j, unit)).a_hat)
+                .collect();
+            Matrix::from_fn(m, m, |i, j| columns[j][(i, unit)].eps)
+        })
+        .collect()
+}
+
+fn per_row_jacobian(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    (input, width): (Node, usize),
+    output: impl Fn(&Values<Dual64>) -> &Matrix<Dual64>,
+) -> Vec<Matrix> {
+    let params = params.map(|v| Dual64::from_re(*v));
+    (0..batch.rows())
+        .map(|row| {
+            let columns: Vec<Vec<f64>> = (0..width)
+                .map(|j| {
+                    let values = nudged_forward(net, &params, batch, input, (row, j));
+                    output(&values).row(row).iter().map(|v| v.eps).collect()
+                })
+                .collect();
+            Matrix::from_fn(width, width, |i, j| columns[j][i])
+        })
+        .collect()
+}
+
+fn nudged_forward(
+    net: &Network,
+    params: &Params<Dual64>,
+    batch: &Batch,
+    node: Node,
+    (row, col): (usize, usize),
+) -> Values<Dual64> {
+    let by = Dual64::from_re(0.0).derivative();
+    forward(net, params, batch, Some(Nudge { node, row, col, by }))
+}
