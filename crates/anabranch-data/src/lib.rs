@@ -1,2 +1,45 @@
 //! Tables in, matrices out: columns, encoders, splits and batches; the built-in wine table.
+//!
+//! ```
+//! use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
+//!
+//! let table = Table::wine()?;
+//! let wine = prepare::<f32>(&table, &TargetColumns::wine(), Fractions::default(), 42)?;
+//! assert_eq!((wine.dataset.n_rows, wine.dataset.n_inputs, wine.dataset.n_classes), (1599, 10, 6));
+//!
+//! // A model file keeps the encoder: it turns any later row into the network's inputs.
+//! let mut x = vec![0.0; wine.encoder.width()];
+//! wine.encoder.encode_row(&[Cell::Missing; 10], &mut x)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Table`] holds a CSV file as text. [`prepare`] takes it to a [`Dataset`], fitting an [`Encoder`] for the inputs and
+//! [`Targets`] for the outputs on the training rows of a [`Split`]; both can be stored and applied to another table.
+//! [`Batches`] draws the order of an epoch.
+//!
+//! Nothing is printed: what a user should know comes back as [`Warning`]s, what cannot be used as a [`DataError`].
 #![forbid(unsafe_code)]
+
+mod batch;
+mod cell;
+mod column;
+mod dataset;
+mod encoder;
+mod error;
+mod split;
+mod table;
+mod target;
+mod warning;
+mod wine;
+
+pub use batch::{Batches, gather_rows};
+pub use cell::{Cell, LARGEST};
+pub use dataset::{Dataset, Prepared, prepare};
+pub use encoder::{
+    Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn, RowNotes,
+};
+pub use error::{DataError, RowError, StoredError};
+pub use split::{Fractions, Split};
+pub use table::Table;
+pub use target::{ClassTarget, RegressionTarget, TargetColumns, TargetValues, Targets};
+pub use warning::Warning;

@@ -1,0 +1,311 @@
+//! What can be wrong with a table, a request or a stored encoding.
+
+use std::io;
+
+/// A table, a request or a row that cannot be used. Each message is one line that says where, what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file is missing, is a directory, or cannot be read.
+    #[error("{file}: cannot be read ({source}): check the path")]
+    Read {
+        /// The table's name.
+        file: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Not a byte, or nothing but white space.
+    #[error("{file}: the file is empty: expected a header line with column names, then data rows")]
+    Empty {
+        /// The table's name.
+        file: String,
+    },
+    /// A header and nothing below.
+    #[error("{file}: no data rows: expected at least one line below the header")]
+    NoRows {
+        /// The table's name.
+        file: String,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("{file}: line {line}: not UTF-8 text: save the file with the encoding UTF-8")]
+    NotUtf8 {
+        /// The table's name.
+        file: String,
+        /// Line of the first wrong byte, counted from 1.
+        line: usize,
+    },
+    /// A row with more or fewer cells than the header.
+    #[error(
+        "{file}: line {line}: cells found: {found}, columns in the header: {expected}: correct the line, and quote \
+         cells that contain the separator"
+    )]
+    Ragged {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// Cells that the row has.
+        found: usize,
+        /// Columns that the header has.
+        expected: usize,
+    },
+    /// The file ends inside a quoted cell.
+    #[error(
+        "{file}: line {line}: a quoted cell of this row is never closed: add the missing quotation mark"
+    )]
+    UnclosedQuote {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+    },
+    /// A column without a name.
+    #[error("{file}: line {line}: column {position} has no name: name it in the header")]
+    UnnamedColumn {
+        /// The table's name.
+        file: String,
+        /// Line of the header.
+        line: usize,
+        /// Position of the column, counted from 1.
+        position: usize,
+    },
+    /// Two columns of one name.
+    #[error("{file}: line {line}: two columns are named {column:?}: rename one of them")]
+    DuplicateColumn {
+        /// The table's name.
+        file: String,
+        /// Line of the header.
+        line: usize,
+        /// The name they share.
+        column: String,
+    },
+    /// A column that the table does not have.
+    #[error("{file}: no column {column:?}: the columns found are {found}")]
+    UnknownColumn {
+        /// The table's name.
+        file: String,
+        /// The column that was asked for.
+        column: String,
+        /// The columns there are, in order.
+        found: String,
+    },
+    /// A table to encode lacks a column that the encoder was fitted on.
+    #[error("{file}: no column {column:?}, an input of the model: the columns found are {found}")]
+    NoInputColumn {
+        /// The table's name.
+        file: String,
+        /// The input column.
+        column: String,
+        /// The columns there are, in order.
+        found: String,
+    },
+    /// No regression column was named.
+    #[error("no column to regress: name at least one")]
+    NothingToRegress,
+    /// A column that is named as a target twice.
+    #[error(
+        "column {column:?} is named as a target twice: name it once, to regress or to classify"
+    )]
+    TargetTwice {
+        /// The column.
+        column: String,
+    },
+    /// Every column is a target, empty or left out.
+    #[error(
+        "{file}: no input columns are left beside the targets: add a column with numbers or categories"
+    )]
+    NoInputs {
+        /// The table's name.
+        file: String,
+    },
+    /// Infinity, or a number beyond [`LARGEST`](crate::LARGEST).
+    #[error(
+        "{file}: line {line}: column {column:?} holds {cell:?}: numbers must be finite and not beyond 1e100: correct \
+         the cell or leave it empty"
+    )]
+    OutOfRange {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// The column.
+        column: String,
+        /// What the cell holds.
+        cell: String,
+    },
+    /// Text where a regression target needs a number.
+    #[error(
+        "{file}: line {line}: column {column:?} is to be regressed but holds {cell:?}: it needs numbers; a row with \
+         an empty cell is left out"
+    )]
+    TextTarget {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// The column.
+        column: String,
+        /// What the cell holds.
+        cell: String,
+    },
+    /// No row has all targets.
+    #[error("{file}: no row has a value in all of the target columns {columns}: fill some in")]
+    NoTargets {
+        /// The table's name.
+        file: String,
+        /// The target columns.
+        columns: String,
+    },
+    /// A class column with a single label.
+    #[error(
+        "{file}: column {column:?} has the one class {label:?} only: classification needs at least two"
+    )]
+    OneClass {
+        /// The table's name.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its only label.
+        label: String,
+    },
+    /// A label that training never saw.
+    #[error(
+        "{file}: line {line}: column {column:?} holds the class {label:?}, which training never saw: expected one of \
+         {known}"
+    )]
+    UnknownClass {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// The column.
+        column: String,
+        /// The label.
+        label: String,
+        /// The labels that training saw.
+        known: String,
+    },
+    /// A fraction out of range.
+    #[error(
+        "test fraction {test}, validation fraction {validation}: the test fraction must be above 0, the validation \
+         fraction at least 0, and their sum below 1"
+    )]
+    Fractions {
+        /// The test fraction that was asked for.
+        test: f64,
+        /// The validation fraction that was asked for.
+        validation: f64,
+    },
+    /// Too few rows for a part of the split.
+    #[error(
+        "{rows} rows are too few: the split gives {train} to training, {validation} to validation and {test} to \
+         testing: add rows (at least {needed} of a class), or change the fractions"
+    )]
+    TooFewRows {
+        /// Rows to split.
+        rows: usize,
+        /// Rows of each part.
+        train: usize,
+        /// Rows of each part.
+        validation: usize,
+        /// Rows of each part.
+        test: usize,
+        /// Rows that a class needs to be split.
+        needed: usize,
+    },
+    /// Batches of one row, whose variance BatchNorm cannot take.
+    #[error(
+        "a batch of one row cannot be normalised (BatchNorm): use a batch size of at least 2, not {batch_size}"
+    )]
+    BatchTooSmall {
+        /// The batch size that was asked for.
+        batch_size: usize,
+    },
+    /// One row or none to train on.
+    #[error("training rows: {rows}: at least 2 are needed to form a batch: add rows")]
+    TooFewTrainingRows {
+        /// Training rows there are.
+        rows: usize,
+    },
+}
+
+/// A single row that does not fit an encoder.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RowError {
+    /// Too many or too few cells.
+    #[error("a row of {found} cells: expected {expected}, one for each input column in order")]
+    CellCount {
+        /// Cells that came.
+        found: usize,
+        /// Input columns that the encoder has.
+        expected: usize,
+    },
+    /// A buffer that does not hold an encoded row.
+    #[error("an output of {found} numbers: expected {expected}, the encoder's width")]
+    OutputLen {
+        /// Length of the buffer.
+        found: usize,
+        /// The encoder's width.
+        expected: usize,
+    },
+    /// A field that the encoder needs and the row lacks.
+    #[error("no field {column:?}: give each input column a field (an unknown value as missing)")]
+    MissingField {
+        /// The input column.
+        column: String,
+    },
+    /// Infinity, or a number beyond [`LARGEST`](crate::LARGEST).
+    #[error(
+        "column {column:?}: numbers must be finite and not beyond 1e100: correct it, or give it as missing"
+    )]
+    OutOfRange {
+        /// The input column.
+        column: String,
+    },
+    /// A number for a column of categories.
+    #[error("column {column:?} holds categories, and a number came: give it as text")]
+    NumberForText {
+        /// The input column.
+        column: String,
+    },
+}
+
+/// A stored encoder or target description that no training can have written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{column:?}: {problem}: the file is damaged, write it again")]
+pub struct StoredError {
+    /// The column that is wrong.
+    pub(crate) column: String,
+    /// What is wrong with it.
+    pub(crate) problem: &'static str,
+}
+
+impl StoredError {
+    pub(crate) fn new(column: &str, problem: &'static str) -> Self {
+        Self { column: column.to_owned(), problem }
+    }
+}
+
+/// Names in quotes, separated by commas; the first 50 of them.
+pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN: usize = 50;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|n| format!("{:?}", n.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+/// A cell as a message quotes it: its first 40 characters.
+pub(crate) fn excerpt(cell: &str) -> String {
+    const SHOWN: usize = 40;
+    let cell = cell.trim();
+    match cell.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &cell[..end]),
+        None => cell.to_owned(),
+    }
+}

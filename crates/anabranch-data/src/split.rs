@@ -1,0 +1,200 @@
+//! Which rows train, which choose when to stop, and which judge the result.
+
+use std::collections::BTreeMap;
+
+use anabranch_tensor::{Purpose, Random};
+
+use crate::error::DataError;
+
+/// The shares of rows that are kept from training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fractions {
+    /// Share of the validation rows, from 0 (no validation) to below 1.
+    pub validation: f64,
+    /// Share of the test rows, above 0 and below 1.
+    pub test: f64,
+}
+
+impl Default for Fractions {
+    /// A tenth to validation, a fifth to testing.
+    fn default() -> Self {
+        Self { validation: 0.1, test: 0.2 }
+    }
+}
+
+/// Row indices of each part, ascending. No row is in two parts; each row is in one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Rows to train on, 2 at least.
+    pub train: Vec<usize>,
+    /// Rows to stop by; none if its fraction is 0.
+    pub validation: Vec<usize>,
+    /// Rows to judge by, 1 at least.
+    pub test: Vec<usize>,
+    /// Classes with fewer rows than there are parts, ascending: their rows are all in `train`.
+    pub rare_classes: Vec<u32>,
+}
+
+impl Split {
+    /// Splits rows by their classes: each class on its own, so that every part has about its share of every class.
+    ///
+    /// A class of n rows gives round(n·f) rows to a part of fraction f, halves rounded up, but at least one; training
+    /// gets the others. Should none be left for training, the larger of the other two parts (validation, if they are
+    /// equal) gives one back. A class with fewer rows than there are parts (3, or 2 without validation) goes to
+    /// training as a whole. Which rows a part gets depends on `class`, `fractions` and `seed` alone.
+    ///
+    /// # Errors
+    /// [`DataError::Fractions`] for fractions out of range; [`DataError::TooFewRows`] when a part that was asked for
+    /// gets no row, or training fewer than two.
+    pub fn stratified(class: &[u32], fractions: Fractions, seed: u64) -> Result<Self, DataError> {
+        let Fractions { validation, test } = fractions;
+        // Written so that NaN fails.
+        if !(test > 0.0 && validation >= 0.0 && test + validation < 1.0) {
+            return Err(DataError::Fractions { test, validation });
+        }
+        let n_parts = if validation > 0.0 { 3 } else { 2 };
+        let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (row, class) in class.iter().enumerate() {
+            rows_of.entry(*class).or_default().push(row);
+        }
+        let mut split = Self::default();
+        for (class, mut rows) in rows_of {
+            if rows.len() < n_parts {
+                split.rare_classes.push(class);
+                split.train.extend(rows);
+                continue;
+            }
+            Random::new(seed, Purpose::Split, u64::from(class)).shuffle(&mut rows);
+            let (n_validation, n_test) = part_sizes(rows.len(), fractions);
+            split.train.extend(rows.drain(n_validation + n_test..));
+            split.test.extend(rows.drain(n_validation..));
+            split.validation.extend(rows);
+        }
+        let Self { train, validation, test, .. } = &mut split;
+        if train.len() < 2 || test.is_empty() || (n_parts == 3 && validation.is_empty()) {
+            return Err(DataError::TooFewRows {
+                rows: class.len(),
+                train: train.len(),
+                validation: validation.len(),
+                test: test.len(),
+                needed: n_parts,
+            });
+        }
+        for part in [train, validation, test] {
+            part.sort_unstable();
+        }
+        Ok(split)
+    }
+}
+
+/// Rows of validation and test for a class of `n` rows, at least as many as there are parts.
+fn part_sizes(n: usize, fractions: Fractions) -> (usize, usize) {
+    let share = |f: f64| if f > 0.0 { ((n as f64 * f).round() as usize).max(1) } else { 0 };
+    let (mut validation, mut test) = (share(fractions.validation), share(fractions.test));
+    while validation + test >= n {
+        if validation >= test {
+            validation -= 1;
+        } else {
+            test -= 1;
+        }
+    }
+    (validation, test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(sizes: &[usize]) -> Vec<u32> {
+        let mut class: Vec<u32> =
+            (0u32..).zip(sizes).flat_map(|(c, n)| std::iter::repeat_n(c, *n)).collect();
+        Random::new(1, Purpose::Sample, 0).shuffle(&mut class);
+        class
+    }
+
+    fn count(class: &[u32], rows: &[usize], of: u32) -> usize {
+        rows.iter().filter(|row| class[**row] == of).count()
+    }
+
+    #[test]
+    fn each_class_is_split_by_the_fractions() {
+        let class = classes(&[100, 37, 10]);
+        let fractions = Fractions { validation: 0.15, test: 0.25 };
+        let split = Split::stratified(&class, fractions, 7).unwrap();
+        // round(100·0.15), round(100·0.25), the rest; 5.55 → 6 and 9.25 → 9; 1.5 → 2 and 2.5 → 3.
+        for (c, [train, validation, test]) in [(0, [60, 15, 25]), (1, [22, 6, 9]), (2, [5, 2, 3])] {
+            assert_eq!(count(&class, &split.train, c), train, "class {c}");
+            assert_eq!(count(&class, &split.validation, c), validation, "class {c}");
+            assert_eq!(count(&class, &split.test, c), test, "class {c}");
+        }
+        let mut all = [split.train, split.validation, split.test].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..147).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn depends_on_the_seed_alone() {
+        let class = classes(&[50, 50]);
+        let split = |seed| Split::stratified(&class, Fractions::default(), seed).unwrap();
+        assert_eq!(split(3), split(3));
+        assert_ne!(split(3).test, split(4).test);
+        assert!(split(3).test.is_sorted() && split(3).train.is_sorted());
+    }
+
+    #[test]
+    fn rare_classes_go_to_training() {
+        let class = classes(&[20, 2, 3]);
+        let split = Split::stratified(&class, Fractions::default(), 0).unwrap();
+        assert_eq!(split.rare_classes, [1]);
+        assert_eq!(count(&class, &split.train, 1), 2);
+        // Three rows are one for each part.
+        for part in [&split.train, &split.validation, &split.test] {
+            assert_eq!(count(&class, part, 2), 1);
+        }
+        let no_validation = Fractions { validation: 0.0, test: 0.2 };
+        let split = Split::stratified(&class, no_validation, 0).unwrap();
+        assert_eq!((split.rare_classes.len(), split.validation.len()), (0, 0));
+        assert_eq!(count(&class, &split.test, 1), 1);
+    }
+
+    #[test]
+    fn training_never_runs_dry() {
+        assert_eq!(part_sizes(4, Fractions { validation: 0.45, test: 0.45 }), (1, 2));
+        assert_eq!(part_sizes(3, Fractions { validation: 0.01, test: 0.98 }), (1, 1));
+        assert_eq!(part_sizes(2, Fractions { validation: 0.0, test: 0.99 }), (0, 1));
+    }
+
+    #[test]
+    fn refuses_fractions_out_of_range() {
+        for (validation, test) in
+            [(0.1, 0.0), (0.1, -0.1), (-0.1, 0.2), (0.5, 0.5), (0.0, 1.0), (f64::NAN, 0.1)]
+        {
+            let error = Split::stratified(&[0, 1], Fractions { validation, test }, 0).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "test fraction {test}, validation fraction {validation}: the test fraction must be above 0, the \
+                     validation fraction at least 0, and their sum below 1"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_fewer_rows_than_a_split_needs() {
+        let fractions = Fractions::default();
+        for class in [vec![], vec![0, 1], vec![0, 0, 1, 1, 2]] {
+            let error = Split::stratified(&class, fractions, 0).unwrap_err();
+            let n = class.len();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{n} rows are too few: the split gives {n} to training, 0 to validation and 0 to testing: add \
+                     rows (at least 3 of a class), or change the fractions"
+                )
+            );
+        }
+        // One training row cannot form a batch.
+        assert!(Split::stratified(&[0, 0, 0], fractions, 0).is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! A table of text: a CSV file as it is, cell by cell.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::{DataError, list};
+
+/// The cells of a CSV file with a header, as text, and the lines that they come from.
+///
+/// The separator is the one of `,` `;` and tab that the header has most of outside quotes (a comma when it has none).
+/// Cells follow RFC 4180: a cell in quotation marks may hold separators, line ends and doubled quotation marks. Lines
+/// end with LF, CRLF or CR; empty ones are skipped; a byte order mark is no part of the header.
+#[derive(Clone, Debug)]
+pub struct Table {
+    name: String,
+    columns: Vec<String>,
+    /// All cells, row after row, without separators.
+    text: String,
+    /// Cell `(row, column)` is `text[bounds[i]..bounds[i + 1]]` with `i = row * n_columns + column`.
+    bounds: Vec<usize>,
+    /// The line on which each row starts.
+    lines: Vec<usize>,
+}
+
+impl Table {
+    /// Reads a CSV file.
+    ///
+    /// # Errors
+    /// [`DataError`] when the file cannot be read, is empty, has no data rows, is not UTF-8, has a column without a
+    /// name or two of one name, a row whose number of cells differs from the header's, or a quoted cell without end.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let name = path.as_ref().display().to_string();
+        match File::open(path) {
+            Ok(file) => Self::from_reader(name, file),
+            Err(source) => Err(DataError::Read { file: name, source }),
+        }
+    }
+
+    /// Reads CSV text from `reader`; messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn from_reader(name: impl Into<String>, mut reader: impl Read) -> Result<Self, DataError> {
+        let name = name.into();
+        let mut bytes = Vec::new();
+        if let Err(source) = reader.read_to_end(&mut bytes) {
+            return Err(DataError::Read { file: name, source });
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(name, text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(error) => {
+                let line = 1 + line_ends(&bytes[..error.valid_up_to()]);
+                Err(DataError::NotUtf8 { file: name, line })
+            }
+        }
+    }
+
+    fn parse(name: String, source: &str) -> Result<Self, DataError> {
+        let file = || name.clone();
+        if source.trim().is_empty() {
+            return Err(DataError::Empty { file: file() });
+        }
+        // Rows of any length are let through, so that a ragged one can be reported with its line in the file.
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator(source))
+            .from_reader(source.as_bytes());
+        let mut record = csv::StringRecord::new();
+        let mut lines = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
+        let (mut text, mut bounds) = (String::with_capacity(source.len()), vec![0]);
+        let (mut line, mut counted) = (1, 0);
+        loop {
+            // The reader stands behind the last row, on what is left of its line end and on empty lines.
+            let start = reader.position().byte() as usize;
+            let more = reader
+                .read_record(&mut record)
+                .map_err(|error| DataError::Read { file: file(), source: error.into() })?;
+            if !more {
+                break;
+            }
+            let start = start + leading_line_ends(&source.as_bytes()[start..]);
+            line += line_ends(&source.as_bytes()[counted..start]);
+            counted = start;
+            let end = reader.position().byte() as usize;
+            if end == source.len() && ends_in_quotes(&source[start..], &record) {
+                return Err(DataError::UnclosedQuote { file: file(), line });
+            }
+            if columns.is_empty() {
+                columns = record.iter().map(str::to_owned).collect();
+                check_names(&name, line, &columns)?;
+                continue;
+            }
+            if record.len() != columns.len() {
+                let (found, expected) = (record.len(), columns.len());
+                return Err(DataError::Ragged { file: file(), line, found, expected });
+            }
+            for cell in &record {
+                text.push_str(cell);
+                bounds.push(text.len());
+            }
+            lines.push(line);
+        }
+        if lines.is_empty() {
+            return Err(DataError::NoRows { file: name });
+        }
+        Ok(Self { name, columns, text, bounds, lines })
+    }
+
+    /// What messages call the table: its path, as a rule.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Column names as the header has them.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Number of data rows, at least 1.
+    pub fn n_rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Index of the column of that name. Space around a name means nothing.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownColumn`], which names the columns there are.
+    pub fn column_index(&self, column: &str) -> Result<usize, DataError> {
+        self.columns.iter().position(|c| c.trim() == column.trim()).ok_or_else(|| {
+            DataError::UnknownColumn {
+                file: self.name.clone(),
+                column: column.trim().to_owned(),
+                found: list(&self.columns),
+            }
+        })
+    }
+
+    /// The text of a cell, without its quotes.
+    ///
+    /// # Panics
+    /// If the row or the column is out of range.
+    pub fn cell(&self, row: usize, column: usize) -> &str {
+        assert!(column < self.columns.len(), "column {column} of {}", self.columns.len());
+        let i = row * self.columns.len() + column;
+        &self.text[self.bounds[i]..self.bounds[i + 1]]
+    }
+
+    /// The cells of a row, in the header's order.
+    ///
+    /// # Panics
+    /// If the row is out of range.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = &str> {
+        (0..self.columns.len()).map(move |column| self.cell(row, column))
+    }
+
+    /// The line of the file on which a row starts, counted from 1 (the header's, as a rule).
+    ///
+    /// # Panics
+    /// If the row is out of range.
+    pub fn line(&self, row: usize) -> usize {
+        self.lines[row]
+    }
+}
+
+/// The separator: whichever of the three the header line has most of, outside quotes.
+fn separator(source: &str) -> u8 {
+    let (mut counts, mut quoted) = ([0; 3], false);
+    for byte in source.trim_start_matches(['\r', '\n']).bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\r' | b'\n' if !quoted => break,
+            b',' if !quoted => counts[0] += 1,
+            b';' if !quoted => counts[1] += 1,
+            b'\t' if !quoted => counts[2] += 1,
+            _ => {}
+        }
+    }
+    let [commas, semicolons, tabs] = counts;
+    if commas >= semicolons && commas >= tabs {
+        b','
+    } else if semicolons >= tabs {
+        b';'
+    } else {
+        b'\t'
+    }
+}
+
+fn check_names(file: &str, line: usize, columns: &[String]) -> Result<(), DataError> {
+    let mut seen = HashSet::new();
+    for (i, column) in columns.iter().enumerate() {
+        let (file, column) = (file.to_owned(), column.trim());
+        if column.is_empty() {
+            return Err(DataError::UnnamedColumn { file, line, position: i + 1 });
+        }
+        if !seen.insert(column) {
+            return Err(DataError::DuplicateColumn { file, line, column: column.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the last record of a file, `raw` in the file, stopped inside a quoted cell: an odd number of quotation
+/// marks, and the line end taken for part of the cell.
+fn ends_in_quotes(raw: &str, record: &csv::StringRecord) -> bool {
+    let last = record.iter().next_back().unwrap_or("");
+    last.contains(['\r', '\n']) && raw.bytes().filter(|b| *b == b'"').count() % 2 == 1
+}
+
+fn leading_line_ends(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
+}
+
+/// Number of line ends (LF, CRLF or CR). `bytes` must not stop between CR and LF.
+fn line_ends(bytes: &[u8]) -> usize {
+    let feeds = bytes.iter().filter(|b| **b == b'\n').count();
+    let returns = bytes.iter().filter(|b| **b == b'\r').count();
+    if returns == 0 {
+        return feeds;
+    }
+    feeds + returns - bytes.windows(2).filter(|pair| pair == b"\r\n").count()
+}

@@ -1,0 +1,255 @@
+//! What cells become: every rule of the encoding, on small tables.
+
+use anabranch_data::{Cell, Encoded, Encoder, MissingColumn, RowError, RowNotes, Table, Warning};
+
+fn table(csv: &str) -> Table {
+    Table::from_reader("t.csv", csv.as_bytes()).unwrap()
+}
+
+fn all_rows(table: &Table) -> Vec<usize> {
+    (0..table.n_rows()).collect()
+}
+
+/// Fits on all rows of `csv`.
+fn fit(csv: &str) -> (Encoder, Vec<String>) {
+    let table = table(csv);
+    let (encoder, warnings) = Encoder::fit::<&str>(&table, &all_rows(&table), &[]).unwrap();
+    (encoder, warnings.iter().map(Warning::to_string).collect())
+}
+
+/// Encodes all rows of `csv`: the numbers, and the warnings.
+fn encode(encoder: &Encoder, csv: &str) -> (Vec<f64>, Vec<String>) {
+    let table = table(csv);
+    let Encoded { x, warnings } = encoder.encode(&table, &all_rows(&table)).unwrap();
+    (x, warnings.iter().map(Warning::to_string).collect())
+}
+
+#[test]
+fn numbers_are_standardised_on_the_training_rows_alone() {
+    // Rows 0 to 7 train: mean 5, population standard deviation 2. The last row must not count.
+    let table = table("n\n2\n4\n4\n4\n5\n5\n7\n9\n1000\n");
+    let (encoder, warnings) = Encoder::fit::<&str>(&table, &[0, 1, 2, 3, 4, 5, 6, 7], &[]).unwrap();
+    assert!(warnings.is_empty());
+    assert_eq!(encoder.feature_names(), ["n"]);
+    let encoded = encoder.encode::<f32>(&table, &[7, 0, 8]).unwrap();
+    assert_eq!(encoded.x, [2.0, -1.5, 497.5]);
+    assert!(encoded.warnings.is_empty());
+}
+
+#[test]
+fn missing_numbers_are_the_median_beside_an_indicator() {
+    // Of 0, 2 and 10: median 2, mean 4, variance (16 + 4 + 36)/3.
+    let (encoder, _) = fit("n,k\n0,1\nNA,2\n10,3\n2,2\nnull,2\n");
+    let std = (56.0f64 / 3.0).sqrt();
+    assert_eq!(encoder.feature_names(), ["n", "n is missing", "k"]);
+    let (x, warnings) = encode(&encoder, "k,n\n2,10\n2,\n2, nan \n");
+    let missing = [-2.0 / std, 1.0, 0.0];
+    assert_eq!(x, [[6.0 / std, 0.0, 0.0], missing, missing].concat());
+    assert!(warnings.is_empty());
+    // Training saw no missing k: it is the median, 2, which is also the mean.
+    assert_eq!(encode(&encoder, "n,k\n4,\n").0, [0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn cells_that_are_no_numbers_count_as_missing_with_a_warning() {
+    let body: String = (0..200).map(|i| format!("{}\n", i % 2)).collect();
+    let csv = format!("n\n{body}abc\ndef\n");
+    let (encoder, warnings) = fit(&csv);
+    assert!(warnings.is_empty(), "cells are warned about where they are encoded, once");
+    assert_eq!(encoder.feature_names(), ["n", "n is missing"]);
+    let (x, warnings) = encode(&encoder, &csv);
+    // Median and mean are 1/2.
+    assert_eq!(x[400..], [0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(
+        warnings,
+        [
+            r#"column "n": cells that are not numbers: 2 (the first on line 202: "abc"): counted as missing"#
+        ]
+    );
+}
+
+#[test]
+fn text_is_one_hot_and_missing_a_category_of_its_own() {
+    let (encoder, warnings) = fit("c,d\nred,x\n blue ,y\n,x\nred,y\n");
+    assert!(warnings.is_empty());
+    assert_eq!(encoder.feature_names(), ["c=blue", "c=red", "c is missing", "d=x", "d=y"]);
+    let (x, warnings) = encode(&encoder, "c,d\nblue,x\nred,y\nNaN,x\n");
+    assert_eq!(x, [[1., 0., 0., 1., 0.], [0., 1., 0., 0., 1.], [0., 0., 1., 1., 0.]].concat());
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn unseen_categories_are_zeros_and_counted_in_one_warning() {
+    let (encoder, _) = fit("c,d\na,x\nb,y\n");
+    // Training saw no missing d: that is unseen too.
+    let (x, warnings) = encode(&encoder, "c,d\na,y\nB,x\nz,\n");
+    assert_eq!(x, [[1., 0., 0., 1.], [0., 0., 1., 0.], [0., 0., 0., 0.]].concat());
+    assert_eq!(
+        warnings,
+        [
+            "cells with a category that training never saw: 3 (the first on line 3, column \"c\": \"B\"): encoded as \
+          all zeros"
+        ]
+    );
+    // Categories come from the training rows, not from the table.
+    let table = table("c\na\nb\nz\n");
+    let (encoder, _) = Encoder::fit::<&str>(&table, &[0, 1], &[]).unwrap();
+    assert_eq!(encoder.feature_names(), ["c=a", "c=b"]);
+}
+
+#[test]
+fn columns_that_say_nothing_are_left_out_or_warned_about() {
+    let rows: String = (0..51).map(|i| format!("v{i},{},,7,k,{i}\n", i % 50)).collect();
+    let many = rows.replace(",0,,", ",fifty,,");
+    let (encoder, warnings) = fit(&format!("many,fifty,empty,constant,one,n\n{many}"));
+    assert_eq!(
+        warnings,
+        [
+            r#"column "many" is text with 51 distinct values, more than 50: left out"#,
+            r#"column "empty" has no values: left out"#,
+            r#"column "constant" has one value in all training rows: nothing to learn"#,
+            r#"column "one" has one value in all training rows: nothing to learn"#,
+        ]
+    );
+    assert_eq!(encoder.feature_names()[50..], ["constant", "one=k", "n"]);
+    let (x, _) = encode(&encoder, "fifty,constant,one,n\n1,7,k,25\n1,9,k,25\n");
+    // A constant column has deviation 1: its own value is 0, another one finite.
+    assert_eq!((x[50], x[53 + 50]), (0.0, 2.0));
+    // A column with values, but none in the training rows.
+    let table = table("n,c,k\n,,1\n,,2\n5,a,3\n");
+    let (encoder, warnings) = Encoder::fit::<&str>(&table, &[0, 1], &[]).unwrap();
+    assert_eq!((encoder.feature_names(), warnings.len()), (vec!["k".to_owned()], 2));
+}
+
+#[test]
+fn targets_are_no_inputs_and_some_input_must_be_left() {
+    let table = table("a, b ,c\n1,2,x\n2,3,y\n");
+    let (encoder, _) = Encoder::fit(&table, &[0, 1], &["b", "c"]).unwrap();
+    assert_eq!(encoder.feature_names(), ["a"]);
+    assert_eq!(
+        Encoder::fit(&table, &[0, 1], &["a", "b", "c"]).unwrap_err().to_string(),
+        "t.csv: no input columns are left beside the targets: add a column with numbers or categories"
+    );
+}
+
+#[test]
+fn tables_that_do_not_fit_are_refused() {
+    let (encoder, _) = fit("n,c\n1,a\n2,b\n");
+    let error = |csv: &str| encoder.encode::<f32>(&table(csv), &[0]).unwrap_err().to_string();
+    assert_eq!(
+        error("x,n\n1,2\n"),
+        r#"t.csv: no column "c", an input of the model: the columns found are "x", "n""#
+    );
+    let range = |cell| {
+        format!(
+            "t.csv: line 2: column \"n\" holds \"{cell}\": numbers must be finite and not beyond 1e100: correct the \
+             cell or leave it empty"
+        )
+    };
+    assert_eq!(error("c,n\na, Infinity\n"), range("Infinity"));
+    // Within the limit, but not within f32.
+    assert_eq!(error("c,n\na,1e50\n"), range("1e50"));
+    let too_large = Encoder::fit::<&str>(&table("n\n1\ninf\n"), &[0], &[]).unwrap_err();
+    assert!(too_large.to_string().starts_with("t.csv: line 3: column \"n\" holds \"inf\": "));
+}
+
+#[test]
+fn a_row_alone_is_encoded_as_in_a_table() {
+    let csv = "n,c\n1,a\n,b\n3,\nx,z\n";
+    let (encoder, _) = fit("n,c\n1,a\n2,b\n,\n");
+    let (expected, _) = encode(&encoder, csv);
+    let width = encoder.width();
+    let notes = |unseen_categories, not_numbers| RowNotes { unseen_categories, not_numbers };
+    let rows: [([Cell; 2], RowNotes); 4] = [
+        ([1.0.into(), "a".into()], notes(0, 0)),
+        ([Cell::Number(f64::NAN), " b".into()], notes(0, 0)),
+        (["3".into(), Cell::Missing], notes(0, 0)),
+        (["x".into(), "z".into()], notes(1, 1)),
+    ];
+    for ((cells, notes), expected) in rows.iter().zip(expected.chunks(width)) {
+        let mut x = vec![9.0; width];
+        assert_eq!(encoder.encode_row(cells, &mut x).unwrap(), *notes);
+        assert_eq!(x, expected);
+        x.fill(9.0);
+        let fields = [("c", cells[1]), ("ignored", Cell::Missing), (" n", cells[0])];
+        assert_eq!(encoder.encode_fields(&fields, &mut x).unwrap(), *notes);
+        assert_eq!(x, expected);
+    }
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused() {
+    let (encoder, _) = fit("n,c\n1,a\n2,b\n");
+    let mut x = [0.0f32; 3];
+    let error = |cells: &[Cell], x: &mut [f32]| encoder.encode_row(cells, x).unwrap_err();
+    assert_eq!(
+        error(&[Cell::Missing], &mut x).to_string(),
+        "a row of 1 cells: expected 2, one for each input column in order"
+    );
+    assert_eq!(
+        error(&[Cell::Missing; 2], &mut x[..2]).to_string(),
+        "an output of 2 numbers: expected 3, the encoder's width"
+    );
+    for number in [Cell::Number(f64::INFINITY), Cell::Text("-inf"), Cell::Number(1e99)] {
+        assert_eq!(
+            error(&[number, Cell::Missing], &mut x).to_string(),
+            "column \"n\": numbers must be finite and not beyond 1e100: correct it, or give it as missing"
+        );
+    }
+    assert_eq!(
+        error(&[Cell::Number(1.0), Cell::Number(1.0)], &mut x).to_string(),
+        "column \"c\" holds categories, and a number came: give it as text"
+    );
+    assert_eq!(
+        encoder.encode_fields(&[("n", Cell::Missing)], &mut x),
+        Err(RowError::MissingField { column: "c".into() })
+    );
+}
+
+#[test]
+fn what_is_stored_comes_back_equal() {
+    let (encoder, _) = fit("n,c,k\n0.1,a,1e-7\n,b,3.3333333333333335\n0.7,,-12345678.9\n");
+    let json = serde_json::to_string(&encoder).unwrap();
+    assert_eq!(serde_json::from_str::<Encoder>(&json).unwrap(), encoder);
+    assert_eq!(encoder.input_columns()[0].name, "n");
+    assert!(json.starts_with(r#"[{"name":"n","kind":"numeric","mean":0.4,"std":"#));
+}
+
+#[test]
+fn stored_encoders_are_checked() {
+    const MEAN: &str = "a mean, median or deviation that is not finite or not positive";
+    let numeric = |mean: &str, std: &str| {
+        format!(
+            r#"[{{"name":"n","kind":"numeric","mean":{mean},"std":{std},"median":1,"missing":"absent"}}]"#
+        )
+    };
+    let categories = |list: &str| {
+        format!(r#"[{{"name":"c","kind":"categorical","categories":{list},"missing":"present"}}]"#)
+    };
+    assert_eq!(serde_json::from_str::<Encoder>(&categories(r#"["a","b"]"#)).unwrap().width(), 3);
+    let twice = numeric("0", "1").replace("}]", "},") + &numeric("0", "1")[1..];
+    for (json, problem) in [
+        ("[]".to_owned(), "an encoder without input columns"),
+        (numeric("0", "0"), MEAN),
+        (numeric("0", "-1"), MEAN),
+        (numeric("1e101", "1"), MEAN),
+        (
+            numeric("0", "1").replace(r#""n""#, r#""""#),
+            "a column name that is empty or has space around it",
+        ),
+        (twice, "two input columns of this name"),
+        (categories("[]"), "no categories, or too many"),
+        (categories(r#"["b","a"]"#), "categories out of order"),
+        (categories(r#"["a","a"]"#), "categories out of order"),
+    ] {
+        let error = serde_json::from_str::<Encoder>(&json).unwrap_err().to_string();
+        assert!(error.contains(problem), "{json}: {error}");
+        assert!(error.contains(": the file is damaged, write it again"), "{error}");
+    }
+    assert!(serde_json::from_str::<Encoder>(&numeric("null", "1")).is_err());
+    let (encoder, _) = fit("n\n1\n2\n");
+    assert!(matches!(
+        encoder.input_columns()[0].encoding,
+        anabranch_data::Encoding::Numeric { missing: MissingColumn::Absent, .. }
+    ));
+}

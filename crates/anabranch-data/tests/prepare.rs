@@ -1,0 +1,239 @@
+//! From a table to a data set, and from a stored description to another table's targets.
+
+use anabranch_data::{
+    DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, Warning, prepare,
+};
+
+fn table(csv: &str) -> Table {
+    Table::from_reader("t.csv", csv.as_bytes()).unwrap()
+}
+
+fn columns(regress: &[&str], classify: &str) -> TargetColumns {
+    let regress = regress.iter().map(|c| (*c).to_owned()).collect();
+    TargetColumns { regress, classify: classify.to_owned() }
+}
+
+fn prepared(csv: &str, regress: &[&str], classify: &str) -> Result<Prepared<f64>, DataError> {
+    prepare(&table(csv), &columns(regress, classify), Fractions::default(), 1)
+}
+
+fn error(csv: &str, regress: &[&str], classify: &str) -> String {
+    prepared(csv, regress, classify).unwrap_err().to_string()
+}
+
+/// 40 rows of y, z, label, x. Rows 3 and 8 lack a target.
+fn forty() -> String {
+    let row = |i: usize| match i {
+        3 => format!("NA,{i},a,{i}\n"),
+        8 => format!("{i},{i},,{i}\n"),
+        _ => format!("{},{},{},{i}\n", 10 * i, 2 * i, if i % 2 == 0 { "a" } else { "b" }),
+    };
+    "y,z,label,x\n".to_owned() + &(0..40).map(row).collect::<String>()
+}
+
+#[test]
+fn rows_without_a_target_are_left_out_and_counted() {
+    let Prepared { dataset, targets, rows_left_out, warnings, .. } =
+        prepared(&forty(), &["z", "y"], "label").unwrap();
+    assert_eq!(rows_left_out, 2);
+    assert_eq!(warnings, [Warning::RowsWithoutTarget { rows: 2 }]);
+    assert_eq!(warnings[0].to_string(), "rows without a target: 2: left out");
+    let Dataset { n_rows, n_inputs, n_outputs, n_classes, .. } = dataset;
+    assert_eq!((n_rows, n_inputs, n_outputs, n_classes), (38, 1, 2, 2));
+    // The fourth row of the data set is the table's fifth: i = 4.
+    let at = |row: usize| {
+        let regression = targets.regression().iter().zip(&dataset.y[2 * row..]);
+        regression.map(|(target, z)| target.unscale(*z)).collect::<Vec<_>>()
+    };
+    for (row, i) in [(2, 2.0), (3, 4.0), (7, 9.0)] {
+        let expected = [2.0 * i, 10.0 * i];
+        // Standardised and back: two roundings.
+        assert!(at(row).iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-12 * b), "{row}");
+        assert_eq!(dataset.class[row], (i % 2.0) as u32);
+    }
+    assert_eq!(targets.regression()[0].column, "z");
+    assert_eq!(targets.class().labels, ["a", "b"]);
+}
+
+#[test]
+fn inputs_and_targets_are_standardised_on_training_rows() {
+    let Prepared { dataset, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
+    let moments = |values: Vec<f64>| {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n)
+    };
+    let train = &dataset.split.train;
+    for values in [
+        train.iter().map(|row| dataset.x[*row]).collect(),
+        train.iter().map(|row| dataset.y[2 * row]).collect(),
+        train.iter().map(|row| dataset.y[2 * row + 1]).collect(),
+    ] {
+        let (mean, variance) = moments(values);
+        assert!(mean.abs() < 1e-14 && (variance - 1.0).abs() < 1e-14, "{mean} {variance}");
+    }
+    // Of all rows they are not: the other rows have not been looked at.
+    assert!(moments(dataset.x.clone()).0.abs() > 1e-3);
+}
+
+#[test]
+fn class_order_is_by_number_or_by_text() {
+    let labels = |labels: &[&str]| {
+        let rows: String = (0..60).map(|i| format!("{i},{i},{}\n", labels[i % 3])).collect();
+        let prepared = prepared(&format!("x,y,c\n{rows}"), &["y"], "c").unwrap();
+        assert_eq!(
+            prepared.targets.class().labels[prepared.dataset.class[0] as usize],
+            labels[0].trim()
+        );
+        prepared.targets.class().labels.clone()
+    };
+    assert_eq!(labels(&["10", "9", "-1.5"]), ["-1.5", "9", "10"]);
+    assert_eq!(labels(&["10", "9", "x"]), ["10", "9", "x"]);
+    assert_eq!(labels(&["b ", "ä", "B"]), ["B", "b", "ä"]);
+    assert_eq!(labels(&["1.0", "1", "0"]), ["0", "1", "1.0"]);
+}
+
+#[test]
+fn rare_classes_go_to_training_with_a_warning() {
+    let csv = forty() + "1,1,rare,1\n2,2,rare,1\n";
+    let Prepared { dataset, warnings, .. } = prepared(&csv, &["y"], "label").unwrap();
+    assert!(dataset.split.train.contains(&38) && dataset.split.train.contains(&39));
+    assert_eq!(
+        warnings[1].to_string(),
+        r#"column "label": class "rare" has too few rows to be split (2): all of them go to training"#
+    );
+}
+
+#[test]
+fn wrong_target_columns_are_refused() {
+    let csv = forty();
+    assert_eq!(
+        error(&csv, &["price"], "label"),
+        r#"t.csv: no column "price": the columns found are "y", "z", "label", "x""#
+    );
+    let twice = |c| {
+        format!("column {c:?} is named as a target twice: name it once, to regress or to classify")
+    };
+    assert_eq!(error(&csv, &["y", " y"], "label"), twice("y"));
+    assert_eq!(error(&csv, &["label"], "label"), twice("label"));
+    assert_eq!(error(&csv, &[], "label"), "no column to regress: name at least one");
+    let no_inputs = "t.csv: no input columns are left beside the targets: add a column with numbers or categories";
+    assert_eq!(error(&csv, &["y", "z", "x"], "label"), no_inputs);
+    let empty: String = (0..40).map(|i| format!("{i},{},\n", i % 2)).collect();
+    assert_eq!(error(&format!("y,c,x\n{empty}"), &["y"], "c"), no_inputs);
+}
+
+#[test]
+fn wrong_targets_are_refused() {
+    let csv = forty() + "many,1,a,1\n";
+    assert_eq!(
+        error(&csv, &["y"], "label"),
+        "t.csv: line 42: column \"y\" is to be regressed but holds \"many\": it needs numbers; a row with an empty \
+         cell is left out"
+    );
+    assert_eq!(
+        error(&(forty() + "-inf,1,a,1\n"), &["y"], "label"),
+        "t.csv: line 42: column \"y\" holds \"-inf\": numbers must be finite and not beyond 1e100: correct the cell \
+         or leave it empty"
+    );
+    assert_eq!(
+        error("x,y,c\n1,1,k\n2,2,k\n3,3,\n", &["y"], "c"),
+        "t.csv: column \"c\" has the one class \"k\" only: classification needs at least two"
+    );
+    assert_eq!(
+        error("x,y,c\n1,,k\n2,2,\n", &["y"], "c"),
+        "t.csv: no row has a value in all of the target columns \"y\", \"c\": fill some in"
+    );
+    assert_eq!(
+        error("x,y,c\n1,1,k\n2,2,l\n3,3,l\n", &["y"], "c"),
+        "3 rows are too few: the split gives 3 to training, 0 to validation and 0 to testing: add rows (at least 3 \
+         of a class), or change the fractions"
+    );
+}
+
+#[test]
+fn constant_targets_stay_finite() {
+    let rows: String = (0..40).map(|i| format!("{i},0.1,{}\n", i % 2)).collect();
+    let Prepared { dataset, targets, .. } =
+        prepared(&format!("x,y,c\n{rows}"), &["y"], "c").unwrap();
+    assert!(dataset.y.iter().all(|y| *y == 0.0));
+    assert_eq!(targets.regression()[0].unscale(0.0), 0.1);
+}
+
+#[test]
+fn batches_are_gathered_whole() {
+    let Prepared { dataset, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
+    let (mut x, mut y, mut class) = ([9.0; 2], [9.0; 4], [9; 2]);
+    dataset.gather(&[5, 0], &mut x, &mut y, &mut class);
+    assert_eq!(x, [dataset.x[5], dataset.x[0]]);
+    assert_eq!(y, [dataset.y[10], dataset.y[11], dataset.y[0], dataset.y[1]]);
+    assert_eq!(class, [dataset.class[5], dataset.class[0]]);
+}
+
+#[test]
+fn stored_targets_read_another_table() {
+    let Prepared { targets, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
+    let json = serde_json::to_string(&targets).unwrap();
+    let targets: Targets = serde_json::from_str(&json).unwrap();
+    let found = targets.read(&table("label,y,z\nb,1,2\n,3,4\na,NA,5\n a ,6,7\n")).unwrap();
+    assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
+    assert_eq!((found.values, found.class), (vec![2.0, 1.0, 7.0, 6.0], vec![1, 0]));
+
+    let message = |csv: &str| targets.read(&table(csv)).unwrap_err().to_string();
+    assert_eq!(
+        message("label,y,z\nb,1,2\nc,1,2\n"),
+        "t.csv: line 3: column \"label\" holds the class \"c\", which training never saw: expected one of \"a\", \"b\""
+    );
+    assert_eq!(
+        message("label,y\nb,1\n"),
+        r#"t.csv: no column "z": the columns found are "label", "y""#
+    );
+}
+
+#[test]
+fn stored_targets_are_checked() {
+    let stored = |std: &str, column: &str, labels: &str| {
+        let json = format!(
+            r#"{{"regression":[{{"column":"y","mean":0,"std":{std}}}],"class":{{"column":"{column}","labels":{labels}}}}}"#
+        );
+        serde_json::from_str::<Targets>(&json).map_err(|error| error.to_string())
+    };
+    assert!(stored("1", "c", r#"["a","b"]"#).is_ok());
+    for (result, problem) in [
+        (stored("0", "c", r#"["a","b"]"#), "deviation"),
+        (stored("1e101", "c", r#"["a","b"]"#), "deviation"),
+        (stored("1", "y", r#"["a","b"]"#), "a target twice"),
+        (stored("1", "c", r#"["a"]"#), "fewer than two classes"),
+        (stored("1", "c", r#"["a","a"]"#), "one twice"),
+    ] {
+        let error = result.unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+    assert!(
+        serde_json::from_str::<Targets>(
+            r#"{"regression":[],"class":{"column":"c","labels":["a","b"]}}"#
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn wine_is_prepared_without_warnings() {
+    let wine = Table::wine().unwrap();
+    let prepare =
+        |seed| prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), seed).unwrap();
+    let Prepared { dataset, encoder, targets, rows_left_out, warnings } = prepare(42);
+    assert_eq!((rows_left_out, warnings.len()), (0, 0));
+    assert_eq!(targets.class().labels, ["3", "4", "5", "6", "7", "8"]);
+    assert!(!encoder.feature_names().iter().any(|name| name == "alcohol" || name == "quality"));
+    assert!(dataset.x.iter().chain(&dataset.y).all(|v| v.is_finite()));
+    // Σ round(n·0.1) and Σ round(n·0.2) over classes of 10, 53, 681, 638, 199 and 18 rows.
+    let split = &dataset.split;
+    assert_eq!(
+        [split.validation.len(), split.test.len()],
+        [1 + 5 + 68 + 64 + 20 + 2, 2 + 11 + 136 + 128 + 40 + 4]
+    );
+    let (again, other) = (prepare(42), prepare(43));
+    assert_eq!((&again.dataset.x, &again.encoder), (&dataset.x, &encoder));
+    assert_ne!(other.dataset.split, dataset.split);
+}

@@ -1,0 +1,158 @@
+//! Reading CSV files: what is accepted, and the whole message of what is not.
+
+use anabranch_data::Table;
+use proptest::prelude::*;
+
+fn table(csv: &str) -> Table {
+    Table::from_reader("t.csv", csv.as_bytes()).unwrap()
+}
+
+fn error(csv: impl AsRef<[u8]>) -> String {
+    Table::from_reader("t.csv", csv.as_ref()).unwrap_err().to_string()
+}
+
+fn rows(table: &Table) -> Vec<Vec<&str>> {
+    (0..table.n_rows()).map(|row| table.row(row).collect()).collect()
+}
+
+#[test]
+fn separator_is_found_from_the_header() {
+    for separator in [",", ";", "\t"] {
+        let csv = ["a", "b", "c\n1", "2", "3\n"].join(separator);
+        assert_eq!(table(&csv).columns(), ["a", "b", "c"], "{separator:?}");
+        assert_eq!(rows(&table(&csv)), [["1", "2", "3"]], "{separator:?}");
+    }
+    // The most frequent one outside quotes wins, whatever the cells below hold.
+    assert_eq!(rows(&table("a;\"b,c,d\";e\n1,5;2,5;3,5\n")), [["1,5", "2,5", "3,5"]]);
+    assert_eq!(rows(&table("a\tb,c\td\n1\t2\t3")), [["1", "2", "3"]]);
+    assert_eq!(rows(&table("only\n1\n2\n")), [["1"], ["2"]]);
+}
+
+#[test]
+fn byte_order_mark_line_ends_and_quotes() {
+    for csv in ["\u{feff}a,b\r\n1,2\r\n3,4", "a,b\r1,2\r3,4\r", "\n\na,b\n\n1,2\n\r\n3,4\n\n"] {
+        assert_eq!(table(csv).columns(), ["a", "b"], "{csv:?}");
+        assert_eq!(rows(&table(csv)), [["1", "2"], ["3", "4"]], "{csv:?}");
+    }
+    let quoted = table("\"a, x\",b\n\"1\n1\",\"say \"\"so\"\"\"\n , 4 \n");
+    assert_eq!(quoted.columns(), ["a, x", "b"]);
+    assert_eq!(rows(&quoted), [["1\n1", "say \"so\""], [" ", " 4 "]]);
+}
+
+#[test]
+fn lines_are_those_of_the_file() {
+    let lines = |csv: &str| {
+        let table = table(csv);
+        (0..table.n_rows()).map(|row| table.line(row)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("a,b\n1,2\n3,4\n5,6"), [2, 3, 4]);
+    assert_eq!(lines("a,b\r\n1,2\r\n3,4\r\n5,6"), [2, 3, 4]);
+    assert_eq!(lines("a,b\r1,2\r3,4\r5,6"), [2, 3, 4]);
+    assert_eq!(lines("\r\n\r\na,b\r\n\r\n1,2\n3,4"), [5, 6]);
+    assert_eq!(lines("\"a\n\n\",b\n\"1\r\n1\",2\n3,4\n"), [4, 6]);
+}
+
+#[test]
+fn columns_are_found_by_name() {
+    let table = table("a, b ,c\n1,2,3\n");
+    assert_eq!(table.columns(), ["a", " b ", "c"]);
+    assert_eq!(table.column_index("b").unwrap(), 1);
+    assert_eq!(
+        table.column_index("B").unwrap_err().to_string(),
+        r#"t.csv: no column "B": the columns found are "a", " b ", "c""#
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_in_one_line() {
+    let empty =
+        "t.csv: the file is empty: expected a header line with column names, then data rows";
+    assert_eq!(error(""), empty);
+    assert_eq!(error("\u{feff}\r\n \n"), empty);
+    assert_eq!(
+        error("a,b\n\n"),
+        "t.csv: no data rows: expected at least one line below the header"
+    );
+    assert_eq!(
+        error(b"a,b\r\n1,2\r\n3,\xff\r\n"),
+        "t.csv: line 3: not UTF-8 text: save the file with the encoding UTF-8"
+    );
+    let ragged = |line, found| {
+        format!(
+            "t.csv: line {line}: cells found: {found}, columns in the header: 2: correct the line, and quote cells \
+             that contain the separator"
+        )
+    };
+    assert_eq!(error("a,b\n1,2\n3\n"), ragged(3, 1));
+    assert_eq!(error("a,b\r\n1,\"2\r\n2\"\r\n\r\n3,4,5\r\n"), ragged(5, 3));
+    assert_eq!(
+        error("a,,c\n1,2,3\n"),
+        "t.csv: line 1: column 2 has no name: name it in the header"
+    );
+    assert_eq!(
+        error("\na,b, a\n1,2,3\n"),
+        "t.csv: line 2: two columns are named \"a\": rename one of them"
+    );
+    let unclosed =
+        "t.csv: line 3: a quoted cell of this row is never closed: add the missing quotation mark";
+    assert_eq!(error("a,b\n1,2\n3,\"4\n5,6\n"), unclosed);
+    assert_eq!(error("a,b\n1,2\n\"3,4\n5,6\n"), unclosed);
+    // A quotation mark inside an unquoted cell is a character as any other.
+    assert_eq!(rows(&table("a,b\n1,5\"\n")), [["1", "5\""]]);
+}
+
+#[test]
+fn files_that_cannot_be_opened_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.csv");
+    for path in [missing.as_path(), folder.path()] {
+        let message = Table::read(path).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: cannot be read (", path.display())), "{message}");
+        assert!(message.ends_with("): check the path") && !message.contains('\n'), "{message}");
+    }
+    let file = folder.path().join("t.csv");
+    std::fs::write(&file, "a,b\n1,2\n").unwrap();
+    assert_eq!(Table::read(&file).unwrap().name(), file.display().to_string());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(prop_oneof![
+        4 => prop::sample::select(b"ab1,;\t\"\r\n ".to_vec()),
+        1 => any::<u8>(),
+    ], 0..60)) {
+        match Table::from_reader("t.csv", &bytes[..]) {
+            Ok(table) => {
+                prop_assert!(table.n_rows() > 0);
+                let last = table.n_rows() - 1;
+                prop_assert!(table.row(last).count() == table.columns().len());
+                prop_assert!(table.line(last) <= 1 + bytes.len());
+            }
+            Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
+
+    #[test]
+    fn quoted_cells_come_back_as_they_were(
+        cells in prop::collection::vec("[a,;\t\"\r\n é]{0,6}", 3 * 4),
+        line_end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+    ) {
+        let mut csv = "a,b,c".to_owned();
+        let (mut line, mut lines) = (1, Vec::new());
+        for row in cells.chunks(3) {
+            line += 1;
+            lines.push(line);
+            let quoted: Vec<String> =
+                row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+            csv += &format!("{line_end}{}", quoted.join(","));
+            // Line ends inside a cell count: CRLF once, CR and LF alone once each.
+            line += quoted.join(",").replace("\r\n", "\n").matches(['\r', '\n']).count();
+        }
+        let table = table(&csv);
+        prop_assert_eq!(table.n_rows(), 4);
+        for (row, cells) in cells.chunks(3).enumerate() {
+            prop_assert_eq!(table.row(row).collect::<Vec<_>>(), cells);
+            prop_assert_eq!(table.line(row), lines[row]);
+        }
+    }
+}
