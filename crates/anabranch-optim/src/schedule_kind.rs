@@ -1,0 +1,201 @@
+//! The schedules by name, with their settings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{OptimError, check};
+
+/// The shape of the learning rate over a run.
+///
+/// The constants carry the defaults, and so does a kind parsed from its [name](Self::name). `t` below is the optimizer
+/// step, `T` the number of steps of the run, and `e` the number of whole epochs done.
+///
+/// | name | changes | factor of the learning rate | PyTorch |
+/// |---|---|---|---|
+/// | `constant` | never | 1 | |
+/// | `step` | each epoch | γ^⌊e / every⌋ | `StepLR` |
+/// | `exponential` | each epoch | γ^e | `ExponentialLR` |
+/// | `cosine` | each step | linear up to 1, then half a cosine down to `floor` | `LinearLR`, then `CosineAnnealingLR` |
+/// | `one-cycle` | each step | half a cosine up to 1, then half a cosine down to nearly 0 | `OneCycleLR` |
+/// | `plateau` | each epoch | reduced whenever the loss stops falling | `ReduceLROnPlateau` |
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ScheduleKind {
+    /// The learning rate stays.
+    Constant,
+    /// Multiplied by `gamma` every so many epochs.
+    Step {
+        /// Epochs between reductions, at least 1.
+        every_epochs: u64,
+        /// What a reduction multiplies by, in (0, 1].
+        gamma: f64,
+    },
+    /// Multiplied by `gamma` every epoch.
+    Exponential {
+        /// What an epoch multiplies by, in (0, 1].
+        gamma: f64,
+    },
+    /// With w = ⌊warmup · T⌉ steps of warm-up: (t+1)/(w+1) for t < w, then
+    /// floor + (1−floor)·½(1+cos(π(t−w)/(T−w))).
+    Cosine {
+        /// Share of the steps that warm up, in [0, 1).
+        warmup: f64,
+        /// The factor at the end, in [0, 1].
+        floor: f64,
+    },
+    /// Up from 1/`start_divisor` to 1 over the first `rise` of the steps, then down to
+    /// 1/(`start_divisor`·`end_divisor`) at the last one, both along half a cosine (Smith & Topin 2019). The learning rate is PyTorch's
+    /// `max_lr`; momentum is not cycled (`cycle_momentum=False`).
+    OneCycle {
+        /// Share of the steps that rise, in (0, 1).
+        rise: f64,
+        /// What the first factor is divided by, at least 1 (PyTorch: `div_factor`).
+        start_divisor: f64,
+        /// What the last factor is divided by besides, at least 1 (PyTorch: `final_div_factor`).
+        end_divisor: f64,
+    },
+    /// Multiplied by `gamma` when the loss has not improved for more than `patience` epochs.
+    ///
+    /// As PyTorch's with `mode="min"`, `threshold_mode="rel"` and no cooldown; its `eps`, which ignores reductions of
+    /// the learning rate by less than 1e-8, is left out.
+    Plateau {
+        /// What a reduction multiplies by, in (0, 1) (PyTorch: `factor`).
+        gamma: f64,
+        /// Epochs without improvement that are put up with.
+        patience: u64,
+        /// An improvement is a loss under best·(1 − `threshold`), in [0, 1).
+        threshold: f64,
+    },
+}
+
+impl ScheduleKind {
+    /// [`Constant`](Self::Constant).
+    pub const CONSTANT: Self = Self::Constant;
+    /// [`Step`](Self::Step) by 0.1 every 10 epochs.
+    pub const STEP: Self = Self::Step { every_epochs: 10, gamma: 0.1 };
+    /// [`Exponential`](Self::Exponential) by 0.95.
+    pub const EXPONENTIAL: Self = Self::Exponential { gamma: 0.95 };
+    /// [`Cosine`](Self::Cosine) with 5 % of warm-up, down to 0.
+    pub const COSINE: Self = Self::Cosine { warmup: 0.05, floor: 0.0 };
+    /// [`OneCycle`](Self::OneCycle) with PyTorch's defaults.
+    pub const ONE_CYCLE: Self = Self::OneCycle { rise: 0.3, start_divisor: 25.0, end_divisor: 1e4 };
+    /// [`Plateau`](Self::Plateau) with PyTorch's defaults.
+    pub const PLATEAU: Self = Self::Plateau { gamma: 0.1, patience: 10, threshold: 1e-4 };
+
+    /// Every schedule, with its defaults.
+    pub const ALL: [Self; 6] = [
+        Self::CONSTANT,
+        Self::STEP,
+        Self::EXPONENTIAL,
+        Self::COSINE,
+        Self::ONE_CYCLE,
+        Self::PLATEAU,
+    ];
+
+    /// The name, as flags and files spell it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Step { .. } => "step",
+            Self::Exponential { .. } => "exponential",
+            Self::Cosine { .. } => "cosine",
+            Self::OneCycle { .. } => "one-cycle",
+            Self::Plateau { .. } => "plateau",
+        }
+    }
+
+    /// Refuses settings outside their domains.
+    pub(crate) fn validate(&self) -> Result<(), OptimError> {
+        let check_gamma =
+            |value| check("gamma", value, "more than 0 and at most 1", |v| v > 0.0 && v <= 1.0);
+        let check_share = |name, value| {
+            check(name, value, "at least 0 and less than 1", |v| (0.0..1.0).contains(&v))
+        };
+        let check_divisor = |name, value| {
+            check(name, value, "finite and at least 1", |v| v.is_finite() && v >= 1.0)
+        };
+        match *self {
+            Self::Constant => Ok(()),
+            Self::Step { every_epochs, gamma } => {
+                check("every_epochs", every_epochs as f64, "at least 1", |v| v >= 1.0)?;
+                check_gamma(gamma)
+            }
+            Self::Exponential { gamma } => check_gamma(gamma),
+            Self::Cosine { warmup, floor } => {
+                check_share("warmup", warmup)?;
+                check("floor", floor, "at least 0 and at most 1", |v| (0.0..=1.0).contains(&v))
+            }
+            Self::OneCycle { rise, start_divisor, end_divisor } => {
+                check("rise", rise, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
+                check_divisor("start_divisor", start_divisor)?;
+                check_divisor("end_divisor", end_divisor)
+            }
+            Self::Plateau { gamma, patience: _, threshold } => {
+                check("gamma", gamma, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
+                check_share("threshold", threshold)
+            }
+        }
+    }
+}
+
+impl fmt::Display for ScheduleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ScheduleKind {
+    type Err = OptimError;
+
+    fn from_str(name: &str) -> Result<Self, OptimError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            OptimError::UnknownSchedule {
+                name: name.to_owned(),
+                known: Self::ALL.map(|kind| kind.name()).join(", "),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_back_and_an_unknown_one_is_told_the_others() {
+        for kind in ScheduleKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "linear".parse::<ScheduleKind>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown schedule `linear`: choose one of \
+             constant, step, exponential, cosine, one-cycle, plateau"
+        );
+    }
+
+    #[test]
+    fn settings_outside_their_domain_are_refused() {
+        for kind in ScheduleKind::ALL {
+            assert_eq!(kind.validate(), Ok(()), "{kind}");
+        }
+        for (kind, name) in [
+            (ScheduleKind::Step { every_epochs: 0, gamma: 0.1 }, "every_epochs"),
+            (ScheduleKind::Step { every_epochs: 1, gamma: 0.0 }, "gamma"),
+            (ScheduleKind::Exponential { gamma: 1.1 }, "gamma"),
+            (ScheduleKind::Cosine { warmup: 1.0, floor: 0.0 }, "warmup"),
+            (ScheduleKind::Cosine { warmup: 0.0, floor: f64::NAN }, "floor"),
+            (ScheduleKind::OneCycle { rise: 0.0, start_divisor: 1.0, end_divisor: 1.0 }, "rise"),
+            (
+                ScheduleKind::OneCycle { rise: 0.3, start_divisor: 0.5, end_divisor: 1.0 },
+                "start_divisor",
+            ),
+            (ScheduleKind::Plateau { gamma: 1.0, patience: 1, threshold: 0.0 }, "gamma"),
+            (ScheduleKind::Plateau { gamma: 0.1, patience: 1, threshold: 1.0 }, "threshold"),
+        ] {
+            assert!(
+                matches!(kind.validate(), Err(OptimError::Hyperparameter { name: n, .. }) if n == name),
+                "{kind:?}"
+            );
+        }
+    }
+}

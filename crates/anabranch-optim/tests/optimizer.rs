@@ -1,0 +1,145 @@
+//! What must hold for every optimizer, whatever its formula.
+
+use anabranch_optim::{OptimError, Optimizer, OptimizerKind, ParamGroup, Scales};
+use anabranch_tensor::Executor;
+
+/// Numbers between −1 and 1 without a pattern that a chunk could share with another.
+fn rough(len: usize, seed: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+}
+
+fn optimizer(kind: OptimizerKind, groups: &[ParamGroup]) -> Optimizer<f32> {
+    let n_params = groups.last().unwrap().range.end;
+    Optimizer::new(kind, 0.01, n_params, groups).unwrap()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn the_number_of_threads_and_the_cutting_into_chunks_change_no_bit() {
+    // Groups that end inside, at the end of, and far past a chunk; some chunks are of one group, some of three.
+    let ends = [10, 16_384, 20_000, 20_001, 70_000, 100_003];
+    let mut start = 0;
+    let groups: Vec<ParamGroup> = ends
+        .into_iter()
+        .enumerate()
+        .map(|(i, end)| {
+            let range = start..end;
+            start = end;
+            ParamGroup { range, weight_decay: 0.1 * i as f64, lr_scale: 1.0 + i as f64 }
+        })
+        .collect();
+    for kind in OptimizerKind::ALL {
+        // Group by group, each small enough or not to be cut otherwise.
+        let mut alone = rough(start, 0);
+        for group in &groups {
+            let local = ParamGroup { range: 0..group.range.len(), ..group.clone() };
+            let mut small = optimizer(kind, &[local]);
+            for step in 1..4 {
+                let grads = rough(start, step);
+                let (params, grads) =
+                    (&mut alone[group.range.clone()], &grads[group.range.clone()]);
+                small.step(&Executor::serial(), params, grads, Scales::default());
+            }
+        }
+        for threads in [1, 2, 3] {
+            let exec = Executor::new(threads).unwrap();
+            let mut params = rough(start, 0);
+            let mut whole = optimizer(kind, &groups);
+            for step in 1..4 {
+                whole.step(&exec, &mut params, &rough(start, step), Scales::default());
+            }
+            assert!(bits(&params) == bits(&alone), "{kind}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn scaled_gradients_are_as_gradients_scaled_before() {
+    let groups = [ParamGroup::new(0..100, 0.1)];
+    for kind in OptimizerKind::ALL {
+        let mut inside = (rough(100, 0), optimizer(kind, &groups));
+        let mut before = inside.clone();
+        for step in 1..4 {
+            let grads = rough(100, step);
+            let scaled: Vec<f32> = grads.iter().map(|g| g * 0.3).collect();
+            let exec = Executor::serial();
+            inside.1.step(&exec, &mut inside.0, &grads, Scales { lr: 1.0, grads: 0.3 });
+            before.1.step(&exec, &mut before.0, &scaled, Scales::default());
+        }
+        assert!(bits(&inside.0) == bits(&before.0), "{kind}");
+    }
+}
+
+#[test]
+fn a_group_without_rate_is_frozen_and_one_without_decay_rests_without_gradient() {
+    let frozen = ParamGroup { range: 0..10, weight_decay: 0.1, lr_scale: 0.0 };
+    let groups = [frozen, ParamGroup::new(10..20, 0.0), ParamGroup::new(20..30, 0.1)];
+    for kind in OptimizerKind::ALL {
+        let start = rough(30, 0);
+        let mut params = start.clone();
+        let mut grads = rough(30, 1);
+        grads[10..].fill(0.0);
+        let mut optimizer = optimizer(kind, &groups);
+        optimizer.step(&Executor::serial(), &mut params, &grads, Scales::default());
+        assert_eq!(params[..20], start[..20], "{kind}");
+        for (now, then) in params[20..].iter().zip(&start[20..]) {
+            assert!(now.abs() < then.abs(), "{kind}: decay must shrink {then}, not give {now}");
+        }
+    }
+}
+
+#[test]
+fn a_restored_optimizer_goes_on_with_the_same_bits() {
+    let groups = [ParamGroup::new(0..30, 0.1), ParamGroup::new(30..50, 0.0)];
+    for kind in OptimizerKind::ALL {
+        let exec = Executor::serial();
+        let mut params = rough(50, 0);
+        let mut whole = optimizer(kind, &groups);
+        whole.step(&exec, &mut params, &rough(50, 1), Scales::default());
+        whole.step(&exec, &mut params, &rough(50, 2), Scales::default());
+
+        let mut resumed_params = params.clone();
+        let mut resumed = optimizer(kind, &groups);
+        resumed.restore(whole.steps(), whole.state()).unwrap();
+        whole.step(&exec, &mut params, &rough(50, 3), Scales::default());
+        resumed.step(&exec, &mut resumed_params, &rough(50, 3), Scales::default());
+        assert!(bits(&params) == bits(&resumed_params), "{kind}");
+        assert_eq!(resumed.steps(), 3);
+    }
+}
+
+#[test]
+fn state_that_does_not_fit_is_refused_and_changes_nothing() {
+    let groups = [ParamGroup::new(0..3, 0.0)];
+    let mut adam = optimizer(OptimizerKind::ADAM, &groups);
+    let (three, four) = ([1.0; 3], [1.0; 4]);
+    assert_eq!(
+        adam.restore(1, [("exp_avg", &three[..])]),
+        Err(OptimError::MissingMoment { name: "exp_avg_sq", optimizer: "adam" })
+    );
+    assert_eq!(
+        adam.restore(1, [("exp_avg", &three[..]), ("exp_avg_sq", &four[..])]),
+        Err(OptimError::MomentLen { name: "exp_avg_sq", expected: 3, found: 4 })
+    );
+    assert_eq!(
+        adam.restore(1, [("sum", &three[..])]),
+        Err(OptimError::UnknownMoment { name: "sum".to_owned(), optimizer: "adam" })
+    );
+    assert_eq!(adam.steps(), 0);
+    assert!(adam.state().all(|(_, values)| values == [0.0; 3]));
+}
+
+#[test]
+fn learning_rates_that_are_none_are_refused() {
+    let groups = [ParamGroup::new(0..3, 0.0)];
+    for lr in [-0.1, f64::NAN, f64::INFINITY] {
+        let error = Optimizer::<f32>::new(OptimizerKind::SGD, lr, 3, &groups).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the learning rate must be finite and at least 0, not {lr}")
+        );
+    }
+}
