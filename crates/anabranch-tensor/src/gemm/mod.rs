@@ -3,14 +3,30 @@
 //! Every element of C is one sum over k in one order that depends on the shape alone: not on the number of threads,
 //! not on which thread computes it.
 
+mod blocking;
+mod kernels;
 mod naive;
+mod pack;
+mod peak;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod tile;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::exec::Executor;
 use crate::scalar::Scalar;
 
+use blocking::Product;
+use kernels::Kernels;
+use pack::Matrix;
+
+pub use kernels::GemmScalar;
 pub use naive::gemm_naive;
+pub use peak::{fma_peak_flops, fma_peak_loop};
 
 /// Whether a result replaces what an array holds or is added to it, so that no gradient buffer is ever zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +56,33 @@ impl<T> Epilogue<T> for NoEpilogue {
 
 /// Elements of scratch that [`gemm`] needs for a product of this shape, and for every smaller one.
 pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize) -> usize {
-    let _ = (exec, m, n, k);
-    0
+    if m == 0 { 0 } else { blocking::scratch_len(T::kernels(), exec.threads(), n, k) }
 }
 
 /// C[m,n] (+)= A[m,k]·B[k,n], then `epilogue` on every element.
 ///
-/// A and B may be row-major or transposed views (unit stride along either axis); C is row-major and contiguous.
+/// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
 /// `scratch` has at least [`gemm_scratch_len`] elements; its contents do not matter.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
+#[inline]
 pub fn gemm<T: Scalar>(
+    exec: &Executor,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    accum: Accum,
+    c: ArrayViewMut2<'_, T>,
+    scratch: &mut [T],
+    epilogue: &impl Epilogue<T>,
+) {
+    gemm_with(T::kernels(), exec, a, b, accum, c, scratch, epilogue);
+}
+
+/// [`gemm`] with the kernels of one instruction set, which the processor has.
+#[allow(clippy::too_many_arguments)]
+fn gemm_with<T: Scalar>(
+    kernels: &Kernels<T>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
@@ -60,100 +91,28 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    let _ = (exec, scratch);
     let (m, k) = a.dim();
-    let (k_b, n) = b.dim();
+    let n = b.ncols();
     assert!(
-        k == k_b && c.dim() == (m, n),
-        "gemm: A is {m}x{k}, B is {k_b}x{n}, C is {:?}: expected A m×k, B k×n, C m×n",
+        b.nrows() == k && c.dim() == (m, n),
+        "gemm: A is {m}×{k}, B is {}×{n}, C is {:?}: expected A m×k, B k×n, C m×n",
+        b.nrows(),
         c.dim()
     );
-    // SAFETY: the views give valid pointers for their shapes and strides; C is uniquely borrowed.
-    unsafe {
-        T::matrixmultiply(
-            m,
-            k,
-            n,
-            a.as_ptr(),
-            a.strides(),
-            b.as_ptr(),
-            b.strides(),
-            if accum == Accum::Add { T::ONE } else { T::ZERO },
-            c.as_mut_ptr(),
-            &[n as isize, 1],
-        );
-    }
-    for (row, mut c_row) in c.rows_mut().into_iter().enumerate() {
-        epilogue.apply(row, 0, c_row.as_slice_mut().expect("C is contiguous"));
-    }
-}
-
-/// The number types that have GEMM kernels; sealed.
-pub trait GemmScalar: sealed::Sealed + Sized {
-    /// `matrixmultiply::sgemm` or `dgemm` with α = 1.
-    ///
-    /// # Safety
-    /// As `matrixmultiply::sgemm`.
-    #[doc(hidden)]
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn matrixmultiply(
-        m: usize,
-        k: usize,
-        n: usize,
-        a: *const Self,
-        a_strides: &[isize],
-        b: *const Self,
-        b_strides: &[isize],
-        beta: Self,
-        c: *mut Self,
-        c_strides: &[isize],
+    let c = c.as_slice_mut().expect("gemm: C must be row-major and contiguous").as_mut_ptr();
+    let needed = if m == 0 { 0 } else { blocking::scratch_len(kernels, exec.threads(), n, k) };
+    assert!(
+        scratch.len() >= needed,
+        "gemm: {} elements of scratch, {needed} needed (gemm_scratch_len)",
+        scratch.len()
     );
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
-macro_rules! impl_gemm_scalar {
-    ($t:ident, $gemm:path) => {
-        impl GemmScalar for $t {
-            unsafe fn matrixmultiply(
-                m: usize,
-                k: usize,
-                n: usize,
-                a: *const Self,
-                a_strides: &[isize],
-                b: *const Self,
-                b_strides: &[isize],
-                beta: Self,
-                c: *mut Self,
-                c_strides: &[isize],
-            ) {
-                // SAFETY: the caller's promise is the callee's.
-                unsafe {
-                    $gemm(
-                        m,
-                        k,
-                        n,
-                        1.0,
-                        a,
-                        a_strides[0],
-                        a_strides[1],
-                        b,
-                        b_strides[0],
-                        b_strides[1],
-                        beta,
-                        c,
-                        c_strides[0],
-                        c_strides[1],
-                    );
-                }
-            }
-        }
+    let matrix = |view: ArrayView2<'_, T>| Matrix {
+        ptr: view.as_ptr(),
+        row: view.strides()[0],
+        col: view.strides()[1],
     };
+    let product = Product { kernels, exec, m, n, k, a: matrix(a), b: matrix(b), accum, c };
+    // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed; the kernels are those of
+    // this processor.
+    unsafe { product.run(scratch, epilogue) };
 }
-
-impl_gemm_scalar!(f32, matrixmultiply::sgemm);
-impl_gemm_scalar!(f64, matrixmultiply::dgemm);

@@ -1,0 +1,221 @@
+//! The kernels of each instruction set, and which of them this processor runs.
+//!
+//! The generic sources in `tile.rs`, `pack.rs` and `peak.rs` are inlined into functions that enable an instruction set;
+//! pointers to these stand in one table per instruction set and number type. All that enters the table is compiled
+//! once, here, whoever calls `gemm` with whatever epilogue.
+
+use super::Epilogue;
+use super::pack::{Matrix, pack};
+use super::peak::peak_loop;
+use super::simd::{Simd, Transpose};
+use super::tile::{Tile, tile};
+use crate::simd::InstructionSet;
+
+/// Chains of multiply-adds in the peak loop: more than latency × throughput on any machine.
+pub(super) const ACCUMULATORS: usize = 12;
+
+/// The number types that have GEMM kernels; sealed.
+pub trait GemmScalar: sealed::Sealed + Sized + 'static {
+    /// The kernels that suit this processor best.
+    #[doc(hidden)]
+    fn kernels() -> &'static Kernels<Self>;
+
+    /// All kernels that this processor can run, best first.
+    #[cfg(test)]
+    fn available() -> impl Iterator<Item = &'static Kernels<Self>>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+type TileFn<T> = unsafe fn(&Tile<T>);
+
+/// The kernels of one instruction set for one number type.
+#[doc(hidden)]
+pub struct Kernels<T: 'static> {
+    pub(super) instruction_set: InstructionSet,
+    /// Numbers in a vector; a tile is at most two vectors wide.
+    pub(super) lanes: usize,
+    /// Numbers in the narrow vector.
+    pub(super) narrow: usize,
+    /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
+    pub(super) tiles: &'static [[TileFn<T>; 3]],
+    pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, usize),
+    pub(super) peak: unsafe fn(usize) -> T,
+}
+
+impl<T> Kernels<T> {
+    /// Rows of a full tile.
+    pub(super) fn mr(&self) -> usize {
+        self.tiles.len()
+    }
+
+    /// Columns of a full tile, the width of a packed panel of B.
+    pub(super) fn nr(&self) -> usize {
+        2 * self.lanes
+    }
+
+    /// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride` apart; compiled
+    /// for the instruction set.
+    ///
+    /// # Safety
+    /// The elements are writable and not otherwise accessed; the processor has the instruction set.
+    #[inline(always)]
+    pub(super) unsafe fn apply<E: Epilogue<T>>(
+        &self,
+        epilogue: &E,
+        (row, col): (usize, usize),
+        (rows, cols): (usize, usize),
+        c: *mut T,
+        stride: usize,
+    ) {
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.instruction_set {
+                #[cfg(all(target_arch = "x86_64", not(miri)))]
+                InstructionSet::Avx512 => {
+                    avx512::apply(epilogue, (row, col), (rows, cols), c, stride);
+                }
+                #[cfg(all(target_arch = "x86_64", not(miri)))]
+                InstructionSet::Avx2 => avx2::apply(epilogue, (row, col), (rows, cols), c, stride),
+                _ => portable::apply(epilogue, (row, col), (rows, cols), c, stride),
+            }
+        }
+    }
+}
+
+/// A module with one instruction set's functions, and its tables for both number types.
+macro_rules! kernels {
+    ($module:ident, $set:ident, $(#[$feature:meta])*
+     f32: $f32:ty, $f32_lanes:literal, $f32_narrow:ty, $f32_narrow_lanes:literal;
+     f64: $f64:ty, $f64_lanes:literal, $f64_narrow:ty, $f64_narrow_lanes:literal;
+     rows: $($r:literal)*) => {
+        mod $module {
+            use super::*;
+
+            $(#[$feature])*
+            unsafe fn tile_of<V: Simd, const R: usize, const N: usize>(t: &Tile<V::Elem>) {
+                // SAFETY: as the caller's.
+                unsafe { tile::<V, R, N>(t) }
+            }
+            $(#[$feature])*
+            unsafe fn pack_of<V: Transpose, const L: usize>(
+                src: Matrix<V::Elem>,
+                rows: usize,
+                cols: usize,
+                dst: *mut V::Elem,
+                stride: usize,
+            ) {
+                // SAFETY: as the caller's.
+                unsafe { pack::<V, L>(src, rows, cols, dst, stride) }
+            }
+            $(#[$feature])*
+            unsafe fn peak_f32(iterations: usize) -> f32 {
+                // SAFETY: as the caller's.
+                unsafe { peak_loop::<$f32>(iterations, 0.5, 1.0) }
+            }
+            $(#[$feature])*
+            unsafe fn peak_f64(iterations: usize) -> f64 {
+                // SAFETY: as the caller's.
+                unsafe { peak_loop::<$f64>(iterations, 0.5, 1.0) }
+            }
+            $(#[$feature])*
+            pub(super) unsafe fn apply<T, E: Epilogue<T>>(
+                epilogue: &E,
+                (row, col): (usize, usize),
+                (rows, cols): (usize, usize),
+                c: *mut T,
+                stride: usize,
+            ) {
+                for i in 0..rows {
+                    // SAFETY: `cols` elements of row i, ours alone.
+                    let run = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), cols) };
+                    epilogue.apply(row + i, col, run);
+                }
+            }
+
+            pub(super) static F32: Kernels<f32> = Kernels {
+                instruction_set: InstructionSet::$set,
+                lanes: $f32_lanes,
+                narrow: $f32_narrow_lanes,
+                tiles: &[$([
+                    tile_of::<$f32, $r, 2>,
+                    tile_of::<$f32, $r, 1>,
+                    tile_of::<$f32_narrow, $r, 1>,
+                ]),*],
+                pack: pack_of::<$f32, $f32_lanes>,
+                peak: peak_f32,
+            };
+            pub(super) static F64: Kernels<f64> = Kernels {
+                instruction_set: InstructionSet::$set,
+                lanes: $f64_lanes,
+                narrow: $f64_narrow_lanes,
+                tiles: &[$([
+                    tile_of::<$f64, $r, 2>,
+                    tile_of::<$f64, $r, 1>,
+                    tile_of::<$f64_narrow, $r, 1>,
+                ]),*],
+                pack: pack_of::<$f64, $f64_lanes>,
+                peak: peak_f64,
+            };
+        }
+    };
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+kernels! {
+    avx512, Avx512, #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+    f32: super::super::x86::avx512::F32x16, 16, super::super::x86::avx512::F32x8, 8;
+    f64: super::super::x86::avx512::F64x8, 8, super::super::x86::avx512::F64x4, 4;
+    rows: 1 2 3 4 5 6 7 8 9 10 11 12
+}
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+kernels! {
+    avx2, Avx2, #[target_feature(enable = "avx2,fma")]
+    f32: super::super::x86::avx2::F32x8, 8, super::super::x86::avx2::F32x8, 8;
+    f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 4;
+    rows: 1 2 3 4 5 6
+}
+// 8 accumulators of 16 bytes and a row of B fit the 16 registers of the oldest machines.
+kernels! {
+    portable, Portable,
+    f32: [f32; 4], 4, [f32; 4], 4;
+    f64: [f64; 2], 2, [f64; 2], 2;
+    rows: 1 2 3 4
+}
+
+macro_rules! impl_gemm_scalar {
+    ($t:ident, $table:ident) => {
+        impl GemmScalar for $t {
+            #[inline]
+            fn kernels() -> &'static Kernels<$t> {
+                match InstructionSet::detected() {
+                    #[cfg(all(target_arch = "x86_64", not(miri)))]
+                    InstructionSet::Avx512 => &avx512::$table,
+                    #[cfg(all(target_arch = "x86_64", not(miri)))]
+                    InstructionSet::Avx2 => &avx2::$table,
+                    _ => &portable::$table,
+                }
+            }
+
+            #[cfg(test)]
+            fn available() -> impl Iterator<Item = &'static Kernels<$t>> {
+                [
+                    #[cfg(all(target_arch = "x86_64", not(miri)))]
+                    &avx512::$table,
+                    #[cfg(all(target_arch = "x86_64", not(miri)))]
+                    &avx2::$table,
+                    &portable::$table,
+                ]
+                .into_iter()
+                .filter(|kernels| kernels.instruction_set <= InstructionSet::detected())
+            }
+        }
+    };
+}
+
+impl_gemm_scalar!(f32, F32);
+impl_gemm_scalar!(f64, F64);

@@ -1,0 +1,137 @@
+//! Vectors: the few operations that the kernels are written with.
+//!
+//! One kernel source serves every instruction set and number type: it is generic over [`Simd`], marked
+//! `#[inline(always)]`, and inlined into a function that enables the instruction set (see `kernels.rs`). The
+//! implementation with plain arrays runs everywhere; those with intrinsics are in `x86.rs`.
+
+/// One vector register of numbers.
+///
+/// # Safety
+/// All operations require a processor with the implementation's instruction set.
+pub(super) trait Simd: Copy {
+    /// The number type.
+    type Elem: Copy;
+    /// Numbers in a vector.
+    const LANES: usize;
+
+    /// All lanes 0.
+    unsafe fn zero() -> Self;
+    /// All lanes `x`.
+    unsafe fn splat(x: Self::Elem) -> Self;
+    /// `p[0..LANES]`.
+    unsafe fn load(p: *const Self::Elem) -> Self;
+    /// `p[0..len]`, then zeros; reads no more. 1 ≤ `len` ≤ `LANES`.
+    unsafe fn load_first(p: *const Self::Elem, len: usize) -> Self;
+    /// Writes `p[0..LANES]`.
+    unsafe fn store(self, p: *mut Self::Elem);
+    /// Writes `p[0..len]` and no more. 1 ≤ `len` ≤ `LANES`.
+    unsafe fn store_first(self, p: *mut Self::Elem, len: usize);
+    /// self + `other`.
+    unsafe fn add(self, other: Self) -> Self;
+    /// self · `factor` + `addend`.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// Asks for the cache line of `p`, which need not be valid, to be written soon.
+    unsafe fn prefetch(p: *const Self::Elem);
+}
+
+/// Vectors that a square block can be transposed in.
+pub(super) trait Transpose: Simd {
+    /// One step of the transpose of two rows that are `D` (a power of two) apart: swaps the lanes of `self` whose
+    /// index has the bit `D` with those of `other` that have it not.
+    unsafe fn swap_lanes<const D: usize>(self, other: Self) -> (Self, Self);
+}
+
+/// a·b + c, fused where the compilation target has the instruction: elsewhere the fused form is a slow library call.
+macro_rules! multiply_add {
+    ($a:expr, $b:expr, $c:expr) => {
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+            $a.mul_add($b, $c)
+        } else {
+            $a * $b + $c
+        }
+    };
+}
+
+/// Vectors as arrays of 16 bytes, a size that the compiler turns into registers on every machine.
+macro_rules! impl_simd_for_array {
+    ($elem:ty, $lanes:literal) => {
+        impl Simd for [$elem; $lanes] {
+            type Elem = $elem;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                [0.0; $lanes]
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $elem) -> Self {
+                [x; $lanes]
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $elem) -> Self {
+                // SAFETY: the caller gives LANES readable elements.
+                unsafe { p.cast::<Self>().read() }
+            }
+            #[inline(always)]
+            unsafe fn load_first(p: *const $elem, len: usize) -> Self {
+                if len == $lanes {
+                    // SAFETY: as the caller's.
+                    return unsafe { Self::load(p) };
+                }
+                let mut v = [0.0; $lanes];
+                for (i, x) in v.iter_mut().enumerate().take(len) {
+                    // SAFETY: the caller gives `len` readable elements.
+                    *x = unsafe { *p.add(i) };
+                }
+                v
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $elem) {
+                // SAFETY: the caller gives LANES writable elements.
+                unsafe { p.cast::<Self>().write(self) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $elem, len: usize) {
+                if len == $lanes {
+                    // SAFETY: as the caller's.
+                    return unsafe { self.store(p) };
+                }
+                for (i, &x) in self.iter().enumerate().take(len) {
+                    // SAFETY: the caller gives `len` writable elements.
+                    unsafe { *p.add(i) = x };
+                }
+            }
+            #[inline(always)]
+            unsafe fn add(mut self, other: Self) -> Self {
+                for i in 0..$lanes {
+                    self[i] += other[i];
+                }
+                self
+            }
+            #[inline(always)]
+            unsafe fn mul_add(mut self, factor: Self, addend: Self) -> Self {
+                for i in 0..$lanes {
+                    self[i] = multiply_add!(self[i], factor[i], addend[i]);
+                }
+                self
+            }
+            #[inline(always)]
+            unsafe fn prefetch(_: *const $elem) {}
+        }
+
+        impl Transpose for [$elem; $lanes] {
+            #[inline(always)]
+            unsafe fn swap_lanes<const D: usize>(mut self, mut other: Self) -> (Self, Self) {
+                for i in 0..$lanes {
+                    if i & D == 0 {
+                        std::mem::swap(&mut self[i + D], &mut other[i]);
+                    }
+                }
+                (self, other)
+            }
+        }
+    };
+}
+
+impl_simd_for_array!(f32, 4);
+impl_simd_for_array!(f64, 2);

@@ -1,0 +1,91 @@
+//! The micro-kernel: one tile of C, kept in registers while k runs.
+//!
+//! ```text
+//! for l in 0..k
+//!     b = B[l, 0..N·LANES]                     N vectors
+//!     for i in 0..R
+//!         acc[i] += A[i, l] · b                A broadcast, N multiply-adds
+//! C[0..R, ..] (+)= acc
+//! ```
+//!
+//! R·N accumulators fill the register file: with 12·2 of AVX-512's 32 registers there are 24 independent chains for
+//! multiply-adds of latency 4, and a step in k does 24 of them for 14 loads. A is read with any two strides, so it is
+//! used where it lies, row-major or transposed; a row of B is contiguous, in a packed panel or where it lies.
+
+use super::simd::Simd;
+
+/// The operands of one tile.
+pub(super) struct Tile<T> {
+    /// Terms of each sum.
+    pub(super) k: usize,
+    /// `A[0, 0]` of the tile.
+    pub(super) a: *const T,
+    /// Elements from a row of A to the next.
+    pub(super) a_row: isize,
+    /// Elements from a column of A to the next.
+    pub(super) a_col: isize,
+    /// `B[0, 0]` of the tile; its rows are contiguous.
+    pub(super) b: *const T,
+    /// Elements from a row of B to the next.
+    pub(super) b_row: isize,
+    /// `C[0, 0]` of the tile; its rows are contiguous.
+    pub(super) c: *mut T,
+    /// Elements from a row of C to the next.
+    pub(super) c_row: usize,
+    /// Columns: more than (N−1)·LANES, at most N·LANES.
+    pub(super) cols: usize,
+    /// Whether C is added to; otherwise it is not read.
+    pub(super) add: bool,
+}
+
+/// Computes a tile of `R` rows and at most `N` vectors of columns.
+///
+/// # Safety
+/// The processor has V's instruction set. A and B are readable, C writable and not otherwise accessed, as far as
+/// `R`, `k` and `cols` reach.
+#[inline(always)]
+pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::Elem>) {
+    // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
+    // them are not read, hence `wrapping`.
+    unsafe {
+        let last = t.cols - (N - 1) * V::LANES;
+        for i in 0..R {
+            V::prefetch(t.c.wrapping_add(i * t.c_row));
+            if N > 1 {
+                V::prefetch(t.c.wrapping_add(i * t.c_row + t.cols - 1));
+            }
+        }
+        let mut acc = [[V::zero(); N]; R];
+        let mut a = t.a;
+        let mut b = t.b;
+        for _ in 0..t.k {
+            let mut row = [V::zero(); N];
+            for j in 0..N - 1 {
+                row[j] = V::load(b.add(j * V::LANES));
+            }
+            row[N - 1] = V::load_first(b.add((N - 1) * V::LANES), last);
+            for i in 0..R {
+                let x = V::splat(*a.offset(i as isize * t.a_row));
+                for j in 0..N {
+                    acc[i][j] = x.mul_add(row[j], acc[i][j]);
+                }
+            }
+            a = a.wrapping_offset(t.a_col);
+            b = b.wrapping_offset(t.b_row);
+        }
+        for i in 0..R {
+            let c = t.c.add(i * t.c_row);
+            for j in 0..N {
+                let p = c.add(j * V::LANES);
+                let len = if j == N - 1 { last } else { V::LANES };
+                if len == V::LANES {
+                    let sum = if t.add { V::load(p).add(acc[i][j]) } else { acc[i][j] };
+                    sum.store(p);
+                } else {
+                    let sum = if t.add { V::load_first(p, len).add(acc[i][j]) } else { acc[i][j] };
+                    sum.store_first(p, len);
+                }
+            }
+        }
+    }
+}
