@@ -22,8 +22,8 @@ impl ParamGroup {
     }
 }
 
-/// Checks that `groups` cover `0..n_params` in order, and joins neighbours with equal settings, because each group
-/// costs a call in every step.
+/// Checks that `groups` cover `0..n_params` in order, and leaves no more of them than needed, because each costs a
+/// call in every step: empty ones are dropped, neighbours with equal settings joined.
 pub(crate) fn validated(
     groups: &[ParamGroup],
     n_params: usize,
@@ -44,6 +44,7 @@ pub(crate) fn validated(
             {
                 last.range.end = end;
             }
+            _ if start == end => {}
             _ => joined.push(group.clone()),
         }
     }
@@ -80,15 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn equal_neighbours_are_joined() {
+    fn empty_groups_are_dropped_and_equal_neighbours_joined() {
         let groups = [
             ParamGroup::new(0..2, 0.1),
+            ParamGroup::new(2..2, 0.3),
             ParamGroup::new(2..5, 0.1),
             ParamGroup::new(5..6, 0.0),
             ParamGroup { range: 6..7, weight_decay: 0.0, lr_scale: 2.0 },
         ];
         let joined = validated(&groups, 7).unwrap();
         assert_eq!(joined[0], ParamGroup::new(0..5, 0.1));
-        assert_eq!(joined[1..], groups[2..]);
+        assert_eq!(joined[1..], groups[3..]);
     }
 }

@@ -127,7 +127,7 @@ impl<T: Scalar> Optimizer<T> {
     pub fn step(&mut self, exec: &Executor, params: &mut [T], grads: &[T], scales: Scales) {
         assert_eq!(params.len(), self.n_params, "parameters that the optimizer was not made for");
         assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         let mut constants = StepConstants {
             lr: self.lr * scales.lr,
             grad_scale: scales.grads,
@@ -175,7 +175,7 @@ impl<T: Scalar> Optimizer<T> {
         rule: impl Rule<T, M>,
     ) {
         let groups = self.groups.as_slice();
-        let [first, second] = self.moments.each_mut();
+        let [first, second] = &mut self.moments;
         // Moments that the rule does not have are empty: arrays with no elements for each parameter.
         let parts = [
             Part::Rows(params, 1),
@@ -197,8 +197,9 @@ impl<T: Scalar> Optimizer<T> {
                     &constants.of_group(group),
                     &mut params[part.clone()],
                     &grads[start..end],
-                    if M > 0 { &mut first[part.clone()] } else { &mut [] },
-                    if M > 1 { &mut second[part] } else { &mut [] },
+                    // Out of bounds, and so left empty, for a moment that the rule does not have.
+                    first.get_mut(part.clone()).unwrap_or_default(),
+                    second.get_mut(part).unwrap_or_default(),
                 );
             }
         });
@@ -226,12 +227,11 @@ fn update_part<T: Scalar, const M: usize>(
         let moments = std::array::from_fn(|j| if j == 0 { first[i] } else { second[i] });
         let (param, moments) = rule.update(group, params[i], g, moments);
         params[i] = param;
-        for (j, moment) in moments.into_iter().enumerate() {
-            if j == 0 {
-                first[i] = moment;
-            } else {
-                second[i] = moment;
-            }
+        if M > 0 {
+            first[i] = moments[0];
+        }
+        if M > 1 {
+            second[i] = moments[1];
         }
     }
 }

@@ -19,15 +19,17 @@ impl Default for PlateauState {
 
 impl PlateauState {
     /// Takes in the loss of an epoch. A loss that is NaN is no improvement.
+    ///
+    /// Counts saturate: they may come from a file.
     pub(crate) fn observe(&mut self, loss: f64, patience: u64, threshold: f64) {
         if loss < self.best * (1.0 - threshold) {
             self.best = loss;
             self.bad_epochs = 0;
         } else {
-            self.bad_epochs += 1;
+            self.bad_epochs = self.bad_epochs.saturating_add(1);
         }
         if self.bad_epochs > patience {
-            self.reductions += 1;
+            self.reductions = self.reductions.saturating_add(1);
             self.bad_epochs = 0;
         }
     }

@@ -7,7 +7,8 @@ use anabranch_optim::{
 use anabranch_tensor::{Executor, Scalar};
 use serde_json::Value;
 
-/// A few roundings of f64 a step over twenty steps; measured: 2e-15.
+/// Twenty steps of a few roundings each, some of them of parameters that gradients of 1000 drove to hundreds and back;
+/// measured: 2e-14.
 const TOLERANCE_F64: f64 = 1e-13;
 
 /// |found − expected| relative to the larger of the expected value and what `floor` gives for those near 0.
@@ -104,8 +105,8 @@ fn f32_follows_f64() {
         let what = format!("{} {}", case["optimizer"], case["case"]);
         let (trajectory, _) = replay::<f32>(&fixture, case);
         for (t, (found, expected)) in trajectory.iter().zip(rows(&case["params"])).enumerate() {
-            // Twenty steps of a few roundings of 6e-8 each, of numbers up to a few times those they are judged by.
-            assert_close(found, &expected, 1.0, 5e-6, &format!("{what} step {t}"));
+            // As TOLERANCE_F64, with the roundings of f32; measured: 4e-6.
+            assert_close(found, &expected, 1.0, 1e-5, &format!("{what} step {t}"));
         }
     }
 }
