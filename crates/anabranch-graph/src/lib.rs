@@ -1,2 +1,27 @@
 //! Networks of layers: fan-out, joins, memory plan, forward and backward order; the two-branch network.
+//!
+//! A [`GraphBuilder`] collects nodes and makes a [`Graph`]; a [`Workspace`] holds the memory of its passes. Parameters,
+//! gradients and running state are flat slices that the caller owns, with a name and a shape for every array in them.
 #![forbid(unsafe_code)]
+
+mod builder;
+mod error;
+mod fusion;
+mod graph;
+mod join;
+mod node;
+mod pass;
+mod summary;
+mod two_branch;
+mod workspace;
+
+pub use builder::GraphBuilder;
+pub use error::GraphError;
+pub use fusion::Fusion;
+pub use graph::{Array, Graph};
+pub use join::Join;
+pub use node::NodeId;
+pub use pass::Masks;
+pub use summary::{Summary, SummaryRow};
+pub use two_branch::TwoBranch;
+pub use workspace::{Mode, Workspace};

@@ -1,0 +1,80 @@
+//! What can be wrong with a network or a batch.
+
+use anabranch_layers::LayerError;
+use thiserror::Error;
+
+/// Why a network cannot be built or a batch cannot be used.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum GraphError {
+    /// A layer refused its input or its hyperparameters.
+    #[error("node {node:?}: {source}")]
+    Layer {
+        /// The node.
+        node: String,
+        /// What the layer says.
+        source: LayerError,
+    },
+    /// Two nodes with one name.
+    #[error("there are two nodes named {0:?}: give each its own name")]
+    DuplicateName(String),
+    /// A node that was made by another builder.
+    #[error("node {node:?} takes its input from a node that this builder did not make")]
+    UnknownInput {
+        /// The node.
+        node: String,
+    },
+    /// A join whose inputs do not fit together.
+    #[error(
+        "join {node:?}: {join} needs {expected}, but the left input has {left} columns and the right one {right}"
+    )]
+    JoinWidths {
+        /// The node.
+        node: String,
+        /// The kind of join.
+        join: &'static str,
+        /// What it needs.
+        expected: &'static str,
+        /// Columns of the left input.
+        left: usize,
+        /// Columns of the right input.
+        right: usize,
+    },
+    /// A node whose output nobody uses.
+    #[error("node {0:?} leads to no head: connect it or leave it out")]
+    Unused(String),
+    /// A network without a loss.
+    #[error("the network has no head: give at least one node a loss")]
+    NoHead,
+    /// Two losses on one node, or one on the input.
+    #[error("node {0:?} cannot have this head: a node has one at most, and the input has none")]
+    Head(String),
+    /// A batch of another shape than the network takes.
+    #[error("{what}: expected {expected}, got {got}")]
+    Batch {
+        /// What is wrong.
+        what: &'static str,
+        /// The number expected.
+        expected: usize,
+        /// The number that came.
+        got: usize,
+    },
+    /// A batch with more rows than the workspace was planned for.
+    #[error("the workspace is planned for batches of at most {max_rows} rows, not {rows}")]
+    TooManyRows {
+        /// Rows planned for.
+        max_rows: usize,
+        /// Rows of the batch.
+        rows: usize,
+    },
+    /// A batch with fewer rows than training needs.
+    #[error(
+        "a training batch needs at least {min_rows} rows, not {rows}: batch normalisation over one row has no \
+         variance (use a larger batch)"
+    )]
+    TooFewRows {
+        /// Rows needed.
+        min_rows: usize,
+        /// Rows of the batch.
+        rows: usize,
+    },
+}

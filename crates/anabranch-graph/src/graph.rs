@@ -1,0 +1,127 @@
+//! A finished network: its nodes, its heads, and where every array lies in the flat slices.
+
+use std::ops::Range;
+
+use anabranch_layers::{Loss, Role};
+use anabranch_tensor::{Purpose, Random, Scalar};
+
+use crate::join::Join;
+use crate::node::{Node, NodeId, Op};
+
+/// A named array in the flat parameters or state of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array {
+    /// The name, as PyTorch's `state_dict` has it: `fc1a.weight`.
+    pub name: String,
+    /// One axis for a vector, two for a matrix `[out, in]`.
+    pub shape: Vec<usize>,
+    /// What the array is for.
+    pub role: Role,
+    /// Where it lies.
+    pub range: Range<usize>,
+}
+
+/// A node with a loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Head {
+    pub(crate) node: usize,
+    pub(crate) loss: Loss,
+}
+
+/// A network without its numbers: parameters, gradients and running state are flat slices that the caller owns.
+///
+/// Made by [`GraphBuilder`](crate::GraphBuilder); runs with a [`Workspace`](crate::Workspace).
+#[derive(Debug)]
+pub struct Graph<T> {
+    pub(crate) nodes: Vec<Node<T>>,
+    pub(crate) heads: Vec<Head>,
+    params: Vec<Array>,
+    state: Vec<Array>,
+}
+
+impl<T: Scalar> Graph<T> {
+    pub(crate) fn new(
+        nodes: Vec<Node<T>>,
+        heads: Vec<Head>,
+        params: Vec<Array>,
+        state: Vec<Array>,
+    ) -> Self {
+        Self { nodes, heads, params, state }
+    }
+
+    /// Columns of the input.
+    pub fn inputs(&self) -> usize {
+        self.nodes[0].width
+    }
+
+    /// The learned arrays, in the order in which they lie in the flat parameters and gradients.
+    pub fn params(&self) -> &[Array] {
+        &self.params
+    }
+
+    /// The arrays that are kept but not learned, in the order in which they lie in the flat state.
+    pub fn state(&self) -> &[Array] {
+        &self.state
+    }
+
+    /// The learned array called `name`.
+    pub fn param(&self, name: &str) -> Option<&Array> {
+        self.params.iter().find(|array| array.name == name)
+    }
+
+    /// Elements of the flat parameters.
+    pub fn params_len(&self) -> usize {
+        self.params.last().map_or(0, |array| array.range.end)
+    }
+
+    /// Elements of the flat state.
+    pub fn state_len(&self) -> usize {
+        self.state.last().map_or(0, |array| array.range.end)
+    }
+
+    /// The node called `name`; a node that fusion merged into another one gives that one.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.names.iter().any(|n| n == name)).map(NodeId)
+    }
+
+    /// The nodes with losses, in the order of targets and losses.
+    pub fn heads(&self) -> impl ExactSizeIterator<Item = (NodeId, Loss)> {
+        self.heads.iter().map(|head| (NodeId(head.node), head.loss))
+    }
+
+    /// Columns of a node's output.
+    ///
+    /// # Panics
+    /// If the node is not of this network.
+    pub fn width(&self, node: NodeId) -> usize {
+        self.nodes[node.0].width
+    }
+
+    /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the other nodes.
+    pub fn init(&self, seed: u64) -> (Vec<T>, Vec<T>) {
+        let mut params = vec![T::ZERO; self.params_len()];
+        let mut state = vec![T::ZERO; self.state_len()];
+        for node in &self.nodes {
+            let mut random = Random::new(seed, Purpose::Init, node.number as u64);
+            let params = &mut params[node.params.clone()];
+            match &node.op {
+                Op::Input => {}
+                Op::Layer { layer, x } => {
+                    let state = &mut state[node.state.clone()];
+                    layer.init(&mut random, self.nodes[*x].width, params, state);
+                }
+                Op::Join { join: Join::Project, right, .. } => {
+                    let (inputs, outputs) = (self.nodes[*right].width, node.width);
+                    anabranch_layers::Init::XavierUniform.fill(
+                        &mut random,
+                        inputs,
+                        outputs,
+                        params,
+                    );
+                }
+                Op::Join { .. } => {}
+            }
+        }
+        (params, state)
+    }
+}
