@@ -115,6 +115,8 @@ fn columns_that_say_nothing_are_left_out_or_warned_about() {
     let (x, _) = encode(&encoder, "fifty,constant,one,n\n1,7,k,25\n1,9,k,25\n");
     // A constant column has deviation 1: its own value is 0, another one finite.
     assert_eq!((x[50], x[53 + 50]), (0.0, 2.0));
+    // One number or nothing: that it is missing still tells rows apart.
+    assert_eq!(fit("n,c\n7,k\n,\n7,k\n").1, [""; 0]);
     // A column with values, but none in the training rows.
     let table = table("n,c,k\n,,1\n,,2\n5,a,3\n");
     let (encoder, warnings) = Encoder::fit::<&str>(&table, &[0, 1], &[]).unwrap();

@@ -3,6 +3,7 @@
 use anabranch_data::{
     DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, Warning, prepare,
 };
+use proptest::prelude::*;
 
 fn table(csv: &str) -> Table {
     Table::from_reader("t.csv", csv.as_bytes()).unwrap()
@@ -26,7 +27,7 @@ fn forty() -> String {
     let row = |i: usize| match i {
         3 => format!("NA,{i},a,{i}\n"),
         8 => format!("{i},{i},,{i}\n"),
-        _ => format!("{},{},{},{i}\n", 10 * i, 2 * i, if i % 2 == 0 { "a" } else { "b" }),
+        _ => format!("{},{},{},{i}\n", 10 * i, 2 * i, ["a", "b"][i % 2]),
     };
     "y,z,label,x\n".to_owned() + &(0..40).map(row).collect::<String>()
 }
@@ -161,6 +162,24 @@ fn constant_targets_stay_finite() {
 }
 
 #[test]
+fn targets_too_large_for_the_number_type_are_refused() {
+    // Constant where it trains, so that its scale is 1; 1e50 is no f32.
+    let csv: String = (0..40).map(|i| format!("{i},0,{}\n", i % 2)).collect();
+    let csv = format!("x,y,c\n{csv}");
+    let test_row = prepared(&csv, &["y"], "c").unwrap().dataset.split.test[0];
+    let table = table(&csv.replace(&format!("\n{test_row},0,"), &format!("\n{test_row},1e50,")));
+    let prepare32 = prepare::<f32>(&table, &columns(&["y"], "c"), Fractions::default(), 1);
+    assert_eq!(
+        prepare32.unwrap_err().to_string(),
+        format!(
+            "t.csv: line {}: column \"y\" holds \"1e50\": numbers must be finite and not beyond 1e100: correct the \
+             cell or leave it empty",
+            test_row + 2
+        )
+    );
+}
+
+#[test]
 fn batches_are_gathered_whole() {
     let Prepared { dataset, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
     let (mut x, mut y, mut class) = ([9.0; 2], [9.0; 4], [9; 2]);
@@ -236,4 +255,40 @@ fn wine_is_prepared_without_warnings() {
     let (again, other) = (prepare(42), prepare(43));
     assert_eq!((&again.dataset.x, &again.encoder), (&dataset.x, &encoder));
     assert_ne!(other.dataset.split, dataset.split);
+}
+
+proptest! {
+    /// Whatever the cells hold: an error of one line, or finite numbers of the shapes that are promised.
+    #[test]
+    fn no_table_panics_or_gives_nan(
+        cells in prop::collection::vec(prop::sample::select(vec![
+            "", "NA", "0", "1", "-2.5", "1e100", "1e-300", "5e-324", "inf", "x", "y", "1.0", "é",
+        ]), 4 * 30),
+        numbers in 0usize..4,
+        validation in 0.0..0.5f64,
+        test in 0.0..0.6f64,
+    ) {
+        // The first columns hold numbers, so that not every case ends at a text target.
+        let number = |cell: &str| cell.parse::<f64>().is_ok_and(f64::is_finite);
+        let rows = cells.chunks(4).map(|row| {
+            let cells = row.iter().enumerate();
+            let cells = cells.map(|(c, cell)| if c > numbers || number(cell) { cell } else { "3" });
+            cells.collect::<Vec<_>>().join(",")
+        });
+        let csv = format!("y,x,z,c\n{}\n", rows.collect::<Vec<_>>().join("\n"));
+        let fractions = Fractions { validation, test };
+        match prepare::<f64>(&table(&csv), &columns(&["y"], "c"), fractions, 3) {
+            Ok(Prepared { dataset, encoder, rows_left_out, .. }) => {
+                prop_assert_eq!(dataset.n_rows + rows_left_out, 30);
+                prop_assert_eq!(dataset.x.len(), dataset.n_rows * encoder.width());
+                prop_assert_eq!(encoder.feature_names().len(), encoder.width());
+                prop_assert!(dataset.x.iter().chain(&dataset.y).all(|v| v.is_finite()));
+                prop_assert!(dataset.class.iter().all(|c| (*c as usize) < dataset.n_classes));
+                let split = &dataset.split;
+                let n_split = split.train.len() + split.validation.len() + split.test.len();
+                prop_assert_eq!(n_split, dataset.n_rows);
+            }
+            Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
 }

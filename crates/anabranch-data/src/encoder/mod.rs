@@ -18,10 +18,11 @@ pub const MAX_CATEGORIES: usize = 50;
 /// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width) numbers, the same ones
 /// for the same cells wherever it is applied. A model file holds it (`serde`).
 ///
-/// * A numeric cell v becomes (v − mean)/std with the mean and the population standard deviation of the training rows;
-///   std counts as 1 where it is 0, so that a column constant in training becomes zeros. A missing cell takes the
-///   training median; an indicator column (1 where missing, else 0) follows if training had missing cells in this
-///   column. If it had none, a missing cell is the median and nothing more. A cell that is no number is missing.
+/// * A numeric cell v becomes (v − mean)/std with the mean and the population standard deviation of the numbers that
+///   the training rows hold (before missing ones are filled); std counts as 1 where it is 0, so that a column constant
+///   in training becomes zeros. A missing cell takes the training median; an indicator column (1 where missing, else
+///   0) follows if training had missing cells in this column. If it had none, a missing cell is the median and
+///   nothing more. A cell that is no number is missing.
 /// * A text cell becomes one-hot over the training rows' categories in text order, and a category of its own for
 ///   missing cells if training had them. Any other category is encoded as all zeros, and counted.
 ///
