@@ -71,20 +71,32 @@ impl Join {
             Self::Add => {
                 let right = flat(right);
                 let parts = [Part::Rows(flat_mut(y), width)];
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [y]| {
-                    for (y, right) in y.iter_mut().zip(&right[rows.start * width..]) {
-                        *y += *right;
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [y]| {
+                        for (y, right) in y.iter_mut().zip(&right[rows.start * width..]) {
+                            *y += *right;
+                        }
+                    },
+                );
             }
             Self::Broadcast => {
                 let right = flat(right);
                 let parts = [Part::Rows(flat_mut(y), width)];
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [y]| {
-                    for (y, right) in y.chunks_exact_mut(width).zip(&right[rows.start..]) {
-                        y.iter_mut().for_each(|y| *y += *right);
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [y]| {
+                        for (y, right) in y.chunks_exact_mut(width).zip(&right[rows.start..]) {
+                            y.iter_mut().for_each(|y| *y += *right);
+                        }
+                    },
+                );
             }
             Self::Project => {
                 let w = matrix(params, width, right.ncols());
@@ -108,20 +120,34 @@ impl Join {
             Self::Add => {
                 let dy = flat(dy);
                 let parts = [Part::Rows(flat_mut(d_right), width)];
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d]| {
-                    for (d, dy) in d.iter_mut().zip(&dy[rows.start * width..]) {
-                        *d = accum.combine(*d, *dy);
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [d]| {
+                        for (d, dy) in d.iter_mut().zip(&dy[rows.start * width..]) {
+                            *d = accum.combine(*d, *dy);
+                        }
+                    },
+                );
             }
             Self::Broadcast => {
                 let dy = flat(dy);
                 let parts = [Part::Rows(flat_mut(d_right), 1)];
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d]| {
-                    for (d, dy) in d.iter_mut().zip(dy[rows.start * width..].chunks_exact(width)) {
-                        *d = accum.combine(*d, row_sum(dy));
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [d]| {
+                        for (d, dy) in
+                            d.iter_mut().zip(dy[rows.start * width..].chunks_exact(width))
+                        {
+                            *d = accum.combine(*d, row_sum(dy));
+                        }
+                    },
+                );
             }
             Self::Project => {
                 let w = matrix(params, width, columns);

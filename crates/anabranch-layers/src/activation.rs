@@ -112,11 +112,17 @@ impl Activation {
         let (n_rows, width) = x.dim();
         let x = flat(x);
         let parts = [Part::Rows(y, width)];
-        exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [y]| {
-            for (y, x) in y.iter_mut().zip(&x[rows.start * width..]) {
-                *y = self.value(*x);
-            }
-        });
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [y]| {
+                for (y, x) in y.iter_mut().zip(&x[rows.start * width..]) {
+                    *y = self.value(*x);
+                }
+            },
+        );
     }
 }
 
@@ -139,13 +145,19 @@ impl<T: Scalar> Layer<T> for Activation {
         let (n_rows, width) = cx.x.dim();
         let (x, y, dy) = (flat(cx.x), flat(cx.y), flat(cx.dy.view()));
         let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dx]| {
-            let span = rows.start * width..rows.end * width;
-            let (x, y, dy) = (&x[span.clone()], &y[span.clone()], &dy[span]);
-            for (((dx, dy), x), y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
-                *dx = accum.combine(*dx, *dy * self.derivative(*x, *y));
-            }
-        });
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [dx]| {
+                let span = rows.start * width..rows.end * width;
+                let (x, y, dy) = (&x[span.clone()], &y[span.clone()], &dy[span]);
+                for (((dx, dy), x), y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
+                    *dx = accum.combine(*dx, *dy * self.derivative(*x, *y));
+                }
+            },
+        );
     }
 
     fn pointwise(&self) -> Option<Pointwise> {

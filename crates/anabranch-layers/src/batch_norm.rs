@@ -123,27 +123,33 @@ impl BatchNorm {
         let rows_per_chunk = rows_per_chunk(units);
         let partials = &mut scratch[..n_row_chunks(n_rows, units) * 2 * units];
         let parts = [Part::Chunks(&mut *partials, 2 * units)];
-        exec.for_each_chunk(n_rows, rows_per_chunk, parts, |rows, [partial]| {
-            let n = T::ONE / T::from_f64(rows.len() as f64);
-            let x = &x[rows.start * units..rows.end * units];
-            let (mean, m2) = partial.split_at_mut(units);
-            mean.fill(T::ZERO);
-            m2.fill(T::ZERO);
-            for row in x.chunks_exact(units) {
-                for (mean, x) in mean.iter_mut().zip(row) {
-                    *mean += *x;
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk,
+            parts,
+            #[inline(always)]
+            |rows, [partial]| {
+                let n = T::ONE / T::from_f64(rows.len() as f64);
+                let x = &x[rows.start * units..rows.end * units];
+                let (mean, m2) = partial.split_at_mut(units);
+                mean.fill(T::ZERO);
+                m2.fill(T::ZERO);
+                for row in x.chunks_exact(units) {
+                    for (mean, x) in mean.iter_mut().zip(row) {
+                        *mean += *x;
+                    }
                 }
-            }
-            for mean in mean.iter_mut() {
-                *mean *= n;
-            }
-            for row in x.chunks_exact(units) {
-                for ((m2, x), mean) in m2.iter_mut().zip(row).zip(mean.iter()) {
-                    let d = *x - *mean;
-                    *m2 += d * d;
+                for mean in mean.iter_mut() {
+                    *mean *= n;
                 }
-            }
-        });
+                for row in x.chunks_exact(units) {
+                    for ((m2, x), mean) in m2.iter_mut().zip(row).zip(mean.iter()) {
+                        let d = *x - *mean;
+                        *m2 += d * d;
+                    }
+                }
+            },
+        );
         let mut n_merged = 0;
         for (chunk, partial) in partials.chunks_exact(2 * units).enumerate() {
             let n = rows_per_chunk.min(n_rows - chunk * rows_per_chunk);
@@ -178,14 +184,20 @@ impl BatchNorm {
         let (n_rows, units) = x.dim();
         let x = flat(x);
         let parts = [Part::Rows(flat_mut(y), units)];
-        exec.for_each_chunk(n_rows, rows_per_chunk(units), parts, |rows, [y]| {
-            let x = &x[rows.start * units..rows.end * units];
-            for (y, x) in y.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
-                for j in 0..units {
-                    y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            parts,
+            #[inline(always)]
+            |rows, [y]| {
+                let x = &x[rows.start * units..rows.end * units];
+                for (y, x) in y.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
+                    for j in 0..units {
+                        y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// γ and β for each unit, as slices of that length: γ·`r` goes to `scale`, β to `shift`.
@@ -303,17 +315,24 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         // Σ dy and Σ dy⊙â of each column.
         let partials = &mut scratch[..n_row_chunks(n_rows, units) * 2 * units];
         let parts = [Part::Chunks(&mut *partials, 2 * units)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk, parts, |rows, [partial]| {
-            let span = rows.start * units..rows.end * units;
-            partial.fill(T::ZERO);
-            let (sum_dy, sum_dy_a_hat) = partial.split_at_mut(units);
-            for (x, dy) in x[span.clone()].chunks_exact(units).zip(dy[span].chunks_exact(units)) {
-                for j in 0..units {
-                    sum_dy[j] += dy[j];
-                    sum_dy_a_hat[j] += dy[j] * ((x[j] - mean[j]) * r[j]);
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk,
+            parts,
+            #[inline(always)]
+            |rows, [partial]| {
+                let span = rows.start * units..rows.end * units;
+                partial.fill(T::ZERO);
+                let (sum_dy, sum_dy_a_hat) = partial.split_at_mut(units);
+                for (x, dy) in x[span.clone()].chunks_exact(units).zip(dy[span].chunks_exact(units))
+                {
+                    for j in 0..units {
+                        sum_dy[j] += dy[j];
+                        sum_dy_a_hat[j] += dy[j] * ((x[j] - mean[j]) * r[j]);
+                    }
                 }
-            }
-        });
+            },
+        );
         fold_partials(partials, Accum::Replace, sums);
         let (sum_dy, sum_dy_a_hat) = sums.split_at_mut(units);
 
@@ -343,17 +362,23 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         }
         let scale = &*scale;
         let parts = [Part::Rows(flat_mut(dx), units)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk, parts, |rows, [dx]| {
-            for (row, dx) in rows.zip(dx.chunks_exact_mut(units)) {
-                let x = &x[row * units..(row + 1) * units];
-                let dy = &dy[row * units..(row + 1) * units];
-                for j in 0..units {
-                    let a_hat = (x[j] - mean[j]) * r[j];
-                    let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
-                    dx[j] = accum.combine(dx[j], d);
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk,
+            parts,
+            #[inline(always)]
+            |rows, [dx]| {
+                for (row, dx) in rows.zip(dx.chunks_exact_mut(units)) {
+                    let x = &x[row * units..(row + 1) * units];
+                    let dy = &dy[row * units..(row + 1) * units];
+                    for j in 0..units {
+                        let a_hat = (x[j] - mean[j]) * r[j];
+                        let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
+                        dx[j] = accum.combine(dx[j], d);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn describe(&self) -> String {

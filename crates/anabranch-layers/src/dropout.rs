@@ -99,17 +99,23 @@ impl<T: Scalar> Layer<T> for Dropout {
         let x = flat(cx.x);
         let saved = &mut cx.saved[..x.len()];
         let parts = [Part::Rows(flat_mut(cx.y), width), Part::Rows(saved, width)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [y, m]| {
-            m.fill(T::ONE);
-            for (row, m) in rows.clone().zip(m.chunks_exact_mut(width)) {
-                mask.apply(row, 0, m);
-            }
-            let x = &x[rows.start * width..rows.end * width];
-            for ((y, x), m) in y.iter_mut().zip(x).zip(m.iter()) {
-                // Not x·0: a dropped element is 0 even where x is infinite.
-                *y = if *m == T::ZERO { T::ZERO } else { *x * *m };
-            }
-        });
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [y, m]| {
+                m.fill(T::ONE);
+                for (row, m) in rows.clone().zip(m.chunks_exact_mut(width)) {
+                    mask.apply(row, 0, m);
+                }
+                let x = &x[rows.start * width..rows.end * width];
+                for ((y, x), m) in y.iter_mut().zip(x).zip(m.iter()) {
+                    // Not x·0: a dropped element is 0 even where x is infinite.
+                    *y = if *m == T::ZERO { T::ZERO } else { *x * *m };
+                }
+            },
+        );
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
@@ -121,12 +127,18 @@ impl<T: Scalar> Layer<T> for Dropout {
         let (n_rows, width) = cx.x.dim();
         let (dy, m) = (flat(cx.dy.view()), cx.saved);
         let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dx]| {
-            let span = rows.start * width..rows.end * width;
-            for ((dx, dy), m) in dx.iter_mut().zip(&dy[span.clone()]).zip(&m[span]) {
-                *dx = accum.combine(*dx, *dy * *m);
-            }
-        });
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [dx]| {
+                let span = rows.start * width..rows.end * width;
+                for ((dx, dy), m) in dx.iter_mut().zip(&dy[span.clone()]).zip(&m[span]) {
+                    *dx = accum.combine(*dx, *dy * *m);
+                }
+            },
+        );
     }
 
     fn pointwise(&self) -> Option<Pointwise> {

@@ -135,16 +135,22 @@ impl Linear {
         let n_rows = y.len() / width;
         let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
         let parts = [Part::Rows(dy, width), Part::Chunks(&mut *partials, width)];
-        exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dy, partial]| {
-            let y = &y[rows.start * width..rows.end * width];
-            partial.fill(T::ZERO);
-            for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                for ((dy, y), sum) in dy.iter_mut().zip(y).zip(partial.iter_mut()) {
-                    *dy = if *y > T::ZERO { *dy * scale } else { T::ZERO };
-                    *sum += *dy;
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [dy, partial]| {
+                let y = &y[rows.start * width..rows.end * width];
+                partial.fill(T::ZERO);
+                for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                    for ((dy, y), sum) in dy.iter_mut().zip(y).zip(partial.iter_mut()) {
+                        *dy = if *y > T::ZERO { *dy * scale } else { T::ZERO };
+                        *sum += *dy;
+                    }
                 }
-            }
-        });
+            },
+        );
         fold_partials(partials, Accum::Replace, db);
     }
 }

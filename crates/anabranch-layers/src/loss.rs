@@ -117,38 +117,57 @@ impl Loss {
         match (self, target) {
             (Self::HalfSquaredError { .. }, Target::Values(y)) => {
                 let y = flat(y);
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
-                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                        let span = row(y, i);
-                        *loss = squared_error_row(&prediction[span.clone()], &y[span], scale, d);
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [d, losses]| {
+                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                            let span = row(y, i);
+                            *loss =
+                                squared_error_row(&prediction[span.clone()], &y[span], scale, d);
+                        }
+                    },
+                );
             }
             (Self::SoftmaxCrossEntropy { .. }, Target::Classes(classes)) => {
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
-                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                        let z = &prediction[row(prediction, i)];
-                        let class = classes[i] as usize;
-                        let log_sum = softmax_row(z, scale, d);
-                        d[class] -= scale;
-                        *loss = log_sum - z[class];
-                    }
-                });
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [d, losses]| {
+                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                            let z = &prediction[row(prediction, i)];
+                            let class = classes[i] as usize;
+                            let log_sum = softmax_row(z, scale, d);
+                            d[class] -= scale;
+                            *loss = log_sum - z[class];
+                        }
+                    },
+                );
             }
             (Self::SoftmaxCrossEntropy { .. }, Target::Probabilities(y)) => {
                 let y = flat(y);
-                exec.for_each_chunk(n_rows, chunk, parts, |rows, [d, losses]| {
-                    for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                        let span = row(y, i);
-                        let (z, y) = (&prediction[span.clone()], &y[span]);
-                        let log_sum = softmax_row(z, scale, d);
-                        *loss = T::ZERO;
-                        for ((d, z), y) in d.iter_mut().zip(z).zip(y) {
-                            *d -= scale * *y;
-                            *loss += *y * (log_sum - *z);
+                exec.for_each_chunk(
+                    n_rows,
+                    chunk,
+                    parts,
+                    #[inline(always)]
+                    |rows, [d, losses]| {
+                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
+                            let span = row(y, i);
+                            let (z, y) = (&prediction[span.clone()], &y[span]);
+                            let log_sum = softmax_row(z, scale, d);
+                            *loss = T::ZERO;
+                            for ((d, z), y) in d.iter_mut().zip(z).zip(y) {
+                                *d -= scale * *y;
+                                *loss += *y * (log_sum - *z);
+                            }
                         }
-                    }
-                });
+                    },
+                );
             }
             (loss, target) => panic!("{loss:?} cannot be compared with {target:?}"),
         }

@@ -43,13 +43,19 @@ impl Softmax {
         let (n_rows, width) = x.dim();
         let x = flat(x);
         let parts = [Part::Rows(y, width)];
-        exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [y]| {
-            let x = &x[rows.start * width..rows.end * width];
-            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                let (_, sum) = shifted_exp(x, y);
-                y.iter_mut().for_each(|y| *y /= sum);
-            }
-        });
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [y]| {
+                let x = &x[rows.start * width..rows.end * width];
+                for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                    let (_, sum) = shifted_exp(x, y);
+                    y.iter_mut().for_each(|y| *y /= sum);
+                }
+            },
+        );
     }
 }
 
@@ -74,19 +80,25 @@ impl<T: Scalar> Layer<T> for Softmax {
         let (n_rows, width) = cx.x.dim();
         let (y, dy) = (flat(cx.y), flat(cx.dy.view()));
         let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [dx]| {
-            for (row, dx) in rows.zip(dx.chunks_exact_mut(width)) {
-                let y = &y[row * width..(row + 1) * width];
-                let dy = &dy[row * width..(row + 1) * width];
-                let mut dot = T::ZERO;
-                for (dy, y) in dy.iter().zip(y) {
-                    dot += *dy * *y;
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [dx]| {
+                for (row, dx) in rows.zip(dx.chunks_exact_mut(width)) {
+                    let y = &y[row * width..(row + 1) * width];
+                    let dy = &dy[row * width..(row + 1) * width];
+                    let mut dot = T::ZERO;
+                    for (dy, y) in dy.iter().zip(y) {
+                        dot += *dy * *y;
+                    }
+                    for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+                        *dx = accum.combine(*dx, *y * (*dy - dot));
+                    }
                 }
-                for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-                    *dx = accum.combine(*dx, *y * (*dy - dot));
-                }
-            }
-        });
+            },
+        );
     }
 
     fn describe(&self) -> String {

@@ -19,9 +19,15 @@ pub fn global_norm<T: Scalar>(exec: &Executor, grads: &[T]) -> f64 {
     let n_chunks = grads.len().div_ceil(chunk_len);
     let mut partials = [0.0; MAX_TASKS];
     let parts = [Part::Chunks(&mut partials[..n_chunks], 1)];
-    exec.for_each_chunk(grads.len(), chunk_len, parts, |chunk, [partial]| {
-        partial[0] = sum_of_squares(&grads[chunk]);
-    });
+    exec.for_each_chunk(
+        grads.len(),
+        chunk_len,
+        parts,
+        #[inline(always)]
+        |chunk, [partial]| {
+            partial[0] = sum_of_squares(&grads[chunk]);
+        },
+    );
     partials[..n_chunks].iter().sum::<f64>().sqrt()
 }
 

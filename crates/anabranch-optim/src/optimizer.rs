@@ -182,27 +182,33 @@ impl<T: Scalar> Optimizer<T> {
             Part::Rows(first, usize::from(M > 0)),
             Part::Rows(second, usize::from(M > 1)),
         ];
-        exec.for_each_chunk(self.n_params, CHUNK_LEN, parts, |chunk, slices| {
-            let first_group = groups.partition_point(|group| group.range.end <= chunk.start);
-            let [params, first, second] = slices;
-            for group in &groups[first_group..] {
-                let start = group.range.start.max(chunk.start);
-                let end = group.range.end.min(chunk.end);
-                if start >= end {
-                    break;
+        exec.for_each_chunk(
+            self.n_params,
+            CHUNK_LEN,
+            parts,
+            #[inline(always)]
+            |chunk, slices| {
+                let first_group = groups.partition_point(|group| group.range.end <= chunk.start);
+                let [params, first, second] = slices;
+                for group in &groups[first_group..] {
+                    let start = group.range.start.max(chunk.start);
+                    let end = group.range.end.min(chunk.end);
+                    if start >= end {
+                        break;
+                    }
+                    let part = start - chunk.start..end - chunk.start;
+                    update_part(
+                        rule,
+                        &constants.of_group(group),
+                        &mut params[part.clone()],
+                        &grads[start..end],
+                        // Out of bounds, and so left empty, for a moment that the rule does not have.
+                        first.get_mut(part.clone()).unwrap_or_default(),
+                        second.get_mut(part).unwrap_or_default(),
+                    );
                 }
-                let part = start - chunk.start..end - chunk.start;
-                update_part(
-                    rule,
-                    &constants.of_group(group),
-                    &mut params[part.clone()],
-                    &grads[start..end],
-                    // Out of bounds, and so left empty, for a moment that the rule does not have.
-                    first.get_mut(part.clone()).unwrap_or_default(),
-                    second.get_mut(part).unwrap_or_default(),
-                );
-            }
-        });
+            },
+        );
     }
 }
 

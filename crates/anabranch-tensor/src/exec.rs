@@ -96,7 +96,8 @@ impl Executor {
     /// Cuts `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each chunk, with its row
     /// numbers and its share of every array of `parts`.
     ///
-    /// The loops in `f` are compiled for the machine's vector instructions.
+    /// The loops in `f` are compiled for the machine's vector instructions, if `f` is a closure marked
+    /// `#[inline(always)]`: inlined into a function that has these instructions, it gets them too.
     ///
     /// # Panics
     /// If an array's length does not fit the number of rows or chunks, or `rows_per_chunk` is 0.
@@ -171,7 +172,10 @@ impl<T: Send, const N: usize> Chunks<'_, T, N> {
                 let slices = self.parts.map(|part| match part {
                     Part::Rows(array, _) | Part::Chunks(array, _) => array,
                 });
-                vectorized(|| f(self.rows, slices));
+                vectorized(
+                    #[inline(always)]
+                    || f(self.rows, slices),
+                );
             }
             return;
         }

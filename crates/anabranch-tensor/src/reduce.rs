@@ -36,14 +36,20 @@ pub fn column_sums<T: Scalar>(
     let n_rows = x.len() / width;
     let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
     let parts = [Part::Chunks(&mut *partials, width)];
-    exec.for_each_chunk(n_rows, rows_per_chunk(width), parts, |rows, [partial]| {
-        partial.fill(T::ZERO);
-        for row in x[rows.start * width..rows.end * width].chunks_exact(width) {
-            for (sum, v) in partial.iter_mut().zip(row) {
-                *sum += *v;
+    exec.for_each_chunk(
+        n_rows,
+        rows_per_chunk(width),
+        parts,
+        #[inline(always)]
+        |rows, [partial]| {
+            partial.fill(T::ZERO);
+            for row in x[rows.start * width..rows.end * width].chunks_exact(width) {
+                for (sum, v) in partial.iter_mut().zip(row) {
+                    *sum += *v;
+                }
             }
-        }
-    });
+        },
+    );
     fold_partials(partials, accum, out);
 }
 
