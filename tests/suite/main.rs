@@ -1,0 +1,8 @@
+//! Tests across crates, in one binary: the tests that invariants in ARCHITECTURE.md name.
+
+mod allocation;
+
+use anabranch_tests::CountingAllocator;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
