@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! for jc in 0..n by packed columns             B that is packed at once, in the shared cache
-//!   for pc in 0..k by packed rows
-//!     pack B[pc.., jc..] into panels           tasks: one k-block of one panel each
-//!     for each task (i, j) of C[.., jc..]      tasks: MC rows × NC columns of C
+//!   for pc in 0..k by packed rows              all of k but for the longest sums
+//!     pack B[pc.., jc..] into panels           tasks: some panels of one k-block
+//!     for each block (i, j) of C[.., jc..]     tasks: MC rows × NC columns
 //!       for p in k-blocks by KC                B[p.., j..] stays in the second-level cache
-//!         for ir in rows of the task by MR     A[ir.., p..] stays in the first-level cache
+//!         for ir in rows of the block by MR    A[ir.., p..] stays in the first-level cache
 //!           pack A[ir.., p..]
-//!           for jr in columns of the task by NR
+//!           for jr in columns of the block by NR
 //!             tile                             C[ir.., jr..] (+)= A[ir.., p..] · B[p.., jr..]
 //!           epilogue on C[ir.., j..]           after the last k-block
 //! ```
@@ -24,62 +24,13 @@ use std::ops::Range;
 
 use super::kernels::Kernels;
 use super::pack::Matrix;
+use super::plan::{ALIGN, Plan, a_col_stride, a_panel_len, a_row_stride, round_up};
 use super::tile::Tile;
 use super::{Accum, Epilogue};
 use crate::exec::Executor;
 
-/// Longest k-block in bytes of one row of A: a panel of 12 rows takes 12 KB of a first-level cache of 32 KB.
-const KC_BYTES: usize = 1024;
-/// Most bytes of a row of C in a task: KC rows of B of this width take 512 KB, half a second-level cache.
-const NC_BYTES: usize = 2048;
-/// Rows of C in a task: a multiple of every micro-kernel's MR.
-const MC: usize = 48;
-/// Tasks to aim at: enough that a thread that lags delays the others by little.
-const TASKS: usize = 16;
-/// Fewest columns of C in a task that is made narrower to get more tasks.
-const NC_MIN: usize = 128;
-/// Most bytes of packed B.
-const PACKED_BYTES: usize = 8 << 20;
-/// Fewest flops that are worth a second thread, measured: half of them take about 20 µs.
-const PARALLEL_FLOPS: usize = 4_000_000;
-/// Fewest columns that A is packed for, in panels of B.
-const PACK_A_PANELS: usize = 4;
-/// Rows from which B is packed though its rows are contiguous.
-const PACK_B_ROWS: usize = 48;
 /// Panels of B, of one k-block, that a task packs.
 const PACK_PANELS: usize = 8;
-/// Bytes that scratch is aligned to.
-const ALIGN: usize = 64;
-
-/// ⌈len / parts⌉ where parts = ⌈len / most⌉: equal parts, none over `most`.
-fn equal_parts(len: usize, most: usize) -> usize {
-    if len <= most { len } else { len.div_ceil(len.div_ceil(most)) }
-}
-
-/// Distance of rows in a packed panel of a row-major A: a cache line more than needed, so that they do not compete for
-/// the same cache sets.
-fn a_row_stride<T>(kc: usize) -> usize {
-    let line = ALIGN / size_of::<T>();
-    kc.next_multiple_of(line) + line
-}
-
-/// Distance of columns in a packed panel of a transposed A: whole vectors.
-fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
-    kernels.mr().next_multiple_of(kernels.lanes)
-}
-
-/// Elements of one thread's panel of A, in either layout; whole cache lines.
-fn a_panel_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
-    let kc = k.min(KC_BYTES / size_of::<T>());
-    let len = (kernels.mr() * a_row_stride::<T>(kc)).max(kc * a_col_stride(kernels));
-    len.next_multiple_of(ALIGN / size_of::<T>())
-}
-
-/// Elements of scratch for a product with `n` columns and `k` terms, and for every smaller one.
-pub(super) fn scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
-    let b = (n.next_multiple_of(kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
-    b + threads * a_panel_len(kernels, k) + 2 * ALIGN / size_of::<T>()
-}
 
 /// One product C[m,n] (+)= A[m,k]·B[k,n].
 pub(super) struct Product<'a, T: 'static> {
@@ -95,87 +46,57 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) c: *mut T,
 }
 
+/// Part of a product: the columns `cols` of C, and what the rows `rows` of B add to them.
+struct Phase<'a, T> {
+    plan: &'a Plan,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    /// Packed panels of the phase's B, k-block by k-block.
+    b_panels: *mut T,
+    /// A packed panel of A for each thread.
+    a_panels: *mut T,
+}
+
 // SAFETY: tasks read A and B, and write disjoint elements of C.
 unsafe impl<T: Send + Sync> Sync for Product<'_, T> {}
-
-/// Part of a product: the columns `col..col + cols` of C, and what the rows `row..row + rows` of B add to them.
-struct Phase<T> {
-    col: usize,
-    cols: usize,
-    row: usize,
-    rows: usize,
-    /// Length of a k-block; the last may be shorter.
-    kc: usize,
-    /// Whether B is packed, to `panels`.
-    pack_b: bool,
-    /// Panels of this phase's B, k-block by k-block.
-    panels: *mut T,
-    /// One panel of A for each thread.
-    a_panels: *mut T,
-    /// Whether to split the work between threads.
-    parallel: bool,
-}
-
 // SAFETY: tasks write disjoint panels.
-unsafe impl<T: Send + Sync> Sync for Phase<T> {}
-
-impl<T> Phase<T> {
-    /// The k-block that begins at row `p` of the phase, up to which row it goes.
-    fn block_end(&self, p: usize) -> usize {
-        self.rows.min(p + self.kc)
-    }
-}
+unsafe impl<T: Send + Sync> Sync for Phase<'_, T> {}
 
 impl<T: Copy + Send + Sync> Product<'_, T> {
-    /// Computes the product with at least [`scratch_len`] elements of scratch.
+    /// Computes the product with at least [`scratch_len`](super::plan::scratch_len) elements of scratch.
     ///
     /// # Safety
     /// A, B and C are valid for the shape, and C is not otherwise accessed; the processor has the kernels' instruction
     /// set.
+    #[inline]
     pub(super) unsafe fn run<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
         let Self { kernels, m, n, k, .. } = *self;
         if m == 0 || n == 0 || k == 0 {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
         }
-        let (nr, size) = (kernels.nr(), size_of::<T>());
-        let kc = equal_parts(k, KC_BYTES / size);
+        let plan = Plan::new(kernels, (m, n, k), self.b.col == 1 || n == 1);
+        let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size_of::<T>());
+        let a_panels = scratch[skip..].as_mut_ptr();
+        let b_panels = a_panels.wrapping_add(self.exec.threads() * a_panel_len(kernels, k));
 
-        // B is packed whole, or as many of its columns as fit, with all of k while 16 panels fit.
-        let pack_b = n > 1 && (self.b.col != 1 || m >= PACK_B_ROWS);
-        let (packed_rows, packed_cols) = if pack_b {
-            let most = PACKED_BYTES / size;
-            let rows = if k <= most / (16 * nr) { k } else { most / (16 * nr) / kc * kc };
-            (rows, n.min(most / rows / nr * nr))
-        } else {
-            (k, n)
-        };
-
-        let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size);
-        let scratch = scratch[skip..].as_mut_ptr();
-        let panels = scratch.wrapping_add(self.exec.threads() * a_panel_len(kernels, k));
-
-        for col in (0..n).step_by(packed_cols) {
-            for row in (0..k).step_by(packed_rows) {
-                let phase = Phase {
-                    col,
-                    cols: packed_cols.min(n - col),
-                    row,
-                    rows: packed_rows.min(k - row),
-                    kc,
-                    pack_b,
-                    panels: panels,
-                    a_panels: scratch,
-                    parallel: 2 * m * n * k >= PARALLEL_FLOPS,
-                };
-                // SAFETY: as the caller's; the scratch is as long as `scratch_len`.
+        let mut col = 0;
+        while col < n {
+            let cols = col..n.min(col + plan.phase_cols);
+            let mut row = 0;
+            while row < k {
+                let rows = row..k.min(row + plan.phase_rows);
+                let phase = Phase { plan: &plan, rows, cols: cols.clone(), b_panels, a_panels };
+                // SAFETY: as the caller's; the scratch is long enough.
                 unsafe {
-                    if pack_b {
+                    if plan.pack_b {
                         self.pack_b(&phase);
                     }
                     self.multiply(&phase, epilogue);
                 }
+                row += plan.phase_rows;
             }
+            col += plan.phase_cols;
         }
     }
 
@@ -193,73 +114,76 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         }
     }
 
-    /// Runs tasks on the executor, or here.
-    fn split(&self, parallel: bool, n_tasks: usize, task: impl Fn(usize) + Sync) {
-        if parallel {
-            self.exec.run(n_tasks, task);
-        } else {
-            (0..n_tasks).for_each(task);
-        }
-    }
-
     /// Packs the phase's B.
     ///
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn pack_b(&self, phase: &Phase<T>) {
-        let groups = phase.cols.div_ceil(PACK_PANELS * self.kernels.nr());
-        self.split(phase.parallel, phase.rows.div_ceil(phase.kc) * groups, |task| {
+        let n_panels = round_up(phase.cols.len(), self.kernels.nr()) / self.kernels.nr();
+        if !phase.plan.parallel {
+            let mut p = phase.rows.start;
+            while p < phase.rows.end {
+                // SAFETY: as the caller's.
+                unsafe { self.pack_panels(phase, p, 0..n_panels) };
+                p += phase.plan.kc;
+            }
+            return;
+        }
+        let groups = n_panels.div_ceil(PACK_PANELS);
+        self.exec.run(phase.rows.len().div_ceil(phase.plan.kc) * groups, |task| {
+            let p = phase.rows.start + task / groups * phase.plan.kc;
+            let first = task % groups * PACK_PANELS;
             // SAFETY: each task packs other panels.
-            unsafe { self.pack_panels(phase, task / groups * phase.kc, task % groups) };
+            unsafe { self.pack_panels(phase, p, first..n_panels.min(first + PACK_PANELS)) };
         });
     }
 
-    /// Packs a group of panels of the k-block at row `p` of the phase.
+    /// Packs some panels of the k-block at row `p`.
     ///
     /// # Safety
     /// As [`run`](Self::run), and the panels are this call's alone.
-    unsafe fn pack_panels(&self, phase: &Phase<T>, p: usize, group: usize) {
+    unsafe fn pack_panels(&self, phase: &Phase<T>, p: usize, panels: Range<usize>) {
         let nr = self.kernels.nr();
-        let n_panels = phase.cols.div_ceil(nr);
-        let rows = phase.block_end(p) - p;
-        let first = group * PACK_PANELS;
-        for panel in first..n_panels.min(first + PACK_PANELS) {
-            let j = panel * nr;
-            let src = self.b.at(phase.row + p, phase.col + j);
-            let dst = phase.panels.wrapping_add((p * n_panels + panel * rows) * nr);
+        let rows = phase.rows.end.min(p + phase.plan.kc) - p;
+        for panel in panels {
+            let j = phase.cols.start + panel * nr;
+            let dst = self.b_block(phase, p).wrapping_add(panel * nr * rows);
             // SAFETY: the panel lies in B, and its rows·NR elements in scratch.
-            unsafe { (self.kernels.pack)(src, rows, nr.min(phase.cols - j), dst, nr) };
+            unsafe {
+                (self.kernels.pack)(self.b.at(p, j), rows, nr.min(phase.cols.end - j), dst, nr)
+            };
         }
     }
 
-    /// Rows and columns of C in a task.
-    fn task_size(&self, phase: &Phase<T>) -> (usize, usize) {
-        let nc = NC_BYTES / size_of::<T>();
-        if !phase.parallel {
-            return (self.m, nc);
-        }
-        let tasks = |mc, nc| self.m.div_ceil(mc) * phase.cols.div_ceil(nc);
-        let mc = if tasks(MC, nc) < TASKS { MC / 2 } else { MC };
-        let mut nc = nc;
-        while tasks(mc, nc) < TASKS && nc > NC_MIN {
-            nc /= 2;
-        }
-        (mc, nc)
+    /// Where the packed panels of the k-block at row `p` begin.
+    fn b_block(&self, phase: &Phase<T>, p: usize) -> *mut T {
+        let width = round_up(phase.cols.len(), self.kernels.nr());
+        phase.b_panels.wrapping_add((p - phase.rows.start) * width)
     }
 
     /// Adds the phase's part to C.
     ///
     /// # Safety
-    /// As [`run`](Self::run); B is packed if the phase says so.
+    /// As [`run`](Self::run); B is packed if the plan says so.
+    #[inline]
     unsafe fn multiply<E: Epilogue<T>>(&self, phase: &Phase<T>, epilogue: &E) {
-        let (mc, nc) = self.task_size(phase);
-        let columns = phase.cols.div_ceil(nc);
-        self.split(phase.parallel, self.m.div_ceil(mc) * columns, |task| {
-            let (i, j) = (task / columns * mc, task % columns * nc);
-            // SAFETY: the tasks' blocks of C are disjoint.
-            unsafe {
-                self.block(phase, i..self.m.min(i + mc), j..phase.cols.min(j + nc), epilogue);
+        let Plan { mc, nc, .. } = *phase.plan;
+        if !phase.plan.parallel {
+            let mut j = phase.cols.start;
+            while j < phase.cols.end {
+                // SAFETY: as the caller's.
+                unsafe { self.block(phase, 0..self.m, j..phase.cols.end.min(j + nc), epilogue) };
+                j += nc;
             }
+            return;
+        }
+        let columns = phase.cols.len().div_ceil(nc);
+        self.exec.run(self.m.div_ceil(mc) * columns, |task| {
+            let i = task / columns * mc;
+            let j = phase.cols.start + task % columns * nc;
+            let (rows, cols) = (i..self.m.min(i + mc), j..phase.cols.end.min(j + nc));
+            // SAFETY: the tasks' blocks of C are disjoint.
+            unsafe { self.block(phase, rows, cols, epilogue) };
         });
     }
 
@@ -274,78 +198,87 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         cols: Range<usize>,
         epilogue: &E,
     ) {
-        let mr = self.kernels.mr();
-        for p in (0..phase.rows).step_by(phase.kc) {
-            for i in rows.clone().step_by(mr) {
-                // SAFETY: as the caller's.
-                unsafe { self.panel(phase, p, i..rows.end.min(i + mr), cols.clone(), epilogue) };
+        let Self { kernels, n, .. } = *self;
+        let mr = kernels.mr();
+        let mut p = phase.rows.start;
+        while p < phase.rows.end {
+            let p_end = phase.rows.end.min(p + phase.plan.kc);
+            let mut i = rows.start;
+            while i < rows.end {
+                let height = mr.min(rows.end - i);
+                // SAFETY: the panel lies in the caller's block.
+                unsafe {
+                    self.panel(phase, p..p_end, i..i + height, cols.clone());
+                    if p_end == self.k {
+                        let c = self.c.add(i * n + cols.start);
+                        kernels.apply(epilogue, (i, cols.start), (height, cols.len()), c, n);
+                    }
+                }
+                i += mr;
             }
+            p = p_end;
         }
     }
 
-    /// Adds the products of one panel of A, at most MR rows of one k-block, with B's columns `cols`.
+    /// Adds the products of one panel of A, at most MR rows of one k-block `terms`, with B's columns `cols`.
     ///
     /// # Safety
     /// As [`block`](Self::block).
-    #[inline]
-    unsafe fn panel<E: Epilogue<T>>(
+    unsafe fn panel(
         &self,
         phase: &Phase<T>,
-        p: usize,
+        terms: Range<usize>,
         rows: Range<usize>,
         cols: Range<usize>,
-        epilogue: &E,
     ) {
         let Self { kernels, n, .. } = *self;
-        let (nr, lanes) = (kernels.nr(), kernels.lanes);
-        let p_end = phase.block_end(p);
-        let mut a = self.a.at(rows.start, phase.row + p);
-        if cols.len() > PACK_A_PANELS * nr {
+        let (nr, lanes, narrow) = (kernels.nr(), kernels.lanes, kernels.narrow);
+        let mut a = self.a.at(rows.start, terms.start);
+        if phase.plan.pack_a {
             // SAFETY: the panel of scratch is this thread's; the rows of A are those of C.
-            a = unsafe { self.pack_a(phase, a, rows.len(), p_end - p) };
+            a = unsafe { self.pack_a(phase, a, rows.len(), terms.len()) };
         }
-        let first = phase.row + p == 0;
-        let mut j = cols.start;
-        while j < cols.end {
-            // Two vectors, or one for what is left, or a narrow one.
-            let left = cols.end - j;
-            let (width, class) = if left >= 2 * lanes || left > lanes + kernels.narrow {
-                (left.min(2 * lanes), 0)
-            } else if left > kernels.narrow {
-                (left.min(lanes), 1)
-            } else {
-                (left, 2)
-            };
-            let (b, b_row) = if phase.pack_b {
-                let n_panels = phase.cols.div_ceil(nr);
-                let panel = p * n_panels * nr + j / nr * (p_end - p) * nr;
-                (phase.panels.wrapping_add(panel + j % nr).cast_const(), nr as isize)
-            } else {
-                (self.b.at(phase.row + p, phase.col + j).ptr, self.b.row)
-            };
-            let tile = Tile {
-                k: p_end - p,
-                a: a.ptr,
-                a_row: a.row,
-                a_col: a.col,
-                b,
-                b_row,
-                // SAFETY: inside C.
-                c: unsafe { self.c.add(rows.start * n + phase.col + j) },
-                c_row: n,
-                cols: width,
-                add: self.accum == Accum::Add || !first,
-            };
-            // SAFETY: the tile lies in A, B and C; the kernels suit the processor.
-            unsafe { kernels.tiles[rows.len() - 1][class](&tile) };
-            j += width;
-        }
-        if phase.row + p_end == self.k {
-            let col = phase.col + cols.start;
-            // SAFETY: the same elements of C.
-            unsafe {
-                let c = self.c.add(rows.start * n + col);
-                kernels.apply(epilogue, (rows.start, col), (rows.len(), cols.len()), c, n);
+        let (mut b, b_row, b_next) = if phase.plan.pack_b {
+            let skip = (cols.start - phase.cols.start) * terms.len();
+            let panel = self.b_block(phase, terms.start).wrapping_add(skip).cast_const();
+            (panel, nr as isize, nr * terms.len())
+        } else {
+            (self.b.at(terms.start, cols.start).ptr, self.b.row, nr)
+        };
+        let mut tile = Tile {
+            k: terms.len(),
+            a: a.ptr,
+            a_row: a.row,
+            a_col: a.col,
+            b,
+            b_row,
+            c: self.c.wrapping_add(rows.start * n + cols.start),
+            c_row: n,
+            cols: 0,
+            add: self.accum == Accum::Add || terms.start > 0,
+        };
+        let [two, one, half] = kernels.tiles[rows.len() - 1];
+        let mut left = cols.len();
+        // SAFETY: the tiles lie in A, B and C; the kernels suit the processor.
+        unsafe {
+            while left > lanes + narrow {
+                tile.cols = left.min(nr);
+                two(&tile);
+                left -= tile.cols;
+                b = b.wrapping_add(b_next);
+                tile.b = b;
+                tile.c = tile.c.wrapping_add(nr);
+            }
+            if left > narrow {
+                tile.cols = left.min(lanes);
+                one(&tile);
+                left -= tile.cols;
+                tile.b = b.wrapping_add(lanes);
+                tile.c = tile.c.wrapping_add(lanes);
+            }
+            if left > 0 {
+                tile.cols = left;
+                half(&tile);
             }
         }
     }
@@ -355,14 +288,13 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
     /// # Safety
     /// As [`panel`](Self::panel).
     unsafe fn pack_a(&self, phase: &Phase<T>, a: Matrix<T>, rows: usize, k: usize) -> Matrix<T> {
-        let worker = if phase.parallel { self.exec.worker() } else { 0 };
+        let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
         let panel = phase.a_panels.wrapping_add(worker * a_panel_len(self.kernels, self.k));
         // SAFETY: the panel has room for either layout (see `a_panel_len`).
         unsafe {
             if a.row == 1 {
                 let stride = a_col_stride(self.kernels);
-                let columns = Matrix { ptr: a.ptr, row: a.col, col: 1 };
-                (self.kernels.pack)(columns, k, rows, panel, stride);
+                (self.kernels.pack)(a.transposed(), k, rows, panel, stride);
                 Matrix { ptr: panel, row: 1, col: stride as isize }
             } else {
                 let stride = a_row_stride::<T>(k);

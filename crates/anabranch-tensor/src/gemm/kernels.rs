@@ -39,7 +39,7 @@ pub struct Kernels<T: 'static> {
     pub(super) instruction_set: InstructionSet,
     /// Numbers in a vector; a tile is at most two vectors wide.
     pub(super) lanes: usize,
-    /// Numbers in the narrow vector.
+    /// Numbers in the narrow vector, 0 where there is none that costs less than a whole one.
     pub(super) narrow: usize,
     /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
     pub(super) tiles: &'static [[TileFn<T>; 3]],
@@ -102,7 +102,7 @@ macro_rules! kernels {
                 unsafe { tile::<V, R, N>(t) }
             }
             $(#[$feature])*
-            unsafe fn pack_of<V: Transpose, const L: usize>(
+            unsafe fn pack_of<V: Transpose<L>, const L: usize>(
                 src: Matrix<V::Elem>,
                 rows: usize,
                 cols: usize,
@@ -175,15 +175,15 @@ kernels! {
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 kernels! {
     avx2, Avx2, #[target_feature(enable = "avx2,fma")]
-    f32: super::super::x86::avx2::F32x8, 8, super::super::x86::avx2::F32x8, 8;
-    f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 4;
+    f32: super::super::x86::avx2::F32x8, 8, super::super::x86::avx2::F32x8, 0;
+    f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 0;
     rows: 1 2 3 4 5 6
 }
 // 8 accumulators of 16 bytes and a row of B fit the 16 registers of the oldest machines.
 kernels! {
     portable, Portable,
-    f32: [f32; 4], 4, [f32; 4], 4;
-    f64: [f64; 2], 2, [f64; 2], 2;
+    f32: [f32; 4], 4, [f32; 4], 0;
+    f64: [f64; 2], 2, [f64; 2], 0;
     rows: 1 2 3 4
 }
 

@@ -1,13 +1,12 @@
 //! Packing: blocks of A and B copied to where the micro-kernel reads them in order.
 //!
 //! A panel of B holds NR columns, row by row: `panel[l·NR + j] = B[l, j]`. Where B is a transposed view, its columns
-//! are contiguous, and square blocks are transposed in registers: a block of LANES rows takes log₂ LANES rounds, and
-//! round D swaps between rows D apart the lanes whose index has the bit D with those that have it not.
+//! are contiguous, and square blocks are transposed in registers.
 //!
 //! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a row-major A,
 //! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs no shuffles.
 
-use super::simd::Transpose;
+use super::simd::{Simd, Transpose};
 
 /// A matrix by pointer and strides.
 #[derive(Clone, Copy)]
@@ -26,6 +25,11 @@ impl<T> Matrix<T> {
         let ptr = self.ptr.wrapping_offset(i as isize * self.row + j as isize * self.col);
         Self { ptr, ..self }
     }
+
+    /// The matrix with rows and columns swapped.
+    pub(super) fn transposed(self) -> Self {
+        Self { row: self.col, col: self.row, ..self }
+    }
 }
 
 /// Writes `rows`×`cols` elements to `dst`, rows `stride` apart; a destination row has room for whole vectors, and what
@@ -35,7 +39,7 @@ impl<T> Matrix<T> {
 /// The processor has V's instruction set, `L` is V's number of lanes; `src` is readable at `rows`×`cols` elements, and
 /// `dst` writable at `rows` rows of `cols` elements rounded up to whole vectors.
 #[inline(always)]
-pub(super) unsafe fn pack<V: Transpose, const L: usize>(
+pub(super) unsafe fn pack<V: Transpose<L>, const L: usize>(
     src: Matrix<V::Elem>,
     rows: usize,
     cols: usize,
@@ -60,7 +64,7 @@ pub(super) unsafe fn pack<V: Transpose, const L: usize>(
 
 /// [`pack`] where rows of the source are contiguous.
 #[inline(always)]
-unsafe fn pack_contiguous<V: Transpose>(
+unsafe fn pack_contiguous<V: Simd>(
     src: Matrix<V::Elem>,
     rows: usize,
     cols: usize,
@@ -85,7 +89,7 @@ unsafe fn pack_contiguous<V: Transpose>(
 
 /// [`pack`] where columns of the source are contiguous.
 #[inline(always)]
-unsafe fn pack_transposed<V: Transpose, const L: usize>(
+unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     src: Matrix<V::Elem>,
     rows: usize,
     cols: usize,
@@ -97,46 +101,29 @@ unsafe fn pack_transposed<V: Transpose, const L: usize>(
         for j in (0..cols).step_by(L) {
             // Where columns are missing the last one stands in: what it writes is beyond `cols`.
             let last = L.min(cols - j) - 1;
-            for i in (0..rows).step_by(L) {
-                let height = L.min(rows - i);
-                let mut block = [V::zero(); L];
-                for (c, v) in block.iter_mut().enumerate() {
-                    let column = src.at(i, j + c.min(last)).ptr;
-                    *v = if height == L { V::load(column) } else { V::load_first(column, height) };
-                }
-                transpose(&mut block);
-                for (r, v) in block.iter().enumerate().take(height) {
-                    v.store(dst.add((i + r) * stride + j));
+            let mut next = src.at(0, j).ptr;
+            let columns: [_; L] = std::array::from_fn(|c| {
+                let column = next;
+                next = if c < last { next.wrapping_offset(src.col) } else { next };
+                column
+            });
+            let whole = rows - rows % L;
+            for i in (0..whole).step_by(L) {
+                let block = V::transpose(std::array::from_fn(|c| V::load(columns[c].add(i))));
+                for r in 0..L {
+                    block[r].store(dst.add((i + r) * stride + j));
                 }
             }
-        }
-    }
-}
-
-/// Transposes a square block.
-#[inline(always)]
-unsafe fn transpose<V: Transpose, const L: usize>(block: &mut [V; L]) {
-    // SAFETY: the instruction set is the caller's promise.
-    unsafe {
-        round::<V, L, 1>(block);
-        round::<V, L, 2>(block);
-        round::<V, L, 4>(block);
-        round::<V, L, 8>(block);
-    }
-}
-
-/// One round of the transpose; does nothing where the block is smaller.
-#[inline(always)]
-unsafe fn round<V: Transpose, const L: usize, const D: usize>(block: &mut [V; L]) {
-    if D >= L {
-        return;
-    }
-    for i in 0..L {
-        if i & D == 0 {
-            // SAFETY: the instruction set is the caller's promise.
-            let (a, b) = unsafe { block[i].swap_lanes::<D>(block[i + D]) };
-            block[i] = a;
-            block[i + D] = b;
+            if whole < rows {
+                let left = rows - whole;
+                let load = |c: usize| V::load_first(columns[c].add(whole), left);
+                let block = V::transpose(std::array::from_fn(load));
+                for r in 0..L {
+                    if r < left {
+                        block[r].store(dst.add((whole + r) * stride + j));
+                    }
+                }
+            }
         }
     }
 }

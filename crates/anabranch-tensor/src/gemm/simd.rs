@@ -34,11 +34,10 @@ pub(super) trait Simd: Copy {
     unsafe fn prefetch(p: *const Self::Elem);
 }
 
-/// Vectors that a square block can be transposed in.
-pub(super) trait Transpose: Simd {
-    /// One step of the transpose of two rows that are `D` (a power of two) apart: swaps the lanes of `self` whose
-    /// index has the bit `D` with those of `other` that have it not.
-    unsafe fn swap_lanes<const D: usize>(self, other: Self) -> (Self, Self);
+/// Vectors of `L` lanes of which `L` make a square block.
+pub(super) trait Transpose<const L: usize>: Simd {
+    /// The block with rows and columns swapped.
+    unsafe fn transpose(block: [Self; L]) -> [Self; L];
 }
 
 /// a·b + c, fused where the compilation target has the instruction: elsewhere the fused form is a slow library call.
@@ -74,14 +73,12 @@ macro_rules! impl_simd_for_array {
             }
             #[inline(always)]
             unsafe fn load_first(p: *const $elem, len: usize) -> Self {
-                if len == $lanes {
-                    // SAFETY: as the caller's.
-                    return unsafe { Self::load(p) };
-                }
                 let mut v = [0.0; $lanes];
-                for (i, x) in v.iter_mut().enumerate().take(len) {
-                    // SAFETY: the caller gives `len` readable elements.
-                    *x = unsafe { *p.add(i) };
+                for i in 0..$lanes {
+                    if i < len {
+                        // SAFETY: the caller gives `len` readable elements.
+                        v[i] = unsafe { *p.add(i) };
+                    }
                 }
                 v
             }
@@ -92,13 +89,11 @@ macro_rules! impl_simd_for_array {
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $elem, len: usize) {
-                if len == $lanes {
-                    // SAFETY: as the caller's.
-                    return unsafe { self.store(p) };
-                }
-                for (i, &x) in self.iter().enumerate().take(len) {
-                    // SAFETY: the caller gives `len` writable elements.
-                    unsafe { *p.add(i) = x };
+                for i in 0..$lanes {
+                    if i < len {
+                        // SAFETY: the caller gives `len` writable elements.
+                        unsafe { *p.add(i) = self[i] };
+                    }
                 }
             }
             #[inline(always)]
@@ -119,15 +114,10 @@ macro_rules! impl_simd_for_array {
             unsafe fn prefetch(_: *const $elem) {}
         }
 
-        impl Transpose for [$elem; $lanes] {
+        impl Transpose<$lanes> for [$elem; $lanes] {
             #[inline(always)]
-            unsafe fn swap_lanes<const D: usize>(mut self, mut other: Self) -> (Self, Self) {
-                for i in 0..$lanes {
-                    if i & D == 0 {
-                        std::mem::swap(&mut self[i + D], &mut other[i]);
-                    }
-                }
-                (self, other)
+            unsafe fn transpose(block: [Self; $lanes]) -> [Self; $lanes] {
+                std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]))
             }
         }
     };

@@ -91,49 +91,6 @@ macro_rules! avx2_first {
     };
 }
 
-/// `swap_lanes` with AVX-512's permutation of two vectors.
-macro_rules! avx512_transpose {
-    ($name:ident, $index:ty, $lanes:literal, $permute:ident, $load_index:ident) => {
-        impl $name {
-            /// Lanes that `swap_lanes` takes for its first result: the number i means lane i of the first vector,
-            /// LANES + i that of the second.
-            const fn first(d: usize) -> [$index; $lanes] {
-                let mut index = [0; $lanes];
-                let mut i = 0;
-                while i < $lanes {
-                    index[i] = if i & d == 0 { i } else { $lanes + i - d } as $index;
-                    i += 1;
-                }
-                index
-            }
-            /// The same for the second result.
-            const fn second(d: usize) -> [$index; $lanes] {
-                let mut index = [0; $lanes];
-                let mut i = 0;
-                while i < $lanes {
-                    index[i] = if i & d == 0 { i + d } else { $lanes + i } as $index;
-                    i += 1;
-                }
-                index
-            }
-        }
-        impl Transpose for $name {
-            #[inline(always)]
-            unsafe fn swap_lanes<const D: usize>(self, other: Self) -> (Self, Self) {
-                // SAFETY: the instruction set is the caller's promise.
-                unsafe {
-                    let first = $load_index(const { Self::first(D) }.as_ptr().cast());
-                    let second = $load_index(const { Self::second(D) }.as_ptr().cast());
-                    (
-                        Self($permute(self.0, first, other.0)),
-                        Self($permute(self.0, second, other.0)),
-                    )
-                }
-            }
-        }
-    };
-}
-
 /// 512-bit vectors, and 256-bit ones with masks for narrow edges.
 pub(super) mod avx512 {
     use super::*;
@@ -162,8 +119,75 @@ pub(super) mod avx512 {
         _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd,
         avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd);
     );
-    avx512_transpose!(F32x16, i32, 16, _mm512_permutex2var_ps, _mm512_loadu_si512);
-    avx512_transpose!(F64x8, i64, 8, _mm512_permutex2var_pd, _mm512_loadu_si512);
+
+    // Transposed in two steps: the square blocks inside 128-bit lanes, then the 4×4 lanes of vectors that hold the
+    // same columns of their blocks.
+    impl Transpose<16> for F32x16 {
+        #[inline(always)]
+        unsafe fn transpose(v: [Self; 16]) -> [Self; 16] {
+            let mut v = v.map(|row| row.0);
+            // SAFETY: the instruction set is the caller's promise.
+            unsafe {
+                for i in [0, 4, 8, 12] {
+                    let (a, b) =
+                        (_mm512_unpacklo_ps(v[i], v[i + 1]), _mm512_unpackhi_ps(v[i], v[i + 1]));
+                    let (c, d) = (
+                        _mm512_unpacklo_ps(v[i + 2], v[i + 3]),
+                        _mm512_unpackhi_ps(v[i + 2], v[i + 3]),
+                    );
+                    let [a, b, c, d] = [a, b, c, d].map(|x| _mm512_castps_pd(x));
+                    v[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+                    v[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+                    v[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+                    v[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+                }
+                for i in 0..4 {
+                    let (a, b) = (v[i], v[i + 4]);
+                    let (c, d) = (v[i + 8], v[i + 12]);
+                    let (a, b) =
+                        (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<ODD>(a, b));
+                    let (c, d) =
+                        (_mm512_shuffle_f32x4::<EVEN>(c, d), _mm512_shuffle_f32x4::<ODD>(c, d));
+                    v[i] = _mm512_shuffle_f32x4::<EVEN>(a, c);
+                    v[i + 4] = _mm512_shuffle_f32x4::<EVEN>(b, d);
+                    v[i + 8] = _mm512_shuffle_f32x4::<ODD>(a, c);
+                    v[i + 12] = _mm512_shuffle_f32x4::<ODD>(b, d);
+                }
+            }
+            v.map(Self)
+        }
+    }
+    impl Transpose<8> for F64x8 {
+        #[inline(always)]
+        unsafe fn transpose(v: [Self; 8]) -> [Self; 8] {
+            let mut v = v.map(|row| row.0);
+            // SAFETY: the instruction set is the caller's promise.
+            unsafe {
+                for i in [0, 2, 4, 6] {
+                    let (a, b) = (v[i], v[i + 1]);
+                    v[i] = _mm512_unpacklo_pd(a, b);
+                    v[i + 1] = _mm512_unpackhi_pd(a, b);
+                }
+                for i in 0..2 {
+                    let (a, b) = (v[i], v[i + 2]);
+                    let (c, d) = (v[i + 4], v[i + 6]);
+                    let (a, b) =
+                        (_mm512_shuffle_f64x2::<EVEN>(a, b), _mm512_shuffle_f64x2::<ODD>(a, b));
+                    let (c, d) =
+                        (_mm512_shuffle_f64x2::<EVEN>(c, d), _mm512_shuffle_f64x2::<ODD>(c, d));
+                    v[i] = _mm512_shuffle_f64x2::<EVEN>(a, c);
+                    v[i + 2] = _mm512_shuffle_f64x2::<EVEN>(b, d);
+                    v[i + 4] = _mm512_shuffle_f64x2::<ODD>(a, c);
+                    v[i + 6] = _mm512_shuffle_f64x2::<ODD>(b, d);
+                }
+            }
+            v.map(Self)
+        }
+    }
+
+    /// The even 128-bit lanes of two vectors, and the odd ones.
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
 }
 
 /// 256-bit vectors.
@@ -200,43 +224,57 @@ pub(super) mod avx2 {
         }
     }
 
-    impl Transpose for F32x8 {
+    // As with AVX-512, with 2×2 lanes.
+    impl Transpose<8> for F32x8 {
         #[inline(always)]
-        unsafe fn swap_lanes<const D: usize>(self, other: Self) -> (Self, Self) {
-            let (a, b) = (self.0, other.0);
+        unsafe fn transpose(v: [Self; 8]) -> [Self; 8] {
+            let mut v = v.map(|row| row.0);
             // SAFETY: the instruction set is the caller's promise.
             unsafe {
-                match D {
-                    1 => (
-                        Self(_mm256_blend_ps::<0b1010_1010>(a, _mm256_moveldup_ps(b))),
-                        Self(_mm256_blend_ps::<0b1010_1010>(_mm256_movehdup_ps(a), b)),
-                    ),
-                    2 => (
-                        Self(_mm256_shuffle_ps::<0b01_00_01_00>(a, b)),
-                        Self(_mm256_shuffle_ps::<0b11_10_11_10>(a, b)),
-                    ),
-                    _ => (
-                        Self(_mm256_permute2f128_ps::<0x20>(a, b)),
-                        Self(_mm256_permute2f128_ps::<0x31>(a, b)),
-                    ),
+                for i in [0, 4] {
+                    let (a, b) =
+                        (_mm256_unpacklo_ps(v[i], v[i + 1]), _mm256_unpackhi_ps(v[i], v[i + 1]));
+                    let (c, d) = (
+                        _mm256_unpacklo_ps(v[i + 2], v[i + 3]),
+                        _mm256_unpackhi_ps(v[i + 2], v[i + 3]),
+                    );
+                    let [a, b, c, d] = [a, b, c, d].map(|x| _mm256_castps_pd(x));
+                    v[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
+                    v[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
+                    v[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
+                    v[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
+                }
+                for i in 0..4 {
+                    let (a, b) = (v[i], v[i + 4]);
+                    v[i] = _mm256_permute2f128_ps::<LOW>(a, b);
+                    v[i + 4] = _mm256_permute2f128_ps::<HIGH>(a, b);
                 }
             }
+            v.map(Self)
         }
     }
-    impl Transpose for F64x4 {
+    impl Transpose<4> for F64x4 {
         #[inline(always)]
-        unsafe fn swap_lanes<const D: usize>(self, other: Self) -> (Self, Self) {
-            let (a, b) = (self.0, other.0);
+        unsafe fn transpose(v: [Self; 4]) -> [Self; 4] {
+            let mut v = v.map(|row| row.0);
             // SAFETY: the instruction set is the caller's promise.
             unsafe {
-                match D {
-                    1 => (Self(_mm256_unpacklo_pd(a, b)), Self(_mm256_unpackhi_pd(a, b))),
-                    _ => (
-                        Self(_mm256_permute2f128_pd::<0x20>(a, b)),
-                        Self(_mm256_permute2f128_pd::<0x31>(a, b)),
-                    ),
+                for i in [0, 2] {
+                    let (a, b) = (v[i], v[i + 1]);
+                    v[i] = _mm256_unpacklo_pd(a, b);
+                    v[i + 1] = _mm256_unpackhi_pd(a, b);
+                }
+                for i in 0..2 {
+                    let (a, b) = (v[i], v[i + 2]);
+                    v[i] = _mm256_permute2f128_pd::<LOW>(a, b);
+                    v[i + 2] = _mm256_permute2f128_pd::<HIGH>(a, b);
                 }
             }
+            v.map(Self)
         }
     }
+
+    /// The low 128-bit lanes of two vectors, and the high ones.
+    const LOW: i32 = 0x20;
+    const HIGH: i32 = 0x31;
 }

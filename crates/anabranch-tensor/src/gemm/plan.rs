@@ -1,0 +1,115 @@
+//! How a product is cut: sizes of blocks and tasks, and what is packed. All of it follows from the shape, the strides
+//! of B and constants, never from the number of threads.
+
+use super::kernels::Kernels;
+
+/// Longest k-block in bytes of one row of A: a panel of 12 rows takes 12 KB of a first-level cache of 32 KB.
+const KC_BYTES: usize = 1024;
+/// Most bytes of a row of C in a task: KC rows of B of this width take half a second-level cache of 1 MB.
+const NC_BYTES: usize = 2048;
+/// Rows of C in a task that may run beside others: a multiple of every micro-kernel's MR.
+const MC: usize = 48;
+/// Tasks to aim at: enough that a thread that lags delays the others by little.
+const TASKS: usize = 16;
+/// Fewest columns of C in a task that is made narrower to get more tasks.
+const NC_MIN: usize = 128;
+/// Most bytes of packed B, and fewest panels of it for which whole columns are packed.
+const PACKED_BYTES: usize = 8 << 20;
+const PACKED_PANELS: usize = 16;
+/// Fewest flops that are worth a second thread.
+const PARALLEL_FLOPS: usize = 4_000_000;
+/// Columns of C from which A is packed.
+const PACK_A_COLS: usize = 129;
+/// Rows of C from which B is packed though its rows are contiguous.
+const PACK_B_ROWS: usize = 48;
+/// Bytes that scratch is aligned to: a cache line.
+pub(super) const ALIGN: usize = 64;
+
+/// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
+pub(super) fn round_up(len: usize, unit: usize) -> usize {
+    debug_assert!(unit.is_power_of_two());
+    (len + unit - 1) & !(unit - 1)
+}
+
+/// The cuts of one product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Length of a k-block; the last may be shorter.
+    pub(super) kc: usize,
+    /// Whether B is packed.
+    pub(super) pack_b: bool,
+    /// Rows of B that one phase works on, a multiple of `kc` or all.
+    pub(super) phase_rows: usize,
+    /// Columns of B that one phase works on, a multiple of NR or all.
+    pub(super) phase_cols: usize,
+    /// Whether a phase is split into tasks for the executor.
+    pub(super) parallel: bool,
+    /// Rows of C in a task.
+    pub(super) mc: usize,
+    /// Columns of C in a task, a multiple of NR.
+    pub(super) nc: usize,
+    /// Whether A is packed, panel by panel.
+    pub(super) pack_a: bool,
+}
+
+impl Plan {
+    /// The cuts of C[m,n] (+)= A[m,k]·B[k,n], where none of m, n and k is 0.
+    #[inline]
+    pub(super) fn new<T>(
+        kernels: &Kernels<T>,
+        (m, n, k): (usize, usize, usize),
+        b_rows_are_contiguous: bool,
+    ) -> Self {
+        let (nr, size) = (kernels.nr(), size_of::<T>());
+        let kc_most = KC_BYTES / size;
+        let kc = if k <= kc_most { k } else { k.div_ceil(k.div_ceil(kc_most)) };
+
+        let pack_b = m >= PACK_B_ROWS || !b_rows_are_contiguous;
+        let (mut phase_rows, mut phase_cols) = (k, n);
+        let most = PACKED_BYTES / size;
+        if pack_b && round_up(n, nr) * k > most {
+            // Whole columns, as many as fit; or a part of many columns.
+            if k * PACKED_PANELS * nr > most {
+                phase_rows = most / (PACKED_PANELS * nr) / kc * kc;
+            }
+            phase_cols = n.min(most / phase_rows / nr * nr);
+        }
+
+        let parallel = 2 * m * n * k >= PARALLEL_FLOPS;
+        let (mut mc, mut nc) = (m, NC_BYTES / size);
+        if parallel {
+            let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
+            mc = if tasks(MC, nc) < TASKS { MC / 2 } else { MC };
+            while tasks(mc, nc) < TASKS && nc > NC_MIN {
+                nc /= 2;
+            }
+        }
+        let pack_a = nc.min(n) >= PACK_A_COLS;
+        Self { kc, pack_b, phase_rows, phase_cols, parallel, mc, nc, pack_a }
+    }
+}
+
+/// Distance of rows in a packed panel of a row-major A: a cache line more than needed, so that they do not compete for
+/// the same cache sets.
+pub(super) fn a_row_stride<T>(kc: usize) -> usize {
+    let line = ALIGN / size_of::<T>();
+    round_up(kc, line) + line
+}
+
+/// Distance of columns in a packed panel of a transposed A: whole vectors.
+pub(super) fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
+    round_up(kernels.mr(), kernels.lanes)
+}
+
+/// Elements of one thread's panel of A, in either layout; whole cache lines.
+pub(super) fn a_panel_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
+    let kc = k.min(KC_BYTES / size_of::<T>());
+    let len = (kernels.mr() * a_row_stride::<T>(kc)).max(kc * a_col_stride(kernels));
+    round_up(len, ALIGN / size_of::<T>())
+}
+
+/// Elements of scratch for a product with `n` columns and `k` terms, and for every smaller one.
+pub(super) fn scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
+    let b = (round_up(n, kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
+    b + threads * a_panel_len(kernels, k) + ALIGN / size_of::<T>()
+}
