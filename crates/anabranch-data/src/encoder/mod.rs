@@ -177,6 +177,23 @@ impl Encoder {
         self.encode_cells(find, x)
     }
 
+    /// Encodes one row of plain numbers, those of [`input_columns`](Encoder::input_columns) in order, into `x`
+    /// `[width]`; NaN is a missing cell. Allocates nothing.
+    ///
+    /// # Errors
+    /// As [`encode_row`](Encoder::encode_row).
+    pub fn encode_numbers<T: Scalar>(
+        &self,
+        numbers: &[f64],
+        x: &mut [T],
+    ) -> Result<RowNotes, RowError> {
+        if numbers.len() != self.columns.len() {
+            let (found, expected) = (numbers.len(), self.columns.len());
+            return Err(RowError::CellCount { found, expected });
+        }
+        self.encode_cells(|i, _| Some(Cell::Number(numbers[i])), x)
+    }
+
     fn encode_cells<'c, T: Scalar>(
         &self,
         cell: impl Fn(usize, &str) -> Option<Cell<'c>>,

@@ -1,0 +1,59 @@
+//! How a network is trained: everything that a run depends on beside its data.
+
+use anabranch_optim::{OptimizerKind, ScheduleKind};
+
+use crate::error::TrainError;
+
+/// The settings of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Passes over the training rows, at most.
+    pub epochs: usize,
+    /// Rows of a batch, at least 2.
+    pub batch_size: usize,
+    /// The update rule.
+    pub optimizer: OptimizerKind,
+    /// The learning rate before the schedule.
+    pub lr: f64,
+    /// The course of the learning rate.
+    pub schedule: ScheduleKind,
+    /// Weight decay of the weights; biases and normalisations have none.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradients, if any.
+    pub clip: Option<f64>,
+    /// Epochs without a lower validation loss after which training stops and the best weights return; 0 trains all
+    /// epochs and keeps the last weights.
+    pub patience: usize,
+    /// What initial weights, shuffles and dropout are drawn by.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 60,
+            batch_size: 64,
+            optimizer: OptimizerKind::ADAM,
+            lr: 3e-3,
+            schedule: ScheduleKind::COSINE,
+            weight_decay: 1e-5,
+            clip: None,
+            patience: 15,
+            seed: 1,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks what the optimizer and the batches do not check themselves.
+    pub(crate) fn validate(&self, n_validation: usize) -> Result<(), TrainError> {
+        if self.epochs == 0 {
+            let (name, expected) = ("the number of epochs", "at least 1");
+            return Err(TrainError::Setting { name, expected, value: 0.0 });
+        }
+        if self.patience > 0 && n_validation == 0 {
+            return Err(TrainError::NoValidation { patience: self.patience });
+        }
+        Ok(())
+    }
+}

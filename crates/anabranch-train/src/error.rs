@@ -1,0 +1,63 @@
+//! What can go wrong between a data set and a trained model.
+
+use anabranch_data::DataError;
+use anabranch_graph::GraphError;
+use anabranch_optim::OptimError;
+use anabranch_tensor::ExecutorError;
+use thiserror::Error;
+
+/// Why training cannot start or go on.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The table or its split.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The optimizer, its schedule or clipping.
+    #[error(transparent)]
+    Optim(#[from] OptimError),
+    /// The threads.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// Sizes of the network that do not fit the data set.
+    #[error("the network has {expected} {what}, but the data set has {got}")]
+    Sizes {
+        /// Which size.
+        what: &'static str,
+        /// The network's.
+        expected: usize,
+        /// The data set's.
+        got: usize,
+    },
+    /// A setting outside its range.
+    #[error("{name} must be {expected}, not {value}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// The range in words.
+        expected: &'static str,
+        /// What came.
+        value: f64,
+    },
+    /// Early stopping without rows to stop by.
+    #[error(
+        "early stopping after {patience} epochs without improvement needs validation rows: raise the validation \
+         fraction, or set the patience to 0"
+    )]
+    NoValidation {
+        /// The patience asked for.
+        patience: usize,
+    },
+    /// A loss that is infinite or NaN.
+    #[error(
+        "the training loss became {loss} in epoch {epoch}: lower the learning rate, or clip the gradients"
+    )]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// Its mean loss.
+        loss: f64,
+    },
+}

@@ -1,0 +1,51 @@
+//! What can be wrong with a model file.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::error::TrainError;
+
+/// Why a model cannot be read or written.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// The file system.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of something else, or a damaged one.
+    #[error("{} is not a model file: {reason} (`anabranch train` writes one)", path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
+    /// A file of a later version.
+    #[error(
+        "{} has model format {version}, but this program reads formats up to {supported}: use a newer anabranch",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+        /// The newest version that can be read.
+        supported: u64,
+    },
+    /// Parts that do not fit together.
+    #[error("{} is not a usable model: {source}", path.display())]
+    Parts {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        source: Box<TrainError>,
+    },
+}

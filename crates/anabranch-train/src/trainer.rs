@@ -1,0 +1,291 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+
+use anabranch_data::{Batches, Dataset, RegressionTarget};
+use anabranch_graph::{Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
+use anabranch_layers::{Role, Target};
+use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
+use anabranch_tensor::{Executor, Scalar, matrix};
+
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::evaluate::{Evaluator, Metrics};
+use crate::observer::{EpochReport, Observer, StepView};
+
+/// A network in training: its numbers, its optimizer, and all memory that a step needs.
+#[derive(Debug)]
+pub struct Trainer<'d, T> {
+    dataset: &'d Dataset<T>,
+    config: TrainConfig,
+    network: TwoBranch,
+    exec: &'d Executor,
+    graph: Graph<T>,
+    params: Vec<T>,
+    grads: Vec<T>,
+    state: Vec<T>,
+    optimizer: Optimizer<T>,
+    schedule: Schedule,
+    clip: Option<ClipNorm>,
+    workspace: Workspace<T>,
+    evaluator: Evaluator<T>,
+    batches: Batches,
+    batch: BatchBuffers<T>,
+    best: Best<T>,
+    epochs_run: usize,
+}
+
+/// The rows of the batch at hand.
+#[derive(Debug)]
+struct BatchBuffers<T> {
+    x: Vec<T>,
+    y: Vec<T>,
+    class: Vec<u32>,
+}
+
+/// The weights with the lowest validation loss so far; empty without early stopping.
+#[derive(Debug)]
+struct Best<T> {
+    loss: f64,
+    epoch: usize,
+    params: Vec<T>,
+    state: Vec<T>,
+}
+
+/// Whether a run goes on.
+enum After {
+    GoOn,
+    Stop,
+}
+
+impl<'d, T: Scalar> Trainer<'d, T> {
+    /// A trainer for `network` on `dataset`, its weights drawn by the seed.
+    ///
+    /// # Errors
+    /// If the network's sizes do not fit the data set, or a setting is out of range.
+    pub fn new(
+        dataset: &'d Dataset<T>,
+        network: &TwoBranch,
+        config: &TrainConfig,
+        exec: &'d Executor,
+    ) -> Result<Self, TrainError> {
+        for (what, expected, got) in [
+            ("inputs", network.inputs, dataset.n_inputs),
+            ("regression outputs", network.outputs_a, dataset.n_outputs),
+            ("classes", network.classes, dataset.n_classes),
+        ] {
+            if expected != got {
+                return Err(TrainError::Sizes { what, expected, got });
+            }
+        }
+        config.validate(dataset.split.validation.len())?;
+        let graph = network.build(Fusion::Fused)?;
+        let (params, state) = graph.init(config.seed);
+        let groups: Vec<ParamGroup> = graph
+            .params()
+            .iter()
+            .map(|array| {
+                let decays = array.role == Role::Weight;
+                ParamGroup::new(array.range.clone(), if decays { config.weight_decay } else { 0.0 })
+            })
+            .collect();
+        let optimizer = Optimizer::new(config.optimizer, config.lr, params.len(), &groups)?;
+        let batches = Batches::new(dataset.split.train.clone(), config.batch_size, config.seed)?;
+        let total_steps = (batches.n_batches() as u64).saturating_mul(config.epochs as u64);
+        let max_rows = batches.max_rows();
+        let zeros = |len: usize| vec![T::ZERO; len];
+        let kept = if config.patience > 0 { [params.len(), state.len()] } else { [0, 0] };
+        Ok(Self {
+            dataset,
+            network: network.clone(),
+            exec,
+            schedule: Schedule::new(config.schedule, total_steps)?,
+            clip: config.clip.map(ClipNorm::new).transpose()?,
+            workspace: Workspace::new(&graph, exec, max_rows, Mode::Training)?,
+            evaluator: Evaluator::new(&graph, exec, dataset)?,
+            batch: BatchBuffers {
+                x: zeros(max_rows * dataset.n_inputs),
+                y: zeros(max_rows * dataset.n_outputs),
+                class: vec![0; max_rows],
+            },
+            best: Best {
+                loss: f64::INFINITY,
+                epoch: 0,
+                params: zeros(kept[0]),
+                state: zeros(kept[1]),
+            },
+            grads: zeros(params.len()),
+            config: config.clone(),
+            graph,
+            params,
+            state,
+            optimizer,
+            batches,
+            epochs_run: 0,
+        })
+    }
+
+    /// Trains until the epochs are over, the validation loss has not fallen for the patience, or the observer
+    /// stops; then the best weights return, if there was a patience.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when the loss is no longer finite.
+    pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
+        let exec = self.exec;
+        // One entry into the thread pool for the whole run.
+        exec.enter(|| {
+            while self.epochs_run < self.config.epochs {
+                if let After::Stop = self.epoch(observer)? {
+                    break;
+                }
+            }
+            if self.config.patience > 0 && self.best.epoch > 0 {
+                self.params.copy_from_slice(&self.best.params);
+                self.state.copy_from_slice(&self.best.state);
+            }
+            Ok(())
+        })
+    }
+
+    /// One pass over the training rows, and its validation.
+    fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<After, TrainError> {
+        let epoch = self.epochs_run;
+        self.batches.start_epoch(epoch as u64);
+        let mut train = [0.0; 2];
+        let mut lr_factor = 1.0;
+        let mut n_rows = 0.0;
+        for batch in 0..self.batches.n_batches() {
+            let rows = self.batches.batch(batch).len() as f64;
+            n_rows += rows;
+            let (losses, factor, flow) = self.step(batch, epoch, observer);
+            lr_factor = factor;
+            train = [train[0] + rows * losses[0], train[1] + rows * losses[1]];
+            if flow.is_break() {
+                return Ok(After::Stop);
+            }
+        }
+        self.epochs_run += 1;
+        let train = train.map(|sum| sum / n_rows);
+        let loss = train[0] + train[1];
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { epoch: self.epochs_run, loss });
+        }
+        let validation = self.validate();
+        let watched = validation.unwrap_or(train).iter().sum();
+        self.schedule.observe(watched);
+        let is_best = watched < self.best.loss;
+        if is_best {
+            (self.best.loss, self.best.epoch) = (watched, self.epochs_run);
+            if self.config.patience > 0 {
+                self.best.params.copy_from_slice(&self.params);
+                self.best.state.copy_from_slice(&self.state);
+            }
+        }
+        let report = EpochReport {
+            epoch: self.epochs_run,
+            epochs: self.config.epochs,
+            train,
+            validation,
+            lr_factor,
+            is_best,
+        };
+        let is_stale =
+            self.config.patience > 0 && self.epochs_run - self.best.epoch >= self.config.patience;
+        match observer.epoch(&report) {
+            ControlFlow::Continue(()) if !is_stale => Ok(After::GoOn),
+            _ => Ok(After::Stop),
+        }
+    }
+
+    /// One step on one batch: returns the losses, the factor of the learning rate, and the observer's word.
+    fn step(
+        &mut self,
+        batch: usize,
+        epoch: usize,
+        observer: &mut dyn Observer<T>,
+    ) -> ([f64; 2], f64, ControlFlow<()>) {
+        let (dataset, exec, seed) = (self.dataset, self.exec, self.config.seed);
+        let row_idx = self.batches.batch(batch);
+        let n_rows = row_idx.len();
+        let x = &mut self.batch.x[..n_rows * dataset.n_inputs];
+        let y = &mut self.batch.y[..n_rows * dataset.n_outputs];
+        let class = &mut self.batch.class[..n_rows];
+        dataset.gather(row_idx, x, y, class);
+
+        let x = || matrix(&self.batch.x[..n_rows * dataset.n_inputs], n_rows, dataset.n_inputs);
+        let y = &self.batch.y[..n_rows * dataset.n_outputs];
+        let targets = || {
+            let numbers = Target::Values(matrix(y, n_rows, dataset.n_outputs));
+            [numbers, Target::Classes(&self.batch.class[..n_rows])]
+        };
+        let step = self.optimizer.steps();
+        let (graph, workspace) = (&self.graph, &mut self.workspace);
+        let masks = Masks::Drawn { seed, step };
+        graph.forward(exec, &self.params, &mut self.state, workspace, x(), masks);
+        graph.losses(exec, workspace, &targets());
+        graph.backward(exec, &self.params, &mut self.grads, workspace, x());
+        let losses = [workspace.losses()[0], workspace.losses()[1]];
+        let flow = observer.step(&StepView {
+            graph,
+            step,
+            seed,
+            x: x(),
+            targets: targets(),
+            params: &self.params,
+            grads: &self.grads,
+            losses: &losses,
+        });
+        let progress = Progress { step, epoch: epoch as u64 };
+        let scales = Scales {
+            lr: self.schedule.factor(progress),
+            grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
+        };
+        self.optimizer.step(exec, &mut self.params, &self.grads, scales);
+        (losses, scales.lr, flow)
+    }
+
+    /// Weighted losses of both tasks on the validation rows.
+    fn validate(&mut self) -> Option<[f64; 2]> {
+        let rows = &self.dataset.split.validation;
+        if rows.is_empty() {
+            return None;
+        }
+        let (graph, exec) = (&self.graph, self.exec);
+        let sums = self.evaluator.sums(graph, exec, &self.params, &self.state, self.dataset, rows);
+        let [a, b] = sums.losses();
+        Some([self.network.weight_a * a, self.network.weight_b * b])
+    }
+
+    /// The metrics on the test rows, in the units of `targets`.
+    pub fn test_metrics(&mut self, targets: &[RegressionTarget]) -> Metrics {
+        let rows = &self.dataset.split.test;
+        let (graph, exec) = (&self.graph, self.exec);
+        let sums = self.evaluator.sums(graph, exec, &self.params, &self.state, self.dataset, rows);
+        sums.metrics(targets)
+    }
+
+    /// Epochs that have run.
+    pub fn epochs_run(&self) -> usize {
+        self.epochs_run
+    }
+
+    /// The network.
+    pub fn graph(&self) -> &Graph<T> {
+        &self.graph
+    }
+
+    /// The parameters, in the order of [`Graph::params`].
+    pub fn params(&self) -> &[T] {
+        &self.params
+    }
+
+    /// The running state, in the order of [`Graph::state`].
+    pub fn state(&self) -> &[T] {
+        &self.state
+    }
+
+    /// The sizes and hyperparameters of the network.
+    pub fn network(&self) -> &TwoBranch {
+        &self.network
+    }
+}
