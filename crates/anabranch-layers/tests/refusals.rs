@@ -1,0 +1,81 @@
+//! What layers refuse, and that the refusal names it.
+
+use anabranch_layers::{
+    Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Softmax, vjp,
+};
+use anabranch_tensor::{Executor, matrix};
+
+fn plan(layer: &dyn Layer<f32>, inputs: usize) -> Result<anabranch_layers::Plan, LayerError> {
+    layer.plan(&Executor::serial(), 4, inputs)
+}
+
+#[test]
+fn empty_layers() {
+    let empty = |layer, what| Err(LayerError::Empty { layer, what });
+    assert_eq!(plan(&Linear::new(0), 3), empty("linear", "outputs"));
+    assert_eq!(plan(&Linear::new(3), 0), empty("linear", "inputs"));
+    assert_eq!(plan(&BatchNorm::new(), 0), empty("batch norm", "units"));
+    assert_eq!(plan(&Softmax, 0), empty("softmax", "classes"));
+}
+
+#[test]
+fn hyperparameters_out_of_range() {
+    let name = |result: Result<_, LayerError>| match result {
+        Err(LayerError::Range { name, .. }) => Some(name),
+        _ => None,
+    };
+    for eps in [-1e-9, f64::NAN, f64::INFINITY] {
+        assert_eq!(name(plan(&BatchNorm::new().with_eps(eps), 3)), Some("eps"), "{eps}");
+    }
+    for momentum in [-0.1, 1.1, f64::NAN] {
+        let layer = BatchNorm::new().with_momentum(momentum);
+        assert_eq!(name(plan(&layer, 3)), Some("momentum"), "{momentum}");
+    }
+    for p in [-0.01, 1.01, f64::NAN] {
+        assert!(matches!(Dropout::new(p), Err(LayerError::Range { .. })), "{p}");
+    }
+    // The ends of each range belong to it.
+    for layer in [
+        BatchNorm::new().with_eps(0.0),
+        BatchNorm::new().with_momentum(0.0),
+        BatchNorm::new().with_momentum(1.0),
+    ] {
+        assert!(plan(&layer, 3).is_ok());
+    }
+    assert!(Dropout::new(0.0).is_ok() && Dropout::new(1.0).is_ok());
+}
+
+#[test]
+fn a_layer_alone_refuses_what_does_not_fit() {
+    let mask = Mask::Given(&[]);
+    let x = [0.5; 6];
+    let (one_row, two_rows) = (matrix(&x[..3], 1, 3), matrix(&x, 2, 3));
+    let batch_norm = BatchNorm::new();
+    let params = [1.0; 6];
+    let error = vjp(&batch_norm, one_row, &params, mask, one_row).unwrap_err();
+    assert!(matches!(error, LayerError::Rows { expected: 2, rows: 1, .. }), "{error}");
+    let error = vjp(&batch_norm, two_rows, &params, mask, one_row).unwrap_err();
+    assert!(matches!(error, LayerError::Shape { what: "dy", expected: [2, 3], got: [1, 3] }));
+    let error = vjp(&batch_norm, two_rows, &params[1..], mask, two_rows).unwrap_err();
+    assert!(matches!(error, LayerError::Shape { what: "params", expected: [1, 6], got: [1, 5] }));
+}
+
+#[test]
+fn plans_say_the_sizes() {
+    let linear = plan(&Linear::new(5), 3).unwrap();
+    let shapes: Vec<_> = linear.params.iter().map(|spec| (spec.name, spec.shape.clone())).collect();
+    assert_eq!(shapes, [("weight", vec![5, 3]), ("bias", vec![5])]);
+    assert_eq!((linear.outputs, linear.output, linear.min_rows), (5, Output::Free, 1));
+    // Two operations for each product, one for each bias.
+    assert_eq!(linear.flops_per_row, 2 * 5 * 3 + 5);
+    let batch_norm = plan(&BatchNorm::new(), 3).unwrap();
+    assert_eq!((batch_norm.outputs, batch_norm.saved_len, batch_norm.min_rows), (3, 6, 2));
+    let names: Vec<_> = batch_norm.state.iter().map(|spec| spec.name).collect();
+    assert_eq!(names, ["running_mean", "running_var"]);
+    let dropout = plan(&Dropout::new(0.5).unwrap(), 3).unwrap();
+    assert_eq!((dropout.outputs, dropout.saved_len, dropout.output), (3, 12, Output::Free));
+    // Whose backward pass reads y.
+    assert_eq!(plan(&Softmax, 3).unwrap().output, Output::Kept);
+    assert_eq!(plan(&Activation::Tanh, 3).unwrap().output, Output::Kept);
+    assert_eq!(plan(&Activation::Relu, 3).unwrap().output, Output::Free);
+}
