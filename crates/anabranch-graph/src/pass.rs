@@ -214,7 +214,9 @@ impl<T: Scalar> Graph<T> {
                     } else {
                         let [d, dy] = disjoint(deltas, [right_slot, y_slot]);
                         let d = matrix_mut(d, rows, self.nodes[*right].width);
-                        (Some((d, self.accum(i, *right))), dy)
+                        // A node that is joined with itself has its left share already.
+                        let accum = if left == right { Accum::Add } else { self.accum(i, *right) };
+                        (Some((d, accum)), dy)
                     };
                     join.backward(JoinBackward {
                         exec,
