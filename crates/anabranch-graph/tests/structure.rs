@@ -1,0 +1,250 @@
+//! What builders refuse, how arrays are named and laid out, what fusion merges, and what a batch must be like.
+
+use anabranch_graph::{
+    Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
+};
+use anabranch_layers::{Activation, LayerError, Linear, Loss, Role, Target};
+use anabranch_tensor::{Executor, matrix};
+
+const SQUARED: Loss = Loss::HalfSquaredError { weight: 1.0 };
+
+fn two_branch(fusion: Fusion) -> Graph<f64> {
+    TwoBranch::new(3, 4, 2, 5, 6).build(fusion).unwrap()
+}
+
+#[test]
+fn parameters_have_pytorch_names_and_follow_each_other() {
+    let graph = two_branch(Fusion::Fused);
+    let arrays: Vec<_> = graph
+        .params()
+        .iter()
+        .map(|array| (array.name.as_str(), array.shape.as_slice(), array.role, array.range.clone()))
+        .collect();
+    assert_eq!(
+        arrays,
+        [
+            ("fc1a.weight", &[4, 3][..], Role::Weight, 0..12),
+            ("fc1a.bias", &[4], Role::Bias, 12..16),
+            ("fc2a.weight", &[2, 4], Role::Weight, 16..24),
+            ("fc2a.bias", &[2], Role::Bias, 24..26),
+            ("fc1b.weight", &[5, 3], Role::Weight, 26..41),
+            ("fc1b.bias", &[5], Role::Bias, 41..46),
+            ("bn1b.weight", &[5], Role::Norm, 46..51),
+            ("bn1b.bias", &[5], Role::Norm, 51..56),
+            ("join.weight", &[5, 2], Role::Weight, 56..66),
+            ("fc2b.weight", &[6, 5], Role::Weight, 66..96),
+            ("fc2b.bias", &[6], Role::Bias, 96..102),
+        ]
+    );
+    assert_eq!((graph.params_len(), graph.state_len(), graph.inputs()), (102, 10, 3));
+    let state: Vec<_> = graph.state().iter().map(|array| array.name.as_str()).collect();
+    assert_eq!(state, ["bn1b.running_mean", "bn1b.running_var"]);
+    assert_eq!(graph.param("fc2b.bias").map(|array| array.range.clone()), Some(96..102));
+    assert_eq!(graph.param("fc3.bias"), None);
+}
+
+#[test]
+fn fusion_merges_layers_and_keeps_their_names() {
+    let (fused, unfused) = (two_branch(Fusion::Fused), two_branch(Fusion::Unfused));
+    let kinds = |graph: &Graph<f64>| -> Vec<(String, String)> {
+        graph.summary().rows.into_iter().map(|row| (row.name, row.kind)).collect()
+    };
+    let as_strings = |rows: &[(&str, &str)]| -> Vec<(String, String)> {
+        rows.iter().map(|(name, kind)| ((*name).into(), (*kind).into())).collect()
+    };
+    assert_eq!(
+        kinds(&fused),
+        as_strings(&[
+            ("input", "input"),
+            ("fc1a", "linear + relu + dropout p=0.5"),
+            ("fc2a", "linear"),
+            ("fc1b", "linear + relu"),
+            ("bn1b", "batch norm eps=0.00001"),
+            ("join", "join project, learned"),
+            ("fc2b", "linear"),
+        ])
+    );
+    assert_eq!(kinds(&unfused).len(), 10);
+    // The dropout layer's name now means the layer that does its work.
+    assert_eq!(fused.node("dp1a"), fused.node("fc1a"));
+    assert_ne!(unfused.node("dp1a"), unfused.node("fc1a"));
+    assert_eq!(fused.node("fc9"), None);
+    assert_eq!(fused.params(), unfused.params());
+    // What is computed does not change: 2·4·3+4 + 4 + 4, 2·2·4+2, 2·5·3+5 + 5, 7·5, 2·5·2, 2·6·5+6.
+    let flops = 36 + 18 + 40 + 35 + 20 + 66;
+    assert_eq!(fused.summary().flops_per_row(), flops);
+    assert_eq!(unfused.summary().flops_per_row(), flops);
+    assert_eq!(fused.summary().params(), 102);
+}
+
+#[test]
+fn a_summary_is_a_table() {
+    let text = two_branch(Fusion::Fused).summary().to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 1 + 7 + 1);
+    assert!(lines[0].starts_with("node") && lines[0].ends_with("flop/row"));
+    assert!(lines[1].chars().all(|c| c == '─'));
+    let join: Vec<&str> = lines[7].split_whitespace().collect();
+    assert_eq!(
+        join,
+        ["join", "join", "project,", "learned", "bn1b,", "fc2a", "[rows,", "5]", "10", "20"]
+    );
+    assert_eq!(lines[9].split_whitespace().collect::<Vec<_>>(), ["total", "102", "215"]);
+}
+
+#[test]
+fn initial_weights_belong_to_seed_and_node() {
+    let (fused, unfused) = (two_branch(Fusion::Fused), two_branch(Fusion::Unfused));
+    let (params, state) = fused.init(7);
+    assert_eq!((params.clone(), state.clone()), unfused.init(7));
+    assert_ne!(params, fused.init(8).0);
+    // A wider last layer leaves the others' weights as they are.
+    let other = TwoBranch::new(3, 4, 2, 5, 9).build::<f64>(Fusion::Fused).unwrap();
+    assert_eq!(other.init(7).0[..66], params[..66]);
+    let of = |name: &str| &params[fused.param(name).unwrap().range.clone()];
+    assert!(of("fc1b.bias").iter().all(|b| *b == 0.0));
+    assert_eq!((of("bn1b.weight"), of("bn1b.bias")), (&[1.0; 5][..], &[0.0; 5][..]));
+    assert_eq!(state, [[0.0; 5], [1.0; 5]].concat());
+    // Kaiming's bound √(6/inputs) for what a ReLU follows, Xavier's √(6/(inputs + outputs)) else.
+    let within = |name: &str, bound: f64| {
+        let largest = of(name).iter().fold(0f64, |a, w| a.max(w.abs()));
+        assert!(largest <= bound.sqrt() && largest > 0.5 * bound.sqrt(), "{name}: {largest}");
+    };
+    within("fc1a.weight", 6.0 / 3.0);
+    within("fc2a.weight", 6.0 / 6.0);
+    within("join.weight", 6.0 / 7.0);
+    within("fc2b.weight", 6.0 / 11.0);
+}
+
+#[test]
+fn builders_refuse_and_say_which_node() {
+    let mut g = GraphBuilder::<f32>::new(3);
+    let x = g.input();
+    let a = g.layer("a", Linear::new(4), x).unwrap();
+    assert_eq!((g.width(x), g.width(a)), (3, 4));
+    let taken = g.layer("a", Linear::new(4), x).unwrap_err();
+    assert_eq!(taken, GraphError::DuplicateName("a".into()));
+    let empty = g.layer("b", Linear::new(0), x).unwrap_err();
+    assert!(
+        matches!(&empty, GraphError::Layer { node, source: LayerError::Empty { .. } } if node == "b")
+    );
+
+    let foreign = two_branch(Fusion::Unfused).node("fc2b").unwrap();
+    let unknown = |node: &str| Err(GraphError::UnknownInput { node: node.into() });
+    assert_eq!(g.layer("b", Linear::new(1), foreign), unknown("b"));
+    assert_eq!(g.join("b", Join::Add, a, foreign), unknown("b"));
+    let head = g.head(foreign, SQUARED);
+    assert_eq!(head, Err(GraphError::UnknownInput { node: "head".into() }));
+
+    for (join, right) in [(Join::Add, 3), (Join::Broadcast, 3)] {
+        let error = g.join("s", join, a, x).unwrap_err();
+        let GraphError::JoinWidths { node, join: name, left, right: got, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((node.as_str(), name, left, got), ("s", join.name(), 4, right));
+    }
+    assert_eq!(g.head(x, SQUARED), Err(GraphError::Head("input".into())));
+    g.head(a, SQUARED).unwrap();
+    assert_eq!(g.head(a, SQUARED), Err(GraphError::Head("a".into())));
+
+    let b = g.layer("b", Activation::Tanh, a).unwrap();
+    g.layer("c", Activation::Tanh, b).unwrap();
+    assert_eq!(g.build(Fusion::Fused).unwrap_err(), GraphError::Unused("c".into()));
+    let g = GraphBuilder::<f32>::new(3);
+    assert_eq!(g.build(Fusion::Fused).unwrap_err(), GraphError::NoHead);
+}
+
+#[test]
+fn the_join_that_fits_the_widths() {
+    for (left, right, join) in [
+        (4, 4, Join::Add),
+        (1, 1, Join::Add),
+        (4, 1, Join::Broadcast),
+        (4, 3, Join::Project),
+        (1, 4, Join::Project),
+    ] {
+        assert_eq!(Join::for_widths(left, right), join);
+    }
+    let config = TwoBranch { join: Join::Add, ..TwoBranch::new(3, 4, 2, 5, 6) };
+    let error = config.build::<f32>(Fusion::Fused).unwrap_err();
+    assert!(error.to_string().contains("equally wide inputs"), "{error}");
+    let config = TwoBranch { dropout: 1.5, ..TwoBranch::new(3, 4, 2, 5, 6) };
+    let error = config.build::<f32>(Fusion::Fused).unwrap_err();
+    assert!(error.to_string().contains("dp1a"), "{error}");
+}
+
+#[test]
+fn batches_are_checked() {
+    let graph = two_branch(Fusion::Fused);
+    let exec = Executor::serial();
+    let error = Workspace::new(&graph, &exec, 1, Mode::Training).unwrap_err();
+    assert_eq!(error, GraphError::TooFewRows { min_rows: 2, rows: 1 });
+    assert!(Workspace::new(&graph, &exec, 1, Mode::Inference).is_ok());
+
+    let workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
+    assert_eq!((workspace.max_rows(), workspace.losses()), (4, &[0.0, 0.0][..]));
+    let numbers = [0.5; 30];
+    let classes = [0, 1, 2, 3, 4];
+    let check = |rows: usize, inputs: usize, y_a: usize, classes: &[u32]| {
+        let x = matrix(&numbers[..rows * inputs], rows, inputs);
+        let y_a = Target::Values(matrix(&numbers[..rows * y_a], rows, y_a));
+        graph.check(&workspace, x, &[y_a, Target::Classes(classes)])
+    };
+    assert_eq!(check(4, 3, 2, &classes[..4]), Ok(()));
+    assert_eq!(check(2, 3, 2, &classes[..2]), Ok(()));
+    assert_eq!(check(5, 3, 2, &classes), Err(GraphError::TooManyRows { max_rows: 4, rows: 5 }));
+    assert_eq!(check(1, 3, 2, &classes[..1]), Err(GraphError::TooFewRows { min_rows: 2, rows: 1 }));
+    let columns = GraphError::Batch { what: "columns of x", expected: 3, got: 2 };
+    assert_eq!(check(4, 2, 2, &classes[..4]), Err(columns));
+    let node = |result: Result<(), GraphError>| match result {
+        Err(GraphError::Layer { node, .. }) => node,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(node(check(4, 3, 1, &classes[..4])), "fc2a");
+    assert_eq!(node(check(4, 3, 2, &classes[..3])), "fc2b");
+    assert_eq!(node(check(4, 3, 2, &[0, 0, 6, 0])), "fc2b");
+
+    let x = matrix(&numbers[..12], 4, 3);
+    let one = graph.check(&workspace, x, &[Target::Classes(&classes[..4])]);
+    assert_eq!(one, Err(GraphError::Batch { what: "targets", expected: 2, got: 1 }));
+    let transposed = matrix(&numbers[..12], 3, 4);
+    let targets = [Target::Values(matrix(&numbers[..8], 4, 2)), Target::Classes(&classes[..4])];
+    let error = graph.check(&workspace, transposed.t(), &targets).unwrap_err();
+    assert!(error.to_string().contains("row-major"), "{error}");
+}
+
+/// Rows of a smaller batch, and of an evaluation, come out as if the workspace had been made for them.
+#[test]
+fn a_workspace_serves_smaller_batches() {
+    let graph = two_branch(Fusion::Fused);
+    let exec = Executor::serial();
+    let (params, mut state) = graph.init(3);
+    let x: Vec<f64> = (0..15).map(|i| f64::from(i * 7 % 11) - 5.0).collect();
+    let run = |max_rows: usize, rows: usize| {
+        let mut workspace = Workspace::new(&graph, &exec, max_rows, Mode::Inference).unwrap();
+        let at_first = matrix(&x, 5, 3);
+        if max_rows >= 5 {
+            graph.infer(&exec, &params, &state, &mut workspace, at_first);
+        }
+        graph.infer(&exec, &params, &state, &mut workspace, matrix(&x[..rows * 3], rows, 3));
+        let heads: Vec<_> =
+            graph.heads().map(|(node, _)| workspace.value(node).to_owned()).collect();
+        assert_eq!(heads[0].dim(), (rows, 2));
+        heads
+    };
+    assert_eq!(run(9, 2), run(2, 2));
+    assert_eq!(run(9, 1), run(1, 1));
+
+    // A training step leaves predictions and their derivatives: (ŷ − y)/m, here with y = 0.
+    let mut workspace = Workspace::new(&graph, &exec, 9, Mode::Training).unwrap();
+    let zeros = [0.0; 10];
+    let targets = [Target::Values(matrix(&zeros, 5, 2)), Target::Classes(&[0, 1, 2, 3, 4])];
+    let masks = Masks::Drawn { seed: 1, step: 0 };
+    graph.forward(&exec, &params, &mut state, &mut workspace, matrix(&x, 5, 3), masks);
+    graph.losses(&exec, &mut workspace, &targets);
+    let y_a = graph.heads().next().unwrap().0;
+    let expected = workspace.value(y_a).mapv(|y| y * (1.0 / 5.0));
+    assert_eq!(workspace.delta(y_a), expected);
+    let squares: f64 = workspace.value(y_a).iter().map(|y| 0.5 * y * y).sum();
+    assert!((workspace.losses()[0] - squares / 5.0).abs() < 1e-14 * squares);
+}
