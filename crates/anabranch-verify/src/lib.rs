@@ -6,6 +6,7 @@
 //! | [`identities`] | equations that every exact gradient satisfies, at the cost of reading it once |
 //! | [`mistakes`] | the backward pass by hand, and the classic ways to get it wrong |
 //! | [`audit`] | verdicts on printed gradient formulas |
+//! | [`oracle`] | cases from an independent implementation, replayed through the production network |
 //!
 //! `docs/verification.md` derives the identities and says what is *not* covered.
 #![forbid(unsafe_code)]
@@ -15,4 +16,5 @@ pub mod identities;
 pub mod matrix;
 pub mod measure;
 pub mod mistakes;
+pub mod oracle;
 pub mod reference;

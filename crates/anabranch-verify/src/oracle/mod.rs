@@ -1,0 +1,44 @@
+//! Oracle cases: what the production network must compute, as an independent implementation computed it.
+//!
+//! A case is one safetensors file of format `anabranch-oracle-1`: a two-branch network with join `add`, its
+//! parameters, and for each of k training steps the batch and the dropout mask, with the loss, predictions and
+//! gradients that float64 automatic differentiation gave; then the parameters, running statistics and evaluation-mode
+//! predictions after the last step. [`verify`] replays it through the graph and the optimizer that training runs, and
+//! compares every tensor. `oracle/make_cases.py` in this package draws cases.
+//!
+//! ```no_run
+//! use anabranch_graph::Fusion;
+//! use anabranch_verify::oracle::{Case, Precision, verify};
+//!
+//! let case = Case::load("case.safetensors".as_ref())?;
+//! let report = verify(&case, Precision::F64, Fusion::Fused)?;
+//! println!("{report}");
+//! assert!(report.pass);
+//! # Ok::<(), anabranch_verify::oracle::OracleError>(())
+//! ```
+
+mod case;
+mod error;
+mod replay;
+mod report;
+mod spec;
+
+pub use case::Case;
+pub use error::OracleError;
+pub use report::{Precision, Report};
+pub use spec::{LossSpec, NetworkSpec, OptimizerSpec, Spec};
+
+use anabranch_graph::Fusion;
+
+/// Replays `case` through the production network and judges every tensor.
+///
+/// # Errors
+/// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row, labels that are no
+/// distribution.
+pub fn verify(case: &Case, precision: Precision, fusion: Fusion) -> Result<Report, OracleError> {
+    let computed = match precision {
+        Precision::F32 => replay::replay::<f32>(case, fusion)?,
+        Precision::F64 => replay::replay::<f64>(case, fusion)?,
+    };
+    Ok(report::judge(case, precision, &computed))
+}

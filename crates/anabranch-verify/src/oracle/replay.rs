@@ -1,0 +1,111 @@
+//! A case's steps, run by the graph and the optimizer that training runs.
+
+use std::collections::BTreeMap;
+
+use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_layers::{Infer, Layer, Loss, Softmax, Target};
+use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
+use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
+
+use super::case::Case;
+use super::error::OracleError;
+
+/// What was computed, under the names and in the layout of the case's expectations.
+pub(super) type Computed = BTreeMap<String, Vec<f64>>;
+
+/// Computes everything that the case has an expectation for, in the precision `T`.
+pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed, OracleError> {
+    let (spec, exec) = (case.spec(), &Executor::serial());
+    let (rows, net) = (spec.rows, &spec.network);
+    let graph = spec.two_branch().build::<T>(fusion)?;
+    let mut workspace = Workspace::new(&graph, exec, rows, Mode::Training)?;
+    let kind: OptimizerKind = spec.optimizer.kind.parse()?;
+    let n_params = graph.params_len();
+    let groups = [ParamGroup::new(0..n_params, spec.optimizer.weight_decay)];
+    let mut optimizer = Optimizer::new(kind, spec.optimizer.lr, n_params, &groups)?;
+    // The state starts as the format says: means 0, variances 1.
+    let (mut params, mut state) = graph.init(0);
+    for array in graph.params() {
+        let start = case.whole(&format!("param.{}", array.name));
+        params[array.range.clone()].copy_from_slice(&cast::<T>(start));
+    }
+    let mut grads = vec![T::ZERO; n_params];
+
+    let mut computed = Computed::new();
+    for step in 0..spec.steps {
+        let given = |name: &str| cast::<T>(case.step(name, step));
+        let (x, y_a, y_b, mask) = (given("x"), given("y_a"), given("y_b"), given("mask"));
+        let x = matrix(&x, rows, net.inputs);
+        let targets = [
+            Target::Values(matrix(&y_a, rows, net.outputs_a)),
+            Target::Probabilities(matrix(&y_b, rows, net.classes)),
+        ];
+        let refused = |source| OracleError::Batch { step, source };
+        graph.check(&workspace, x, &targets).map_err(refused)?;
+
+        let masks = [("dp1a", mask.as_slice())];
+        graph.forward(exec, &params, &mut state, &mut workspace, x, Masks::Given(&masks));
+        graph.losses(exec, &mut workspace, &targets);
+        add(&mut computed, "loss", &[workspace.losses().iter().sum::<f64>()]);
+        add_predictions(&mut computed, "", exec, &graph, &workspace);
+        graph.backward(exec, &params, &mut grads, &mut workspace, x);
+        for array in graph.params() {
+            add(&mut computed, &format!("grad.{}", array.name), &grads[array.range.clone()]);
+        }
+        optimizer.step(exec, &mut params, &grads, Scales::default());
+    }
+
+    for array in graph.params() {
+        add(&mut computed, &format!("param.{}", array.name), &params[array.range.clone()]);
+    }
+    for array in graph.state() {
+        add(&mut computed, &array.name, &state[array.range.clone()]);
+    }
+    let x = cast::<T>(case.step("x", 0));
+    graph.infer(exec, &params, &state, &mut workspace, matrix(&x, rows, net.inputs));
+    add_predictions(&mut computed, "eval.", exec, &graph, &workspace);
+    Ok(computed)
+}
+
+/// ŷa and ŷb of the last pass.
+fn add_predictions<T: Scalar>(
+    computed: &mut Computed,
+    prefix: &str,
+    exec: &Executor,
+    graph: &Graph<T>,
+    workspace: &Workspace<T>,
+) {
+    let names = ["y_a_hat", "y_b_hat"];
+    for (name, (node, loss)) in names.into_iter().zip(graph.heads()) {
+        let scores = workspace.value(node);
+        let prediction = match loss {
+            Loss::HalfSquaredError { .. } => flat(scores).to_vec(),
+            Loss::SoftmaxCrossEntropy { .. } => softmax(exec, scores),
+        };
+        add(computed, &format!("{prefix}{name}"), &prediction);
+    }
+}
+
+fn softmax<T: Scalar>(exec: &Executor, scores: ArrayView2<'_, T>) -> Vec<T> {
+    let (rows, classes) = scores.dim();
+    let mut probabilities = vec![T::ZERO; rows * classes];
+    Softmax.infer(Infer {
+        exec,
+        x: scores,
+        y: matrix_mut(&mut probabilities, rows, classes),
+        params: &[],
+        state: &[],
+        scratch: &mut [],
+    });
+    probabilities
+}
+
+/// Appends to what was computed under `name` so far.
+fn add<T: Scalar>(computed: &mut Computed, name: &str, values: &[T]) {
+    let tensor = computed.entry(name.into()).or_default();
+    tensor.extend(values.iter().map(|value| value.to_f64()));
+}
+
+fn cast<T: Scalar>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|value| T::from_f64(*value)).collect()
+}
