@@ -1,0 +1,144 @@
+//! What an audit says, for programs and for people.
+
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use super::Formula;
+use super::quantity::Target;
+use crate::mistakes::Mistake;
+
+/// The verdict on a formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Equal to the true value on every instance.
+    Exact,
+    /// A constant times the true value.
+    Factor,
+    /// Right once the mean over the batch is taken last instead of first.
+    AveragedEarly,
+    /// None of the others.
+    Wrong,
+    /// Not of the target's shape, or an operation that the shapes do not have.
+    Shape,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Exact => "exact",
+            Self::Factor => "exact up to a factor",
+            Self::AveragedEarly => "averaged too early",
+            Self::Wrong => "wrong",
+            Self::Shape => "wrong shape",
+        })
+    }
+}
+
+/// What the audit found out about one formula. Its JSON form has exactly the documented keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The formula's name.
+    pub name: String,
+    /// What it is a formula for.
+    pub target: Target,
+    /// The verdict on the formula as its file states it.
+    pub verdict: Verdict,
+    /// f in printed = f × true, for [`Verdict::Factor`]: an expression such as `m` or `1/(1-p)`.
+    pub factor: Option<String>,
+    /// ‖printed − true‖/(‖printed‖ + ‖true‖ + 10⁻⁶√n), the largest over the instances; `None` where
+    /// the shapes differ or the printed value is not finite.
+    pub error: Option<f64>,
+    /// The classic mistake that gives the printed value.
+    #[serde(serialize_with = "mistake_name")]
+    pub mistake: Option<Mistake>,
+    /// `[rows, columns]` of the printed value on the first instance, where they are not the target's.
+    pub shape: Option<[usize; 2]>,
+    /// `[rows, columns]` of the target there, for [`Verdict::Shape`].
+    pub expected_shape: Option<[usize; 2]>,
+    /// The verdict in sentences.
+    #[serde(skip)]
+    pub explanation: String,
+}
+
+// serde hands over a reference to the field.
+#[allow(clippy::ref_option)]
+fn mistake_name<S: serde::Serializer>(
+    mistake: &Option<Mistake>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    mistake.map(Mistake::name).serialize(serializer)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}. {}", self.name, self.target, self.verdict, self.explanation)
+    }
+}
+
+/// Whether each formula got the verdict that its file expects; where it expects none, `exact`.
+pub fn as_expected(formulas: &[Formula], findings: &[Finding]) -> bool {
+    formulas.len() == findings.len()
+        && formulas.iter().zip(findings).all(|(formula, finding)| {
+            finding.verdict == formula.expected().unwrap_or(Verdict::Exact)
+        })
+}
+
+/// The findings as text for a terminal: a block for each formula, then a count.
+pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for (formula, finding) in formulas.iter().zip(findings) {
+        let mark = if finding.verdict == Verdict::Exact { '✓' } else { '✗' };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{mark} {}: {}", finding.name, finding.verdict);
+        let expression = formula.expression().split_whitespace().collect::<Vec<_>>().join(" ");
+        let per_row = match formula.evaluation() {
+            super::Evaluation::PerRow => "   (per row)",
+            super::Evaluation::Batch => "",
+        };
+        let _ = writeln!(text, "    {} = {expression}{per_row}", finding.target);
+        write_wrapped(&mut text, &finding.explanation);
+        if let Some(note) = formula.note() {
+            write_wrapped(&mut text, &format!("Note: {note}"));
+        }
+        if let Some(expected) = formula.expected()
+            && expected != finding.verdict
+        {
+            let _ = writeln!(text, "    The file expects: {expected}.");
+        }
+        text.push('\n');
+    }
+    let count = |verdict: Verdict| findings.iter().filter(|f| f.verdict == verdict).count();
+    let counts: Vec<String> =
+        [Verdict::Exact, Verdict::Factor, Verdict::AveragedEarly, Verdict::Shape, Verdict::Wrong]
+            .iter()
+            .filter(|verdict| count(**verdict) > 0)
+            .map(|verdict| format!("{} {verdict}", count(*verdict)))
+            .collect();
+    let plural = if findings.len() == 1 { "formula" } else { "formulas" };
+    let _ = writeln!(text, "{} {plural}: {}.", findings.len(), counts.join(", "));
+    text
+}
+
+/// Appends `paragraph` with an indent, broken between words.
+fn write_wrapped(text: &mut String, paragraph: &str) {
+    const WIDTH: usize = 96;
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let length = word.chars().count();
+        if column == 0 {
+            text.push_str("   ");
+            column = 3;
+        } else if column + 1 + length > WIDTH {
+            text.push_str("\n   ");
+            column = 3;
+        }
+        text.push(' ');
+        text.push_str(word);
+        column += 1 + length;
+    }
+    if column > 0 {
+        text.push('\n');
+    }
+}

@@ -1,0 +1,172 @@
+//! A formula: what it is for, what it says, and how it wants to be read.
+
+use std::fmt;
+
+use super::Verdict;
+use super::parser::{Expr, parse};
+use super::quantity::{Target, suggestion};
+
+/// What the quantities of a formula stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluation {
+    /// The whole batch: `[m, n]`, a row for each sample, as in code.
+    Batch,
+    /// One sample: column vectors, as a derivation prints them; then summed over the batch.
+    PerRow,
+}
+
+/// A printed formula, ready to be audited.
+#[derive(Clone, Debug)]
+pub struct Formula {
+    pub(crate) name: String,
+    pub(crate) target: Target,
+    pub(crate) expression: String,
+    pub(crate) expr: Expr,
+    pub(crate) evaluation: Evaluation,
+    pub(crate) expected: Option<Verdict>,
+    pub(crate) note: Option<String>,
+}
+
+impl Formula {
+    /// The formula `target = expression`; `name` is how a report calls it.
+    ///
+    /// # Errors
+    /// When no target has this name, or the expression is not one.
+    pub fn new(
+        name: &str,
+        target: &str,
+        expression: &str,
+        evaluation: Evaluation,
+    ) -> Result<Self, FormulaError> {
+        let target = Target::named(target).ok_or_else(|| FormulaError::UnknownTarget {
+            name: target.to_owned(),
+            suggestion: suggestion(target, Target::all().map(Target::name)),
+        })?;
+        let expr = parse(expression)
+            .map_err(|error| FormulaError::Syntax { expression: expression.to_owned(), error })?;
+        Ok(Self {
+            name: name.to_owned(),
+            target,
+            expression: expression.to_owned(),
+            expr,
+            evaluation,
+            expected: None,
+            note: None,
+        })
+    }
+
+    /// How a report calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is a formula for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The expression as written.
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// How it is read.
+    pub fn evaluation(&self) -> Evaluation {
+        self.evaluation
+    }
+
+    /// The verdict that its file says it must get.
+    pub fn expected(&self) -> Option<Verdict> {
+        self.expected
+    }
+
+    /// What its file says about it.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+}
+
+/// A place in an expression that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct SyntaxError {
+    /// In characters of the expression, from 1.
+    pub column: usize,
+    /// What was expected and what is there.
+    pub message: String,
+}
+
+/// Why something is no formula.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormulaError {
+    /// The target is none of [`Target::all`].
+    #[error("no target is named `{name}`{suggestion}; targets are {}", TargetList)]
+    UnknownTarget {
+        /// The name given.
+        name: String,
+        /// The nearest name, in words, or nothing.
+        suggestion: String,
+    },
+    /// The expression cannot be read.
+    #[error("{error}\n{}", pointed(expression, error.column))]
+    Syntax {
+        /// The expression as written.
+        expression: String,
+        /// Where and what.
+        error: SyntaxError,
+    },
+}
+
+/// The names of all targets.
+struct TargetList;
+
+impl fmt::Display for TargetList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Target::all().map(Target::name).collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// The line of the expression that holds the column, and a caret under it; a long line is cut.
+fn pointed(expression: &str, column: usize) -> String {
+    const BEFORE: usize = 60;
+    let at = column.saturating_sub(1);
+    let chars: Vec<char> = expression.chars().collect();
+    let is_break = |c: &char| *c == '\n' || *c == '\r';
+    let line_start = chars[..at.min(chars.len())].iter().rposition(is_break).map_or(0, |i| i + 1);
+    let start = line_start.max(at.saturating_sub(BEFORE));
+    let shown: String = chars[start.min(chars.len())..]
+        .iter()
+        .take_while(|c| !is_break(c))
+        .take(BEFORE + 20)
+        .map(|c| if c.is_control() { ' ' } else { *c })
+        .collect();
+    format!("    {shown}\n    {}^", " ".repeat(at - start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_shows_its_place() {
+        let error = Formula::new("f", "d_gamma", "delta_2b * )", Evaluation::Batch).unwrap_err();
+        let expected = "column 12: expected a value, found `)`\n    delta_2b * )\n               ^";
+        assert_eq!(error.to_string(), expected);
+        let error = Formula::new("f", "d_gamma", "x +\n  y )", Evaluation::Batch).unwrap_err();
+        assert!(error.to_string().ends_with("\n      y )\n      ^"), "{error}");
+        for odd in ["", "\n", "(\n", "\u{7}", "x\r\n+"] {
+            assert!(Formula::new("f", "d_gamma", odd, Evaluation::Batch).is_err());
+        }
+    }
+
+    #[test]
+    fn an_unknown_target_is_refused() {
+        let error = Formula::new("f", "d_gama", "x", Evaluation::Batch).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("no target is named `d_gama` (did you mean `d_gamma`?)"),
+            "{text}"
+        );
+        assert!(Formula::new("f", "x", "x", Evaluation::Batch).is_err(), "a quantity is no target");
+    }
+}

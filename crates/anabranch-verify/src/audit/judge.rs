@@ -1,0 +1,412 @@
+//! From values to verdicts.
+
+use super::eval::{EvalError, Reading, Sums, evaluate, goes_over_the_batch};
+use super::factor::{Pair, factor};
+use super::parser::{Axis, Expr, Node, Operator};
+use super::quantity::Kind;
+use super::truth::{MaskReading, Truth, UnitAxis};
+use super::value::{Undefined, shown};
+use super::{Evaluation, Formula, Verdict};
+use crate::matrix::Matrix;
+use crate::measure::relative_error;
+use crate::mistakes::Mistake;
+
+/// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this near.
+const EXACT: f64 = 1e-9;
+
+/// The verdict on a formula under one reading, and all that a finding says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Assessment {
+    pub(crate) verdict: Verdict,
+    pub(crate) factor: Option<String>,
+    pub(crate) error: Option<f64>,
+    pub(crate) mistake: Option<Mistake>,
+    pub(crate) shape: Option<[usize; 2]>,
+    pub(crate) expected_shape: Option<[usize; 2]>,
+    pub(crate) text: String,
+}
+
+impl Assessment {
+    fn new(verdict: Verdict, text: String) -> Self {
+        Self {
+            verdict,
+            factor: None,
+            error: None,
+            mistake: None,
+            shape: None,
+            expected_shape: None,
+            text,
+        }
+    }
+}
+
+/// How near a verdict is to right: the order in which readings of an open Σ are preferred.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Exact => 0,
+        Verdict::Factor => 1,
+        Verdict::AveragedEarly => 2,
+        Verdict::Wrong => 3,
+        Verdict::Shape => 4,
+    }
+}
+
+/// The verdict under the most favourable reading of each Σ that does not say over what.
+pub(crate) fn assess(
+    truths: &[Truth],
+    formula: &Formula,
+    evaluation: Evaluation,
+    mask: MaskReading,
+) -> Assessment {
+    let reading = Reading { evaluation, over_entries: 0, mask, sums: Sums::InPlace };
+    let mut best = assess_reading(truths, formula, reading);
+    for over_entries in 1..1u32 << unstated_sums(&formula.expr) {
+        if best.verdict == Verdict::Exact {
+            break;
+        }
+        let next = assess_reading(truths, formula, Reading { over_entries, ..reading });
+        if rank(next.verdict) < rank(best.verdict) {
+            best = next;
+            best.text
+                .push_str(" (A sum that does not say over what was read as over all entries.)");
+        }
+    }
+    best
+}
+
+fn unstated_sums(expr: &Expr) -> usize {
+    let own = usize::from(matches!(expr.node, Node::Fold(_, Axis::Unstated(_), _)));
+    own + expr.children().iter().map(unstated_sums).sum::<usize>()
+}
+
+fn assess_reading(truths: &[Truth], formula: &Formula, reading: Reading) -> Assessment {
+    let pairs = match pairs(truths, formula, reading) {
+        Ok(pairs) => pairs,
+        Err(error) => return undefined(truths, formula, reading, error),
+    };
+    let same_shapes = pairs.iter().all(|pair| {
+        pair.printed.len() == pair.expected.len()
+            && pair.printed.iter().zip(&pair.expected).all(|(p, e)| p.shape() == e.shape())
+    });
+    let mut found = if same_shapes {
+        assess_values(&pairs, formula)
+    } else {
+        let mut found = Assessment::new(Verdict::Shape, shape_text(&pairs, formula));
+        let (printed, expected) = different_blocks(&pairs);
+        found.shape = Some(printed.shape());
+        found.expected_shape = Some(expected.shape());
+        found
+    };
+    if matches!(found.verdict, Verdict::Wrong | Verdict::Shape) {
+        let collapsed = collapsed_to_mean(&pairs, formula, reading);
+        if collapsed || averaged_early(truths, formula, reading, &pairs) {
+            let text = if collapsed {
+                format!(
+                    "The value is the mean over the batch of what has a row for each sample: \
+                     {} is a matrix of m rows, to be averaged after the outer product, not before.",
+                    formula.target
+                )
+            } else {
+                early_text()
+            };
+            let (error, shape) = (found.error, found.shape);
+            found = Assessment::new(Verdict::AveragedEarly, text);
+            (found.error, found.shape) = (error, shape);
+            found.mistake = Some(Mistake::DeltaAveragedEarly);
+        }
+    }
+    if found.verdict != Verdict::Exact && found.mistake.is_none() {
+        found.mistake = mistake(&pairs, formula, reading);
+        if let Some(mistake) = found.mistake {
+            found.text.push_str(&format!(" It is what this mistake gives: {mistake}."));
+        }
+    }
+    found
+}
+
+/// Printed and true values on all instances, a vector turned as the target is.
+fn pairs<'a>(
+    truths: &'a [Truth],
+    formula: &Formula,
+    reading: Reading,
+) -> Result<Vec<Pair<'a>>, EvalError> {
+    let target = formula.target;
+    let pair = |truth: &'a Truth| {
+        let expected = truth.expected(target, reading.evaluation);
+        let mut printed = evaluate(&formula.expr, target, truth, reading)?;
+        // A bias is [out]: neither row nor column.
+        if let (Kind::Vector, [value], [e]) = (target.0.kind, &mut printed[..], &expected[..])
+            && value.shape() == [e.cols(), e.rows()]
+        {
+            *value = value.transposed();
+        }
+        Ok(Pair { truth, printed, expected, units: truth.unit_axis(target, reading.evaluation) })
+    };
+    truths.iter().map(pair).collect()
+}
+
+fn undefined(
+    truths: &[Truth],
+    formula: &Formula,
+    reading: Reading,
+    error: EvalError,
+) -> Assessment {
+    let column = error.column;
+    match error.undefined {
+        Undefined::TooLarge => Assessment::new(
+            Verdict::Wrong,
+            format!("Column {column}: more arithmetic than a formula of this network needs."),
+        ),
+        Undefined::Shapes(_) if averaged_early(truths, formula, reading, &[]) => {
+            let mut found = Assessment::new(Verdict::AveragedEarly, early_text());
+            found.mistake = Some(Mistake::DeltaAveragedEarly);
+            found
+        }
+        Undefined::Shapes(message) => {
+            let text = format!("Column {column}: {message}.");
+            let mut found = Assessment::new(Verdict::Shape, text);
+            let expected = truths[0].expected(formula.target, reading.evaluation);
+            found.expected_shape = expected.first().map(Matrix::shape);
+            found
+        }
+    }
+}
+
+fn early_text() -> String {
+    "With the sum over the batch taken last, around the product, it is right: the mean of products \
+     is not the product of means."
+        .to_owned()
+}
+
+/// Exact, off by a factor or wrong, for values of the right shape.
+fn assess_values(pairs: &[Pair<'_>], formula: &Formula) -> Assessment {
+    let error = largest_error(pairs.iter().map(|pair| (&pair.printed[..], &pair.expected[..])));
+    let mut found = if error <= EXACT {
+        let text = match error {
+            0.0 => format!("Equal on {} random networks, to the last bit.", pairs.len()),
+            _ => format!("Equal on {} random networks, to {error:.0e}.", pairs.len()),
+        };
+        Assessment::new(Verdict::Exact, text)
+    } else if is_jacobian_of_output(pairs, formula) {
+        let text = "Equal to the derivative of BatchNorm's output bn = gamma*a_hat + beta; that of \
+                    a_hat alone is without gamma.";
+        Assessment::new(Verdict::Exact, text.to_owned())
+    } else if let Some(factor) = factor(pairs) {
+        let text = format!("The printed value is {factor} times the true one.");
+        let mut found = Assessment::new(Verdict::Factor, text);
+        found.factor = Some(factor);
+        found
+    } else {
+        Assessment::new(Verdict::Wrong, wrong_text(pairs, error))
+    };
+    found.error = error.is_finite().then_some(error);
+    found
+}
+
+fn largest_error<'a>(pairs: impl Iterator<Item = (&'a [Matrix], &'a [Matrix])>) -> f64 {
+    pairs
+        .map(|(a, b)| {
+            let entries = |blocks: &[Matrix]| -> Vec<f64> {
+                blocks.iter().flat_map(|block| block.data()).copied().collect()
+            };
+            relative_error(&entries(a), &entries(b))
+        })
+        .fold(0.0, f64::max)
+}
+
+/// BatchNorm's Jacobian is printed of the normalisation, ∂â/∂a, and of the whole layer, γ·∂â/∂a.
+fn is_jacobian_of_output(pairs: &[Pair<'_>], formula: &Formula) -> bool {
+    formula.target.0.kind == Kind::UnitJacobian
+        && pairs.iter().all(|pair| {
+            let gamma = pair.truth.vector("gamma");
+            let of_output: Vec<Matrix> = pair
+                .expected
+                .iter()
+                .enumerate()
+                .map(|(unit, block)| block.map(|v| v * gamma[unit.min(gamma.len() - 1)]))
+                .collect();
+            largest_error(std::iter::once((&pair.printed[..], &of_output[..]))) <= EXACT
+        })
+}
+
+fn wrong_text(pairs: &[Pair<'_>], error: f64) -> String {
+    let pair = &pairs[0];
+    let mut worst = (-1.0, String::new());
+    for (index, (printed, expected)) in pair.printed.iter().zip(&pair.expected).enumerate() {
+        for row in 0..printed.rows() {
+            for col in 0..printed.cols() {
+                let (p, e) = (printed[(row, col)], expected[(row, col)]);
+                let distance = if p.is_finite() { (p - e).abs() } else { f64::INFINITY };
+                if distance > worst.0 {
+                    let part = match (pair.printed.len(), pair.units) {
+                        (1, _) => String::new(),
+                        (_, UnitAxis::Blocks) => format!("unit {}, ", index + 1),
+                        _ => format!("sample {}, ", index + 1),
+                    };
+                    let (row, col) = (row + 1, col + 1);
+                    let place = format!("{part}row {row}, column {col}: {p:.6} for {e:.6}");
+                    worst = (distance, place);
+                }
+            }
+        }
+    }
+    let place = worst.1;
+    if error.is_finite() {
+        format!("Relative error {error:.3}; worst at {place}.")
+    } else {
+        format!("The value is not a finite number; at {place}.")
+    }
+}
+
+/// The first printed block whose shape is not the expected one.
+fn different_blocks<'a>(pairs: &'a [Pair<'_>]) -> (&'a Matrix, &'a Matrix) {
+    let blocks = || pairs.iter().flat_map(|pair| pair.printed.iter().zip(&pair.expected));
+    let first = || (&pairs[0].printed[0], &pairs[0].expected[0]);
+    blocks().find(|(p, e)| p.shape() != e.shape()).unwrap_or_else(first)
+}
+
+fn shape_text(pairs: &[Pair<'_>], formula: &Formula) -> String {
+    let (printed, expected) = different_blocks(pairs);
+    let transposed_error = largest_error_transposed(pairs);
+    let hint = if transposed_error <= EXACT { " Its transpose is exact." } else { "" };
+    let (printed, expected) = (shown(printed), shown(expected));
+    format!("The value is {printed}, {} is {expected}.{hint}", formula.target)
+}
+
+/// The error of the transposed values, infinite where they do not fit either.
+fn largest_error_transposed(pairs: &[Pair<'_>]) -> f64 {
+    let transposed: Vec<Vec<Matrix>> =
+        pairs.iter().map(|pair| pair.printed.iter().map(Matrix::transposed).collect()).collect();
+    let fits = pairs.iter().zip(&transposed).all(|(pair, transposed)| {
+        transposed.len() == pair.expected.len()
+            && transposed.iter().zip(&pair.expected).all(|(t, e)| t.shape() == e.shape())
+    });
+    if !fits {
+        return f64::INFINITY;
+    }
+    largest_error(pairs.iter().zip(&transposed).map(|(pair, t)| (&t[..], &pair.expected[..])))
+}
+
+/// Whether the target has a row for each sample, and the printed value is their mean or sum.
+fn collapsed_to_mean(pairs: &[Pair<'_>], formula: &Formula, reading: Reading) -> bool {
+    if formula.target.0.kind != Kind::Rows {
+        return false;
+    }
+    let collapsed = |pair: &Pair<'_>| -> Option<Matrix> {
+        let n = match reading.evaluation {
+            Evaluation::Batch => pair.expected[0].cols(),
+            Evaluation::PerRow => pair.expected[0].rows(),
+        };
+        let first = pair.printed.first()?;
+        let row = match first.shape() {
+            [rows, cols] if cols == n && rows >= 1 => first.row(0).to_vec(),
+            [rows, 1] if rows == n => first.data().to_vec(),
+            _ => return None,
+        };
+        // A matrix of m rows, or m column vectors, must say the same of every sample.
+        let agree = pair.printed.iter().all(|block| {
+            block.data().chunks(n).all(|other| largest_difference(other, &row) <= 1e-12)
+        });
+        agree.then(|| Matrix::new(1, n, row))
+    };
+    let summed: Option<Vec<Pair<'_>>> = pairs
+        .iter()
+        .map(|pair| {
+            let sum = match reading.evaluation {
+                Evaluation::Batch => pair.expected[0].sum_over_rows(),
+                Evaluation::PerRow => {
+                    let n = pair.expected[0].rows();
+                    Matrix::from_fn(1, n, |_, j| pair.expected.iter().map(|e| e[(j, 0)]).sum())
+                }
+            };
+            let printed = vec![collapsed(pair)?];
+            let (truth, units) = (pair.truth, UnitAxis::Nowhere);
+            Some(Pair { truth, printed, expected: vec![sum], units })
+        })
+        .collect();
+    summed.is_some_and(|pairs| equal_up_to_a_factor(&pairs))
+}
+
+fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn equal_up_to_a_factor(pairs: &[Pair<'_>]) -> bool {
+    let fits = |pair: &Pair<'_>| {
+        pair.printed.len() == pair.expected.len()
+            && pair.printed.iter().zip(&pair.expected).all(|(p, e)| p.shape() == e.shape())
+    };
+    pairs.iter().all(fits) && factor(pairs).is_some()
+}
+
+/// Whether sums over the batch stand inside the formula, and taking them last makes it right; or it is
+/// the outer product of a mean δ with a mean activation.
+fn averaged_early(
+    truths: &[Truth],
+    formula: &Formula,
+    reading: Reading,
+    pairs_in_place: &[Pair<'_>],
+) -> bool {
+    if sums_inside(&formula.expr, reading) {
+        for evaluation in [Evaluation::PerRow, Evaluation::Batch] {
+            let hoisted = Reading { evaluation, sums: Sums::Hoisted, ..reading };
+            let right = pairs(truths, formula, hoisted);
+            if right.is_ok_and(|pairs| equal_up_to_a_factor(&pairs)) {
+                return true;
+            }
+        }
+    }
+    if formula.target.0.kind != Kind::Weight || pairs_in_place.is_empty() {
+        return false;
+    }
+    let of_means: Option<Vec<Pair<'_>>> = pairs_in_place
+        .iter()
+        .map(|pair| {
+            let expected = pair
+                .truth
+                .mistaken(formula.target, reading.evaluation)
+                .find_map(|(made, value)| value.filter(|_| made == Mistake::DeltaAveragedEarly))?;
+            let (truth, printed, units) = (pair.truth, pair.printed.clone(), UnitAxis::Nowhere);
+            Some(Pair { truth, printed, expected, units })
+        })
+        .collect();
+    of_means.is_some_and(|pairs| equal_up_to_a_factor(&pairs))
+}
+
+/// Whether a sum over the batch is part of a product or sum of more than constants.
+fn sums_inside(expr: &Expr, reading: Reading) -> bool {
+    let is_sum = |part: &Expr| matches!(part.node, Node::Fold(_, axis, _) if goes_over_the_batch(axis, reading));
+    let is_constant = |part: &Expr| {
+        !part.any(
+            &|part| matches!(part.node, Node::Quantity(quantity) if quantity.kind != Kind::Scalar),
+        )
+    };
+    match &expr.node {
+        Node::Negate(inner) | Node::Transpose(inner) => sums_inside(inner, reading),
+        Node::Fold(_, _, inner) if is_sum(expr) => inner.any(&is_sum),
+        Node::Binary(Operator::Add | Operator::Subtract, sides) => {
+            sides.iter().any(|side| sums_inside(side, reading))
+        }
+        Node::Binary(_, sides) if is_constant(&sides[0]) => sums_inside(&sides[1], reading),
+        Node::Binary(_, sides) if is_constant(&sides[1]) => sums_inside(&sides[0], reading),
+        _ => expr.any(&is_sum),
+    }
+}
+
+/// The classic mistake that gives the printed value on every instance.
+fn mistake(pairs: &[Pair<'_>], formula: &Formula, reading: Reading) -> Option<Mistake> {
+    let gives = |made: Mistake| {
+        pairs.iter().all(|pair| {
+            let mistaken = pair
+                .truth
+                .mistaken(formula.target, reading.evaluation)
+                .find_map(|(candidate, value)| value.filter(|_| candidate == made));
+            mistaken.is_some_and(|value| {
+                value.len() == pair.printed.len()
+                    && value.iter().zip(&pair.printed).all(|(v, p)| v.shape() == p.shape())
+                    && largest_error(std::iter::once((&value[..], &pair.printed[..]))) <= EXACT
+            })
+        })
+    };
+    Mistake::ALL.into_iter().find(|made| gives(*made))
+}

@@ -1,0 +1,205 @@
+//! Verdicts on printed gradient formulas.
+//!
+//! A formula says that a [`Target`], for example dθ2b, equals an expression over the network's
+//! quantities. It is evaluated on seeded random networks, none of whose sizes or constants are equal
+//! or at a default, and compared with the truth by dual numbers. The network is
+//! [`reference`](crate::reference)'s with join `add`, γ and β for each unit, and wa = wb = 1.
+//!
+//! # The language
+//!
+//! | written | means |
+//! |---|---|
+//! | `x y_a y_b theta_1a … m p eps` | the quantities of the network; matrices have a row for each sample, θ is `[out, in]`, vectors are `[1, n]` |
+//! | `a + b`, `a - b`, `a .* b`, `a / b`, `a ./ b` | entry by entry; a number, a row or a column is repeated to fit |
+//! | `a * b` | matrix product; a scaling when either side is a number |
+//! | `a'` | transpose |
+//! | `a ^ b`, `a .^ b` | power of each entry |
+//! | `a > b`, `<`, `>=`, `<=` | 1 where it holds, else 0; `[z > 0]` may have square brackets |
+//! | `sum(a, rows)`, `sum(a, cols)`, `sum(a, all)` | the rows (columns, entries) added up: `[1, n]`, `[m, 1]`, a number; also `sum_rows(a)`, `sum_cols(a)` |
+//! | `sum(a)` | Σ as printed, which does not say over what: over the batch, and if that is not exact over all entries |
+//! | `mean` | as `sum`, divided by the count |
+//! | `relu(a)`, `relu'(a)`, `exp`, `log`, `sqrt`, `abs` | of each entry; relu'(0) = 0 |
+//! | `softmax(a)` | of each sample |
+//! | `diag(v)` | the diagonal matrix of a vector; the diagonal of a matrix |
+//! | `outer(u, v)` | uvᵀ of vectors; of matrices the outer products of their rows, summed: uᵀv |
+//! | `eye(n)`, `ones(r, c)`, `zeros(r, c)` | constant matrices |
+//!
+//! `⊙ · × − ᵀ` may stand for `.* * * - '`. `jacobian_dropout` and `jacobian_softmax` are a matrix for
+//! each row, `jacobian_batchnorm` a matrix for each unit; `J * v` applies each to its row (column).
+//!
+//! # Row by row
+//!
+//! With [`Evaluation::PerRow`] quantities are those of one sample, as column vectors: what has a row for
+//! each sample, and biases, γ, β, μ and σ². The values are then summed over the batch, except for a
+//! target that itself has a row for each sample: there each sample's value is compared. `sum(a)` is a
+//! sum over the samples; where no sample's quantity stands outside of it, nothing is summed again.
+//!
+//! The Jacobians of dropout and softmax are those of one row and always read so. That of BatchNorm is
+//! ∂âᵢ/∂aⱼ of one unit, i and j rows of the batch, so `a_1b a_hat z_1b …` are then `[m, 1]`, and
+//! `gamma mu var …` numbers; a formula of ∂bnᵢ/∂aⱼ, with γ, is exact as well.
+//!
+//! # Verdicts
+//!
+//! A verdict is about the formula as its file states it; the explanation adds which other reading
+//! makes it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for all
+//! units, a join that broadcasts.
+
+mod eval;
+mod factor;
+mod file;
+mod finding;
+mod formula;
+mod judge;
+mod lexer;
+mod parser;
+mod quantity;
+mod truth;
+mod value;
+
+pub use file::FileError;
+pub use finding::{Finding, Verdict, as_expected, report};
+pub use formula::{Evaluation, Formula, FormulaError, SyntaxError};
+pub use quantity::Target;
+
+use std::path::Path;
+
+use judge::{Assessment, assess};
+use parser::Node;
+use truth::{MaskReading, Truth};
+
+use crate::reference::{Affine, Join, Network};
+
+/// The formulas of the derivation that the project grew from, with the verdicts they must get.
+///
+/// # Panics
+/// Never: the file is part of the crate.
+pub fn source_derivation() -> Vec<Formula> {
+    let path = Path::new("formulas/source-derivation.toml");
+    Formula::parse(include_str!("../../formulas/source-derivation.toml"), path)
+        .expect("the crate's own formulas are tested")
+}
+
+/// The verdict on each formula, in order; `seed` decides the random networks.
+pub fn audit(formulas: &[Formula], seed: u64) -> Vec<Finding> {
+    let auditor = Auditor::new(seed);
+    formulas.iter().map(|formula| auditor.finding(formula)).collect()
+}
+
+/// Random networks with their true gradients, to judge any number of formulas by.
+pub struct Auditor {
+    per_unit: Vec<Truth>,
+    shared: Vec<Truth>,
+    broadcast: Vec<Truth>,
+}
+
+/// Rows, inputs, hidden units of A, outputs of A and units of B, classes; p; ε. All sizes of an
+/// instance differ, so that shapes tell quantities apart, and no constant is in proportion to another.
+const INSTANCES: [(usize, [usize; 4], f64, f64); 3] =
+    [(9, [3, 5, 4, 6], 0.3, 0.5), (11, [4, 7, 5, 3], 0.45, 0.2), (8, [5, 3, 6, 4], 0.2, 0.35)];
+
+impl Auditor {
+    /// The networks that `seed` decides.
+    pub fn new(seed: u64) -> Self {
+        let truths = |join: Join, affine: Affine| {
+            let truth = |index: usize| {
+                let (rows, [inputs, hidden_a, hidden_b, classes], dropout, eps) = INSTANCES[index];
+                let outputs_a = if join == Join::Broadcast { 1 } else { hidden_b };
+                let net = Network {
+                    inputs,
+                    hidden_a,
+                    outputs_a,
+                    hidden_b,
+                    classes,
+                    join,
+                    affine,
+                    eps,
+                    dropout,
+                    weight_a: 1.0,
+                    weight_b: 1.0,
+                };
+                // Far apart, so that neighbouring seeds share no instance.
+                let seed = seed.wrapping_mul(INSTANCES.len() as u64).wrapping_add(index as u64);
+                Truth::new(net, rows, seed)
+            };
+            (0..INSTANCES.len()).map(truth).collect()
+        };
+        Self {
+            per_unit: truths(Join::Add, Affine::PerUnit),
+            shared: truths(Join::Add, Affine::Shared),
+            broadcast: truths(Join::Broadcast, Affine::PerUnit),
+        }
+    }
+
+    /// The verdict on one formula.
+    pub fn finding(&self, formula: &Formula) -> Finding {
+        let found = assess(&self.per_unit, formula, formula.evaluation, MaskReading::Scaled);
+        let mut explanation = found.text.clone();
+        if let Some(sentence) = self.other_readings(formula, &found) {
+            explanation.push(' ');
+            explanation.push_str(&sentence);
+        }
+        Finding {
+            name: formula.name.clone(),
+            target: formula.target,
+            verdict: found.verdict,
+            factor: found.factor,
+            error: found.error,
+            mistake: found.mistake,
+            shape: found.shape,
+            expected_shape: found.expected_shape,
+            explanation,
+        }
+    }
+
+    /// Which other reading makes the formula exact; for an exact one, what it takes M to be.
+    fn other_readings(&self, formula: &Formula, found: &Assessment) -> Option<String> {
+        let evaluation = formula.evaluation;
+        if found.verdict == Verdict::Exact {
+            let mentions_mask =
+                formula.expr.any(&|part| matches!(part.node, Node::Quantity(q) if q.name == "M"));
+            let binary = mentions_mask
+                .then(|| assess(&self.per_unit, formula, evaluation, MaskReading::Binary))?;
+            return (binary.verdict != Verdict::Exact).then(|| {
+                format!("That is with M = keep/(1-p); with a 0/1 mask it is {}.", binary.verdict)
+            });
+        }
+        let (flipped, as_flipped) = match evaluation {
+            Evaluation::Batch => (
+                Evaluation::PerRow,
+                "read row by row, with column vectors, and summed over the batch (per_row = true)",
+            ),
+            Evaluation::PerRow => {
+                (Evaluation::Batch, "read over the whole batch (per_row = false)")
+            }
+        };
+        let evaluations = [(evaluation, None), (flipped, Some(as_flipped))];
+        let networks = [
+            (&self.per_unit, None),
+            (&self.shared, Some("with one gamma and one beta for all units")),
+            (&self.broadcast, Some("with a join that broadcasts the one column of y_a_hat")),
+        ];
+        let masks = [
+            (MaskReading::Scaled, None),
+            (MaskReading::Binary, Some("with a 0/1 mask M, without the 1/(1-p)")),
+        ];
+        let mut readings = Vec::new();
+        for (evaluation, as_evaluation) in evaluations {
+            for (network, as_network) in networks {
+                for (mask, as_mask) in masks {
+                    let words: Vec<&str> =
+                        [as_evaluation, as_network, as_mask].into_iter().flatten().collect();
+                    readings.push((evaluation, network, mask, words));
+                }
+            }
+        }
+        // The fewest changes first.
+        readings.sort_by_key(|(.., words)| words.len());
+        readings
+            .into_iter()
+            .filter(|(.., words)| !words.is_empty())
+            .find(|(evaluation, network, mask, _)| {
+                assess(network, formula, *evaluation, *mask).verdict == Verdict::Exact
+            })
+            .map(|(.., words)| format!("It is exact {}.", words.join(", ")))
+    }
+}

@@ -1,0 +1,191 @@
+//! The names that a formula may use, and those that it may be a formula for.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// How a quantity depends on the batch: what becomes of it when a formula is read row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `[m, n]`, one row per sample; row by row the column vector `[n, 1]` of one sample.
+    Rows,
+    /// `[1, n]`, the same for every sample; row by row `[n, 1]`.
+    Vector,
+    /// A matrix that is the same for every sample.
+    Weight,
+    /// A number.
+    Scalar,
+    /// One square matrix for each sample.
+    RowJacobian,
+    /// One `[m, m]` matrix for each unit of branch B.
+    UnitJacobian,
+}
+
+/// Where in a quantity the hidden units of branch B lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Units {
+    Nowhere,
+    Columns,
+    Rows,
+}
+
+/// A named quantity of the network.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Quantity {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) units: Units,
+}
+
+const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
+    Quantity { name, kind, units }
+}
+
+/// Every quantity; the first [`N_TARGETS`] are targets too.
+pub(crate) static QUANTITIES: [Quantity; 50] = {
+    use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
+    use Units::{Columns, Nowhere};
+    [
+        quantity("d_theta_1a", Weight, Nowhere),
+        quantity("d_b_1a", Vector, Nowhere),
+        quantity("d_theta_2a", Weight, Nowhere),
+        quantity("d_b_2a", Vector, Nowhere),
+        quantity("d_theta_1b", Weight, Units::Rows),
+        quantity("d_b_1b", Vector, Columns),
+        quantity("d_gamma", Vector, Columns),
+        quantity("d_beta", Vector, Columns),
+        quantity("d_theta_2b", Weight, Columns),
+        quantity("d_b_2b", Vector, Nowhere),
+        quantity("delta_2b", Rows, Nowhere),
+        quantity("delta_2a", Rows, Nowhere),
+        quantity("delta_1b", Rows, Columns),
+        quantity("delta_1a", Rows, Nowhere),
+        quantity("d_s", Rows, Columns),
+        quantity("d_a", Rows, Columns),
+        quantity("jacobian_dropout", RowJacobian, Nowhere),
+        quantity("jacobian_batchnorm", UnitJacobian, Nowhere),
+        quantity("jacobian_softmax", RowJacobian, Nowhere),
+        quantity("y_a_hat", Rows, Nowhere),
+        quantity("y_b_hat", Rows, Nowhere),
+        quantity("s", Rows, Columns),
+        quantity("loss", Scalar, Nowhere),
+        quantity("x", Rows, Nowhere),
+        quantity("y_a", Rows, Nowhere),
+        quantity("y_b", Rows, Nowhere),
+        quantity("theta_1a", Weight, Nowhere),
+        quantity("b_1a", Vector, Nowhere),
+        quantity("theta_2a", Weight, Nowhere),
+        quantity("b_2a", Vector, Nowhere),
+        quantity("theta_1b", Weight, Units::Rows),
+        quantity("b_1b", Vector, Columns),
+        quantity("gamma", Vector, Columns),
+        quantity("beta", Vector, Columns),
+        quantity("theta_2b", Weight, Columns),
+        quantity("b_2b", Vector, Nowhere),
+        quantity("z_1a", Rows, Nowhere),
+        quantity("a_1a", Rows, Nowhere),
+        quantity("M", Rows, Nowhere),
+        quantity("h", Rows, Nowhere),
+        quantity("z_1b", Rows, Columns),
+        quantity("a_1b", Rows, Columns),
+        quantity("mu", Vector, Columns),
+        quantity("var", Vector, Columns),
+        quantity("a_hat", Rows, Columns),
+        quantity("bn", Rows, Columns),
+        quantity("z_2b", Rows, Nowhere),
+        quantity("m", Scalar, Nowhere),
+        quantity("p", Scalar, Nowhere),
+        quantity("eps", Scalar, Nowhere),
+    ]
+};
+
+const N_TARGETS: usize = 23;
+
+impl Quantity {
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        QUANTITIES.iter().find(|quantity| quantity.name == name)
+    }
+}
+
+/// What a formula is a formula for: a gradient, a δ, a Jacobian, a prediction or the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target(pub(crate) &'static Quantity);
+
+impl Target {
+    /// Every target.
+    pub fn all() -> impl Iterator<Item = Self> {
+        QUANTITIES[..N_TARGETS].iter().map(Self)
+    }
+
+    /// The target of this name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|target| target.name() == name)
+    }
+
+    /// Its name, as a formula file has it.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// ` (did you mean …?)` for the nearest of `names`, or nothing when none is near.
+pub(crate) fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
+    if wrong.len() > 40 {
+        return String::new();
+    }
+    names
+        .map(|name| (edit_distance(wrong, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 2 && *distance < name.len())
+        .map_or_else(String::new, |(_, name)| format!(" (did you mean `{name}`?)"))
+}
+
+/// The least number of letters to insert, delete or replace: Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, a) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, b) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_target_is_the_loss_and_names_are_unique() {
+        assert_eq!(Target::all().last().map(Target::name), Some("loss"));
+        for (i, quantity) in QUANTITIES.iter().enumerate() {
+            assert!(QUANTITIES[..i].iter().all(|other| other.name != quantity.name));
+        }
+        assert_eq!(Target::named("x"), None);
+    }
+
+    #[test]
+    fn a_near_name_is_suggested() {
+        let names = || QUANTITIES.iter().map(|quantity| quantity.name);
+        assert_eq!(suggestion("theta_2", names()), " (did you mean `theta_2a`?)");
+        assert_eq!(suggestion("delta2b", names()), " (did you mean `delta_2b`?)");
+        assert_eq!(suggestion("nonsense", names()), "");
+    }
+}

@@ -1,0 +1,471 @@
+//! The audit on the source derivation, on formulas that it was not made for, and on garbage.
+
+use std::sync::LazyLock;
+
+use anabranch_verify::audit::{
+    Auditor, Evaluation, Finding, Formula, Target, Verdict, as_expected, audit, report,
+    source_derivation,
+};
+use proptest::prelude::*;
+
+static AUDITOR: LazyLock<Auditor> = LazyLock::new(|| Auditor::new(7));
+
+fn find(target: &str, expression: &str, evaluation: Evaluation) -> Finding {
+    let formula = Formula::new("f", target, expression, evaluation)
+        .unwrap_or_else(|error| panic!("{expression}: {error}"));
+    AUDITOR.finding(&formula)
+}
+
+#[test]
+fn the_source_derivation_gets_the_verdicts_of_the_design() {
+    let formulas = source_derivation();
+    for seed in 0..5 {
+        let findings = audit(&formulas, seed);
+        for (formula, finding) in formulas.iter().zip(&findings) {
+            assert_eq!(Some(finding.verdict), formula.expected(), "seed {seed}: {finding}");
+        }
+        assert!(as_expected(&formulas, &findings));
+    }
+    let findings = audit(&formulas, 0);
+    println!("{}", report(&formulas, &findings));
+    let named = |part: &str| {
+        let found = findings.iter().find(|finding| finding.name.contains(part));
+        found.unwrap_or_else(|| panic!("no formula {part}"))
+    };
+    // What the verdicts rest on, in the output.
+    let says = |part: &str, words: &str| {
+        let explanation = &named(part).explanation;
+        assert!(explanation.contains(words), "{part}: {explanation}");
+    };
+    says("y_a_hat = theta_2a", "with a 0/1 mask it is wrong");
+    says("dL/dgamma", "It is exact with one gamma and one beta for all units.");
+    says("dL/dbeta", "It is exact with one gamma and one beta for all units.");
+    says("dL/dtheta_2a", "d_theta_2a from x");
+    assert_eq!(named("delta_1b = ").factor.as_deref(), Some("1/gamma"));
+    assert_eq!(named("dL/dtheta_2a").shape, Some([4, 3]));
+    assert_eq!(named("dL/dtheta_2a").expected_shape, Some([4, 5]));
+}
+
+#[test]
+fn right_formulas_are_exact_in_every_spelling() {
+    use Evaluation::{Batch, PerRow};
+    for (target, expression, evaluation) in [
+        ("d_theta_2b", "delta_2b' * s", Batch),
+        ("d_theta_2b", "(s' * delta_2b)'", Batch),
+        ("d_theta_2b", "((y_b_hat - y_b) / m)' * (bn + y_a_hat)", Batch),
+        ("d_theta_2b", "outer(delta_2b, s)", Batch),
+        ("d_theta_2b", "delta_2b * s'", PerRow),
+        ("d_theta_2b", "outer(delta_2b, s)", PerRow),
+        ("d_theta_2b", "mean((y_b_hat - y_b) * s')", PerRow),
+        ("d_theta_2b", "delta_2bᵀ · s", Batch),
+        ("d_b_2b", "sum(delta_2b)", Batch),
+        ("d_b_2b", "sum(delta_2b, rows)", Batch),
+        ("d_b_2b", "sum_rows(delta_2b)", Batch),
+        ("d_b_2b", "ones(1, m) * delta_2b", Batch),
+        ("d_b_2b", "delta_2b' * ones(m, 1)", Batch),
+        ("d_b_2b", "delta_2b", PerRow),
+        ("d_b_2b", "mean(y_b_hat - y_b)", Batch),
+        ("d_gamma", "sum(d_s .* a_hat)", Batch),
+        ("d_gamma", "sum(d_s ⊙ a_hat, rows)", Batch),
+        ("d_gamma", "diag(d_s' * a_hat)", Batch),
+        ("d_gamma", "d_s .* a_hat", PerRow),
+        ("d_beta", "sum(delta_2b * theta_2b)", Batch),
+        ("d_s", "delta_2b * theta_2b", Batch),
+        ("d_s", "theta_2b' * delta_2b", PerRow),
+        ("delta_2b", "jacobian_softmax * (-(y_b ./ y_b_hat)) / m", PerRow),
+        ("delta_2b", "jacobian_softmax' * (-y_b / y_b_hat / m)", Batch),
+        ("delta_2b", "(softmax(z_2b) - y_b) / m", Batch),
+        ("delta_2b", "(softmax(z_2b) - y_b) / m", PerRow),
+        ("delta_2a", "(y_a_hat - y_a)/m + d_s", Batch),
+        (
+            "d_a",
+            "gamma/sqrt(var + eps) .* (d_s - mean(d_s, rows) - a_hat .* mean(d_s .* a_hat, rows))",
+            Batch,
+        ),
+        (
+            "d_a",
+            "gamma .* (var + eps)^(-1/2) .* (d_s - mean(d_s) - a_hat .* mean(d_s .* a_hat))",
+            PerRow,
+        ),
+        ("d_a", "(jacobian_batchnorm * d_s) .* gamma", Batch),
+        ("delta_1b", "d_a ⊙ [z_1b > 0]", Batch),
+        ("delta_1b", "(d_s' * jacobian_batchnorm)' .* gamma .* relu'(z_1b)", Batch),
+        ("delta_1a", "(delta_2a * theta_2a) .* M .* (z_1a > 0)", Batch),
+        ("delta_1a", "jacobian_dropout * (theta_2a' * delta_2a) .* relu'(z_1a)", PerRow),
+        ("d_theta_2a", "delta_2a' * h", Batch),
+        ("d_theta_2a", "delta_2a' * (relu(z_1a) .* M)", Batch),
+        ("d_theta_1a", "sum(delta_1a * x')", PerRow),
+        ("y_b_hat", "exp(z_2b) ./ sum(exp(z_2b), cols)", Batch),
+        ("y_b_hat", "exp(z_2b) / sum(exp(z_2b), all)", PerRow),
+        ("s", "gamma .* (a_1b - mu) ./ sqrt(var + eps) + beta + y_a_hat", Batch),
+        ("s", "bn + h * theta_2a' + b_2a", Batch),
+        ("loss", "sum((y_a_hat - y_a)^2)/(2*m) - sum(y_b .* log(y_b_hat))/m", Batch),
+        ("loss", "(sum((y_a_hat - y_a).^2)/2 - sum(y_b .* log(y_b_hat)))/m", PerRow),
+        ("jacobian_dropout", "diag(M)", Batch),
+        ("jacobian_softmax", "diag(y_b_hat) - y_b_hat * y_b_hat'", PerRow),
+        ("jacobian_softmax", "jacobian_softmax", Batch),
+        ("jacobian_batchnorm", "(eye(m) - 1/m - outer(a_hat, a_hat)/m) / sqrt(var + eps)", Batch),
+        (
+            "jacobian_batchnorm",
+            "gamma * (eye(m) - ones(m,m)/m - a_hat*a_hat'/m) / sqrt(var+eps)",
+            Batch,
+        ),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert_eq!(finding.verdict, Verdict::Exact, "{expression}: {finding}");
+        assert!(finding.error.is_some_and(|error| error <= 1e-9) || target == "jacobian_batchnorm");
+        assert_eq!((finding.mistake, finding.shape, finding.factor), (None, None, None));
+    }
+}
+
+#[test]
+fn a_constant_factor_is_named() {
+    use Evaluation::{Batch, PerRow};
+    for (target, expression, evaluation, factor) in [
+        ("d_theta_2b", "m * delta_2b' * s", Batch, "m"),
+        ("d_theta_2b", "(y_b_hat - y_b) * s'", PerRow, "m"),
+        ("d_theta_2b", "delta_2b' * s / m", Batch, "1/m"),
+        ("d_theta_2b", "2 * delta_2b' * s", Batch, "2"),
+        ("d_theta_2b", "-delta_2b' * s", Batch, "-1"),
+        ("d_theta_2b", "3.7 * delta_2b' * s", Batch, "37/10"),
+        ("d_theta_2b", "1e-12 * delta_2b' * s", Batch, "1e-12"),
+        ("delta_2b", "y_b - y_b_hat", Batch, "-m"),
+        ("d_b_2b", "mean(delta_2b)", Batch, "1/m"),
+        ("d_b_2b", "2/m * sum(y_b_hat - y_b)", Batch, "2"),
+        ("delta_1a", "(delta_2a * theta_2a) .* relu'(M) .* relu'(z_1a)", Batch, "(1-p)"),
+        ("jacobian_dropout", "diag(M) / (1 - p)", Batch, "1/(1-p)"),
+        ("delta_1b", "d_a ./ gamma .* relu'(z_1b)", Batch, "1/gamma"),
+        ("d_theta_1b", "(delta_1b .* gamma)' * x", Batch, "gamma"),
+        ("d_beta", "gamma .* sum(d_s)", PerRow, "gamma"),
+        ("delta_1b", "delta_1b .* sqrt(var + eps)", PerRow, "sqrt(var + eps)"),
+        ("d_theta_2b", "delta_2b' * s / (m - 1) / (1 - p)", Batch, "1/((m-1)*(1-p))"),
+        ("loss", "sum((y_a_hat - y_a)^2)/m/2*m - sum(y_b .* log(y_b_hat))", Batch, "m"),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert_eq!(finding.verdict, Verdict::Factor, "{expression}: {finding}");
+        assert_eq!(finding.factor.as_deref(), Some(factor), "{expression}: {finding}");
+    }
+}
+
+#[test]
+fn a_shape_that_is_off_is_told_with_both_shapes() {
+    use Evaluation::{Batch, PerRow};
+    // The first instance has m = 9, 3 inputs, 5 and 4 hidden units, 4 outputs, 6 classes.
+    for (target, expression, evaluation, shape, expected) in [
+        ("d_theta_2b", "s' * delta_2b", Batch, Some([4, 6]), [6, 4]),
+        ("d_theta_2b", "s * delta_2b'", PerRow, Some([4, 6]), [6, 4]),
+        ("d_theta_2b", "delta_2b * s'", Batch, None, [6, 4]),
+        ("d_theta_2a", "delta_2a' * x", Batch, Some([4, 3]), [4, 5]),
+        ("d_b_2b", "delta_2b", Batch, Some([9, 6]), [1, 6]),
+        ("d_gamma", "d_s .* a_hat", Batch, Some([9, 4]), [1, 4]),
+        ("d_gamma", "sum(d_s .* a_hat, all)", Batch, Some([1, 1]), [1, 4]),
+        ("d_gamma", "sum(d_s .* a_hat, cols)", Batch, Some([9, 1]), [1, 4]),
+        ("delta_2b", "1", Batch, Some([1, 1]), [9, 6]),
+        ("loss", "y_a_hat", Batch, Some([9, 4]), [1, 1]),
+        ("jacobian_softmax", "y_b_hat", Batch, Some([6, 1]), [6, 6]),
+        ("delta_1b", "jacobian_batchnorm * d_s", PerRow, None, [4, 1]),
+        ("delta_2b", "jacobian_softmax", Batch, None, [9, 6]),
+        ("delta_2b", "eye(1/2)", Batch, None, [9, 6]),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert_eq!(finding.verdict, Verdict::Shape, "{expression}: {finding}");
+        assert_eq!(finding.shape, shape, "{expression}: {finding}");
+        assert_eq!(finding.expected_shape, Some(expected), "{expression}: {finding}");
+    }
+    let transposed = find("d_theta_2b", "s' * delta_2b", Batch).explanation;
+    assert!(transposed.contains("Its transpose is exact"), "{transposed}");
+    let per_row = find("d_theta_2b", "delta_2b * s'", Batch).explanation;
+    assert!(per_row.contains("Column 10: `*` of 9×6 and 4×9"), "{per_row}");
+    assert!(per_row.contains("It is exact read row by row"), "{per_row}");
+    let batch = find("d_theta_2b", "delta_2b' * s", PerRow).explanation;
+    assert!(batch.contains("It is exact read over the whole batch"), "{batch}");
+}
+
+#[test]
+fn an_average_taken_too_early_is_recognised() {
+    use Evaluation::{Batch, PerRow};
+    for (target, expression, evaluation) in [
+        ("delta_2b", "mean(y_b_hat - y_b)", Batch),
+        ("delta_2b", "sum(y_b_hat - y_b) / m", PerRow),
+        ("delta_2b", "ones(m, 1) * mean(y_b_hat - y_b)", Batch),
+        ("d_theta_2b", "mean(y_b_hat - y_b)' * mean(s)", Batch),
+        ("d_theta_2b", "outer(sum(delta_2b), mean(s))", Batch),
+        ("d_theta_2b", "sum(delta_2b) * s'", Batch),
+        ("d_theta_2b", "mean(y_b_hat - y_b) * s'", PerRow),
+        ("d_theta_1a", "sum(delta_1a) * mean(x)'", PerRow),
+        ("d_gamma", "sum(d_s) .* mean(a_1b)", Batch),
+        ("d_gamma", "sum(delta_2b) * theta_2b .* a_hat", Batch),
+        ("d_gamma", "sum(mean(delta_2b) * theta_2b .* a_hat)", Batch),
+    ] {
+        let finding = find(target, expression, evaluation);
+        // Of a_1b no average makes dγ: that one is merely wrong.
+        let expected =
+            if expression.contains("a_1b") { Verdict::Wrong } else { Verdict::AveragedEarly };
+        assert_eq!(finding.verdict, expected, "{expression}: {finding}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_mistake() {
+    let da = "gamma/sqrt(var + eps) .*";
+    let variance_term = "a_hat .* mean(d_s .* a_hat, rows)";
+    for (target, expression, mistake) in [
+        ("d_theta_2a", "delta_2a' * a_1a".to_owned(), Some("before dropout")),
+        ("d_theta_2b", "delta_2b' * bn".to_owned(), Some("without the joined part")),
+        ("delta_2a", "(y_a_hat - y_a)/m".to_owned(), Some("join dropped")),
+        (
+            "delta_1a",
+            "(delta_2a * theta_2a) .* relu'(z_1a)".to_owned(),
+            Some("mask missing in the"),
+        ),
+        ("delta_1a", "(delta_2a * theta_2a) .* M".to_owned(), Some("ReLU mask missing")),
+        ("delta_1b", "d_a".to_owned(), Some("ReLU mask missing")),
+        ("d_a", format!("{da} (d_s - {variance_term})"), Some("mean term")),
+        ("d_a", format!("{da} (d_s - mean(d_s, rows))"), Some("variance term")),
+        (
+            "d_a",
+            format!("gamma/sqrt(var*m/(m-1) + eps) .* (d_s - mean(d_s, rows) - {variance_term})"),
+            Some("m-1 for m"),
+        ),
+        ("d_a", format!("gamma .* (d_s - {variance_term})"), None),
+        ("y_a_hat", "a_1a * theta_2a' + b_2a".to_owned(), None),
+        ("delta_2b", "y_b_hat / m".to_owned(), None),
+        ("d_b_2b", "0 * sum(delta_2b)".to_owned(), None),
+    ] {
+        let finding = find(target, &expression, Evaluation::Batch);
+        assert_eq!(finding.verdict, Verdict::Wrong, "{expression}: {finding}");
+        assert!(finding.error.is_some_and(|error| error > 1e-3), "{expression}: {finding}");
+        assert!(finding.explanation.contains("worst at row"), "{finding}");
+        let name = finding.mistake.map(|mistake| mistake.name());
+        match mistake {
+            Some(part) => assert!(name.is_some_and(|n| n.contains(part)), "{finding}"),
+            None => assert_eq!(name, None, "{finding}"),
+        }
+    }
+    // A mistake that changes the shape or a factor is named too.
+    let from_input = find("d_theta_2a", "delta_2a' * x", Evaluation::Batch);
+    assert_eq!(from_input.mistake.map(|m| m.name()), Some("d_theta_2a from x"));
+    let not_averaged = find("delta_2b", "y_b_hat - y_b", Evaluation::Batch);
+    assert_eq!(not_averaged.mistake.map(|m| m.name()), Some("loss not averaged over the batch"));
+}
+
+#[test]
+fn a_mask_without_its_scale_is_a_reading() {
+    let finding = find("y_a_hat", "(a_1a .* M / (1-p)) * theta_2a' + b_2a", Evaluation::Batch);
+    assert_eq!(finding.verdict, Verdict::Wrong);
+    assert!(finding.explanation.contains("exact with a 0/1 mask M"), "{finding}");
+    let finding = find("delta_2a", "(y_a_hat - y_a)/m + sum(d_s, cols)", Evaluation::Batch);
+    assert!(finding.explanation.contains("exact with a join that broadcasts"), "{finding}");
+}
+
+#[test]
+fn values_that_are_no_numbers_and_sums_without_end_are_wrong() {
+    for expression in [
+        "delta_2b / 0",
+        "log(-y_b_hat)",
+        "y_b_hat ^ -1e300",
+        "delta_2b * (10^308 * 10)",
+        "y_b_hat + 0/0",
+        "sqrt(-1) * delta_2b",
+        "ones(1e300, 1e300)",
+        "eye(100000)",
+        "outer(ones(1, 20000), ones(1, 20000))",
+        "diag(ones(1, 5000))",
+    ] {
+        let finding = find("delta_2b", expression, Evaluation::Batch);
+        assert_eq!(finding.verdict, Verdict::Wrong, "{expression}: {finding}");
+        assert_eq!(finding.error, None, "{expression}: {finding}");
+    }
+    // Sums over the batch inside sums over the batch cost mᵏ.
+    let nested = "sum(sum(sum(sum(outer(x, x) * outer(x, x)))))";
+    let finding = find("d_gamma", nested, Evaluation::PerRow);
+    assert_ne!(finding.verdict, Verdict::Exact);
+}
+
+#[test]
+fn json_has_exactly_the_documented_keys() {
+    let keys =
+        ["name", "target", "verdict", "factor", "error", "mistake", "shape", "expected_shape"];
+    let finding = find("d_theta_2a", "delta_2a' * x", Evaluation::Batch);
+    let json = serde_json::to_value(&finding).unwrap();
+    let object = json.as_object().unwrap();
+    assert_eq!(object.keys().collect::<Vec<_>>(), keys);
+    assert_eq!(json["verdict"], "shape");
+    assert_eq!(json["target"], "d_theta_2a");
+    assert_eq!(json["mistake"], "d_theta_2a from x");
+    assert_eq!(json["shape"], serde_json::json!([4, 3]));
+    assert!(json["error"].is_null() && json["factor"].is_null());
+    let early = find("delta_2b", "mean(y_b_hat - y_b)", Evaluation::Batch);
+    assert_eq!(serde_json::to_value(&early).unwrap()["verdict"], "averaged_early");
+}
+
+/// Pieces of formulas, right and wrong, to be put together at random.
+fn piece() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "+",
+        "-",
+        "*",
+        "/",
+        ".*",
+        "./",
+        "'",
+        "^",
+        ".^",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        ">",
+        " ",
+        "sum(",
+        "mean(",
+        "sum_cols(",
+        ", rows)",
+        ", all)",
+        "diag(",
+        "outer(",
+        "relu'(",
+        "relu",
+        "softmax(",
+        "eye(",
+        "ones(",
+        "log(",
+        "exp(",
+        "sqrt(",
+        "x",
+        "y_b_hat",
+        "delta_2b",
+        "theta_2b",
+        "d_s",
+        "jacobian_softmax",
+        "jacobian_batchnorm",
+        "jacobian_dropout",
+        "M",
+        "m",
+        "p",
+        "gamma",
+        "a_hat",
+        "s'",
+        "0",
+        "2",
+        "1e308",
+        "0.5",
+        "-1",
+        "δ",
+        "ᵀ",
+        "\n",
+        "\"",
+        "nonsense",
+    ];
+    prop::sample::select(PIECES).prop_map(str::to_owned)
+}
+
+/// Expressions that parse.
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(
+        &[
+            "x",
+            "y_b",
+            "y_b_hat",
+            "delta_2b",
+            "theta_2b",
+            "d_s",
+            "s",
+            "M",
+            "m",
+            "p",
+            "gamma",
+            "mu",
+            "a_hat",
+            "b_2b",
+            "jacobian_softmax",
+            "jacobian_batchnorm",
+            "jacobian_dropout",
+            "loss",
+            "0",
+            "2",
+            "1e308",
+            "0.5",
+        ][..],
+    )
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(6, 40, 2, |inner| {
+        let operator = prop::sample::select(&["+", "-", "*", "/", ".*", "^", ">"][..]);
+        let function = prop::sample::select(
+            &[
+                "relu",
+                "relu'",
+                "exp",
+                "log",
+                "sqrt",
+                "softmax",
+                "diag",
+                "eye",
+                "sum_rows",
+                "sum_cols",
+                "-",
+                "mean_rows",
+            ][..],
+        );
+        let pair = prop::sample::select(&["outer", "ones"][..]);
+        prop_oneof![
+            (inner.clone(), operator, inner.clone()).prop_map(|(a, o, b)| format!("({a} {o} {b})")),
+            (function, inner.clone()).prop_map(|(f, a)| format!("{f}({a})")),
+            (pair, inner.clone(), inner.clone()).prop_map(|(f, a, b)| format!("{f}({a}, {b})")),
+            inner.clone().prop_map(|a| format!("({a})'")),
+            inner.prop_map(|a| format!("sum({a}, all)")),
+        ]
+    })
+}
+
+fn any_target() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(Target::all().map(Target::name).collect::<Vec<_>>())
+}
+
+fn any_evaluation() -> impl Strategy<Value = Evaluation> {
+    prop_oneof![Just(Evaluation::Batch), Just(Evaluation::PerRow)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn pieces_never_panic(
+        pieces in prop::collection::vec(piece(), 0..14),
+        target in any_target(),
+        evaluation in any_evaluation(),
+    ) {
+        if let Ok(formula) = Formula::new("f", target, &pieces.concat(), evaluation) {
+            let finding = AUDITOR.finding(&formula);
+            prop_assert!(!finding.explanation.is_empty());
+        }
+    }
+
+    #[test]
+    fn expressions_never_panic_and_never_pass_by_chance(
+        text in expression(),
+        target in any_target(),
+        evaluation in any_evaluation(),
+    ) {
+        // One bare sum, so that readings of Σ are tried too.
+        let text = format!("sum({text}) + 0");
+        if let Ok(formula) = Formula::new("f", target, &text, evaluation) {
+            let finding = AUDITOR.finding(&formula);
+            prop_assert_eq!(
+                finding.error.is_some_and(|error| error <= 1e-9),
+                finding.verdict == Verdict::Exact
+            );
+        }
+    }
+
+    #[test]
+    fn any_text_is_refused_or_judged(text in ".{0,60}", toml in ".{0,200}") {
+        if let Ok(formula) = Formula::new("f", "d_gamma", &text, Evaluation::Batch) {
+            AUDITOR.finding(&formula);
+        }
+        if let Err(error) = Formula::parse(&toml, std::path::Path::new("f.toml")) {
+            prop_assert!(error.to_string().starts_with("f.toml:"));
+        }
+    }
+}
