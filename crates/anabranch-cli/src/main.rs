@@ -1,4 +1,50 @@
-//! The program `anabranch`.
+//! The program `anabranch`: trains a two-branch network on a table, predicts with it, and checks its gradients.
+//!
+//! One file for each subcommand; [`setup`] has what training and checking share, [`output`] everything that is printed,
+//! [`failure`] what goes wrong and the exit codes.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod evaluate;
+mod failure;
+mod flags;
+mod output;
+mod predict;
+mod run_dir;
+mod setup;
+mod train;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// One small network for a number and a class: trains on a table in seconds, repeats to the bit, checks its gradients.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(train::Args),
+    Predict(predict::Args),
+    Evaluate(evaluate::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Train(args) => train::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
+        },
+        Err(error) if error.use_stderr() => Err(Failure::usage(&error)),
+        // --help and --version come as errors too.
+        Err(error) => output::print(&error.render().to_string()).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}

@@ -15,6 +15,7 @@ use crate::error::{DataError, list};
 #[derive(Clone, Debug)]
 pub struct Table {
     name: String,
+    separator: u8,
     columns: Vec<String>,
     /// All cells, row after row, without separators.
     text: String,
@@ -62,11 +63,12 @@ impl Table {
         if source.trim().is_empty() {
             return Err(DataError::Empty { file: file() });
         }
+        let separator = separator(source);
         // Rows of any length are let through, so that a ragged one can be reported with its line in the file.
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .delimiter(separator(source))
+            .delimiter(separator)
             .from_reader(source.as_bytes());
         let mut record = csv::StringRecord::new();
         let mut lines = Vec::new();
@@ -107,12 +109,17 @@ impl Table {
         if lines.is_empty() {
             return Err(DataError::NoRows { file: name });
         }
-        Ok(Self { name, columns, text, bounds, lines })
+        Ok(Self { name, separator, columns, text, bounds, lines })
     }
 
     /// What messages call the table: its path, as a rule.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What separates its cells in the file: a comma, a semicolon or a tab.
+    pub fn separator(&self) -> u8 {
+        self.separator
     }
 
     /// Column names as the header has them.

@@ -19,6 +19,6 @@ pub use evaluate::{Metrics, baselines};
 pub use metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
 pub use model::{Evaluation, Model, Prediction, Predictions};
 pub use model_error::ModelError;
-pub use model_file::{MODEL_FILE, model_path, weights_sha256};
+pub use model_file::{MODEL_FILE, model_path, replace_file, weights_sha256};
 pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use trainer::Trainer;

@@ -247,8 +247,17 @@ fn read_arrays(tensors: &SafeTensors<'_>, arrays: &[Array]) -> Result<Vec<f32>, 
     Ok(values)
 }
 
-/// Writes `contents` to a new file beside `path` and moves it there.
-fn replace_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+/// Writes `contents` to a new file beside `path`, which then takes its place at once: nobody ever sees half a file, and
+/// after a failure the old one is still there. A symbolic link is followed; what is no regular file, such as
+/// `/dev/stdout`, is written in place.
+///
+/// # Errors
+/// What the file system says.
+pub fn replace_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return fs::write(path, contents);
+    }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}.new", std::process::id()));
     let new = PathBuf::from(new);
@@ -256,7 +265,7 @@ fn replace_file(path: &Path, contents: &[u8]) -> std::io::Result<()> {
         let mut file = fs::File::create(&new)?;
         file.write_all(contents)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        fs::rename(&new, &path)
     };
     write().inspect_err(|_| {
         // The error to tell is the first one.

@@ -1,0 +1,102 @@
+//! `anabranch predict`: a table in, the same table with predictions out.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anabranch::data::Table;
+use anabranch::train::{Model, Predictions, replace_file};
+
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::read_table;
+
+/// Writes a table with a model's predictions beside its columns
+///
+/// A column of numbers gets COL_pred; the class gets COL_pred, its most probable label, and for each label the
+/// probability COL_p_LABEL.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A model file, or the directory that `train` left it in
+    #[arg(long, value_name = "DIR|FILE")]
+    model: PathBuf,
+    /// A CSV file with the model's input columns, or `wine`
+    #[arg(long, value_name = "FILE.csv")]
+    data: PathBuf,
+    /// The CSV file to write, which replaces one of that name
+    #[arg(long, value_name = "FILE.csv")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    check_out(&args.out)?;
+    let model = Model::load(&args.model)?;
+    let table = read_table(&args.data)?;
+    let names = new_columns(&model, &table)?;
+    let (predictions, warnings) = model.predict_table(&table)?;
+    output::warn(&warnings);
+    let failed = |e: &dyn std::fmt::Display| {
+        Failure::on_the_way(format!("cannot write {} ({e})", args.out.display()))
+    };
+    let csv = with_predictions(&table, &model, &names, &predictions).map_err(|e| failed(&e))?;
+    replace_file(&args.out, &csv).map_err(|e| failed(&e))?;
+    output::print(&format!("{} rows predicted: {}", table.n_rows(), args.out.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses an output that cannot be, before any work.
+fn check_out(out: &Path) -> Result<(), Failure> {
+    if out.is_dir() {
+        let out = out.display();
+        return Err(Failure::input(format!("{out} is a directory: name a file in it with --out")));
+    }
+    match out.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => Err(Failure::input(format!(
+            "the directory {} does not exist: make it, or choose another --out",
+            dir.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The names of the prediction's columns.
+fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
+    let (regression, class) = (model.targets().regression(), model.targets().class());
+    let mut names: Vec<String> = regression.iter().map(|t| format!("{}_pred", t.column)).collect();
+    names.push(format!("{}_pred", class.column));
+    names.extend(class.labels.iter().map(|label| format!("{}_p_{label}", class.column)));
+    let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
+    for name in &names {
+        if !taken.insert(name.trim()) {
+            let file = table.name();
+            return Err(Failure::input(format!(
+                "{file}: a prediction is to be named {name:?}, but there is such a column: rename that one"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+/// The table as CSV text with its own separator, and the predictions at the end of each row.
+fn with_predictions(
+    table: &Table,
+    model: &Model,
+    names: &[String],
+    predictions: &Predictions,
+) -> csv::Result<Vec<u8>> {
+    let mut csv = csv::WriterBuilder::new().delimiter(table.separator()).from_writer(Vec::new());
+    csv.write_record(table.columns().iter().chain(names))?;
+    let (n_outputs, n_classes) = (model.network().outputs_a, model.network().classes);
+    for row in 0..table.n_rows() {
+        table.row(row).try_for_each(|cell| csv.write_field(cell))?;
+        for value in &predictions.values[row * n_outputs..][..n_outputs] {
+            csv.write_field(value.to_string())?;
+        }
+        csv.write_field(model.label(predictions.classes[row]))?;
+        for probability in &predictions.probabilities[row * n_classes..][..n_classes] {
+            csv.write_field(probability.to_string())?;
+        }
+        csv.write_record(None::<&[u8]>)?;
+    }
+    csv.into_inner().map_err(|error| error.into_error().into())
+}

@@ -1,0 +1,101 @@
+//! `anabranch train`: a table in, a model file and its worth out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anabranch::data::Dataset;
+use anabranch::train::{Model, Trainer, baselines, weights_sha256};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::run_dir::RunDir;
+use crate::setup::{Setup, SetupArgs};
+use crate::watch::Watch;
+
+/// Trains a network on a table and saves it
+///
+/// The rows are split by class into training, validation and test rows. What the network is worth is measured on the
+/// test rows, which nothing else looks at, and printed beside two baselines.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    setup: SetupArgs,
+    /// Directory for the model, made if missing [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Prints the result as one line of JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let Setup { prepared, network, config } = args.setup.setup::<f32>()?;
+    let exec = args.setup.executor()?;
+    let (data, targets) = (&prepared.dataset, &prepared.targets);
+    let mut trainer = Trainer::new(data, &network, &config, &exec)?;
+    let dir = RunDir::reserve(args.out.as_deref(), args.setup.data())?;
+    if !args.json {
+        let names: Vec<&str> = targets.regression().iter().map(|t| t.column.as_str()).collect();
+        let (numbers, class) = (names.join(", "), &targets.class().column);
+        output::print(&format!(
+            "{}\nregress {numbers}, classify {class} ({} classes)\n\n{}",
+            rows(args.setup.data().display(), data),
+            data.n_classes,
+            trainer.graph().summary()
+        ))?;
+    }
+
+    let mut watch = Watch::new(config.epochs);
+    let start = Instant::now();
+    let trained = trainer.run(&mut watch);
+    let seconds = start.elapsed().as_secs_f64();
+    watch.finish();
+    trained?;
+
+    let metrics = trainer.test_metrics(targets.regression());
+    let epochs = trainer.epochs_run();
+    let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
+    let model = Model::from_trainer(&trainer, prepared.encoder.clone(), targets.clone())?;
+    let path = dir.model();
+    model.save(&path)?;
+    dir.keep();
+
+    if args.json {
+        output::print(&json!({
+            "rows": data.n_rows,
+            "train_rows": data.split.train.len(),
+            "test_rows": data.split.test.len(),
+            "inputs": data.n_inputs,
+            "epochs": epochs,
+            "seconds": seconds,
+            "rows_per_second": rows_per_second,
+            "parameters": model.params().len(),
+            "weights_sha256": weights_sha256(model.params()),
+            "model": path.display().to_string(),
+            "test": output::metrics_json(targets, &metrics),
+        }))?;
+    } else {
+        let baselines = baselines(data, targets.regression());
+        output::print(&format!(
+            "{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
+            output::metrics_table(targets, &metrics, Some(&baselines)),
+            path.display()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of each part in words.
+fn rows(name: impl std::fmt::Display, data: &Dataset<f32>) -> String {
+    let split = &data.split;
+    format!(
+        "{name}: {} rows ({} to train, {} to validate, {} to test), {} inputs",
+        data.n_rows,
+        split.train.len(),
+        split.validation.len(),
+        split.test.len(),
+        data.n_inputs
+    )
+}
