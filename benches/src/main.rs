@@ -1,3 +1,55 @@
-//! Benchmarks of Anabranch, in one binary.
+//! Benchmarks of Anabranch, in one binary: `cargo xtask bench`.
+//!
+//! What each figure says, and what it cannot tell, is in `docs/performance.md`.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod instructions;
+mod network;
+mod peak;
+mod products;
+mod report;
+mod shape;
+mod step;
+mod timing;
+mod workload;
+
+use std::process::ExitCode;
+
+use anabranch_tests::CountingAllocator;
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// What a benchmark returns: an error ends the program with one line.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Benchmarks of Anabranch.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Cli {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// One training step: forward, losses, backward and update
+    Step(step::Args),
+    #[command(hide = true)]
+    StepsOnly(instructions::ChildArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().suite {
+        Suite::Step(args) => step::run(&args),
+        Suite::StepsOnly(args) => instructions::run_child(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,4 +1,50 @@
-//! The automation of the workspace: `cargo xtask bench`.
+//! The automation of the workspace: `cargo xtask` lists what there is.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::process::{Command, ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// The automation of the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the benchmarks, built for speed; `cargo xtask bench --help` lists them
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Passed on to the benchmarks
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Some(Task::Bench { args }) => bench(&args),
+        None => Cli::command().print_help().map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("cargo xtask: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds and runs the benchmarks; their exit code is this program's.
+fn bench(args: &[OsString]) -> io::Result<ExitCode> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["run", "--quiet", "--release", "--package", "anabranch-benches", "--"])
+        .args(args)
+        .status()?;
+    // A process that a signal ended has no code.
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, Into::into))
+}

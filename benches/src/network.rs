@@ -1,0 +1,122 @@
+//! The network whose step is measured, with all that a step needs.
+
+use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_layers::Target;
+use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
+use anabranch_tensor::{Executor, Scalar, matrix};
+use clap::ValueEnum;
+
+use crate::Result;
+use crate::shape::Shape;
+use crate::workload::Workload;
+
+/// As the peers have it.
+pub(crate) const DROPOUT: f64 = 0.5;
+const LEARNING_RATE: f64 = 1e-3;
+const MASK_SEED: u64 = 1;
+
+/// The update rules that are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rule {
+    /// SGD with momentum 0.9
+    Sgd,
+    /// Adam
+    Adam,
+}
+
+impl Rule {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+        }
+    }
+
+    fn kind(self) -> OptimizerKind {
+        match self {
+            Self::Sgd => OptimizerKind::MOMENTUM,
+            Self::Adam => OptimizerKind::ADAM,
+        }
+    }
+}
+
+/// A network in training on one batch.
+#[derive(Debug)]
+pub(crate) struct Network<T> {
+    graph: Graph<T>,
+    shape: Shape,
+    params: Vec<T>,
+    grads: Vec<T>,
+    state: Vec<T>,
+    workspace: Workspace<T>,
+    optimizer: Optimizer<T>,
+    data: Workload<T>,
+}
+
+impl<T: Scalar> Network<T> {
+    pub(crate) fn new(exec: &Executor, shape: Shape, rule: Rule, dropout: f64) -> Result<Self> {
+        let graph = shape.network(dropout).build::<T>(Fusion::Fused)?;
+        // BatchNorm keeps what it is initialised to, γ = 1 and β = 0.
+        let (mut params, state) = graph.init(0);
+        let data = Workload::new(shape);
+        for (name, values) in &data.params {
+            let array = graph.param(name).ok_or("the network has other parameters")?;
+            params[array.range.clone()].copy_from_slice(values);
+        }
+        let n_params = params.len();
+        let groups = [ParamGroup::new(0..n_params, 0.0)];
+        Ok(Self {
+            workspace: Workspace::new(&graph, exec, shape.rows, Mode::Training)?,
+            optimizer: Optimizer::new(rule.kind(), LEARNING_RATE, n_params, &groups)?,
+            grads: vec![T::ZERO; n_params],
+            graph,
+            shape,
+            params,
+            state,
+            data,
+        })
+    }
+
+    /// Forward, losses, backward and update.
+    pub(crate) fn step(&mut self, exec: &Executor) {
+        let Shape { rows, inputs, outputs_a, .. } = self.shape;
+        let x = || matrix(&self.data.x, rows, inputs);
+        let targets = [
+            Target::Values(matrix(&self.data.y_a, rows, outputs_a)),
+            Target::Classes(&self.data.y_b),
+        ];
+        let masks = Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() };
+        let (graph, workspace) = (&self.graph, &mut self.workspace);
+        graph.forward(exec, &self.params, &mut self.state, workspace, x(), masks);
+        graph.losses(exec, workspace, &targets);
+        graph.backward(exec, &self.params, &mut self.grads, workspace, x());
+        self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
+    }
+
+    /// The loss of the last step.
+    pub(crate) fn loss(&self) -> f64 {
+        self.workspace.losses().iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_lowers_the_loss_and_the_precisions_agree() {
+        let exec = Executor::serial();
+        let shape = "8,3,5,4,3".parse().unwrap();
+        for rule in [Rule::Sgd, Rule::Adam] {
+            let mut single = Network::<f32>::new(&exec, shape, rule, 0.0).unwrap();
+            let mut double = Network::<f64>::new(&exec, shape, rule, 0.0).unwrap();
+            single.step(&exec);
+            double.step(&exec);
+            // Before the first update, f32 rounding is all that differs.
+            assert!((single.loss() - double.loss()).abs() < 1e-5, "{rule:?}");
+            let first = double.loss();
+            (0..50).for_each(|_| double.step(&exec));
+            assert!(double.loss() < first, "{rule:?}");
+        }
+    }
+}

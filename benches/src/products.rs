@@ -1,0 +1,168 @@
+//! The multiplications of a step, alone.
+
+use anabranch_tensor::{
+    Accum, Executor, NoEpilogue, Scalar, gemm, gemm_scratch_len, matrix, matrix_mut,
+};
+
+use crate::shape::Shape;
+use crate::workload::Lcg;
+
+/// Which operands of C = A·B are stored transposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// x·wᵀ, the forward pass: w is stored `[out, in]`.
+    Nt,
+    /// dy·w, the derivative by a layer's input.
+    Nn,
+    /// dyᵀ·x, the derivative by its weights.
+    Tn,
+}
+
+impl Form {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nt => "A·Bᵀ",
+            Self::Nn => "A·B",
+            Self::Tn => "Aᵀ·B",
+        }
+    }
+}
+
+/// An array of the step, by its place in [`array_sizes`].
+type ArrayId = usize;
+
+const X: ArrayId = 0;
+const W: [ArrayId; 4] = [1, 2, 3, 4];
+const DW: [ArrayId; 4] = [5, 6, 7, 8];
+const H: ArrayId = 9;
+const Y_A: ArrayId = 10;
+const A: ArrayId = 11;
+const S: ArrayId = 12;
+const Z_B: ArrayId = 13;
+const DH: ArrayId = 14;
+const DY_A: ArrayId = 15;
+const DA: ArrayId = 16;
+const DS: ArrayId = 17;
+const DZ_B: ArrayId = 18;
+
+/// (rows, columns) of every matrix that a step multiplies; the four layers in the order fc1a, fc2a, fc1b, fc2b.
+fn array_sizes(shape: Shape) -> [(usize, usize); 19] {
+    let Shape { rows: r, inputs: i, hidden_a: h, outputs_a: o, classes: c } = shape;
+    let w = [(h, i), (o, h), (o, i), (c, o)];
+    let value = [(r, h), (r, o), (r, o), (r, o), (r, c)];
+    let mut sizes = [(r, i); 19];
+    sizes[1..5].copy_from_slice(&w);
+    sizes[5..9].copy_from_slice(&w);
+    sizes[9..14].copy_from_slice(&value);
+    sizes[14..19].copy_from_slice(&value);
+    sizes
+}
+
+/// One multiplication.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    /// What it computes.
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+    a: ArrayId,
+    b: ArrayId,
+    c: ArrayId,
+}
+
+/// In the order of the step.
+const PRODUCTS: [Product; 10] = {
+    const fn product(name: &'static str, form: Form, [a, b, c]: [ArrayId; 3]) -> Product {
+        Product { name, form, a, b, c }
+    }
+    [
+        product("fc1a", Form::Nt, [X, W[0], H]),
+        product("fc2a", Form::Nt, [H, W[1], Y_A]),
+        product("fc1b", Form::Nt, [X, W[2], A]),
+        product("fc2b", Form::Nt, [S, W[3], Z_B]),
+        product("fc2b dw", Form::Tn, [DZ_B, S, DW[3]]),
+        product("fc2b dx", Form::Nn, [DZ_B, W[3], DS]),
+        product("fc1b dw", Form::Tn, [DA, X, DW[2]]),
+        product("fc2a dw", Form::Tn, [DY_A, H, DW[1]]),
+        product("fc2a dx", Form::Nn, [DY_A, W[1], DH]),
+        product("fc1a dw", Form::Tn, [DH, X, DW[0]]),
+    ]
+};
+
+impl Product {
+    /// m, n and k of C[m,n] = A[m,k]·B[k,n].
+    pub(crate) fn dims(&self, shape: Shape) -> [usize; 3] {
+        let sizes = array_sizes(shape);
+        let (m, n) = sizes[self.c];
+        let k = match self.form {
+            Form::Nt | Form::Nn => sizes[self.a].1,
+            Form::Tn => sizes[self.a].0,
+        };
+        [m, n, k]
+    }
+}
+
+/// The multiplications of a step, in matrices shared between them as in the step.
+#[derive(Debug)]
+pub(crate) struct StepProducts<T> {
+    sizes: [(usize, usize); 19],
+    arrays: [Vec<T>; 19],
+    scratch: Vec<T>,
+}
+
+impl<T: Scalar> StepProducts<T> {
+    pub(crate) const ALL: [Product; 10] = PRODUCTS;
+
+    pub(crate) fn new(exec: &Executor, shape: Shape) -> Self {
+        let sizes = array_sizes(shape);
+        let mut lcg = Lcg(1);
+        let arrays = sizes.map(|(rows, cols)| lcg.uniform(rows * cols, 1.0));
+        let scratch_len = PRODUCTS.iter().map(|product| {
+            let [m, n, k] = product.dims(shape);
+            gemm_scratch_len::<T>(exec, m, n, k)
+        });
+        let scratch = vec![T::ZERO; scratch_len.max().unwrap_or(0)];
+        Self { sizes, arrays, scratch }
+    }
+
+    /// Does them all.
+    pub(crate) fn run(&mut self, exec: &Executor) {
+        for product in PRODUCTS {
+            let (m, n) = self.sizes[product.c];
+            let mut c = std::mem::take(&mut self.arrays[product.c]);
+            let operand =
+                |id: ArrayId| matrix(&self.arrays[id], self.sizes[id].0, self.sizes[id].1);
+            let (a, b) = (operand(product.a), operand(product.b));
+            let (a, b) = match product.form {
+                Form::Nt => (a, b.reversed_axes()),
+                Form::Nn => (a, b),
+                Form::Tn => (a.reversed_axes(), b),
+            };
+            let view = matrix_mut(&mut c, m, n);
+            gemm(exec, a, b, Accum::Replace, view, &mut self.scratch, &NoEpilogue);
+            self.arrays[product.c] = c;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_products_are_the_flops_of_the_step() {
+        for (name, shape) in Shape::NAMED {
+            let flops = PRODUCTS.iter().map(|p| 2 * p.dims(shape).iter().product::<usize>());
+            assert_eq!(flops.sum::<usize>() as f64, shape.flops(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_shape_agrees_with_its_operands() {
+        let exec = Executor::serial();
+        let mut products = StepProducts::<f64>::new(&exec, "6,2,3,4,5".parse().unwrap());
+        products.run(&exec);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let [x, w, h] = [X, W[0], H].map(|id| &products.arrays[id]);
+        assert!((h[3 + 1] - dot(&x[2..4], &w[2..4])).abs() < 1e-12);
+    }
+}

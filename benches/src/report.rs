@@ -1,0 +1,67 @@
+//! Results as a table for people and as JSON for scripts.
+
+use std::fs;
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
+
+use crate::Result;
+
+/// A table of text: the first column to the left, numbers to the right.
+#[derive(Debug)]
+pub(crate) struct Report {
+    table: Table,
+}
+
+impl Report {
+    pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(header);
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        Self { table }
+    }
+
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.table.add_row(cells);
+    }
+
+    pub(crate) fn print(&self) {
+        println!("{}", self.table.trim_fmt());
+    }
+}
+
+/// Three significant digits or more: `4.18`, `12.3`, `5170`.
+pub(crate) fn digits(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// `81 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// Writes an array of records, one a line, if a file was asked for.
+pub(crate) fn write_json(path: Option<&Path>, records: &[Value]) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let lines: Vec<String> = records.iter().map(Value::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([4.183, 12.345, 5170.4].map(digits), ["4.18", "12.3", "5170"]);
+        assert_eq!(percent(0.806), "81 %");
+    }
+}

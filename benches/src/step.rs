@@ -1,0 +1,292 @@
+//! The suite `step`: one training step, its multiplications alone, and the machine's peak, in turns.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anabranch_tensor::{Executor, InstructionSet, Scalar};
+use anabranch_tests::count_allocations;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::instructions::{self, Count};
+use crate::network::{DROPOUT, Network, Rule};
+use crate::peak::Peak;
+use crate::products::StepProducts;
+use crate::report::{Report, digits, percent, write_json};
+use crate::shape::Shape;
+use crate::timing::{Sampler, rounds};
+
+/// Before the first sample.
+const WARM_UP: Duration = Duration::from_millis(50);
+/// Of a round, for the step and then for its multiplications.
+const SLICE: Duration = Duration::from_millis(20);
+const MIN_ROUNDS: usize = 5;
+/// For counting allocations.
+const COUNTED: Duration = Duration::from_millis(20);
+
+/// Options of `step`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A shape by name or as R,I,H,O,C; repeat for more [default: the five named ones]
+    #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
+    shapes: Vec<Shape>,
+    /// Numbers of threads
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<usize>,
+    /// The update rule
+    #[arg(long, default_value = "sgd")]
+    optimizer: Rule,
+    /// The number type
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
+    /// Time for each case; a case has at least five rounds
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Whether callgrind counts instructions, where valgrind is there
+    #[arg(long, default_value = "auto")]
+    instructions: Instructions,
+    /// Write the results here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The number type of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// Single
+    F32,
+    /// Double
+    F64,
+}
+
+/// Whether instructions are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Instructions {
+    /// For small steps in f32 on one thread
+    Auto,
+    /// Never
+    Off,
+}
+
+/// What is measured together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) shape: Shape,
+    pub(crate) threads: usize,
+    pub(crate) rule: Rule,
+}
+
+/// A case with its network and the times taken so far.
+#[derive(Debug)]
+pub(crate) struct StepBench<T> {
+    case: Case,
+    exec: Executor,
+    network: Network<T>,
+    products: StepProducts<T>,
+    peak: Peak,
+    step_times: Sampler,
+    product_times: Sampler,
+}
+
+impl<T: Scalar> StepBench<T> {
+    /// Sets up and warms up.
+    pub(crate) fn new(case: Case) -> Result<Self> {
+        let exec = Executor::new(case.threads)?;
+        let mut network = Network::<T>::new(&exec, case.shape, case.rule, DROPOUT)?;
+        let mut products = StepProducts::new(&exec, case.shape);
+        let mut peak = Peak::default();
+        let (step_times, product_times) = exec.enter(|| {
+            peak.sample::<T>(&exec);
+            let steps = Sampler::warm_up(WARM_UP, &mut || network.step(&exec));
+            (steps, Sampler::warm_up(WARM_UP, &mut || products.run(&exec)))
+        });
+        Ok(Self { case, exec, network, products, peak, step_times, product_times })
+    }
+
+    /// Some steps, some multiplications, and the peak.
+    pub(crate) fn round(&mut self) {
+        let Self { exec, network, products, peak, step_times, product_times, .. } = self;
+        let exec = &*exec;
+        // Entered once for many steps, as a training run does.
+        exec.enter(|| {
+            step_times.sample_for(SLICE, &mut || network.step(exec));
+            product_times.sample_for(SLICE, &mut || products.run(exec));
+            peak.sample::<T>(exec);
+        });
+    }
+
+    /// The figures.
+    pub(crate) fn finish(mut self, count: Option<Count>) -> Record {
+        let n_steps = (COUNTED.as_secs_f64() * 1e6 / self.step_times.median_us()).ceil() as u64;
+        let (exec, network) = (&self.exec, &mut self.network);
+        let ((), seen) = count_allocations(exec, || (0..n_steps).for_each(|_| network.step(exec)));
+        Record {
+            case: self.case,
+            median_us: self.step_times.median_us(),
+            fastest_us: self.step_times.fastest_us(),
+            gemm_us: self.product_times.median_us(),
+            peak_gflops: self.peak.gflops(),
+            allocations: seen.count.div_ceil(n_steps),
+            precision: T::NAME,
+            count,
+        }
+    }
+}
+
+/// The figures of one case.
+#[derive(Debug)]
+pub(crate) struct Record {
+    case: Case,
+    pub(crate) median_us: f64,
+    fastest_us: f64,
+    gemm_us: f64,
+    peak_gflops: f64,
+    /// In a step, rounded up.
+    allocations: u64,
+    precision: &'static str,
+    count: Option<Count>,
+}
+
+impl Record {
+    fn gflops(&self) -> f64 {
+        self.case.shape.flops() / self.median_us / 1e3
+    }
+
+    /// The first nine keys are fixed: scripts read them.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "suite": "step",
+            "shape": self.case.shape.sizes(),
+            "threads": self.case.threads,
+            "optimizer": self.case.rule.name(),
+            "median_us": self.median_us,
+            "gflops": self.gflops(),
+            "peak_share": self.gflops() / self.peak_gflops,
+            "allocations": self.allocations,
+            "gemm_us": self.gemm_us,
+            "precision": self.precision,
+            "fastest_us": self.fastest_us,
+            "peak_gflops": self.peak_gflops,
+            "instruction_set": InstructionSet::detected().name(),
+            "instructions": self.count.as_ref().map(|count| count.instructions),
+            "instructions_set": self.count.as_ref().map(|count| count.instruction_set.as_str()),
+        })
+    }
+}
+
+/// The table that a person reads.
+pub(crate) fn report(records: &[Record]) -> Report {
+    let mut report = Report::new([
+        "shape",
+        "threads",
+        "optimizer",
+        "type",
+        "median µs",
+        "fastest µs",
+        "Gflop/s",
+        "of P",
+        "GEMMs µs",
+        "step/GEMMs",
+        "allocations",
+        "instructions",
+    ]);
+    for record in records {
+        report.row([
+            record.case.shape.name(),
+            record.case.threads.to_string(),
+            record.case.rule.name().to_owned(),
+            record.precision.to_owned(),
+            digits(record.median_us),
+            digits(record.fastest_us),
+            digits(record.gflops()),
+            percent(record.gflops() / record.peak_gflops),
+            digits(record.gemm_us),
+            digits(record.median_us / record.gemm_us),
+            record.allocations.to_string(),
+            match &record.count {
+                Some(count) => format!("{} ({})", count.instructions, count.instruction_set),
+                None => "–".to_owned(),
+            },
+        ]);
+    }
+    report
+}
+
+/// Runs the suite.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut records = Vec::new();
+    for case in cases(args) {
+        records.push(match args.precision {
+            Precision::F32 => measure::<f32>(case, args)?,
+            Precision::F64 => measure::<f64>(case, args)?,
+        });
+    }
+    report(&records).print();
+    let records: Vec<Value> = records.iter().map(Record::json).collect();
+    write_json(args.json.as_deref(), &records)
+}
+
+/// Every shape with every number of threads.
+fn cases(args: &Args) -> Vec<Case> {
+    let shapes = match args.shapes.as_slice() {
+        [] => Shape::NAMED.map(|(_, shape)| shape).to_vec(),
+        shapes => shapes.to_vec(),
+    };
+    let of_shape = |shape| {
+        args.threads.iter().map(move |&threads| Case { shape, threads, rule: args.optimizer })
+    };
+    shapes.into_iter().flat_map(of_shape).collect()
+}
+
+fn measure<T: Scalar>(case: Case, args: &Args) -> Result<Record> {
+    let mut bench = StepBench::<T>::new(case)?;
+    rounds(args.seconds, MIN_ROUNDS, || {
+        bench.round();
+        Ok(())
+    })?;
+    let is_counted = args.instructions == Instructions::Auto
+        && args.precision == Precision::F32
+        && case.threads == 1;
+    let count = if is_counted { instructions::count(case.shape, case.rule)? } else { None };
+    Ok(bench.finish(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 9] = [
+        "suite",
+        "shape",
+        "threads",
+        "optimizer",
+        "median_us",
+        "gflops",
+        "peak_share",
+        "allocations",
+        "gemm_us",
+    ];
+
+    fn check<T: Scalar>(threads: usize, rule: Rule) {
+        let shape = "4,3,5,2,3".parse().unwrap();
+        let mut bench = StepBench::<T>::new(Case { shape, threads, rule }).unwrap();
+        bench.round();
+        let record = bench.finish(None).json();
+        let keys: Vec<&String> = record.as_object().unwrap().keys().take(9).collect();
+        assert_eq!(keys, KEYS);
+        assert_eq!(record["shape"], json!([4, 3, 5, 2, 3]));
+        assert_eq!(record["allocations"], 0, "{threads} {rule:?}");
+        for key in ["median_us", "gflops", "peak_share", "gemm_us"] {
+            assert!(record[key].as_f64().unwrap() > 0.0, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_record_has_the_keys_that_scripts_read_and_a_step_allocates_nothing() {
+        for threads in [1, 2] {
+            check::<f32>(threads, Rule::Sgd);
+            check::<f64>(threads, Rule::Adam);
+        }
+    }
+}
