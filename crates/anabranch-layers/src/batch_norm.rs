@@ -129,25 +129,8 @@ impl BatchNorm {
             parts,
             #[inline(always)]
             |rows, [partial]| {
-                let n = T::ONE / T::from_f64(rows.len() as f64);
-                let x = &x[rows.start * units..rows.end * units];
                 let (mean, m2) = partial.split_at_mut(units);
-                mean.fill(T::ZERO);
-                m2.fill(T::ZERO);
-                for row in x.chunks_exact(units) {
-                    for (mean, x) in mean.iter_mut().zip(row) {
-                        *mean += *x;
-                    }
-                }
-                for mean in mean.iter_mut() {
-                    *mean *= n;
-                }
-                for row in x.chunks_exact(units) {
-                    for ((m2, x), mean) in m2.iter_mut().zip(row).zip(mean.iter()) {
-                        let d = *x - *mean;
-                        *m2 += d * d;
-                    }
-                }
+                mean_and_m2(&x[rows.start * units..rows.end * units], mean, m2);
             },
         );
         let mut n_merged = 0;
@@ -190,12 +173,7 @@ impl BatchNorm {
             parts,
             #[inline(always)]
             |rows, [y]| {
-                let x = &x[rows.start * units..rows.end * units];
-                for (y, x) in y.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
-                    for j in 0..units {
-                        y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
-                    }
-                }
+                normalise_rows(&x[rows.start * units..], y, [mean, scale, shift]);
             },
         );
     }
@@ -206,6 +184,71 @@ impl BatchNorm {
         for j in 0..r.len() {
             scale[j] = self.of_unit(gamma, j) * r[j];
             shift[j] = self.of_unit(beta, j);
+        }
+    }
+}
+
+/// The mean of each column of `x`, and M2 = Σ (x − mean)².
+#[inline(always)]
+fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
+    let units = mean.len();
+    let m2 = &mut m2[..units];
+    let one_over_n = T::from_f64(units as f64 / x.len() as f64);
+    mean.fill(T::ZERO);
+    m2.fill(T::ZERO);
+    for x in x.chunks_exact(units) {
+        for j in 0..units {
+            mean[j] += x[j];
+        }
+    }
+    mean.iter_mut().for_each(|mean| *mean *= one_over_n);
+    for x in x.chunks_exact(units) {
+        for j in 0..units {
+            let d = x[j] - mean[j];
+            m2[j] += d * d;
+        }
+    }
+}
+
+/// y = (x − mean)·scale + shift.
+#[inline(always)]
+fn normalise_rows<T: Scalar>(x: &[T], y: &mut [T], vectors: [&[T]; 3]) {
+    let units = vectors[0].len();
+    let [mean, scale, shift] = vectors.map(|vector| &vector[..units]);
+    for (y, x) in y.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
+        for j in 0..units {
+            y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+        }
+    }
+}
+
+/// Σ dy and Σ dy⊙â of each column, where â = (x − mean)·r.
+#[inline(always)]
+fn backward_sums<T: Scalar>(x: &[T], dy: &[T], vectors: [&[T]; 2], sums: (&mut [T], &mut [T])) {
+    let units = vectors[0].len();
+    let [mean, r] = vectors.map(|vector| &vector[..units]);
+    let (sum_dy, sum_dy_a_hat) = (&mut sums.0[..units], &mut sums.1[..units]);
+    sum_dy.fill(T::ZERO);
+    sum_dy_a_hat.fill(T::ZERO);
+    for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
+        for j in 0..units {
+            sum_dy[j] += dy[j];
+            sum_dy_a_hat[j] += dy[j] * ((x[j] - mean[j]) * r[j]);
+        }
+    }
+}
+
+/// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.
+#[inline(always)]
+fn backward_rows<T: Scalar>(x: &[T], dy: &[T], dx: &mut [T], accum: Accum, vectors: [&[T]; 5]) {
+    let units = vectors[0].len();
+    let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
+    let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
+    for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
+        for j in 0..units {
+            let a_hat = (x[j] - mean[j]) * r[j];
+            let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
+            dx[j] = accum.combine(dx[j], d);
         }
     }
 }
@@ -322,15 +365,8 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             #[inline(always)]
             |rows, [partial]| {
                 let span = rows.start * units..rows.end * units;
-                partial.fill(T::ZERO);
-                let (sum_dy, sum_dy_a_hat) = partial.split_at_mut(units);
-                for (x, dy) in x[span.clone()].chunks_exact(units).zip(dy[span].chunks_exact(units))
-                {
-                    for j in 0..units {
-                        sum_dy[j] += dy[j];
-                        sum_dy_a_hat[j] += dy[j] * ((x[j] - mean[j]) * r[j]);
-                    }
-                }
+                let sums = partial.split_at_mut(units);
+                backward_sums(&x[span.clone()], &dy[span], [mean, r], sums);
             },
         );
         fold_partials(partials, Accum::Replace, sums);
@@ -360,7 +396,7 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         for j in 0..units {
             scale[j] = self.of_unit(gamma, j) * r[j];
         }
-        let scale = &*scale;
+        let vectors = [mean, r, &*scale, mean_dy, mean_dy_a_hat];
         let parts = [Part::Rows(flat_mut(dx), units)];
         cx.exec.for_each_chunk(
             n_rows,
@@ -368,15 +404,8 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             parts,
             #[inline(always)]
             |rows, [dx]| {
-                for (row, dx) in rows.zip(dx.chunks_exact_mut(units)) {
-                    let x = &x[row * units..(row + 1) * units];
-                    let dy = &dy[row * units..(row + 1) * units];
-                    for j in 0..units {
-                        let a_hat = (x[j] - mean[j]) * r[j];
-                        let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
-                        dx[j] = accum.combine(dx[j], d);
-                    }
-                }
+                let span = rows.start * units..rows.end * units;
+                backward_rows(&x[span.clone()], &dy[span], dx, accum, vectors);
             },
         );
     }

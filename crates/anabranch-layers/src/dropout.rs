@@ -4,7 +4,7 @@
 //! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x, so that evaluation
 //! needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and 0 otherwise, so dx = dy⊙M.
 
-use anabranch_tensor::{DrawnMask, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
+use anabranch_tensor::{Accum, DrawnMask, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
 use ndarray::Array2;
 
 use crate::error::LayerError;
@@ -87,6 +87,24 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     }
 }
 
+/// y = x⊙m.
+#[inline(always)]
+fn multiply<T: Scalar>(x: &[T], m: &[T], y: &mut [T]) {
+    for ((y, x), m) in y.iter_mut().zip(x).zip(m) {
+        let kept = *x * *m;
+        // Not x·0: a dropped element is 0 even where x is infinite.
+        *y = if *m == T::ZERO { T::ZERO } else { kept };
+    }
+}
+
+/// dx (+)= dy⊙m.
+#[inline(always)]
+fn multiply_accumulate<T: Scalar>(dy: &[T], m: &[T], dx: &mut [T], accum: Accum) {
+    for ((dx, dy), m) in dx.iter_mut().zip(dy).zip(m) {
+        *dx = accum.combine(*dx, *dy * *m);
+    }
+}
+
 impl<T: Scalar> Layer<T> for Dropout {
     fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
         // M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
@@ -109,11 +127,7 @@ impl<T: Scalar> Layer<T> for Dropout {
                 for (row, m) in rows.clone().zip(m.chunks_exact_mut(width)) {
                     mask.apply(row, 0, m);
                 }
-                let x = &x[rows.start * width..rows.end * width];
-                for ((y, x), m) in y.iter_mut().zip(x).zip(m.iter()) {
-                    // Not x·0: a dropped element is 0 even where x is infinite.
-                    *y = if *m == T::ZERO { T::ZERO } else { *x * *m };
-                }
+                multiply(&x[rows.start * width..], m, y);
             },
         );
     }
@@ -134,9 +148,7 @@ impl<T: Scalar> Layer<T> for Dropout {
             #[inline(always)]
             |rows, [dx]| {
                 let span = rows.start * width..rows.end * width;
-                for ((dx, dy), m) in dx.iter_mut().zip(&dy[span.clone()]).zip(&m[span]) {
-                    *dx = accum.combine(*dx, *dy * *m);
-                }
+                multiply_accumulate(&dy[span.clone()], &m[span], dx, accum);
             },
         );
     }

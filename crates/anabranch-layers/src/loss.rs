@@ -17,7 +17,8 @@
 //! Nothing is divided by ŷ and no logarithm of it is taken: scores of any size are fine.
 
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk,
+    ArrayView2, ArrayViewMut2, Executor, Part, Scalar, flat, flat_mut, row_sum, row_sum_of_squares,
+    rows_per_chunk,
 };
 
 use crate::error::LayerError;
@@ -110,10 +111,6 @@ impl Loss {
         let row_losses = &mut row_losses[..n_rows];
         let parts = [Part::Rows(flat_mut(d), width), Part::Rows(&mut *row_losses, 1)];
         let chunk = rows_per_chunk(width);
-        let row = |array: &'_ [T], row: usize| -> std::ops::Range<usize> {
-            debug_assert!(array.len() >= (row + 1) * width);
-            row * width..(row + 1) * width
-        };
         match (self, target) {
             (Self::HalfSquaredError { .. }, Target::Values(y)) => {
                 let y = flat(y);
@@ -123,11 +120,8 @@ impl Loss {
                     parts,
                     #[inline(always)]
                     |rows, [d, losses]| {
-                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                            let span = row(y, i);
-                            *loss =
-                                squared_error_row(&prediction[span.clone()], &y[span], scale, d);
-                        }
+                        let span = rows.start * width..rows.end * width;
+                        squared_error_rows(&prediction[span.clone()], &y[span], scale, d, losses);
                     },
                 );
             }
@@ -138,13 +132,9 @@ impl Loss {
                     parts,
                     #[inline(always)]
                     |rows, [d, losses]| {
-                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                            let z = &prediction[row(prediction, i)];
-                            let class = classes[i] as usize;
-                            let log_sum = softmax_row(z, scale, d);
-                            d[class] -= scale;
-                            *loss = log_sum - z[class];
-                        }
+                        let z = &prediction[rows.start * width..rows.end * width];
+                        softmax_rows(z, scale, d, losses);
+                        subtract_classes(z, &classes[rows], scale, d, losses);
                     },
                 );
             }
@@ -156,16 +146,10 @@ impl Loss {
                     parts,
                     #[inline(always)]
                     |rows, [d, losses]| {
-                        for ((i, d), loss) in rows.zip(d.chunks_exact_mut(width)).zip(losses) {
-                            let span = row(y, i);
-                            let (z, y) = (&prediction[span.clone()], &y[span]);
-                            let log_sum = softmax_row(z, scale, d);
-                            *loss = T::ZERO;
-                            for ((d, z), y) in d.iter_mut().zip(z).zip(y) {
-                                *d -= scale * *y;
-                                *loss += *y * (log_sum - *z);
-                            }
-                        }
+                        let span = rows.start * width..rows.end * width;
+                        let (z, y) = (&prediction[span.clone()], &y[span]);
+                        softmax_rows(z, scale, d, losses);
+                        subtract_probabilities(z, y, scale, d, losses);
                     },
                 );
             }
@@ -176,25 +160,67 @@ impl Loss {
     }
 }
 
-/// ½‖ŷ − y‖² of a row; `d` becomes (ŷ − y)·scale.
+/// `d` becomes (ŷ − y)·scale; `losses` ½‖ŷ − y‖² of each row.
 #[inline(always)]
-fn squared_error_row<T: Scalar>(prediction: &[T], y: &[T], scale: T, d: &mut [T]) -> T {
-    let mut sum = T::ZERO;
-    for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
-        let error = *prediction - *y;
-        *d = error * scale;
-        sum += error * error;
+fn squared_error_rows<T: Scalar>(
+    prediction: &[T],
+    y: &[T],
+    scale: T,
+    d: &mut [T],
+    losses: &mut [T],
+) {
+    let width = d.len() / losses.len();
+    let rows = prediction.chunks_exact(width).zip(y.chunks_exact(width));
+    for ((d, (prediction, y)), loss) in d.chunks_exact_mut(width).zip(rows).zip(losses) {
+        // The errors first, so that their squares are summed in an order that vectorises.
+        for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
+            *d = *prediction - *y;
+        }
+        *loss = T::from_f64(0.5) * row_sum_of_squares(d);
+        d.iter_mut().for_each(|d| *d *= scale);
     }
-    T::from_f64(0.5) * sum
 }
 
-/// `d` becomes softmax(z)·scale; returns log Σ e^z.
+/// `d` becomes softmax(z)·scale; `losses` log Σ e^z of each row.
 #[inline(always)]
-fn softmax_row<T: Scalar>(z: &[T], scale: T, d: &mut [T]) -> T {
-    let (max, sum) = shifted_exp(z, d);
-    let factor = scale / sum;
-    d.iter_mut().for_each(|d| *d *= factor);
-    max + sum.ln()
+fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
+    let width = d.len() / losses.len();
+    shifted_exp(z, d, losses);
+    for (d, max) in d.chunks_exact_mut(width).zip(losses) {
+        let sum = row_sum(d);
+        let factor = scale / sum;
+        d.iter_mut().for_each(|d| *d *= factor);
+        *max += sum.ln();
+    }
+}
+
+/// From softmax(z)·scale and log Σ e^z to (softmax(z) − y)·scale and −log softmax(z)[class], where y is 1 for the class
+/// of a row and else 0.
+#[inline(always)]
+fn subtract_classes<T: Scalar>(z: &[T], classes: &[u32], scale: T, d: &mut [T], losses: &mut [T]) {
+    let width = d.len() / losses.len();
+    for (row, (class, loss)) in classes.iter().zip(losses).enumerate() {
+        // Within the row: a class that there is not must not reach into the next one.
+        let i = row * width + (*class as usize);
+        assert!((*class as usize) < width, "class {class} of {width}");
+        d[i] -= scale;
+        *loss -= z[i];
+    }
+}
+
+/// The same for soft labels y: the loss of a row is Σ y·(log Σ e^z − z).
+#[inline(always)]
+fn subtract_probabilities<T: Scalar>(z: &[T], y: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
+    let width = d.len() / losses.len();
+    let rows = z.chunks_exact(width).zip(y.chunks_exact(width));
+    for ((d, (z, y)), loss) in d.chunks_exact_mut(width).zip(rows).zip(losses) {
+        let log_sum = *loss;
+        *loss = T::ZERO;
+        for ((d, z), y) in d.iter_mut().zip(z).zip(y) {
+            *d -= scale * *y;
+            *loss += *y * (log_sum - *z);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from overflowing.
 
 use anabranch_tensor::{
-    ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_max, row_sum, rows_per_chunk,
+    Accum, ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_max, row_sum, rows_per_chunk,
 };
 use ndarray::Array2;
 
@@ -21,14 +21,41 @@ use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan};
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 
-/// e^(x − max x) into `y`; returns (max x, Σ y).
+/// e^(x − max) into `y`, where max is the largest x of a row, which goes to `maxima`.
+///
+/// The exponentials run over all rows at once, so that narrow rows vectorise too.
 #[inline(always)]
-pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T]) -> (T, T) {
-    let max = row_max(x);
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = (*x - max).exp();
+pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T], maxima: &mut [T]) {
+    let width = y.len() / maxima.len();
+    for ((y, x), max) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(maxima) {
+        *max = row_max(x);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = *x - *max;
+        }
     }
-    (max, row_sum(y))
+    y.iter_mut().for_each(|y| *y = y.exp());
+}
+
+/// Softmax of each row of `x` into `y`.
+#[inline(always)]
+fn softmax_rows<T: Scalar>(x: &[T], y: &mut [T], width: usize) {
+    for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+        shifted_exp(x, y, &mut [T::ZERO]);
+        let sum = row_sum(y);
+        y.iter_mut().for_each(|y| *y /= sum);
+    }
+}
+
+/// dx = y⊙(dy − Σ dy·y) in each row.
+#[inline(always)]
+fn backward_rows<T: Scalar>(y: &[T], dy: &[T], dx: &mut [T], accum: Accum, width: usize) {
+    let rows = y.chunks_exact(width).zip(dy.chunks_exact(width));
+    for (dx, (y, dy)) in dx.chunks_exact_mut(width).zip(rows) {
+        let dot = dy.iter().zip(y).fold(T::ZERO, |dot, (dy, y)| dot + *dy * *y);
+        for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+            *dx = accum.combine(*dx, *y * (*dy - dot));
+        }
+    }
 }
 
 impl Softmax {
@@ -49,11 +76,7 @@ impl Softmax {
             parts,
             #[inline(always)]
             |rows, [y]| {
-                let x = &x[rows.start * width..rows.end * width];
-                for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                    let (_, sum) = shifted_exp(x, y);
-                    y.iter_mut().for_each(|y| *y /= sum);
-                }
+                softmax_rows(&x[rows.start * width..], y, width);
             },
         );
     }
@@ -86,17 +109,8 @@ impl<T: Scalar> Layer<T> for Softmax {
             parts,
             #[inline(always)]
             |rows, [dx]| {
-                for (row, dx) in rows.zip(dx.chunks_exact_mut(width)) {
-                    let y = &y[row * width..(row + 1) * width];
-                    let dy = &dy[row * width..(row + 1) * width];
-                    let mut dot = T::ZERO;
-                    for (dy, y) in dy.iter().zip(y) {
-                        dot += *dy * *y;
-                    }
-                    for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-                        *dx = accum.combine(*dx, *y * (*dy - dot));
-                    }
-                }
+                let span = rows.start * width..rows.end * width;
+                backward_rows(&y[span.clone()], &dy[span], dx, accum, width);
             },
         );
     }

@@ -7,19 +7,27 @@ use crate::scalar::Scalar;
 
 const LANES: usize = 16;
 
-/// Deals `row` to the lanes, each starting at `start`, and folds the lanes.
+/// Deals `row` to the lanes, each starting at `start`, and folds the lanes. A row shorter than the lanes is folded
+/// as it is.
 #[inline(always)]
-fn fold<T: Scalar>(row: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
+fn fold<T: Scalar>(row: &[T], start: T, map: impl Fn(T) -> T, f: impl Fn(T, T) -> T) -> T {
+    if row.len() < LANES {
+        let mut result = start;
+        for v in row {
+            result = f(result, map(*v));
+        }
+        return result;
+    }
     let mut lanes = [start; LANES];
     let blocks = row.chunks_exact(LANES);
     let rest = blocks.remainder();
     for block in blocks {
         for (lane, v) in lanes.iter_mut().zip(block) {
-            *lane = f(*lane, *v);
+            *lane = f(*lane, map(*v));
         }
     }
     for (lane, v) in lanes.iter_mut().zip(rest) {
-        *lane = f(*lane, *v);
+        *lane = f(*lane, map(*v));
     }
     let mut result = lanes[0];
     for lane in &lanes[1..] {
@@ -31,13 +39,19 @@ fn fold<T: Scalar>(row: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
 /// The sum of `row`; 0 for an empty one.
 #[inline(always)]
 pub fn row_sum<T: Scalar>(row: &[T]) -> T {
-    fold(row, T::ZERO, |a, b| a + b)
+    fold(row, T::ZERO, |v| v, |a, b| a + b)
+}
+
+/// The sum of the squares of `row`; 0 for an empty one.
+#[inline(always)]
+pub fn row_sum_of_squares<T: Scalar>(row: &[T]) -> T {
+    fold(row, T::ZERO, |v| v * v, |a, b| a + b)
 }
 
 /// The largest element of `row`, NaN left out; −∞ for an empty one.
 #[inline(always)]
 pub fn row_max<T: Scalar>(row: &[T]) -> T {
-    fold(row, T::NEG_INFINITY, |a, b| if b > a { b } else { a })
+    fold(row, T::NEG_INFINITY, |v| v, |a, b| if b > a { b } else { a })
 }
 
 #[cfg(test)]
@@ -49,6 +63,8 @@ mod tests {
         for n in 0..70 {
             let row: Vec<f32> = (0..n).map(|i| ((i * 37) % 71) as f32 - 80.0).collect();
             assert_eq!(row_sum(&row), row.iter().sum::<f32>(), "{n}");
+            let squares = row.iter().map(|v| v * v).sum::<f32>();
+            assert_eq!(row_sum_of_squares(&row), squares, "{n}");
             assert_eq!(row_max(&row), row.iter().copied().fold(f32::NEG_INFINITY, f32::max), "{n}");
         }
     }

@@ -42,15 +42,21 @@ pub fn column_sums<T: Scalar>(
         parts,
         #[inline(always)]
         |rows, [partial]| {
-            partial.fill(T::ZERO);
-            for row in x[rows.start * width..rows.end * width].chunks_exact(width) {
-                for (sum, v) in partial.iter_mut().zip(row) {
-                    *sum += *v;
-                }
-            }
+            sum_rows(&x[rows.start * width..rows.end * width], partial);
         },
     );
     fold_partials(partials, accum, out);
+}
+
+/// Sums over the rows of `x`.
+#[inline(always)]
+fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
+    sums.fill(T::ZERO);
+    for row in x.chunks_exact(sums.len()) {
+        for (sum, v) in sums.iter_mut().zip(row) {
+            *sum += *v;
+        }
+    }
 }
 
 /// `out` (+)= the rows of `partials`, added in order.
