@@ -7,7 +7,7 @@
 //!     for each block (i, j) of C[.., jc..]     tasks: MC rows × NC columns
 //!       for p in k-blocks by KC                B[p.., j..] stays in the second-level cache
 //!         for ir in rows of the block by MR    A[ir.., p..] stays in the first-level cache
-//!           pack A[ir.., p..]
+//!           pack MC rows of A[ir.., p..]       once in as many rows
 //!           for jr in columns of the block by NR
 //!             tile                             C[ir.., jr..] (+)= A[ir.., p..] · B[p.., jr..]
 //!           epilogue on C[ir.., j..]           after the last k-block
@@ -24,13 +24,15 @@ use std::ops::Range;
 
 use super::kernels::Kernels;
 use super::pack::Matrix;
-use super::plan::{ALIGN, Plan, a_col_stride, a_panel_len, a_row_stride, round_up};
+use super::plan::{ALIGN, MC, Plan, a_block_len, a_col_stride, a_row_stride, round_up};
 use super::tile::Tile;
 use super::{Accum, Epilogue};
 use crate::exec::Executor;
 
 /// Panels of B, of one k-block, that a task packs.
 const PACK_PANELS: usize = 8;
+/// Rows of a panel that are packed before the next panel's, where it is rows of the source that are contiguous.
+const PACK_ROWS: usize = 16;
 
 /// One product C[m,n] (+)= A[m,k]·B[k,n].
 pub(super) struct Product<'a, T: 'static> {
@@ -53,8 +55,15 @@ struct Phase<'a, T> {
     cols: Range<usize>,
     /// Packed panels of the phase's B, k-block by k-block.
     b_panels: *mut T,
-    /// A packed panel of A for each thread.
-    a_panels: *mut T,
+    /// A packed block of A for each thread.
+    a_blocks: *mut T,
+}
+
+/// Panels of a block of A.
+struct Panels<T> {
+    first: Matrix<T>,
+    /// Elements from a panel to the next.
+    step: isize,
 }
 
 // SAFETY: tasks read A and B, and write disjoint elements of C.
@@ -77,8 +86,8 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         }
         let plan = Plan::new(kernels, (m, n, k), self.b.col == 1 || n == 1);
         let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size_of::<T>());
-        let a_panels = scratch[skip..].as_mut_ptr();
-        let b_panels = a_panels.wrapping_add(self.exec.threads() * a_panel_len(kernels, k));
+        let a_blocks = scratch[skip..].as_mut_ptr();
+        let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));
 
         let mut col = 0;
         while col < n {
@@ -86,7 +95,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             let mut row = 0;
             while row < k {
                 let rows = row..k.min(row + plan.phase_rows);
-                let phase = Phase { plan: &plan, rows, cols: cols.clone(), b_panels, a_panels };
+                let phase = Phase { plan: &plan, rows, cols: cols.clone(), b_panels, a_blocks };
                 // SAFETY: as the caller's; the scratch is long enough.
                 unsafe {
                     if plan.pack_b {
@@ -202,42 +211,86 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         let mr = kernels.mr();
         let mut p = phase.rows.start;
         while p < phase.rows.end {
-            let p_end = phase.rows.end.min(p + phase.plan.kc);
+            let terms = p..phase.rows.end.min(p + phase.plan.kc);
             let mut i = rows.start;
             while i < rows.end {
-                let height = mr.min(rows.end - i);
-                // SAFETY: the panel lies in the caller's block.
-                unsafe {
-                    self.panel(phase, p..p_end, i..i + height, cols.clone());
-                    if p_end == self.k {
-                        let c = self.c.add(i * n + cols.start);
-                        kernels.apply(epilogue, (i, cols.start), (height, cols.len()), c, n);
+                let block_end = rows.end.min(i + MC);
+                // SAFETY: the rows of A are those of C.
+                let mut a = unsafe { self.a_panels(phase, i..block_end, terms.clone()) };
+                while i < block_end {
+                    let height = mr.min(block_end - i);
+                    // SAFETY: the panel lies in the caller's block.
+                    unsafe {
+                        self.panel(phase, a.first, terms.clone(), i..i + height, cols.clone());
+                        if terms.end == self.k {
+                            let c = self.c.add(i * n + cols.start);
+                            kernels.apply(epilogue, (i, cols.start), (height, cols.len()), c, n);
+                        }
                     }
+                    a.first.ptr = a.first.ptr.wrapping_offset(a.step);
+                    i += height;
                 }
-                i += mr;
             }
-            p = p_end;
+            p = terms.end;
         }
     }
 
-    /// Adds the products of one panel of A, at most MR rows of one k-block `terms`, with B's columns `cols`.
+    /// The panels of A with the rows `rows`, at most MC, and the k-block `terms`: where they lie, or packed to this
+    /// thread's scratch.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    unsafe fn a_panels(
+        &self,
+        phase: &Phase<T>,
+        rows: Range<usize>,
+        terms: Range<usize>,
+    ) -> Panels<T> {
+        let kernels = self.kernels;
+        let (mr, m, k) = (kernels.mr(), rows.len(), terms.len());
+        let a = self.a.at(rows.start, terms.start);
+        if !phase.plan.pack_a {
+            return Panels { first: a, step: mr as isize * a.row };
+        }
+        let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
+        let block = phase.a_blocks.wrapping_add(worker * a_block_len(kernels, self.k));
+        if a.row != 1 {
+            let stride = a_row_stride::<T>(k);
+            // SAFETY: the block of scratch is this thread's and holds MC such rows.
+            unsafe { (kernels.pack)(a, m, k, block, stride) };
+            let first = Matrix { ptr: block, row: stride as isize, col: 1 };
+            return Panels { first, step: (mr * stride) as isize };
+        }
+        let stride = a_col_stride(kernels);
+        let mut l = 0;
+        while l < k {
+            for i in (0..m).step_by(mr) {
+                let dst = block.wrapping_add((i / mr * k + l) * stride);
+                let src = a.at(i, l).transposed();
+                // SAFETY: the block of scratch is this thread's and holds MC/MR such panels.
+                unsafe { (kernels.pack)(src, PACK_ROWS.min(k - l), mr.min(m - i), dst, stride) };
+            }
+            l += PACK_ROWS;
+        }
+        let first = Matrix { ptr: block, row: 1, col: stride as isize };
+        Panels { first, step: (stride * k) as isize }
+    }
+
+    /// Adds the products of `a`, the panel with the rows `rows`, at most MR, and the k-block `terms`, with B's columns
+    /// `cols`.
     ///
     /// # Safety
     /// As [`block`](Self::block).
     unsafe fn panel(
         &self,
         phase: &Phase<T>,
+        a: Matrix<T>,
         terms: Range<usize>,
         rows: Range<usize>,
         cols: Range<usize>,
     ) {
         let Self { kernels, n, .. } = *self;
         let (nr, lanes, narrow) = (kernels.nr(), kernels.lanes, kernels.narrow);
-        let mut a = self.a.at(rows.start, terms.start);
-        if phase.plan.pack_a {
-            // SAFETY: the panel of scratch is this thread's; the rows of A are those of C.
-            a = unsafe { self.pack_a(phase, a, rows.len(), terms.len()) };
-        }
         let (mut b, b_row, b_next) = if phase.plan.pack_b {
             let skip = (cols.start - phase.cols.start) * terms.len();
             let panel = self.b_block(phase, terms.start).wrapping_add(skip).cast_const();
@@ -247,7 +300,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         };
         let mut tile = Tile {
             k: terms.len(),
-            a: a.ptr,
+            a: [0, 3, 6, 9].map(|i| a.at(i, 0).ptr),
             a_row: a.row,
             a_col: a.col,
             b,
@@ -279,27 +332,6 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             if left > 0 {
                 tile.cols = left;
                 half(&tile);
-            }
-        }
-    }
-
-    /// Copies a panel of A to this thread's scratch.
-    ///
-    /// # Safety
-    /// As [`panel`](Self::panel).
-    unsafe fn pack_a(&self, phase: &Phase<T>, a: Matrix<T>, rows: usize, k: usize) -> Matrix<T> {
-        let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
-        let panel = phase.a_panels.wrapping_add(worker * a_panel_len(self.kernels, self.k));
-        // SAFETY: the panel has room for either layout (see `a_panel_len`).
-        unsafe {
-            if a.row == 1 {
-                let stride = a_col_stride(self.kernels);
-                (self.kernels.pack)(a.transposed(), k, rows, panel, stride);
-                Matrix { ptr: panel, row: 1, col: stride as isize }
-            } else {
-                let stride = a_row_stride::<T>(k);
-                (self.kernels.pack)(a, rows, k, panel, stride);
-                Matrix { ptr: panel, row: stride as isize, col: 1 }
             }
         }
     }

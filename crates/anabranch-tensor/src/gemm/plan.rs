@@ -7,14 +7,15 @@ use super::kernels::Kernels;
 const KC_BYTES: usize = 1024;
 /// Most bytes of a row of C in a task: KC rows of B of this width take half a second-level cache of 1 MB.
 const NC_BYTES: usize = 2048;
-/// Rows of C in a task that may run beside others: a multiple of every micro-kernel's MR.
-const MC: usize = 48;
+/// Rows of A that are packed at once, and most rows of C in a task: a multiple of every micro-kernel's MR.
+pub(super) const MC: usize = 48;
 /// Tasks to aim at: enough that a thread that lags delays the others by little.
-const TASKS: usize = 16;
+const TASKS: usize = 32;
 /// Fewest columns of C in a task that is made narrower to get more tasks.
 const NC_MIN: usize = 128;
-/// Most bytes of packed B, and fewest panels of it for which whole columns are packed.
-const PACKED_BYTES: usize = 8 << 20;
+/// Most bytes of packed B, a part of the last-level cache that others leave; and fewest panels of it for which whole
+/// columns are packed.
+const PACKED_BYTES: usize = 2 << 20;
 const PACKED_PANELS: usize = 16;
 /// Fewest flops that are worth a second thread.
 const PARALLEL_FLOPS: usize = 4_000_000;
@@ -89,7 +90,7 @@ impl Plan {
     }
 }
 
-/// Distance of rows in a packed panel of a row-major A: a cache line more than needed, so that they do not compete for
+/// Distance of rows in a packed block of a row-major A: a cache line more than needed, so that they do not compete for
 /// the same cache sets.
 pub(super) fn a_row_stride<T>(kc: usize) -> usize {
     let line = ALIGN / size_of::<T>();
@@ -101,15 +102,15 @@ pub(super) fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
     round_up(kernels.mr(), kernels.lanes)
 }
 
-/// Elements of one thread's panel of A, in either layout; whole cache lines.
-pub(super) fn a_panel_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
+/// Elements of one thread's packed block of A, in either layout; whole cache lines.
+pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
     let kc = k.min(KC_BYTES / size_of::<T>());
-    let len = (kernels.mr() * a_row_stride::<T>(kc)).max(kc * a_col_stride(kernels));
-    round_up(len, ALIGN / size_of::<T>())
+    let transposed = MC / kernels.mr() * a_col_stride(kernels) * kc;
+    round_up(transposed.max(MC * a_row_stride::<T>(kc)), ALIGN / size_of::<T>())
 }
 
 /// Elements of scratch for a product with `n` columns and `k` terms, and for every smaller one.
 pub(super) fn scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
     let b = (round_up(n, kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
-    b + threads * a_panel_len(kernels, k) + ALIGN / size_of::<T>()
+    b + threads * a_block_len(kernels, k) + ALIGN / size_of::<T>()
 }

@@ -18,8 +18,9 @@ use super::simd::Simd;
 pub(super) struct Tile<T> {
     /// Terms of each sum.
     pub(super) k: usize,
-    /// `A[0, 0]` of the tile.
-    pub(super) a: *const T,
+    /// `A[0, 0]`, `A[3, 0]`, `A[6, 0]` and `A[9, 0]` of the tile; not read beyond its rows. Four pointers, since the
+    /// compiler would derive twelve rows from one by a chain of additions that takes as long as twelve multiply-adds.
+    pub(super) a: [*const T; 4],
     /// Elements from a row of A to the next.
     pub(super) a_row: isize,
     /// Elements from a column of A to the next.
@@ -65,12 +66,12 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::E
             }
             row[N - 1] = V::load_first(b.add((N - 1) * V::LANES), last);
             for i in 0..R {
-                let x = V::splat(*a.offset(i as isize * t.a_row));
+                let x = V::splat(*a[i / 3].wrapping_offset((i % 3) as isize * t.a_row));
                 for j in 0..N {
                     acc[i][j] = x.mul_add(row[j], acc[i][j]);
                 }
             }
-            a = a.wrapping_offset(t.a_col);
+            a = a.map(|p| p.wrapping_offset(t.a_col));
             b = b.wrapping_offset(t.b_row);
         }
         for i in 0..R {
