@@ -1,6 +1,10 @@
 //! Tests across crates, in one binary: the tests that invariants in ARCHITECTURE.md name.
 
 mod allocation;
+mod conformance;
+mod instance;
+mod measure;
+mod networks;
 
 use anabranch_tests::CountingAllocator;
 
