@@ -2,9 +2,13 @@
 //!
 //! `cargo test -p anabranch-verify --test mistakes -- --nocapture` prints who catches what.
 
+use std::path::Path;
+
 use anabranch_verify::identities::{Quantities, identities};
+use anabranch_verify::matrix::Matrix;
 use anabranch_verify::measure::relative_error;
 use anabranch_verify::mistakes::{Gradients, Mistake, backward_naive};
+use anabranch_verify::oracle::Case;
 use anabranch_verify::reference::{
     Affine, Batch, Join, Network, Param, Params, central_difference, dual_gradient, forward,
     random_instance,
@@ -29,6 +33,7 @@ const NET: Network = Network {
 const IDENTITY_TOLERANCE: f64 = 1e-10;
 const DUAL_TOLERANCE: f64 = 1e-10;
 const DIFFERENCE_TOLERANCE: f64 = 1e-6;
+const ORACLE_TOLERANCE: f64 = 1e-9;
 
 /// For each detector, what it says of a gradient: names of identities, or of parameters.
 struct Catches {
@@ -71,8 +76,79 @@ fn wrong(
     Param::ALL.iter().filter(|param| off(param)).map(|param| format!("{param:?}")).collect()
 }
 
+/// Names of parameters in an oracle case.
+const ORACLE_NAMES: [(Param, &str); 10] = [
+    (Param::Theta1a, "fc1a.weight"),
+    (Param::B1a, "fc1a.bias"),
+    (Param::Theta2a, "fc2a.weight"),
+    (Param::B2a, "fc2a.bias"),
+    (Param::Theta1b, "fc1b.weight"),
+    (Param::B1b, "fc1b.bias"),
+    (Param::Gamma, "bn1b.weight"),
+    (Param::Beta, "bn1b.bias"),
+    (Param::Theta2b, "fc2b.weight"),
+    (Param::B2b, "fc2b.bias"),
+];
+
+/// The committed cases, by name; gradients in them come from another program's differentiation.
+fn oracle_cases() -> Vec<Case> {
+    ["sgd", "adam_decay", "nesterov_soft_labels"]
+        .map(|name| {
+            let file = format!("oracle/{name}.safetensors");
+            Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect(name)
+        })
+        .into()
+}
+
+/// The parameters whose gradients in the first step of the case a backward pass with this mistake misses.
+fn caught_by_oracle(case: &Case, mistake: Option<Mistake>) -> Vec<String> {
+    let (spec, rows) = (case.spec(), case.spec().rows);
+    let net = Network {
+        inputs: spec.network.inputs,
+        hidden_a: spec.network.hidden_a,
+        outputs_a: spec.network.outputs_a,
+        hidden_b: spec.network.outputs_a,
+        classes: spec.network.classes,
+        eps: spec.network.bn_eps,
+        dropout: spec.network.dropout,
+        weight_a: spec.loss.weight_a,
+        weight_b: spec.loss.weight_b,
+        ..NET
+    };
+    let tensor = |name: &str| case.tensor(name).expect("the format has this tensor");
+    let of_step =
+        |name: &str, cols: usize| Matrix::new(rows, cols, tensor(name)[..rows * cols].to_vec());
+    let keep = 1.0 - net.dropout;
+    let batch = Batch {
+        x: of_step("x", net.inputs),
+        y_a: of_step("y_a", net.outputs_a),
+        y_b: of_step("y_b", net.classes),
+        mask: of_step("mask", net.hidden_a).map(|kept| kept / keep),
+    };
+    let mut params = Params::from_fn(&net, |_, _, _| 0.0);
+    for (param, name) in ORACLE_NAMES {
+        params[param].data_mut().copy_from_slice(tensor(&format!("param.{name}")));
+    }
+    let values = forward(&net, &params, &batch, None);
+    let gradients = backward_naive(&net, &params, &batch, &values, mistake);
+    ORACLE_NAMES
+        .into_iter()
+        .filter(|(param, name)| {
+            let found = &gradients.params[*param];
+            let expected = &tensor(&format!("expect.grad.{name}"))[..params[*param].data().len()];
+            found.data().len() != expected.len()
+                || relative_error(found.data(), expected) > ORACLE_TOLERANCE
+        })
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
 #[test]
 fn each_mistake_is_caught_by_two_detectors() {
+    let cases = oracle_cases();
+    for case in &cases {
+        assert_eq!(caught_by_oracle(case, None), [""; 0], "{}", case.name());
+    }
     for seed in 0..8 {
         let (params, batch) = random_instance(&NET, 8, seed);
         let right = catches(&params, &batch, None);
@@ -80,23 +156,28 @@ fn each_mistake_is_caught_by_two_detectors() {
         assert!(right.duals.is_empty(), "{:?}", right.duals);
         assert!(right.differences.is_empty(), "{:?}", right.differences);
         if seed == 0 {
-            println!("{:52} {:11} {:6} {:11}", "mistake", "identities", "duals", "differences");
+            println!("{:50} identities duals differences oracle", "mistake");
         }
         for mistake in Mistake::ALL {
             let caught = catches(&params, &batch, Some(mistake));
-            let detectors = [&caught.identities, &caught.duals, &caught.differences];
-            let by = detectors.iter().filter(|names| !names.is_empty()).count();
+            let by_oracle =
+                cases.iter().any(|case| !caught_by_oracle(case, Some(mistake)).is_empty());
+            let detectors = [
+                !caught.identities.is_empty(),
+                !caught.duals.is_empty(),
+                !caught.differences.is_empty(),
+                by_oracle,
+            ];
             if seed == 0 {
-                let mark = |names: &[String]| if names.is_empty() { "–" } else { "×" };
+                let [identities, duals, differences, oracle] =
+                    detectors.map(|caught| if caught { "×" } else { "–" });
                 println!(
-                    "{:52} {:11} {:6} {:11}  {}",
+                    "{:50} {identities:10} {duals:5} {differences:11} {oracle:6} {}",
                     mistake.name(),
-                    mark(&caught.identities),
-                    mark(&caught.duals),
-                    mark(&caught.differences),
                     caught.identities.join(" ")
                 );
             }
+            let by = detectors.iter().filter(|caught| **caught).count();
             assert!(by >= 2, "{mistake} with seed {seed} is caught by {by} detectors");
         }
     }
