@@ -8,6 +8,7 @@ mod exec;
 mod exp;
 mod gemm;
 mod lanes;
+mod ln;
 mod random;
 mod reduce;
 mod scalar;

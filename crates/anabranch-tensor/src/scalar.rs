@@ -44,7 +44,8 @@ pub trait Scalar:
     /// eˣ by a polynomial without branches, so that loops over it vectorise; within 2 units in the last place, and
     /// the same bits on every machine. Underflows to 0, overflows to ∞.
     fn exp(self) -> Self;
-    /// Natural logarithm.
+    /// Natural logarithm, as [`exp`](Self::exp) without branches, within 2 units in the last place and the same bits on
+    /// every machine. −∞ at 0, NaN below.
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
@@ -63,7 +64,7 @@ pub trait Scalar:
 }
 
 macro_rules! impl_scalar {
-    ($t:ident, $exp:path, $erf:path, $tanh:path) => {
+    ($t:ident, $exp:path, $ln:path, $erf:path, $tanh:path) => {
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -84,7 +85,7 @@ macro_rules! impl_scalar {
             }
             #[inline(always)]
             fn ln(self) -> Self {
-                $t::ln(self)
+                $ln(self)
             }
             #[inline(always)]
             fn sqrt(self) -> Self {
@@ -118,5 +119,5 @@ macro_rules! impl_scalar {
     };
 }
 
-impl_scalar!(f32, crate::exp::exp_f32, libm::erff, libm::tanhf);
-impl_scalar!(f64, crate::exp::exp_f64, libm::erf, libm::tanh);
+impl_scalar!(f32, crate::exp::exp_f32, crate::ln::ln_f32, libm::erff, libm::tanhf);
+impl_scalar!(f64, crate::exp::exp_f64, crate::ln::ln_f64, libm::erf, libm::tanh);
