@@ -1,6 +1,6 @@
 //! Sums and maxima along a row, in an order that vectorises.
 //!
-//! A row is dealt to a fixed number of lanes, whose results are folded in order: the same bits with any vector
+//! A row is dealt to a fixed number of lanes, whose results are folded in a fixed order: the same bits with any vector
 //! instructions, where a plain running sum could not be vectorised at all.
 
 use crate::scalar::Scalar;
@@ -29,11 +29,15 @@ fn fold<T: Scalar>(row: &[T], start: T, map: impl Fn(T) -> T, f: impl Fn(T, T) -
     for (lane, v) in lanes.iter_mut().zip(rest) {
         *lane = f(*lane, map(*v));
     }
-    let mut result = lanes[0];
-    for lane in &lanes[1..] {
-        result = f(result, *lane);
+    // Halving: four dependent steps instead of fifteen, and they vectorise.
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = f(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
     }
-    result
+    lanes[0]
 }
 
 /// The sum of `row`; 0 for an empty one.
