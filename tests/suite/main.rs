@@ -2,9 +2,12 @@
 
 mod allocation;
 mod conformance;
+mod dropout;
 mod instance;
 mod measure;
 mod networks;
+mod source;
+mod tidy;
 
 use anabranch_tests::CountingAllocator;
 

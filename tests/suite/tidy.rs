@@ -1,0 +1,275 @@
+//! The house rules: levels of crates, what may be named where, and that ARCHITECTURE.md tells the truth.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::source::{identifiers, without_comments_and_strings};
+
+/// The crates from the ground up: a crate may use those on lower levels only.
+const LEVELS: [&[&str]; 6] = [
+    &["anabranch-tensor"],
+    &["anabranch-layers", "anabranch-optim", "anabranch-data"],
+    &["anabranch-graph"],
+    &["anabranch-train", "anabranch-verify"],
+    &["anabranch"],
+    &["anabranch-cli"],
+];
+
+/// The level that may print, ask for the time and read the environment.
+const CLI_LEVEL: usize = 5;
+
+/// Invariants that ARCHITECTURE.md must at least have: those of the design.
+const MIN_INVARIANTS: usize = 9;
+
+/// Longest source file in lines.
+const MAX_LINES: usize = 600;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn level(name: &str) -> Option<usize> {
+    LEVELS.iter().position(|names| names.contains(&name))
+}
+
+/// The folders in `crates/`, by name.
+fn crates() -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(root().join("crates")).unwrap();
+    let mut crates: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .collect();
+    crates.sort();
+    assert!(!crates.is_empty());
+    crates
+}
+
+/// All Rust files below a folder.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// All Rust files of the workspace. `benches/peers` holds programs of other workspaces.
+fn workspace_files() -> Vec<PathBuf> {
+    let folders = ["crates", "tests", "benches/src", "xtask"];
+    let files: Vec<_> =
+        folders.iter().flat_map(|folder| rust_files(&root().join(folder))).collect();
+    assert!(files.len() > 50, "only {} Rust files found", files.len());
+    files
+}
+
+/// The dependencies of a package, and the development ones.
+fn dependencies(manifest: &Path) -> [Vec<String>; 2] {
+    let table: toml::Table = read(manifest).parse().unwrap();
+    for other in ["build-dependencies", "target"] {
+        assert!(!table.contains_key(other), "{}: [{other}] is not looked at", manifest.display());
+    }
+    ["dependencies", "dev-dependencies"].map(|key| match table.get(key) {
+        Some(dependencies) => dependencies.as_table().unwrap().keys().cloned().collect(),
+        None => Vec::new(),
+    })
+}
+
+#[test]
+fn crates_depend_on_lower_levels_only() {
+    let named: BTreeSet<&str> = LEVELS.iter().copied().flatten().copied().collect();
+    let found: BTreeSet<String> = crates().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(found, named.iter().map(|name| (*name).to_owned()).collect());
+    for (name, path) in crates() {
+        let manifest = path.join("Cargo.toml");
+        let table: toml::Table = read(&manifest).parse().unwrap();
+        assert_eq!(table["package"]["name"].as_str(), Some(name.as_str()), "folder and package");
+        for dependency in dependencies(&manifest).concat() {
+            if !dependency.starts_with("anabranch") {
+                continue;
+            }
+            let allowed = level(&dependency) < level(&name) && level(&dependency).is_some();
+            assert!(allowed, "{name} depends on {dependency}, which is not on a lower level");
+        }
+    }
+}
+
+#[test]
+fn unsafe_and_threads_stay_where_they_belong() {
+    for (name, path) in crates() {
+        let uses_rayon = dependencies(&path.join("Cargo.toml")).concat().contains(&"rayon".into());
+        assert!(!uses_rayon || name == "anabranch-tensor", "{name} depends on rayon");
+    }
+    // The counting allocator, in a package that no crate uses.
+    let allocator = root().join("tests/src/lib.rs");
+    let tensor = root().join("crates/anabranch-tensor");
+    let executor = tensor.join("src/exec.rs");
+    for file in workspace_files() {
+        let text = without_comments_and_strings(&read(&file));
+        let names = |word: &str| identifiers(&text).any(|identifier| identifier == word);
+        let place = file.display();
+        assert!(!names("rayon") || file == executor, "{place} names rayon");
+        assert!(
+            !names("unsafe") || file == allocator || file.starts_with(&tensor),
+            "{place}: unsafe"
+        );
+    }
+    // The words are found where they are.
+    let executor = without_comments_and_strings(&read(&executor));
+    assert!(identifiers(&executor).any(|word| word == "rayon"));
+    let allocator = without_comments_and_strings(&read(&allocator));
+    assert!(identifiers(&allocator).any(|word| word == "unsafe"));
+}
+
+#[test]
+fn nothing_below_the_program_prints_or_reads_the_clock() {
+    let macros = ["print!", "println!", "eprint!", "eprintln!", "dbg!"];
+    let paths = ["std::time", "std::env", "io::stdout", "io::stderr", "io::stdin", "process::exit"];
+    for (name, path) in crates() {
+        if level(&name) >= Some(CLI_LEVEL) {
+            continue;
+        }
+        for file in rust_files(&path.join("src")) {
+            let text = without_comments_and_strings(&read(&file));
+            // `use std::{env, time}` would hide from a search for paths.
+            let grouped = ["env", "time"].iter().find(|module| {
+                let uses =
+                    text.split("use std::{").skip(1).filter_map(|rest| rest.split(';').next());
+                uses.flat_map(identifiers).any(|word| word == **module)
+            });
+            assert_eq!(grouped, None, "{}", file.display());
+            for banned in macros {
+                let word = banned.trim_end_matches('!');
+                let found = text
+                    .match_indices(banned)
+                    .any(|(at, _)| identifiers(&text[..at + word.len()]).last() == Some(word));
+                assert!(!found, "{}: {banned}", file.display());
+            }
+            for banned in paths {
+                assert!(!text.contains(banned), "{}: {banned}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_short_and_say_what_they_hold() {
+    for file in workspace_files() {
+        let (place, lines) = (file.display(), read(&file).lines().count());
+        assert!(lines <= MAX_LINES, "{place} has {lines} lines: one idea a file");
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        let parent = file.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        for vague in ["utils", "util", "common", "helpers", "helper", "misc"] {
+            assert!(stem != vague && parent != vague, "{place}: name the idea");
+        }
+    }
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    for file in workspace_files() {
+        let text = without_comments_and_strings(&read(&file));
+        assert!(!text.contains("#[ignore"), "{}", file.display());
+    }
+}
+
+/// The cells of a row of a Markdown table.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim().trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// The rows of the one table with these column heads.
+fn table<'a>(text: &'a str, heads: &[&str]) -> Vec<Vec<&'a str>> {
+    let is_row = |line: &&str| line.starts_with('|');
+    let mut lines = text.lines().skip_while(|line| !is_row(line) || cells(line) != heads);
+    assert!(lines.next().is_some(), "ARCHITECTURE.md has no table {heads:?}");
+    // After the heads, a line of dashes.
+    let rows: Vec<_> = lines.take_while(is_row).skip(1).map(cells).collect();
+    for row in &rows {
+        assert_eq!(row.len(), heads.len(), "{row:?}");
+    }
+    rows
+}
+
+/// What lies between backticks.
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Whether the Rust file at `path` has a test called `function`.
+fn check_test(path: &str, function: &str) -> Result<(), String> {
+    if !(path.starts_with("tests/") || path.starts_with("crates/")) || !path.ends_with(".rs") {
+        return Err(format!("`{path}` is no Rust file in tests/ or crates/"));
+    }
+    let text = fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))?;
+    let text = without_comments_and_strings(&text);
+    let signature = format!("fn {function}(");
+    let (before, _) =
+        text.split_once(&signature).ok_or_else(|| format!("{path} has no function {function}"))?;
+    match before.trim_end().ends_with("#[test]") {
+        true => Ok(()),
+        false => Err(format!("{path}: {function} is no test")),
+    }
+}
+
+/// The crates of ARCHITECTURE.md are those that exist, on their levels, and every invariant names, as `` `path.rs`
+/// `test` ``, tests that exist.
+#[test]
+fn the_architecture_page_is_true() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let on_page: BTreeSet<(String, &str)> = table(&text, &["level", "crate", "what it is"])
+        .into_iter()
+        .map(|row| (row[0].to_owned(), *code(row[1]).first().expect("a crate's name")))
+        .collect();
+    let with_level = |(level, names): (usize, &&[&'static str])| {
+        names.iter().map(move |name| (level.to_string(), *name)).collect::<Vec<_>>()
+    };
+    assert_eq!(on_page, LEVELS.iter().enumerate().flat_map(with_level).collect());
+
+    let rows = table(&text, &["n", "invariant", "test"]);
+    assert!(rows.len() >= MIN_INVARIANTS, "only {} invariants", rows.len());
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(row[0], (i + 1).to_string(), "invariants are numbered from 1: {row:?}");
+        let names = code(row[2]);
+        assert!(!names.is_empty() && names.len() % 2 == 0, "pairs of path and test: {row:?}");
+        for pair in names.chunks_exact(2) {
+            if let Err(problem) = check_test(pair[0], pair[1]) {
+                panic!("ARCHITECTURE.md, invariant {}: {problem}", i + 1);
+            }
+        }
+    }
+
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    for word in text.split(|c: char| !is_name(c)).filter(|word| word.starts_with("anabranch-")) {
+        let is_package = ["anabranch-tests", "anabranch-benches"].contains(&word);
+        assert!(is_package || level(word).is_some(), "ARCHITECTURE.md names {word}: no such crate");
+    }
+}
+
+/// The check above can fail.
+#[test]
+fn tests_that_are_gone_are_missed() {
+    let this = "tests/suite/tidy.rs";
+    assert_eq!(check_test(this, "tests_that_are_gone_are_missed"), Ok(()));
+    for (path, function) in [
+        ("suite/tidy.rs", "tests_that_are_gone_are_missed"),
+        ("tests/suite/gone.rs", "tests_that_are_gone_are_missed"),
+        (this, "gone"),
+        (this, "check_test"),
+    ] {
+        assert!(check_test(path, function).is_err(), "{path} {function}");
+    }
+}
