@@ -412,6 +412,6 @@ impl<T: Scalar> Layer<T> for BatchNorm {
 
     fn describe(&self) -> String {
         let shared = if self.affine == Affine::Shared { ", shared affine" } else { "" };
-        format!("batch norm eps={}{shared}", self.eps)
+        format!("batch norm eps={:e}{shared}", self.eps)
     }
 }
