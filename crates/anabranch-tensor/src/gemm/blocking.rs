@@ -84,7 +84,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
         }
-        let plan = Plan::new(kernels, (m, n, k), self.b.col == 1 || n == 1);
+        let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), self.b.col == 1 || n == 1);
         let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size_of::<T>());
         let a_blocks = scratch[skip..].as_mut_ptr();
         let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));

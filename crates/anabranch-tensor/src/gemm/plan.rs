@@ -1,16 +1,21 @@
-//! How a product is cut: sizes of blocks and tasks, and what is packed. All of it follows from the shape, the strides
-//! of B and constants, never from the number of threads.
+//! How a product is cut: sizes of blocks and tasks, and what is packed.
+//!
+//! The k-blocks, which are all that the bits of the result depend on, follow from k alone. The rest decides who works
+//! when on which tile. It follows from the shape, the strides of B and constants; one thread alone takes all rows of C
+//! as one task, so that it reads each block of B once.
 
 use super::kernels::Kernels;
 
-/// Longest k-block in bytes of one row of A: a panel of 12 rows takes 12 KB of a first-level cache of 32 KB.
-const KC_BYTES: usize = 1024;
-/// Most bytes of a row of C in a task: KC rows of B of this width take half a second-level cache of 1 MB.
+/// Longest k-block: a panel of A with 12 rows takes 12 KB (`f32`) or 24 KB of a first-level cache of 32 KB.
+const KC: usize = 256;
+/// Most bytes of a row of C in a block: KC rows of B take 512 KB (`f32`) or less, half a second-level cache of 1 MB.
 const NC_BYTES: usize = 2048;
-/// Rows of A that are packed at once, and most rows of C in a task: a multiple of every micro-kernel's MR.
+/// Rows of A that are packed at once: a multiple of every micro-kernel's MR.
 pub(super) const MC: usize = 48;
+/// Rows of C in a task, most to least.
+const TASK_ROWS: [usize; 3] = [2 * MC, MC, MC / 2];
 /// Tasks to aim at: enough that a thread that lags delays the others by little.
-const TASKS: usize = 32;
+const TASKS: usize = 16;
 /// Fewest columns of C in a task that is made narrower to get more tasks.
 const NC_MIN: usize = 128;
 /// Most bytes of packed B, a part of the last-level cache that others leave; and fewest panels of it for which whole
@@ -59,11 +64,11 @@ impl Plan {
     pub(super) fn new<T>(
         kernels: &Kernels<T>,
         (m, n, k): (usize, usize, usize),
+        threads: usize,
         b_rows_are_contiguous: bool,
     ) -> Self {
         let (nr, size) = (kernels.nr(), size_of::<T>());
-        let kc_most = KC_BYTES / size;
-        let kc = if k <= kc_most { k } else { k.div_ceil(k.div_ceil(kc_most)) };
+        let kc = if k <= KC { k } else { k.div_ceil(k.div_ceil(KC)) };
 
         let pack_b = m >= PACK_B_ROWS || !b_rows_are_contiguous;
         let (mut phase_rows, mut phase_cols) = (k, n);
@@ -76,16 +81,17 @@ impl Plan {
             phase_cols = n.min(most / phase_rows / nr * nr);
         }
 
-        let parallel = 2 * m * n * k >= PARALLEL_FLOPS;
+        let parallel = threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS;
         let (mut mc, mut nc) = (m, NC_BYTES / size);
         if parallel {
             let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
-            mc = if tasks(MC, nc) < TASKS { MC / 2 } else { MC };
+            let enough = TASK_ROWS.into_iter().find(|&mc| tasks(mc, nc) >= TASKS);
+            mc = enough.unwrap_or(TASK_ROWS[2]);
             while tasks(mc, nc) < TASKS && nc > NC_MIN {
                 nc /= 2;
             }
         }
-        let pack_a = nc.min(n) >= PACK_A_COLS;
+        let pack_a = n >= PACK_A_COLS;
         Self { kc, pack_b, phase_rows, phase_cols, parallel, mc, nc, pack_a }
     }
 }
@@ -104,7 +110,7 @@ pub(super) fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
 
 /// Elements of one thread's packed block of A, in either layout; whole cache lines.
 pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
-    let kc = k.min(KC_BYTES / size_of::<T>());
+    let kc = k.min(KC);
     let transposed = MC / kernels.mr() * a_col_stride(kernels) * kc;
     round_up(transposed.max(MC * a_row_stride::<T>(kc)), ALIGN / size_of::<T>())
 }
