@@ -299,6 +299,19 @@ fn json_has_exactly_the_documented_keys() {
     assert_eq!(serde_json::to_value(&early).unwrap()["verdict"], "averaged_early");
 }
 
+#[test]
+fn the_documents_example_is_right() {
+    let document = include_str!("../../../docs/verification.md");
+    let (_, rest) = document.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let formulas = Formula::parse(example, "docs/verification.md".as_ref()).unwrap();
+    assert_eq!(formulas.len(), 2);
+    assert!(as_expected(&formulas, &audit(&formulas, 3)));
+    for target in Target::all() {
+        assert!(document.contains(target.name()), "{target} is not in the document");
+    }
+}
+
 /// Pieces of formulas, right and wrong, to be put together at random.
 fn piece() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[

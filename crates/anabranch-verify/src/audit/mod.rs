@@ -44,6 +44,7 @@
 //! makes it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for all
 //! units, a join that broadcasts.
 
+mod early;
 mod eval;
 mod factor;
 mod file;
