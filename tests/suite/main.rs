@@ -6,6 +6,7 @@ mod dropout;
 mod instance;
 mod measure;
 mod networks;
+mod onnx;
 mod source;
 mod tidy;
 
