@@ -50,19 +50,16 @@ impl Instance {
         let state = draw(graph.state_len()).iter().map(|v| v * v).collect();
         let x = draw(ROWS * graph.inputs());
         let mut random = Random::new(seed, Purpose::Sample, 1);
-        let mut n_class_heads = 0;
-        let targets = graph.heads().map(|(node, loss)| {
+        let targets = graph.heads().zip(seed..).map(|((node, loss), turn)| {
             let width = graph.width(node);
             match loss {
                 Loss::HalfSquaredError { .. } => {
                     Owned::Values((0..ROWS * width).map(|_| random.normal()).collect())
                 }
-                Loss::SoftmaxCrossEntropy { .. } if (seed + n_class_heads) % 2 == 0 => {
-                    n_class_heads += 1;
+                Loss::SoftmaxCrossEntropy { .. } if turn.is_multiple_of(2) => {
                     Owned::Classes((0..ROWS).map(|_| random.below(width as u64) as u32).collect())
                 }
                 Loss::SoftmaxCrossEntropy { .. } => {
-                    n_class_heads += 1;
                     let mut labels: Vec<f64> =
                         (0..ROWS * width).map(|_| random.uniform()).collect();
                     for row in labels.chunks_exact_mut(width) {
