@@ -99,7 +99,7 @@ fn merged_statistics_keep_their_digits_under_an_offset() {
     let n_rows = 20_000;
     // 0, 1, …, 9 again and again: mean 4.5, biased variance 8.25, exactly.
     let x: Vec<f64> =
-        (0..n_rows).flat_map(|i| [1e6 + (i % 10) as f64, -((i % 10) as f64)]).collect();
+        (0..n_rows).flat_map(|i| [1e6 + f64::from(i % 10), -f64::from(i % 10)]).collect();
     let layer = BatchNorm::new().with_momentum(1.0).with_running_variance(RunningVariance::Biased);
     let mut state = [0.0; 4];
     forward(&layer, &x, &[1.0, 1.0, 0.0, 0.0], &mut state);
