@@ -24,7 +24,7 @@ pub enum Mistake {
     DropoutScaleMissing,
     /// δ1a without the mask.
     DropoutMaskMissing,
-    /// δ1a and δ1b without [z > 0].
+    /// δ1a and δ1b without `[z > 0]`.
     ReluMaskMissing,
     /// δ2a without what comes back through the join.
     JoinGradientDropped,

@@ -88,6 +88,11 @@ fn right_formulas_are_exact_in_every_spelling() {
             PerRow,
         ),
         ("d_a", "(jacobian_batchnorm * d_s) .* gamma", Batch),
+        (
+            "d_b_1b",
+            "gamma ./ sqrt(var + eps) .* (d_s - mean(d_s) - a_hat .* mean(d_s .* a_hat)) .* relu'(z_1b)",
+            PerRow,
+        ),
         ("delta_1b", "d_a ⊙ [z_1b > 0]", Batch),
         ("delta_1b", "(d_s' * jacobian_batchnorm)' .* gamma .* relu'(z_1b)", Batch),
         ("delta_1a", "(delta_2a * theta_2a) .* M .* (z_1a > 0)", Batch),

@@ -244,6 +244,7 @@ mod tests {
         assert_eq!(sum(matrix(1, 1), matrix(1, 2)).unwrap().data(), [2., 3.]);
         assert!(sum(matrix(2, 1), matrix(1, 2)).is_err());
         assert!(sum(matrix(2, 3), matrix(3, 2)).is_err());
+        assert!(sum(matrix(2, 2), matrix(3, 2)).is_err());
     }
 
     #[test]
