@@ -3,14 +3,22 @@
 //! What each figure says, and what it cannot tell, is in `docs/performance.md`.
 #![forbid(unsafe_code)]
 
+mod backends;
+mod build_cost;
+mod compare;
+mod gemm;
+mod infer;
 mod instructions;
 mod network;
+mod parts;
 mod peak;
+mod peers;
 mod products;
 mod report;
 mod shape;
 mod step;
 mod timing;
+mod versus;
 mod workload;
 
 use std::process::ExitCode;
@@ -36,6 +44,16 @@ struct Cli {
 enum Suite {
     /// One training step: forward, losses, backward and update
     Step(step::Args),
+    /// Where the time of a step goes
+    Parts(parts::Args),
+    /// Matrix multiplications, beside matrixmultiply and (with the feature `faer`) faer
+    Gemm(gemm::Args),
+    /// Predictions of one row and of many
+    Infer(infer::Args),
+    /// A clean release build of the program: seconds, crates, size
+    Build(build_cost::Args),
+    /// Two files of results, figure by figure
+    Compare(compare::Args),
     #[command(hide = true)]
     StepsOnly(instructions::ChildArgs),
 }
@@ -43,6 +61,11 @@ enum Suite {
 fn main() -> ExitCode {
     let done = match Cli::parse().suite {
         Suite::Step(args) => step::run(&args),
+        Suite::Parts(args) => parts::run(&args),
+        Suite::Gemm(args) => gemm::run(&args),
+        Suite::Infer(args) => infer::run(&args),
+        Suite::Build(args) => build_cost::run(&args),
+        Suite::Compare(args) => compare::run(&args),
         Suite::StepsOnly(args) => instructions::run_child(&args),
     };
     match done {

@@ -55,7 +55,11 @@ pub(crate) struct Network<T> {
 
 impl<T: Scalar> Network<T> {
     pub(crate) fn new(exec: &Executor, shape: Shape, rule: Rule, dropout: f64) -> Result<Self> {
-        let graph = shape.network(dropout).build::<T>(Fusion::Fused)?;
+        Self::of(exec, shape, rule, shape.network(dropout).build(Fusion::Fused)?)
+    }
+
+    /// A network for `graph`, whose parameters are called as those of the two-branch network.
+    pub(crate) fn of(exec: &Executor, shape: Shape, rule: Rule, graph: Graph<T>) -> Result<Self> {
         // BatchNorm keeps what it is initialised to, γ = 1 and β = 0.
         let (mut params, state) = graph.init(0);
         let data = Workload::new(shape);
@@ -79,17 +83,32 @@ impl<T: Scalar> Network<T> {
 
     /// Forward, losses, backward and update.
     pub(crate) fn step(&mut self, exec: &Executor) {
-        let Shape { rows, inputs, outputs_a, .. } = self.shape;
-        let x = || matrix(&self.data.x, rows, inputs);
-        let targets = [
-            Target::Values(matrix(&self.data.y_a, rows, outputs_a)),
-            Target::Classes(&self.data.y_b),
-        ];
+        self.forward(exec);
+        self.losses(exec);
+        self.backward(exec);
+        self.update(exec);
+    }
+
+    pub(crate) fn forward(&mut self, exec: &Executor) {
+        let x = matrix(&self.data.x, self.shape.rows, self.shape.inputs);
         let masks = Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() };
-        let (graph, workspace) = (&self.graph, &mut self.workspace);
-        graph.forward(exec, &self.params, &mut self.state, workspace, x(), masks);
-        graph.losses(exec, workspace, &targets);
-        graph.backward(exec, &self.params, &mut self.grads, workspace, x());
+        let (params, state, workspace) = (&self.params, &mut self.state, &mut self.workspace);
+        self.graph.forward(exec, params, state, workspace, x, masks);
+    }
+
+    pub(crate) fn losses(&mut self, exec: &Executor) {
+        let y_a = matrix(&self.data.y_a, self.shape.rows, self.shape.outputs_a);
+        let targets = [Target::Values(y_a), Target::Classes(&self.data.y_b)];
+        self.graph.losses(exec, &mut self.workspace, &targets);
+    }
+
+    pub(crate) fn backward(&mut self, exec: &Executor) {
+        let x = matrix(&self.data.x, self.shape.rows, self.shape.inputs);
+        let (grads, workspace) = (&mut self.grads, &mut self.workspace);
+        self.graph.backward(exec, &self.params, grads, workspace, x);
+    }
+
+    pub(crate) fn update(&mut self, exec: &Executor) {
         self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
     }
 

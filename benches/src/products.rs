@@ -1,5 +1,7 @@
 //! The multiplications of a step, alone.
 
+use std::ops::Range;
+
 use anabranch_tensor::{
     Accum, Executor, NoEpilogue, Scalar, gemm, gemm_scratch_len, matrix, matrix_mut,
 };
@@ -19,6 +21,8 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    pub(crate) const ALL: [Self; 3] = [Self::Nt, Self::Nn, Self::Tn];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nt => "A·Bᵀ",
@@ -111,6 +115,10 @@ pub(crate) struct StepProducts<T> {
 
 impl<T: Scalar> StepProducts<T> {
     pub(crate) const ALL: [Product; 10] = PRODUCTS;
+    /// Those of the forward pass.
+    pub(crate) const FORWARD: Range<usize> = 0..4;
+    /// Those of the backward pass.
+    pub(crate) const BACKWARD: Range<usize> = 4..10;
 
     pub(crate) fn new(exec: &Executor, shape: Shape) -> Self {
         let sizes = array_sizes(shape);
@@ -126,7 +134,12 @@ impl<T: Scalar> StepProducts<T> {
 
     /// Does them all.
     pub(crate) fn run(&mut self, exec: &Executor) {
-        for product in PRODUCTS {
+        self.run_part(exec, 0..Self::ALL.len());
+    }
+
+    /// Does those of one pass.
+    pub(crate) fn run_part(&mut self, exec: &Executor, part: Range<usize>) {
+        for product in &Self::ALL[part] {
             let (m, n) = self.sizes[product.c];
             let mut c = std::mem::take(&mut self.arrays[product.c]);
             let operand =

@@ -16,6 +16,10 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
+        Self::with_header(header.map(ToOwned::to_owned).into())
+    }
+
+    pub(crate) fn with_header(header: Vec<String>) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(header);
         for column in table.column_iter_mut().skip(1) {
@@ -24,8 +28,8 @@ impl Report {
         Self { table }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.table.add_row(cells);
+    pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
+        self.table.add_row(cells.into());
     }
 
     pub(crate) fn print(&self) {

@@ -16,11 +16,14 @@ use crate::products::StepProducts;
 use crate::report::{Report, digits, percent, write_json};
 use crate::shape::Shape;
 use crate::timing::{Sampler, rounds};
+use crate::versus::{self, PeerRecord, Versus};
 
 /// Before the first sample.
 const WARM_UP: Duration = Duration::from_millis(50);
 /// Of a round, for the step and then for its multiplications.
 const SLICE: Duration = Duration::from_millis(20);
+/// The same in a round with peers, and each peer's part of it.
+const PEER_SLICE: Duration = Duration::from_millis(200);
 const MIN_ROUNDS: usize = 5;
 /// For counting allocations.
 const COUNTED: Duration = Duration::from_millis(20);
@@ -46,6 +49,8 @@ pub(crate) struct Args {
     /// Whether callgrind counts instructions, where valgrind is there
     #[arg(long, default_value = "auto")]
     instructions: Instructions,
+    #[command(flatten)]
+    versus: versus::Args,
     /// Write the results here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -79,7 +84,7 @@ pub(crate) struct Case {
 
 /// A case with its network and the times taken so far.
 #[derive(Debug)]
-pub(crate) struct StepBench<T> {
+struct StepBench<T> {
     case: Case,
     exec: Executor,
     network: Network<T>,
@@ -91,7 +96,7 @@ pub(crate) struct StepBench<T> {
 
 impl<T: Scalar> StepBench<T> {
     /// Sets up and warms up.
-    pub(crate) fn new(case: Case) -> Result<Self> {
+    fn new(case: Case) -> Result<Self> {
         let exec = Executor::new(case.threads)?;
         let mut network = Network::<T>::new(&exec, case.shape, case.rule, DROPOUT)?;
         let mut products = StepProducts::new(&exec, case.shape);
@@ -104,20 +109,21 @@ impl<T: Scalar> StepBench<T> {
         Ok(Self { case, exec, network, products, peak, step_times, product_times })
     }
 
-    /// Some steps, some multiplications, and the peak.
-    pub(crate) fn round(&mut self) {
+    /// Some steps, some multiplications, and the peak; microseconds of a step, the median of this round.
+    fn round(&mut self, slice: Duration) -> f64 {
         let Self { exec, network, products, peak, step_times, product_times, .. } = self;
         let exec = &*exec;
         // Entered once for many steps, as a training run does.
         exec.enter(|| {
-            step_times.sample_for(SLICE, &mut || network.step(exec));
-            product_times.sample_for(SLICE, &mut || products.run(exec));
+            let micros = step_times.sample_for(slice, &mut || network.step(exec));
+            product_times.sample_for(slice, &mut || products.run(exec));
             peak.sample::<T>(exec);
-        });
+            micros
+        })
     }
 
     /// The figures.
-    pub(crate) fn finish(mut self, count: Option<Count>) -> Record {
+    fn finish(mut self, count: Option<Count>, peers: Vec<PeerRecord>) -> Record {
         let n_steps = (COUNTED.as_secs_f64() * 1e6 / self.step_times.median_us()).ceil() as u64;
         let (exec, network) = (&self.exec, &mut self.network);
         let ((), seen) = count_allocations(exec, || (0..n_steps).for_each(|_| network.step(exec)));
@@ -130,15 +136,16 @@ impl<T: Scalar> StepBench<T> {
             allocations: seen.count.div_ceil(n_steps),
             precision: T::NAME,
             count,
+            peers,
         }
     }
 }
 
 /// The figures of one case.
 #[derive(Debug)]
-pub(crate) struct Record {
+struct Record {
     case: Case,
-    pub(crate) median_us: f64,
+    median_us: f64,
     fastest_us: f64,
     gemm_us: f64,
     peak_gflops: f64,
@@ -146,6 +153,7 @@ pub(crate) struct Record {
     allocations: u64,
     precision: &'static str,
     count: Option<Count>,
+    peers: Vec<PeerRecord>,
 }
 
 impl Record {
@@ -154,7 +162,7 @@ impl Record {
     }
 
     /// The first nine keys are fixed: scripts read them.
-    pub(crate) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         json!({
             "suite": "step",
             "shape": self.case.shape.sizes(),
@@ -171,12 +179,13 @@ impl Record {
             "instruction_set": InstructionSet::detected().name(),
             "instructions": self.count.as_ref().map(|count| count.instructions),
             "instructions_set": self.count.as_ref().map(|count| count.instruction_set.as_str()),
+            "peers": self.peers.iter().map(PeerRecord::json).collect::<Vec<_>>(),
         })
     }
 }
 
 /// The table that a person reads.
-pub(crate) fn report(records: &[Record]) -> Report {
+fn report(records: &[Record]) -> Report {
     let mut report = Report::new([
         "shape",
         "threads",
@@ -223,6 +232,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         });
     }
     report(&records).print();
+    if args.versus.is_asked() {
+        println!();
+        let cases = records.iter().map(|r| (r.case, r.median_us, r.peers.as_slice()));
+        versus::report(cases).print();
+    }
     let records: Vec<Value> = records.iter().map(Record::json).collect();
     write_json(args.json.as_deref(), &records)
 }
@@ -240,53 +254,16 @@ fn cases(args: &Args) -> Vec<Case> {
 }
 
 fn measure<T: Scalar>(case: Case, args: &Args) -> Result<Record> {
+    let mut versus = Versus::start::<T>(case, &args.versus)?;
+    let slice = if versus.is_alone() { SLICE } else { PEER_SLICE };
     let mut bench = StepBench::<T>::new(case)?;
     rounds(args.seconds, MIN_ROUNDS, || {
-        bench.round();
-        Ok(())
+        let micros = bench.round(slice);
+        versus.round(PEER_SLICE, micros)
     })?;
     let is_counted = args.instructions == Instructions::Auto
         && args.precision == Precision::F32
         && case.threads == 1;
     let count = if is_counted { instructions::count(case.shape, case.rule)? } else { None };
-    Ok(bench.finish(count))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEYS: [&str; 9] = [
-        "suite",
-        "shape",
-        "threads",
-        "optimizer",
-        "median_us",
-        "gflops",
-        "peak_share",
-        "allocations",
-        "gemm_us",
-    ];
-
-    fn check<T: Scalar>(threads: usize, rule: Rule) {
-        let shape = "4,3,5,2,3".parse().unwrap();
-        let mut bench = StepBench::<T>::new(Case { shape, threads, rule }).unwrap();
-        bench.round();
-        let record = bench.finish(None).json();
-        let keys: Vec<&String> = record.as_object().unwrap().keys().take(9).collect();
-        assert_eq!(keys, KEYS);
-        assert_eq!(record["shape"], json!([4, 3, 5, 2, 3]));
-        assert_eq!(record["allocations"], 0, "{threads} {rule:?}");
-        for key in ["median_us", "gflops", "peak_share", "gemm_us"] {
-            assert!(record[key].as_f64().unwrap() > 0.0, "{key}");
-        }
-    }
-
-    #[test]
-    fn a_record_has_the_keys_that_scripts_read_and_a_step_allocates_nothing() {
-        for threads in [1, 2] {
-            check::<f32>(threads, Rule::Sgd);
-            check::<f64>(threads, Rule::Adam);
-        }
-    }
+    Ok(bench.finish(count, versus.finish()))
 }

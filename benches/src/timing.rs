@@ -28,13 +28,14 @@ impl Sampler {
         Self { calls, micros: Vec::with_capacity(1 << 16) }
     }
 
-    /// Takes samples for `slice`, at least one.
-    pub(crate) fn sample_for(&mut self, slice: Duration, work: &mut impl FnMut()) {
+    /// Takes samples for `slice`, at least one; their median, in microseconds of a call.
+    pub(crate) fn sample_for(&mut self, slice: Duration, work: &mut impl FnMut()) -> f64 {
         let start = Instant::now();
+        let first = self.micros.len();
         loop {
             self.micros.push(time_of(self.calls, work));
             if start.elapsed() >= slice {
-                return;
+                return median(&self.micros[first..]);
             }
         }
     }

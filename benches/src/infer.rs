@@ -1,0 +1,172 @@
+//! The suite `infer`: one row, and ten thousand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anabranch_data::{Cell, Fractions, Prepared, Table, TargetColumns, prepare};
+use anabranch_graph::{Mode, TwoBranch, Workspace};
+use anabranch_tensor::{ArrayView2, Executor, matrix};
+use anabranch_tests::count_allocations;
+use anabranch_train::{Model, Predictions};
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::report::{Report, digits, write_json};
+use crate::timing::Sampler;
+use crate::workload::Lcg;
+
+const WARM_UP: Duration = Duration::from_millis(50);
+const HIDDEN: [usize; 2] = [128, 64];
+
+/// Options of `infer`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Rows of the large batch
+    #[arg(long, default_value_t = 10_000)]
+    rows: usize,
+    /// Threads for the large batch
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Time for each case
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Write the results here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The figures of one case.
+#[derive(Debug)]
+struct Record {
+    case: &'static str,
+    rows: usize,
+    threads: usize,
+    median_us: f64,
+    allocations: u64,
+}
+
+impl Record {
+    /// Times `work` on `rows` rows, and counts the allocations of one call after all others.
+    fn measure(
+        case: &'static str,
+        rows: usize,
+        exec: &Executor,
+        seconds: f64,
+        mut work: impl FnMut() + Send,
+    ) -> Self {
+        let median_us = exec.enter(|| {
+            let mut sampler = Sampler::warm_up(WARM_UP, &mut work);
+            sampler.sample_for(Duration::from_secs_f64(seconds), &mut work)
+        });
+        let ((), seen) = count_allocations(exec, work);
+        Self { case, rows, threads: exec.threads(), median_us, allocations: seen.count }
+    }
+
+    fn rows_per_second(&self) -> f64 {
+        self.rows as f64 / self.median_us * 1e6
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "suite": "infer",
+            "case": self.case,
+            "rows": self.rows,
+            "threads": self.threads,
+            "median_us": self.median_us,
+            "rows_per_second": self.rows_per_second(),
+            "allocations": self.allocations,
+        })
+    }
+}
+
+/// A model of the built-in table with the weights it starts from: its predictions take as long as a trained one's.
+fn model(exec: Executor) -> Result<Model> {
+    let table = Table::wine()?;
+    let Prepared { dataset, encoder, targets, .. } =
+        prepare::<f32>(&table, &TargetColumns::wine(), Fractions::default(), 1)?;
+    let [hidden_a, hidden_b] = HIDDEN;
+    let network =
+        TwoBranch::new(dataset.n_inputs, hidden_a, dataset.n_outputs, hidden_b, dataset.n_classes);
+    let (params, state) = network.build(anabranch_graph::Fusion::Fused)?.init(1);
+    Ok(Model::new(network, params, state, encoder, targets)?.with_executor(exec)?)
+}
+
+/// Runs the suite.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let serial = Executor::serial();
+    let one = model(Executor::serial())?;
+    let many = model(Executor::new(args.threads)?)?;
+    let columns = one.encoder().input_columns();
+    let n_columns = columns.len();
+    let cells: Vec<f64> = Lcg(1).uniform(args.rows.max(1) * n_columns, 10.0);
+    let fields: Vec<(&str, Cell<'_>)> = columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .zip(cells.iter().map(|v| (*v).into()))
+        .collect();
+
+    let mut prediction = one.prediction();
+    let mut predictions = Predictions::default();
+    // Errors are found before the clock starts.
+    one.predict_row(&fields, &mut prediction)?;
+    let all = matrix(&cells, args.rows, n_columns);
+    many.predict_matrix(all, &mut predictions)?;
+
+    let records = [
+        Record::measure("one row, encoded and decoded", 1, &serial, args.seconds, || {
+            one.predict_row(&fields, &mut prediction).ok();
+        }),
+        bare("one row, the network alone", &one, &serial, 1, args.seconds)?,
+        // The model enters its own threads.
+        Record {
+            threads: args.threads,
+            ..Record::measure(
+                "matrix, encoded and decoded",
+                args.rows,
+                &serial,
+                args.seconds,
+                || {
+                    many.predict_matrix(all, &mut predictions).ok();
+                },
+            )
+        },
+        bare(
+            "matrix, the network alone",
+            &one,
+            &Executor::new(args.threads)?,
+            args.rows,
+            args.seconds,
+        )?,
+    ];
+    let header = ["case", "rows", "threads", "median µs", "rows/s", "allocations"];
+    let mut report = Report::new(header);
+    for record in &records {
+        report.row([
+            record.case.to_owned(),
+            record.rows.to_string(),
+            record.threads.to_string(),
+            digits(record.median_us),
+            digits(record.rows_per_second()),
+            record.allocations.to_string(),
+        ]);
+    }
+    report.print();
+    write_json(args.json.as_deref(), &records.map(|record| record.json()))
+}
+
+/// The network without encoding and decoding, all rows at once.
+fn bare(
+    case: &'static str,
+    model: &Model,
+    exec: &Executor,
+    rows: usize,
+    seconds: f64,
+) -> Result<Record> {
+    let graph = model.graph();
+    let mut workspace = Workspace::new(graph, exec, rows, Mode::Inference)?;
+    let x: Vec<f32> = Lcg(1).uniform(rows * graph.inputs(), 1.0);
+    let x: ArrayView2<'_, f32> = matrix(&x, rows, graph.inputs());
+    Ok(Record::measure(case, rows, exec, seconds, || {
+        graph.infer(exec, model.params(), model.state(), &mut workspace, x);
+    }))
+}

@@ -1,0 +1,243 @@
+//! The suite `parts`: where the time of a step goes.
+//!
+//! Passes are timed inside the step, where caches are as they are. Dropout and BatchNorm are fused into other work:
+//! their cost is what a step loses when its network is built without them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join};
+use anabranch_layers::{Activation, BatchNorm, Dropout, Linear, Loss};
+use anabranch_tensor::{Executor, Scalar};
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::network::{DROPOUT, Network, Rule};
+use crate::products::StepProducts;
+use crate::report::{Report, digits, percent, write_json};
+use crate::shape::Shape;
+use crate::timing::{median, rounds};
+
+/// Of a round, for each network and for the multiplications.
+const SLICE: Duration = Duration::from_millis(20);
+const MIN_ROUNDS: usize = 5;
+
+/// Options of `parts`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A shape by name or as R,I,H,O,C; repeat for more [default: tiny, small, medium, large]
+    #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
+    shapes: Vec<Shape>,
+    /// Number of threads
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// The update rule
+    #[arg(long, default_value = "sgd")]
+    optimizer: Rule,
+    /// Time for each shape; it has at least five rounds
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Write the results here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What a network is built without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    Dropout,
+    BatchNorm,
+}
+
+/// The network of a shape, as [`anabranch_graph::TwoBranch`] builds it, without one of its layers.
+fn graph<T: Scalar>(shape: Shape, without: Without) -> std::result::Result<Graph<T>, GraphError> {
+    let Shape { inputs, hidden_a, outputs_a, classes, .. } = shape;
+    if without == Without::Nothing {
+        return shape.network(DROPOUT).build(Fusion::Fused);
+    }
+    let mut g = GraphBuilder::new(inputs);
+    let x = g.input();
+    let z1a = g.layer("fc1a", Linear::new(hidden_a), x)?;
+    let mut h = g.layer("relu1a", Activation::Relu, z1a)?;
+    if without != Without::Dropout {
+        let dropout = Dropout::new(DROPOUT)
+            .map_err(|source| GraphError::Layer { node: "dp1a".into(), source })?;
+        h = g.layer("dp1a", dropout, h)?;
+    }
+    let y_a = g.layer("fc2a", Linear::new(outputs_a), h)?;
+    let z1b = g.layer("fc1b", Linear::new(outputs_a), x)?;
+    let mut a = g.layer("relu1b", Activation::Relu, z1b)?;
+    if without != Without::BatchNorm {
+        a = g.layer("bn1b", BatchNorm::new(), a)?;
+    }
+    let s = g.join("join", Join::Add, a, y_a)?;
+    let z2b = g.layer("fc2b", Linear::new(classes), s)?;
+    g.head(y_a, Loss::HalfSquaredError { weight: 1.0 })?;
+    g.head(z2b, Loss::SoftmaxCrossEntropy { weight: 1.0 })?;
+    g.build(Fusion::Fused)
+}
+
+/// Microseconds of each pass (forward, losses, backward, update), a mean over a slice of steps.
+fn timed_steps<T: Scalar>(network: &mut Network<T>, exec: &Executor) -> [f64; 4] {
+    let mut sums = [Duration::ZERO; 4];
+    let mut n_steps = 0;
+    let begin = Instant::now();
+    while n_steps == 0 || begin.elapsed() < SLICE {
+        let passes = [
+            Network::forward,
+            Network::losses,
+            Network::backward,
+            Network::update as fn(&mut _, &_),
+        ];
+        for (sum, pass) in sums.iter_mut().zip(passes) {
+            let start = Instant::now();
+            pass(network, exec);
+            *sum += start.elapsed();
+        }
+        n_steps += 1;
+    }
+    sums.map(|sum| sum.as_secs_f64() * 1e6 / f64::from(n_steps))
+}
+
+/// Microseconds of the forward and the backward multiplications.
+fn timed_products<T: Scalar>(products: &mut StepProducts<T>, exec: &Executor) -> [f64; 2] {
+    let mut sums = [Duration::ZERO; 2];
+    let mut n_times = 0;
+    let begin = Instant::now();
+    while n_times == 0 || begin.elapsed() < SLICE {
+        for (sum, part) in
+            sums.iter_mut().zip([StepProducts::<T>::FORWARD, StepProducts::<T>::BACKWARD])
+        {
+            let start = Instant::now();
+            products.run_part(exec, part);
+            *sum += start.elapsed();
+        }
+        n_times += 1;
+    }
+    sums.map(|sum| sum.as_secs_f64() * 1e6 / f64::from(n_times))
+}
+
+/// What the rounds of one shape gave.
+#[derive(Debug, Default)]
+struct Times {
+    /// Of each pass.
+    passes: [Vec<f64>; 4],
+    /// Of the forward and backward multiplications alone.
+    products: [Vec<f64>; 2],
+    step: Vec<f64>,
+    /// What a step costs more with than without, in the same round.
+    dropout: Vec<f64>,
+    batch_norm: Vec<f64>,
+}
+
+/// Names and microseconds of the parts of a step.
+#[derive(Debug)]
+struct Parts {
+    shape: Shape,
+    step: f64,
+    parts: Vec<(&'static str, f64)>,
+}
+
+impl Times {
+    fn parts(&self, shape: Shape) -> Parts {
+        let step = median(&self.step);
+        let [forward, losses, backward, optimizer] = self.passes.each_ref().map(|v| median(v));
+        let [gemm_forward, gemm_backward] = self.products.each_ref().map(|v| median(v));
+        let (dropout, batch_norm) = (median(&self.dropout), median(&self.batch_norm));
+        let parts = vec![
+            ("forward GEMMs", gemm_forward),
+            ("forward, the rest", forward - gemm_forward),
+            ("losses (softmax)", losses),
+            ("backward GEMMs", gemm_backward),
+            ("backward, the rest", backward - gemm_backward),
+            ("optimizer", optimizer),
+            ("dropout, where it is fused", dropout),
+            ("BatchNorm, where it is fused", batch_norm),
+            (
+                "dropout + BatchNorm + softmax + optimizer",
+                dropout + batch_norm + losses + optimizer,
+            ),
+        ];
+        Parts { shape, step, parts }
+    }
+}
+
+fn measure(args: &Args, shape: Shape) -> Result<Parts> {
+    let exec = Executor::new(args.threads)?;
+    let network =
+        |without| Network::<f32>::of(&exec, shape, args.optimizer, graph(shape, without)?);
+    let mut full = network(Without::Nothing)?;
+    let mut no_dropout = network(Without::Dropout)?;
+    let mut no_batch_norm = network(Without::BatchNorm)?;
+    let mut products = StepProducts::<f32>::new(&exec, shape);
+    let mut times = Times::default();
+    let is_warm = &mut false;
+    rounds(args.seconds, MIN_ROUNDS + 1, || {
+        let (passes, without, gemms) = exec.enter(|| {
+            let passes = timed_steps(&mut full, &exec);
+            let without = [&mut no_dropout, &mut no_batch_norm]
+                .map(|network| timed_steps(network, &exec).iter().sum::<f64>());
+            (passes, without, timed_products(&mut products, &exec))
+        });
+        // The first round warms up.
+        if std::mem::replace(is_warm, true) {
+            let step = passes.iter().sum::<f64>();
+            times.step.push(step);
+            times.passes.iter_mut().zip(passes).for_each(|(v, pass)| v.push(pass));
+            times.products.iter_mut().zip(gemms).for_each(|(v, gemm)| v.push(gemm));
+            times.dropout.push(step - without[0]);
+            times.batch_norm.push(step - without[1]);
+        }
+        Ok(())
+    })?;
+    Ok(times.parts(shape))
+}
+
+/// Runs the suite.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let shapes = match args.shapes.as_slice() {
+        [] => Shape::NAMED[..4].iter().map(|(_, shape)| *shape).collect(),
+        shapes => shapes.to_vec(),
+    };
+    let mut report = Report::new(["part", "shape", "µs", "of the step"]);
+    let mut json = Vec::new();
+    for shape in shapes {
+        let Parts { shape, step, parts } = measure(args, shape)?;
+        for (part, micros) in [("step", step)].into_iter().chain(parts) {
+            report.row([part.to_owned(), shape.name(), digits(micros), percent(micros / step)]);
+            json.push(record(args, shape, part, micros, step));
+        }
+    }
+    report.print();
+    write_json(args.json.as_deref(), &json)
+}
+
+fn record(args: &Args, shape: Shape, part: &str, micros: f64, step: f64) -> Value {
+    json!({
+        "suite": "parts",
+        "shape": shape.sizes(),
+        "threads": args.threads,
+        "optimizer": args.optimizer.name(),
+        "case": part,
+        "median_us": micros,
+        "step_share": micros / step,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Workload;
+
+    /// The networks have the same parameters but those of the layer left out.
+    #[test]
+    fn a_network_lacks_only_what_is_left_out() {
+        let shape = "8,3,5,4,3".parse().unwrap();
+        let params = |without| graph::<f32>(shape, without).unwrap().params_len();
+        assert_eq!(params(Without::Dropout), params(Without::Nothing));
+        assert_eq!(params(Without::BatchNorm) + 2 * 4, params(Without::Nothing));
+        let n_drawn: usize = Workload::<f32>::new(shape).params.iter().map(|(_, v)| v.len()).sum();
+        assert_eq!(params(Without::BatchNorm), n_drawn);
+    }
+}
