@@ -4,6 +4,7 @@
 //! [`failure`] what goes wrong and the exit codes.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod evaluate;
 mod failure;
 mod flags;
@@ -12,6 +13,7 @@ mod predict;
 mod run_dir;
 mod setup;
 mod train;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use failure::Failure;
 
 /// One small network for a number and a class: trains on a table in seconds, repeats to the bit, checks its gradients.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, subcommand_required = true)]
+#[command(name = "anabranch", version, max_term_width = 100, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,6 +35,8 @@ enum Command {
     Train(train::Args),
     Predict(predict::Args),
     Evaluate(evaluate::Args),
+    Verify(verify::Args),
+    Audit(audit::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
             Command::Train(args) => train::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Verify(args) => verify::run(&args),
+            Command::Audit(args) => audit::run(&args),
         },
         Err(error) if error.use_stderr() => Err(Failure::usage(&error)),
         // --help and --version come as errors too.

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
 
 use anabranch::data::Targets;
 use anabranch::train::{ClassificationMetrics, Metrics, RegressionMetrics};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -32,6 +33,11 @@ pub(crate) fn warn(warnings: &[impl Display]) {
     }
 }
 
+/// The exit code of a check.
+pub(crate) fn verdict(pass: bool) -> ExitCode {
+    ExitCode::from(if pass { 0 } else { 1 })
+}
+
 /// `{COL: {"kind", …}}`, an undefined metric as `null`.
 pub(crate) fn metrics_json(targets: &Targets, metrics: &Metrics) -> Value {
     let mut columns = Map::new();
@@ -54,8 +60,8 @@ pub(crate) fn metrics_table(
     targets: &Targets,
     network: &Metrics,
     baselines: Option<&Metrics>,
-) -> Table {
-    let mut table = table();
+) -> String {
+    let mut table = plain_table();
     let n_baselines = if baselines.is_some() { 2 } else { 0 };
     let header = ["column", "metric", "network", "training mean", "majority class"];
     table.set_header(&header[..3 + n_baselines]);
@@ -84,16 +90,20 @@ pub(crate) fn metrics_table(
         let column = if j == 0 { &targets.class().column } else { "" };
         add([column, metric], value, baseline, 4);
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if i == 0 { 0 } else { 1 }, 1));
+        if i >= 2 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
-    table
+    table.trim_fmt()
 }
 
-/// A table with a line below its header, as the summary of a network has.
-fn table() -> Table {
+/// A table of no more lines than the one below its header, as the summary of a network has.
+fn plain_table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(line));
     table
 }
 

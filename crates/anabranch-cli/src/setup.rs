@@ -37,24 +37,24 @@ pub(crate) struct SetupArgs {
     classify: Option<String>,
     /// Share of the rows that judge the result
     #[arg(long, value_name = "F", default_value_t = Fractions::default().test, help_heading = "Data",
-        allow_negative_numbers = true, value_parser = number("a number between 0 and 1", |f| f > 0.0 && f < 1.0))]
+        allow_hyphen_values = true, value_parser = number("a number between 0 and 1", |f| f > 0.0 && f < 1.0))]
     test_fraction: f64,
     /// Share of the rows that choose when to stop
     #[arg(long, value_name = "F", default_value_t = Fractions::default().validation, help_heading = "Data",
-        allow_negative_numbers = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
+        allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
     validation_fraction: f64,
 
     /// Hidden units of branch A, which predicts the numbers
     #[arg(long, value_name = "N", default_value_t = 128, help_heading = "Network",
-        allow_negative_numbers = true, value_parser = count(1, MAX_HIDDEN))]
+        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
     hidden_a: usize,
     /// Hidden units of branch B, which predicts the class
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Network",
-        allow_negative_numbers = true, value_parser = count(1, MAX_HIDDEN))]
+        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
     hidden_b: usize,
     /// Probability of dropping a hidden unit of branch A in a training step
     #[arg(long, value_name = "P", default_value_t = 0.1, help_heading = "Network",
-        allow_negative_numbers = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
+        allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
     dropout: f64,
     /// How the numbers flow into branch B; auto is add for equal widths, broadcast for one number, else project
     #[arg(
@@ -67,20 +67,20 @@ pub(crate) struct SetupArgs {
     join: JoinArg,
     /// Weight of the numbers' loss
     #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
-        allow_negative_numbers = true, value_parser = non_negative())]
+        allow_hyphen_values = true, value_parser = non_negative())]
     weight_a: f64,
     /// Weight of the class's loss
     #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
-        allow_negative_numbers = true, value_parser = non_negative())]
+        allow_hyphen_values = true, value_parser = non_negative())]
     weight_b: f64,
 
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().epochs, help_heading = "Training",
-        allow_negative_numbers = true, value_parser = count(1, usize::MAX))]
+        allow_hyphen_values = true, value_parser = count(1, usize::MAX))]
     epochs: usize,
     /// Rows of a training step
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch_size, help_heading = "Training",
-        allow_negative_numbers = true, value_parser = count(0, usize::MAX))]
+        allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     batch_size: usize,
     /// The update rule
     #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().optimizer, help_heading = "Training",
@@ -89,7 +89,7 @@ pub(crate) struct SetupArgs {
     optimizer: OptimizerKind,
     /// Learning rate before the schedule
     #[arg(long, value_name = "X", default_value_t = TrainConfig::default().lr, help_heading = "Training",
-        allow_negative_numbers = true, value_parser = non_negative())]
+        allow_hyphen_values = true, value_parser = non_negative())]
     lr: f64,
     /// The course of the learning rate
     #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().schedule, help_heading = "Training",
@@ -98,23 +98,23 @@ pub(crate) struct SetupArgs {
     schedule: ScheduleKind,
     /// Weight decay of the weights; biases and normalisations have none
     #[arg(long, value_name = "X", default_value_t = TrainConfig::default().weight_decay, help_heading = "Training",
-        allow_negative_numbers = true, value_parser = non_negative())]
+        allow_hyphen_values = true, value_parser = non_negative())]
     weight_decay: f64,
     /// Largest norm of all gradients together [default: no limit]
     #[arg(long, value_name = "X", help_heading = "Training",
-        allow_negative_numbers = true, value_parser = number("a number over 0", |v| v > 0.0))]
+        allow_hyphen_values = true, value_parser = number("a number over 0", |v| v > 0.0))]
     clip: Option<f64>,
     /// Epochs without a lower validation loss after which training stops and the best weights return; 0 trains all
     /// epochs [default: 15, or 0 if there are no validation rows]
     #[arg(long, value_name = "N", help_heading = "Training",
-        allow_negative_numbers = true, value_parser = count(0, usize::MAX))]
+        allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     patience: Option<usize>,
     /// What the split, initial weights, shuffles and dropout are drawn by
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training")]
     seed: u64,
     /// Threads that work; the result is the same for any number [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Training",
-        allow_negative_numbers = true, value_parser = count(1, 1024))]
+        allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
 }
 

@@ -50,9 +50,9 @@ pub enum TrainError {
         /// The patience asked for.
         patience: usize,
     },
-    /// A loss that is infinite or NaN.
+    /// A loss or a weight that is infinite or NaN.
     #[error(
-        "the training loss became {loss} in epoch {epoch}: lower the learning rate, or clip the gradients"
+        "training diverged in epoch {epoch} (mean loss {loss}): lower the learning rate, or clip the gradients"
     )]
     Diverged {
         /// The epoch, counted from 1.

@@ -167,7 +167,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self.epochs_run += 1;
         let train = train.map(|sum| sum / n_rows);
         let loss = train[0] + train[1];
-        if !loss.is_finite() {
+        // The losses were taken before each update: the last one shows in the weights alone.
+        let is_finite = |values: &[T]| values.iter().all(|value| value.is_finite());
+        if !(loss.is_finite() && is_finite(&self.params) && is_finite(&self.state)) {
             return Err(TrainError::Diverged { epoch: self.epochs_run, loss });
         }
         let validation = self.validate();

@@ -1,0 +1,87 @@
+//! `verify` and `audit`: verdicts and exit codes.
+
+use serde_json::Value;
+
+use crate::program::{Dir, keys};
+
+/// An oracle case that the library's own tests replay too.
+const CASE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../anabranch-verify/oracle/sgd.safetensors");
+
+#[test]
+fn verify_replays_a_case() {
+    let dir = Dir::new();
+    for precision in ["f64", "f32"] {
+        let json = dir.json(&format!("verify {CASE} --precision {precision}"));
+        assert_eq!(keys(&json), ["case", "precision", "max_error", "worst", "pass"]);
+        assert_eq!(
+            (json["precision"].as_str(), json["pass"].as_bool()),
+            (Some(precision), Some(true))
+        );
+        let worst = &json["max_error"][json["worst"].as_str().unwrap()];
+        assert!(worst.as_f64().unwrap() <= if precision == "f64" { 1e-9 } else { 1e-3 });
+    }
+    let text = dir.succeed(&format!("verify {CASE}")).stdout;
+    assert!(text.contains(": pass "), "{text}");
+
+    // Another number at the start of an expectation, and it is off. Safetensors: the header's length, the header, the
+    // tensors.
+    let mut bytes = std::fs::read(CASE).unwrap();
+    let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
+    let (_, tensor) =
+        header.as_object().unwrap().iter().find(|(name, _)| name.starts_with("expect.")).unwrap();
+    let start = 8 + header_len + tensor["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[start..start + 8].copy_from_slice(&1e9f64.to_le_bytes());
+    dir.write("off.safetensors", &bytes);
+    let run = dir.run("verify off.safetensors --json");
+    assert_eq!((run.code, run.json()["pass"].as_bool()), (1, Some(false)), "{run:?}");
+}
+
+#[test]
+fn unreadable_cases_have_exit_code_2() {
+    let dir = Dir::new();
+    dir.write("text", "no case");
+    for (path, start) in
+        [("none", "error: none cannot be read: "), ("text", "error: text is not a whole")]
+    {
+        let run = dir.run(&format!("verify {path}"));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+        assert!(run.stderr.starts_with(start) && run.stderr.lines().count() == 1, "{}", run.stderr);
+    }
+    assert_eq!(dir.run("verify text --precision f16").code, 2);
+}
+
+#[test]
+fn audit_without_a_file_finds_what_it_must() {
+    let dir = Dir::new();
+    let findings = dir.json("audit");
+    for finding in findings.as_array().unwrap() {
+        assert_eq!(
+            keys(finding),
+            ["name", "target", "verdict", "factor", "error", "mistake", "shape", "expected_shape"]
+        );
+    }
+    dir.succeed("audit --seed 7");
+}
+
+#[test]
+fn audit_of_a_file_says_whether_all_is_exact() {
+    let dir = Dir::new();
+    let formula = |expression: &str| {
+        format!(
+            "[[formula]]\nname = \"f\"\ntarget = \"d_theta_2b\"\nexpression = \"{expression}\"\n"
+        )
+    };
+    dir.write("right.toml", formula("delta_2b' * s"));
+    dir.write("double.toml", formula("2 * delta_2b' * s"));
+    dir.write("broken.toml", formula("delta_2b' *"));
+    assert_eq!(dir.json("audit right.toml")[0]["verdict"], "exact");
+    let run = dir.run("audit double.toml --json");
+    assert_eq!((run.code, run.json()[0]["factor"].as_str()), (1, Some("2")));
+    for file in ["broken.toml", "none.toml"] {
+        let run = dir.run(&format!("audit {file}"));
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.lines().count()), (2, "", 1));
+        assert!(run.stderr.starts_with(&format!("error: {file}:")), "{}", run.stderr);
+    }
+}

@@ -1,0 +1,8 @@
+//! The program as a user meets it: files and flags in; exit codes, streams and files out.
+
+mod bad_input;
+mod checks;
+mod model_files;
+mod predicting;
+mod program;
+mod training;

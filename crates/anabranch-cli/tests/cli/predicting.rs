@@ -1,0 +1,158 @@
+//! `predict` and `evaluate`: what a model says about other tables.
+
+use crate::program::{Dir, QUICK, keys, shapes};
+
+/// A directory with `t.csv` and a model of it in `m`.
+fn trained() -> Dir {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(90));
+    dir.succeed(&format!("train --data t.csv {QUICK} --out m"));
+    dir
+}
+
+#[test]
+fn every_column_stays_as_it_is_and_predictions_follow() {
+    let dir = trained();
+    // A byte order mark, CRLF, semicolons, quotes, space, missing cells, an unseen colour, no target columns.
+    let csv = "\u{feff}\"my; note\";colour;size\r\n\
+               \" a \"\"quoted\"\" word\";red;3\r\n\
+               ;purple;\r\n\
+               \"two\r\nlines\"; blue ;1e1\r\n\
+               x;;NA\r\n";
+    dir.write("new.csv", csv);
+    let run = dir.succeed("predict --model m --data new.csv --out p.csv");
+    assert_eq!(run.stdout, "4 rows predicted: p.csv\n");
+    // A missing colour, which training never had either, is encoded as zeros too.
+    assert_eq!(
+        run.stderr,
+        "warning: cells with a category that training never saw: 2 (the first on line 3, column \"colour\": \
+         \"purple\"): encoded as all zeros\n"
+    );
+
+    let text = dir.read("p.csv");
+    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(text.as_bytes());
+    assert_eq!(
+        reader.headers().unwrap(),
+        ["my; note", "colour", "size", "price_pred", "kind_pred", "kind_p_large", "kind_p_small"]
+            .as_slice()
+    );
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let inputs: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().take(3).collect()).collect();
+    assert_eq!(
+        inputs,
+        [
+            [" a \"quoted\" word", "red", "3"],
+            ["", "purple", ""],
+            ["two\r\nlines", " blue ", "1e1"],
+            ["x", "", "NA"],
+        ]
+    );
+    for row in &rows {
+        let number = |i: usize| row[i].parse::<f64>().unwrap();
+        assert!(number(3).is_finite());
+        assert!((number(5) + number(6) - 1.0).abs() < 1e-6, "{row:?}");
+        assert_eq!(&row[4], if number(5) >= number(6) { "large" } else { "small" });
+    }
+}
+
+#[test]
+fn evaluate_agrees_with_the_predictions() {
+    let dir = trained().succeed_with_more_rows();
+    let json = dir.json("evaluate --model m/model.safetensors --data more.csv");
+    assert_eq!(keys(&json), ["rows", "rows_left_out", "test"]);
+    assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(49), Some(1)));
+    assert_eq!(keys(&json["test"]), ["price", "kind"]);
+
+    // The same metrics from what `predict` wrote.
+    dir.succeed("predict --model m --data more.csv --out p.csv");
+    let text = dir.read("p.csv");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let (mut n, mut squares, mut hits, mut log_loss) = (0.0, 0.0, 0.0, 0.0);
+    for row in reader.records().map(Result::unwrap).filter(|row| !row[2].is_empty()) {
+        let number = |i: usize| row[i].parse::<f64>().unwrap();
+        n += 1.0;
+        squares += (number(4) - number(2)).powi(2);
+        hits += f64::from(row[5] == row[3]);
+        log_loss -= number(if &row[3] == "large" { 6 } else { 7 }).ln();
+    }
+    let close = |key: [&str; 2], expected: f64| {
+        let value = json["test"][key[0]][key[1]].as_f64().unwrap();
+        assert!((value / expected - 1.0).abs() < 1e-5, "{key:?}: {value} instead of {expected}");
+    };
+    close(["price", "rmse"], (squares / n).sqrt());
+    close(["kind", "accuracy"], hits / n);
+    close(["kind", "log_loss"], log_loss / n);
+}
+
+impl Dir {
+    /// Adds `more.csv`, in which one price is missing.
+    fn succeed_with_more_rows(self) -> Self {
+        self.write("more.csv", shapes(50).replacen(",14.5,", ",,", 1));
+        self
+    }
+}
+
+#[test]
+fn what_is_undefined_is_null() {
+    let dir = trained();
+    dir.write("one.csv", "size,colour,price,kind\n3,red,6,small\n");
+    let json = dir.json("evaluate --model m --data one.csv");
+    assert!(json["test"]["price"]["r2"].is_null(), "one row has no spread: {json}");
+    assert!(json["test"]["price"]["rmse"].is_f64());
+    let text = dir.succeed("evaluate --model m --data one.csv").stdout;
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["R²", "–"])), "{text}");
+}
+
+#[test]
+fn tables_that_do_not_fit_the_model() {
+    let dir = trained();
+    let refused = |csv: &str, command: &str, message: &str| {
+        dir.write("new.csv", csv);
+        let before = dir.listing();
+        let run = dir.run(&format!("{command} --model m --data new.csv"));
+        assert_eq!((run.code, run.stderr), (2, format!("error: {message}\n")));
+        assert_eq!((run.stdout.as_str(), dir.listing()), ("", before));
+    };
+    refused(
+        &shapes(9).replace(",small\n", ",tiny\n"),
+        "evaluate",
+        "new.csv: line 2: column \"kind\" holds the class \"tiny\", which training never saw: expected one of \
+         \"large\", \"small\"",
+    );
+    refused(
+        "size,colour,kind\n1,red,small\n",
+        "evaluate",
+        "new.csv: no column \"price\": the columns found are \"size\", \"colour\", \"kind\"",
+    );
+    refused(
+        "size,colour,price,kind\n1,red,,small\n",
+        "evaluate",
+        "new.csv: no row has a value in all of the target columns \"price\", \"kind\": fill some in",
+    );
+    refused(
+        "size,price\n1,2\n",
+        "predict --out p.csv",
+        "new.csv: no column \"colour\", an input of the model: the columns found are \"size\", \"price\"",
+    );
+    refused(
+        "size,colour\n1,red\ninfinity,red\n",
+        "predict --out p.csv",
+        "new.csv: line 3: column \"size\" holds \"infinity\": numbers must be finite and not beyond 1e100: correct \
+         the cell or leave it empty",
+    );
+    refused(
+        "size,colour,kind_p_small\n1,red,0\n",
+        "predict --out p.csv",
+        "new.csv: a prediction is to be named \"kind_p_small\", but there is such a column: rename that one",
+    );
+}
+
+#[test]
+fn the_output_is_replaced_in_one_rename_and_may_be_the_input() {
+    let dir = trained();
+    dir.write("p.csv", shapes(5));
+    std::fs::hard_link(dir.path("p.csv"), dir.path("old.csv")).unwrap();
+    dir.succeed("predict --model m --data p.csv --out p.csv");
+    assert_eq!(dir.read("old.csv"), shapes(5));
+    assert_eq!(dir.read("p.csv").lines().count(), 6);
+}

@@ -1,0 +1,212 @@
+//! `train`: its JSON, its files, and that it repeats to the bit.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::program::{Dir, QUICK, keys, shapes};
+
+#[test]
+fn json_has_exactly_the_documented_keys() {
+    let dir = Dir::new();
+    // One row lacks its price, one its kind.
+    dir.write("t.csv", shapes(60).replacen(",14.5,", ",,", 1).replacen(",large\n", ",NA\n", 1));
+    let run = dir.succeed(
+        &format!("train --data t.csv {QUICK} --regress price,size --out m --json")
+            .replace("--regress price ", ""),
+    );
+    assert_eq!(run.stderr, "warning: rows without a target: 2: left out\n");
+    let json = run.json();
+    assert_eq!(
+        keys(&json),
+        [
+            "rows",
+            "train_rows",
+            "test_rows",
+            "inputs",
+            "epochs",
+            "seconds",
+            "rows_per_second",
+            "parameters",
+            "weights_sha256",
+            "model",
+            "test"
+        ]
+    );
+    assert_eq!(keys(&json["test"]), ["price", "size", "kind"]);
+    for column in ["price", "size"] {
+        assert_eq!(keys(&json["test"][column]), ["kind", "rmse", "mae", "r2"]);
+        assert_eq!(json["test"][column]["kind"], "regression");
+    }
+    assert_eq!(keys(&json["test"]["kind"]), ["kind", "accuracy", "log_loss", "macro_f1"]);
+    assert_eq!(json["test"]["kind"]["kind"], "classification");
+    // 31 small and 27 large are left: 3 + 3 validate, 6 + 5 test. The colour is one of three.
+    let int = |key: &str| json[key].as_u64().unwrap();
+    assert_eq!((int("rows"), int("train_rows"), int("test_rows")), (58, 41, 11));
+    assert_eq!((int("inputs"), int("epochs")), (3, 3));
+    // θ1a b1a, θ2a b2a, θ1b b1b, γ β, join, θ2b b2b.
+    assert_eq!(int("parameters"), 6 * 3 + 6 + 2 * 6 + 2 + 5 * 3 + 5 + 2 * 5 + 5 * 2 + 2 * 5 + 2);
+    let rate = 41.0 * 3.0 / json["seconds"].as_f64().unwrap();
+    assert!((json["rows_per_second"].as_f64().unwrap() / rate - 1.0).abs() < 1e-9);
+    assert_eq!(json["model"], "m/model.safetensors");
+    assert_eq!(json["weights_sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn threads_do_not_matter_and_seeds_do() {
+    let dir = Dir::new();
+    // Steps wide enough to be worth sharing.
+    let wide = "train --epochs 1 --batch-size 512 --hidden-a 512 --hidden-b 300 --out m";
+    let hash = |flags: &str| dir.json(&format!("{wide} {flags}"))["weights_sha256"].clone();
+    let one = hash("--threads 1");
+    for threads in [1, 2, 3, 4] {
+        assert_eq!(hash(&format!("--threads {threads}")), one, "{threads} threads");
+    }
+    assert_eq!(hash(""), one, "a thread for each core");
+    assert_ne!(hash("--seed 2"), one);
+}
+
+#[test]
+fn the_hash_is_that_of_the_weights_in_the_file() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let train = |seed: u32| {
+        let flags = format!("train --data t.csv {QUICK} --out m --seed {seed}");
+        let hash = dir.json(&flags)["weights_sha256"].clone();
+        (hash, dir.bytes("m/model.safetensors"))
+    };
+    let (first, second, other) = (train(1), train(1), train(2));
+    assert_eq!(first, second);
+    assert!(first.0 != other.0 && first.1 != other.1);
+}
+
+#[test]
+fn runs_without_a_directory_are_numbered() {
+    let dir = Dir::new();
+    dir.write("my shapes.csv", shapes(60));
+    let json = |run: std::process::Output| -> Value {
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        serde_json::from_slice(run.stdout.trim_ascii_end()).unwrap()
+    };
+    for n in 1..=2 {
+        let mut command = dir.command(&format!("train {QUICK} --json --data"));
+        let model = json(command.arg("my shapes.csv").output().unwrap())["model"].clone();
+        assert_eq!(model, format!("runs/my-shapes-{n}/model.safetensors"));
+        assert!(dir.path(model.as_str().unwrap()).is_file());
+    }
+}
+
+#[test]
+fn the_model_is_replaced_in_one_rename() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    dir.succeed(&format!("train --data t.csv {QUICK} --out m"));
+    let before = dir.bytes("m/model.safetensors");
+    // A second name for the old file: writing in place would change it too.
+    fs::hard_link(dir.path("m/model.safetensors"), dir.path("old")).unwrap();
+    dir.succeed(&format!("train --data t.csv {QUICK} --out m --seed 2"));
+    assert_eq!(dir.bytes("old"), before);
+    assert_ne!(dir.bytes("m/model.safetensors"), before);
+    // A run that fails leaves the model as it is.
+    let now = dir.bytes("m/model.safetensors");
+    let run = dir.run(&format!("train --data t.csv {QUICK} --optimizer sgd --lr 1e30 --out m"));
+    assert_eq!((run.code, dir.bytes("m/model.safetensors")), (1, now));
+    assert_eq!(fs::read_dir(dir.path("m")).unwrap().count(), 1);
+}
+
+#[test]
+fn people_get_a_summary_and_a_table_beside_two_baselines() {
+    let dir = Dir::new();
+    let run = dir.succeed("train --epochs 2 --hidden-a 4 --hidden-b 3");
+    assert_eq!(run.stderr, "", "no bar where there is no terminal");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(
+        lines[0],
+        "wine: 1599 rows (1118 to train, 160 to validate, 321 to test), 10 inputs"
+    );
+    assert_eq!(lines[1], "regress alcohol, classify quality (6 classes)");
+    assert!(run.stdout.contains("join broadcast"), "{}", run.stdout);
+    let line = |start: &str| {
+        let line = lines.iter().find(|line| line.trim_start().starts_with(start));
+        line.unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        line("column"),
+        ["column", "metric", "network", "training", "mean", "majority", "class"]
+    );
+    // The most frequent grade, 5, has 136 of the 321 test rows.
+    assert_eq!((line("quality")[1], line("quality")[3]), ("accuracy", "0.4237"));
+    assert_eq!(line("alcohol").len(), 4);
+    assert_eq!(*lines.last().unwrap(), "model: runs/wine-1/model.safetensors");
+}
+
+#[test]
+fn early_stopping_needs_validation_rows_only_if_asked_for() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let json = dir.json(&format!("train --data t.csv {QUICK} --out m --validation-fraction 0"));
+    assert_eq!((json["train_rows"].as_u64(), json["epochs"].as_u64()), (Some(48), Some(3)));
+}
+
+#[test]
+fn other_targets_of_wine() {
+    let dir = Dir::new();
+    let json = dir.json("train --regress pH,density --epochs 1 --out m");
+    assert_eq!(keys(&json["test"]), ["pH", "density", "quality"]);
+    let run = dir.run("train --regress quality --out m");
+    assert_eq!(run.code, 2);
+}
+
+/// `anabranch train | head -1`: the reader goes, the work is done all the same.
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let mut command = dir.command(&format!("train --data t.csv {QUICK} --out m"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(child.wait().unwrap().success(), "{stderr}");
+    assert_eq!(stderr, "");
+    assert!(dir.path("m/model.safetensors").is_file());
+}
+
+#[test]
+fn help_shows_the_defaults() {
+    let dir = Dir::new();
+    let help = dir.succeed("train --help").stdout;
+    for flag in [
+        "--data",
+        "--regress",
+        "--classify",
+        "--epochs",
+        "--batch-size",
+        "--hidden-a",
+        "--hidden-b",
+        "--dropout",
+        "--join",
+        "--optimizer",
+        "--lr",
+        "--weight-a",
+        "--weight-b",
+        "--weight-decay",
+        "--schedule",
+        "--clip",
+        "--seed",
+        "--threads",
+        "--patience",
+        "--test-fraction",
+        "--validation-fraction",
+        "--out",
+    ] {
+        let start = help.find(&format!("{flag} <")).unwrap_or_else(|| panic!("no {flag}"));
+        let text = &help[start..];
+        let end = text[2..].find("      --").map_or(text.len(), |end| end + 2);
+        assert!(text[..end].contains("[default"), "{flag} has no default: {}", &text[..end]);
+    }
+    assert!(help.contains("--json"));
+    assert!(dir.succeed("--version").stdout.starts_with("anabranch "));
+}
