@@ -7,3 +7,8 @@ mod workload;
 
 pub use protocol::{Dropout, Optimizer, Peer, serve};
 pub use workload::{DROPOUT, LEARNING_RATE, MOMENTUM, Matrix, Shape, Workload};
+
+/// Each step allocates every intermediate tensor anew: the system's allocator gives large ones back
+/// and takes page faults to get them again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
