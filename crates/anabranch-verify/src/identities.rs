@@ -17,6 +17,8 @@
 //! In `batch_norm_scale_b` the right side is small for a small ε; what it then checks is that the two
 //! products on the left cancel.
 
+use serde::Serialize;
+
 use crate::mistakes::Gradients;
 use crate::reference::{Affine, Join, Network, Param, Params, Values};
 
@@ -82,6 +84,7 @@ pub struct Quantities<'a> {
     pub d_s: View<'a>,
     pub d_a: View<'a>,
     pub eps: f64,
+    pub weight_b: f64,
     pub join: Join,
     pub affine: Affine,
 }
@@ -124,6 +127,7 @@ impl<'a> Quantities<'a> {
             d_s: (&gradients.d_s).into(),
             d_a: (&gradients.d_a).into(),
             eps: net.eps,
+            weight_b: net.weight_b,
             join: net.join,
             affine: net.affine,
         }
@@ -131,7 +135,7 @@ impl<'a> Quantities<'a> {
 }
 
 /// How well an identity holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Identity {
     /// Its name in the table above.
     pub name: &'static str,
@@ -151,6 +155,9 @@ pub fn identities(q: &Quantities<'_>) -> Vec<Identity> {
             name: "softmax_ce_rows",
             error: worst(q.delta_2b.rows, |i, balance| {
                 (0..q.delta_2b.cols).for_each(|j| balance.left(q.delta_2b.at(i, j)));
+                // The terms are wb·ŷb/m and wb·yb/m, each with sum wb/m: where the network is sure and right, δ2b is what
+                // rounding leaves of their difference.
+                balance.size = 2.0 * q.weight_b.abs() / q.delta_2b.rows as f64;
             }),
         },
         Identity {
@@ -258,12 +265,12 @@ impl Balance {
     }
 
     fn error(&self) -> f64 {
-        if self.size == 0.0 {
-            0.0
-        } else if self.size.is_finite() {
-            self.residual.abs() / self.size
-        } else {
+        if !(self.residual.is_finite() && self.size.is_finite()) {
             f64::INFINITY
+        } else if self.residual == 0.0 {
+            0.0
+        } else {
+            self.residual.abs() / self.size
         }
     }
 }
