@@ -31,7 +31,7 @@ use crate::exec::Executor;
 
 /// Panels of B, of one k-block, that a task packs.
 const PACK_PANELS: usize = 8;
-/// Rows of a panel that are packed before the next panel's, where it is rows of the source that are contiguous.
+/// Rows of a panel that are packed before those of the next panel, where the source is contiguous in that direction.
 const PACK_ROWS: usize = 16;
 
 /// One product C[m,n] (+)= A[m,k]·B[k,n].
@@ -154,13 +154,18 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
     unsafe fn pack_panels(&self, phase: &Phase<T>, p: usize, panels: Range<usize>) {
         let nr = self.kernels.nr();
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
-        for panel in panels {
-            let j = phase.cols.start + panel * nr;
-            let dst = self.b_block(phase, p).wrapping_add(panel * nr * rows);
-            // SAFETY: the panel lies in B, and its rows·NR elements in scratch.
-            unsafe {
-                (self.kernels.pack)(self.b.at(p, j), rows, nr.min(phase.cols.end - j), dst, nr)
-            };
+        let step = if self.b.col == 1 { PACK_ROWS } else { rows };
+        let mut l = 0;
+        while l < rows {
+            for panel in panels.clone() {
+                let j = phase.cols.start + panel * nr;
+                let width = nr.min(phase.cols.end - j);
+                let dst = self.b_block(phase, p).wrapping_add((panel * rows + l) * nr);
+                let src = self.b.at(p + l, j);
+                // SAFETY: the panel lies in B, and its rows·NR elements in scratch.
+                unsafe { (self.kernels.pack)(src, step.min(rows - l), width, dst, nr) };
+            }
+            l += step;
         }
     }
 

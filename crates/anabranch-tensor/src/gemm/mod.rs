@@ -1,7 +1,11 @@
 //! General matrix multiplication, C[m,n] (+)= A[m,k]·B[k,n].
 //!
-//! Every element of C is one sum over k in one order that depends on the shape alone: not on the number of threads,
-//! not on which thread computes it.
+//! Every element of C is one sum over k in one order that depends on k alone: not on m and n, so that a part of the rows
+//! gives the same bits as all of them, nor on the number of threads or on which thread computes it.
+//!
+//! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
+//! where it reads them fast, `kernels.rs` compiles all three for each instruction set, `plan.rs` chooses sizes and
+//! `blocking.rs` runs the loops.
 
 mod blocking;
 mod kernels;
@@ -40,7 +44,9 @@ pub enum Accum {
 
 /// Work on the elements of C right after they have been computed, while they are in the cache.
 ///
-/// Called exactly once for each element, with a run of consecutive elements of one row.
+/// Called exactly once for each element, with a run of consecutive elements of one row: a whole row of C where that is
+/// not longer than 2 KB, else large parts of it. Mark `apply` `#[inline(always)]`: it is then compiled for the vector
+/// instructions that the kernels use.
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);

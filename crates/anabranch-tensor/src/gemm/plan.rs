@@ -22,7 +22,7 @@ const NC_MIN: usize = 128;
 /// columns are packed.
 const PACKED_BYTES: usize = 2 << 20;
 const PACKED_PANELS: usize = 16;
-/// Fewest flops that are worth a second thread.
+/// Fewest flops that are worth a second thread: half of them take some 20 µs, several times what a split costs.
 const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which A is packed.
 const PACK_A_COLS: usize = 129;

@@ -30,8 +30,19 @@ pub(super) trait Simd: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self · `factor` + `addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// Asks for the cache line of `p`, which need not be valid, to be written soon.
-    unsafe fn prefetch(p: *const Self::Elem);
+}
+
+/// Asks for the cache line of `p`, which need not be valid.
+#[inline(always)]
+pub(super) fn prefetch<T>(p: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch never faults, and every x86-64 processor has it.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = p;
 }
 
 /// Vectors of `L` lanes of which `L` make a square block.
@@ -110,8 +121,6 @@ macro_rules! impl_simd_for_array {
                 }
                 self
             }
-            #[inline(always)]
-            unsafe fn prefetch(_: *const $elem) {}
         }
 
         impl Transpose<$lanes> for [$elem; $lanes] {

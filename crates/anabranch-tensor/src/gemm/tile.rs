@@ -12,7 +12,7 @@
 //! multiply-adds of latency 4, and a step in k does 24 of them for 14 loads. A is read with any two strides, so it is
 //! used where it lies, row-major or transposed; a row of B is contiguous, in a packed panel or where it lies.
 
-use super::simd::Simd;
+use super::simd::{Simd, prefetch};
 
 /// The operands of one tile.
 pub(super) struct Tile<T> {
@@ -51,9 +51,9 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::E
     unsafe {
         let last = t.cols - (N - 1) * V::LANES;
         for i in 0..R {
-            V::prefetch(t.c.wrapping_add(i * t.c_row));
+            prefetch(t.c.wrapping_add(i * t.c_row));
             if N > 1 {
-                V::prefetch(t.c.wrapping_add(i * t.c_row + t.cols - 1));
+                prefetch(t.c.wrapping_add(i * t.c_row + t.cols - 1));
             }
         }
         let mut acc = [[V::zero(); N]; R];

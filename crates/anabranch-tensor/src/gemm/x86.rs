@@ -47,11 +47,6 @@ macro_rules! vector {
                 // SAFETY: see the head of the impl.
                 unsafe { Self($fma(self.0, factor.0, addend.0)) }
             }
-            #[inline(always)]
-            unsafe fn prefetch(p: *const $elem) {
-                // SAFETY: a prefetch never faults.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-            }
             $($first)*
         }
     };
