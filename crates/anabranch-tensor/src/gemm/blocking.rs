@@ -34,7 +34,7 @@ const PACK_PANELS: usize = 8;
 /// Rows of a panel that are packed before those of the next panel, where the source is contiguous in that direction.
 const PACK_ROWS: usize = 16;
 
-/// One product C[m,n] (+)= A[m,k]·B[k,n].
+/// One product `C[m,n] (+)= A[m,k]·B[k,n]`.
 pub(super) struct Product<'a, T: 'static> {
     pub(super) kernels: &'a Kernels<T>,
     pub(super) exec: &'a Executor,

@@ -1,4 +1,4 @@
-//! General matrix multiplication, C[m,n] (+)= A[m,k]·B[k,n].
+//! General matrix multiplication, `C[m,n] (+)= A[m,k]·B[k,n]`.
 //!
 //! Every element of C is one sum over k in one order that depends on k alone: not on m and n, so that a part of the rows
 //! gives the same bits as all of them, nor on the number of threads or on which thread computes it.
@@ -66,7 +66,7 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
     if m == 0 { 0 } else { plan::scratch_len(T::kernels(), exec.threads(), n, k) }
 }
 
-/// C[m,n] (+)= A[m,k]·B[k,n], then `epilogue` on every element.
+/// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
 ///
 /// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
 /// `scratch` has at least [`gemm_scratch_len`] elements; its contents do not matter.
