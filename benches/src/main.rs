@@ -7,8 +7,10 @@ mod backends;
 mod build_cost;
 mod compare;
 mod gemm;
+mod generate;
 mod infer;
 mod instructions;
+mod memory;
 mod network;
 mod parts;
 mod peak;
@@ -16,8 +18,10 @@ mod peers;
 mod products;
 mod report;
 mod shape;
+mod smoke;
 mod step;
 mod timing;
+mod train;
 mod versus;
 mod workload;
 
@@ -48,31 +52,40 @@ enum Suite {
     Parts(parts::Args),
     /// Matrix multiplications, beside matrixmultiply and (with the feature `faer`) faer
     Gemm(gemm::Args),
+    /// From a CSV file to a trained model, beside PyTorch
+    Train(train::Args),
     /// Predictions of one row and of many
     Infer(infer::Args),
     /// A clean release build of the program: seconds, crates, size
     Build(build_cost::Args),
     /// Two files of results, figure by figure
     Compare(compare::Args),
+    /// Every case on tiny sizes, to see that all of it runs
+    Smoke,
     #[command(hide = true)]
     StepsOnly(instructions::ChildArgs),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().suite {
-        Suite::Step(args) => step::run(&args),
-        Suite::Parts(args) => parts::run(&args),
-        Suite::Gemm(args) => gemm::run(&args),
-        Suite::Infer(args) => infer::run(&args),
-        Suite::Build(args) => build_cost::run(&args),
-        Suite::Compare(args) => compare::run(&args),
-        Suite::StepsOnly(args) => instructions::run_child(&args),
-    };
-    match done {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo xtask bench: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.suite {
+        Suite::Step(args) => step::run(&args),
+        Suite::Parts(args) => parts::run(&args),
+        Suite::Gemm(args) => gemm::run(&args),
+        Suite::Train(args) => train::run(&args),
+        Suite::Infer(args) => infer::run(&args),
+        Suite::Build(args) => build_cost::run(&args),
+        Suite::Compare(args) => compare::run(&args),
+        Suite::Smoke => smoke::run(),
+        Suite::StepsOnly(args) => instructions::run_child(&args),
     }
 }
