@@ -40,3 +40,8 @@ pub use anabranch_tensor::{Executor, Scalar};
 pub use anabranch_train::{
     Model, NoObserver, Observer, Prediction, Predictions, TrainConfig, Trainer,
 };
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
