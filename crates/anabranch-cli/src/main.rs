@@ -8,6 +8,7 @@ mod audit;
 mod evaluate;
 mod failure;
 mod flags;
+mod gradcheck;
 mod output;
 mod predict;
 mod run_dir;
@@ -36,6 +37,7 @@ enum Command {
     Predict(predict::Args),
     Evaluate(evaluate::Args),
     Verify(verify::Args),
+    Gradcheck(gradcheck::Args),
     Audit(audit::Args),
 }
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
             Command::Predict(args) => predict::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Gradcheck(args) => gradcheck::run(&args),
             Command::Audit(args) => audit::run(&args),
         },
         Err(error) if error.use_stderr() => Err(Failure::usage(&error)),

@@ -53,7 +53,7 @@ pub(crate) struct SetupArgs {
         allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
     hidden_b: usize,
     /// Probability of dropping a hidden unit of branch A in a training step
-    #[arg(long, value_name = "P", default_value_t = 0.1, help_heading = "Network",
+    #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Network",
         allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
     dropout: f64,
     /// How the numbers flow into branch B; auto is add for equal widths, broadcast for one number, else project

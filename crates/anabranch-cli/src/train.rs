@@ -9,6 +9,7 @@ use anabranch::train::{Model, Trainer, baselines, weights_sha256};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::flags::count;
 use crate::output;
 use crate::run_dir::RunDir;
 use crate::setup::{Setup, SetupArgs};
@@ -25,6 +26,10 @@ pub(crate) struct Args {
     /// Directory for the model, made if missing [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Checks the gradient in every Nth step by identities and against f64; 0 does not
+    #[arg(long, value_name = "N", default_value_t = 0,
+        allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
+    audit_every: usize,
     /// Prints the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -47,11 +52,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         ))?;
     }
 
-    let mut watch = Watch::new(config.epochs);
+    let mut watch = Watch::new(config.epochs, &network, args.audit_every);
     let start = Instant::now();
     let trained = trainer.run(&mut watch);
     let seconds = start.elapsed().as_secs_f64();
-    watch.finish();
+    let n_audits = watch.finish()?;
     trained?;
 
     let metrics = trainer.test_metrics(targets.regression());
@@ -78,6 +83,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }))?;
     } else {
         let baselines = baselines(data, targets.regression());
+        if n_audits > 0 {
+            output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
+        }
         output::print(&format!(
             "{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
             output::metrics_table(targets, &metrics, Some(&baselines)),

@@ -1,35 +1,75 @@
-//! What the user sees of a run: a progress bar.
+//! What watches a run: a progress bar, and the audit of its gradients.
 
 use std::ops::ControlFlow;
 
-use anabranch::train::{EpochReport, Observer};
+use anabranch::graph::TwoBranch;
+use anabranch::train::{EpochReport, Observer, StepView};
+use anabranch::verify::gradcheck::{GradcheckError, Instance, StepAudit, audit_step};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::Failure;
 
 /// Watches a run for the user.
 #[derive(Debug)]
 pub(crate) struct Watch {
     bar: ProgressBar,
+    network: TwoBranch,
+    /// Steps from one audit to the next; 0 for none.
+    audit_every: u64,
+    n_audits: usize,
+    /// The step that did not pass, and why.
+    violation: Option<(u64, String)>,
 }
 
 impl Watch {
-    /// A bar on stderr, silent when that is no terminal.
-    pub(crate) fn new(epochs: usize) -> Self {
+    /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if that is 0.
+    pub(crate) fn new(epochs: usize, network: &TwoBranch, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
         let template = "{bar:24} epoch {pos}/{len}  {msg}  {eta} left";
         // Without its style, the bar looks plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        Self { bar }
+        let (network, audit_every) = (network.clone(), audit_every as u64);
+        Self { bar, network, audit_every, n_audits: 0, violation: None }
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(self) {
+    /// Takes the bar away, and tells how many steps were audited.
+    ///
+    /// # Errors
+    /// If one did not pass.
+    pub(crate) fn finish(self) -> Result<usize, Failure> {
         self.bar.finish_and_clear();
+        match self.violation {
+            None => Ok(self.n_audits),
+            Some((step, why)) => Err(Failure::on_the_way(format!(
+                "the audit of step {step} failed: {why} (`anabranch gradcheck` with the same flags says more)"
+            ))),
+        }
+    }
+
+    fn audit(&self, step: &StepView<'_, f32>) -> Result<StepAudit, GradcheckError> {
+        let drawn_by = (step.seed, step.step);
+        let instance = Instance::new(&self.network, step.params, step.x, step.targets, drawn_by)?;
+        audit_step(&instance, step.grads)
     }
 }
 
 impl Observer<f32> for Watch {
+    fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+        if self.audit_every == 0 || !step.step.is_multiple_of(self.audit_every) {
+            return ControlFlow::Continue(());
+        }
+        self.n_audits += 1;
+        let why = match self.audit(step) {
+            Ok(audit) if audit.pass => return ControlFlow::Continue(()),
+            Ok(audit) => audit.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.violation = Some((step.step, why));
+        ControlFlow::Break(())
+    }
+
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
         let loss = |[a, b]: [f64; 2]| format!("{a:.4} + {b:.4}");
         self.bar.set_message(match report.validation {
@@ -38,5 +78,42 @@ impl Observer<f32> for Watch {
         });
         self.bar.set_position(report.epoch as u64);
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anabranch::data::{Fractions, Table, TargetColumns, prepare};
+    use anabranch::tensor::Executor;
+    use anabranch::train::{TrainConfig, Trainer};
+
+    use super::*;
+
+    /// Shows the watch gradients of which one is a tenth too small in step 2.
+    struct Mistaken(Watch);
+
+    impl Observer<f32> for Mistaken {
+        fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+            let mut grads = step.grads.to_vec();
+            if step.step == 2 {
+                grads[0] *= 0.9;
+            }
+            self.0.step(&StepView { grads: &grads, ..step.clone() })
+        }
+    }
+
+    #[test]
+    fn a_wrong_gradient_ends_the_run() {
+        let wine = Table::wine().unwrap();
+        let data =
+            prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap().dataset;
+        let network = TwoBranch::new(data.n_inputs, 5, data.n_outputs, 4, data.n_classes);
+        let exec = Executor::serial();
+        let mut trainer = Trainer::new(&data, &network, &TrainConfig::default(), &exec).unwrap();
+        let mut watch = Mistaken(Watch::new(60, &network, 1));
+        trainer.run(&mut watch).unwrap();
+        assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
+        let message = watch.0.finish().unwrap_err().to_string();
+        assert!(message.starts_with("the audit of step 2 failed: "), "{message}");
     }
 }

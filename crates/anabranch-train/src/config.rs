@@ -32,11 +32,11 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             epochs: 60,
-            batch_size: 64,
+            batch_size: 128,
             optimizer: OptimizerKind::ADAM,
-            lr: 3e-3,
+            lr: 1e-2,
             schedule: ScheduleKind::COSINE,
-            weight_decay: 1e-5,
+            weight_decay: 1e-4,
             clip: None,
             patience: 15,
             seed: 1,

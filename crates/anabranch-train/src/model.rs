@@ -15,13 +15,31 @@ use crate::trainer::Trainer;
 /// Prediction takes `&self`, from any number of threads, and allocates nothing once there is a cache for each thread
 /// that predicts at the same time.
 ///
-/// ```no_run
-/// use anabranch_train::Model;
+/// A model file, and one row or a matrix predicted in three lines:
 ///
-/// let model = Model::load("runs/wine/model.safetensors")?;
+/// ```
+/// use anabranch_train::{Model, Predictions};
+/// # use anabranch_train::{NoObserver, TrainConfig, Trainer};
+/// # use anabranch_data::{Fractions, Table, TargetColumns, prepare};
+/// # use anabranch_graph::TwoBranch;
+/// # use anabranch_tensor::{Executor, matrix};
+/// # let table = Table::from_reader("grapes", "sugar,sort,alcohol,grade\n9,red,11,good\n7,white,9,fair\n".repeat(9).replace("\nsugar,sort,alcohol,grade", "").as_bytes())?;
+/// # let columns = TargetColumns { regress: vec!["alcohol".into()], classify: "grade".into() };
+/// # let prepared = prepare::<f32>(&table, &columns, Fractions::default(), 1)?;
+/// # let network = TwoBranch::new(prepared.encoder.width(), 4, 1, 4, 2);
+/// # let (config, exec) = (TrainConfig { epochs: 1, ..TrainConfig::default() }, Executor::serial());
+/// # let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
+/// # trainer.run(&mut NoObserver)?;
+/// # let file = tempfile::NamedTempFile::new()?;
+/// # let path = file.path();
+/// # Model::from_trainer(&trainer, prepared.encoder, prepared.targets)?.save(path)?;
+///
+/// let model = Model::load(path)?;
 /// let mut prediction = model.prediction();
-/// model.predict_row(&[("density", 0.9978.into()), ("pH", 3.51.into()), /* … */], &mut prediction)?;
+/// model.predict_row(&[("sugar", 8.5.into()), ("sort", "red".into())], &mut prediction)?;
+///
 /// println!("{} {}", prediction.values[0], model.label(prediction.class));
+/// # assert!(prediction.values[0].is_finite() && prediction.probabilities.len() == 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use anabranch_layers::Target;
 use anabranch_tensor::ArrayView2;
 
 /// A training step after its backward pass and before its update.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StepView<'a, T> {
     /// The network.
     pub graph: &'a Graph<T>,

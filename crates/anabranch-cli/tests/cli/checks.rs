@@ -1,8 +1,8 @@
-//! `verify` and `audit`: verdicts and exit codes.
+//! `verify`, `gradcheck` and `audit`: verdicts and exit codes.
 
 use serde_json::Value;
 
-use crate::program::{Dir, keys};
+use crate::program::{Dir, QUICK, keys, shapes};
 
 /// An oracle case that the library's own tests replay too.
 const CASE: &str =
@@ -84,4 +84,55 @@ fn audit_of_a_file_says_whether_all_is_exact() {
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.lines().count()), (2, "", 1));
         assert!(run.stderr.starts_with(&format!("error: {file}:")), "{}", run.stderr);
     }
+}
+
+#[test]
+fn gradcheck_of_the_first_batch() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let flags = format!("gradcheck --data t.csv {QUICK} --dropout 0.3");
+    let json = dir.json(&flags);
+    for key in ["rows", "parameters", "tensors", "identities", "pass"] {
+        assert!(!json[key].is_null(), "no {key}");
+    }
+    let parameters = 6 * 4 + 6 + 6 + 1 + 5 * 4 + 5 + 2 * 5 + 5 * 2 + 2;
+    assert_eq!((json["rows"].as_u64(), json["parameters"].as_u64()), (Some(16), Some(parameters)));
+    let names: Vec<&str> =
+        json["tensors"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "fc1a.weight",
+            "fc1a.bias",
+            "fc2a.weight",
+            "fc2a.bias",
+            "fc1b.weight",
+            "fc1b.bias",
+            "bn1b.weight",
+            "bn1b.bias",
+            "fc2b.weight",
+            "fc2b.bias"
+        ]
+    );
+    let text = dir.succeed(&flags).stdout;
+    assert!(text.trim_end().ends_with(": pass"), "{text}");
+    // Every other join, too.
+    dir.succeed(&flags.replace("--regress price", "--regress price,size --join project"));
+    dir.succeed(
+        &flags
+            .replace("--regress price", "--regress price,size --join add")
+            .replace("-b 5", "-b 2"),
+    );
+}
+
+#[test]
+fn a_run_can_be_audited_step_by_step() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let flags = format!("train --data t.csv {QUICK} --patience 0 --out m");
+    let text = dir.succeed(&format!("{flags} --audit-every 2")).stdout;
+    // 42 rows to train, in steps of 16: 9 steps.
+    assert!(text.contains("audited 5 steps: "), "{text}");
+    let hash = |flags: &str| dir.json(flags)["weights_sha256"].clone();
+    assert_eq!(hash(&format!("{flags} --audit-every 1")), hash(&flags));
 }

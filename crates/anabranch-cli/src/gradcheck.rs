@@ -1,0 +1,58 @@
+//! `anabranch gradcheck`: the gradient of a run's first step, checked by independent routes.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use anabranch::graph::TwoBranch;
+use anabranch::train::{Observer, StepView, Trainer};
+use anabranch::verify::gradcheck::{DEFAULT_WORK, GradcheckError, Instance, gradcheck};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Setup, SetupArgs};
+
+/// Checks the gradient of a run's first step by dual numbers, central differences and identities
+///
+/// The flags are those of `train`: its first batch, masks and weights are taken as they are, and checked in f64. The
+/// exit code is 1 when a route disagrees.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    setup: SetupArgs,
+    /// Prints the result as one line of JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let Setup { prepared, network, config } = args.setup.setup::<f32>()?;
+    let exec = args.setup.executor()?;
+    let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
+    let mut first = FirstStep { network, instance: None };
+    trainer.run(&mut first)?;
+    let instance = first.instance.ok_or_else(|| Failure::on_the_way("training took no step"))?;
+    let result = instance.and_then(|instance| gradcheck(&instance, DEFAULT_WORK));
+    let result = result.map_err(Failure::input)?;
+    if args.json {
+        output::print(&json!(result))?;
+    } else {
+        output::print(&result)?;
+    }
+    Ok(output::verdict(result.pass))
+}
+
+/// Takes the first step of a run, and ends it.
+struct FirstStep {
+    network: TwoBranch,
+    instance: Option<Result<Instance, GradcheckError>>,
+}
+
+impl Observer<f32> for FirstStep {
+    fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+        let drawn_by = (step.seed, step.step);
+        let instance = Instance::new(&self.network, step.params, step.x, step.targets, drawn_by);
+        self.instance = Some(instance);
+        ControlFlow::Break(())
+    }
+}

@@ -1,0 +1,47 @@
+//! A small table, and what is trained on it.
+
+use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
+use anabranch_graph::TwoBranch;
+use anabranch_tensor::Executor;
+use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
+
+/// `n_rows` grapes: alcohol grows with sugar and is higher for red ones; the grade tells sweet from sour.
+pub(crate) fn table(n_rows: usize) -> Table {
+    let mut csv = String::from("sugar,colour,alcohol,mass,grade\n");
+    for i in 0..n_rows {
+        let (sugar, red) = ((i * 11) % 23, i % 2);
+        let sort = if red == 1 { "red" } else { "white" };
+        let grade = if sugar > 11 { "sweet" } else { "sour" };
+        csv += &format!("{sugar},{sort},{}.25,{},{grade}\n", sugar + 3 * red, 7 + (i * 5) % 9);
+    }
+    Table::from_reader("grapes", csv.as_bytes()).unwrap()
+}
+
+pub(crate) fn columns() -> TargetColumns {
+    TargetColumns { regress: vec!["alcohol".into(), "mass".into()], classify: "grade".into() }
+}
+
+pub(crate) fn prepared(n_rows: usize, fractions: Fractions) -> Prepared<f32> {
+    prepare(&table(n_rows), &columns(), fractions, 3).unwrap()
+}
+
+pub(crate) fn network(prepared: &Prepared<f32>, hidden: usize) -> TwoBranch {
+    let data = &prepared.dataset;
+    TwoBranch::new(data.n_inputs, hidden, data.n_outputs, hidden + 1, data.n_classes)
+}
+
+/// A short run whose learning rate does not depend on its length.
+pub(crate) fn config(epochs: usize) -> TrainConfig {
+    let schedule = anabranch_optim::ScheduleKind::CONSTANT;
+    TrainConfig { epochs, batch_size: 16, schedule, patience: 0, ..TrainConfig::default() }
+}
+
+/// A model after a few epochs.
+pub(crate) fn model() -> Model {
+    let prepared = prepared(120, Fractions::default());
+    let network = network(&prepared, 6);
+    let exec = Executor::serial();
+    let mut trainer = Trainer::new(&prepared.dataset, &network, &config(4), &exec).unwrap();
+    trainer.run(&mut NoObserver).unwrap();
+    Model::from_trainer(&trainer, prepared.encoder, prepared.targets).unwrap()
+}

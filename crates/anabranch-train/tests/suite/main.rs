@@ -1,0 +1,6 @@
+//! Training, models and model files, on small tables.
+
+mod grapes;
+mod model;
+mod model_file;
+mod training;

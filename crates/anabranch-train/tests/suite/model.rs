@@ -1,0 +1,116 @@
+//! Prediction: the same numbers by row, by matrix and by table, from any thread.
+
+use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
+use anabranch_graph::TwoBranch;
+use anabranch_tensor::{Executor, matrix};
+use anabranch_train::{Model, NoObserver, Prediction, Predictions, TrainConfig, Trainer};
+
+use crate::grapes::{model, table};
+
+fn row(predictions: &Predictions, row: usize) -> Prediction {
+    let n_values = predictions.values.len() / predictions.classes.len();
+    let n_classes = predictions.probabilities.len() / predictions.classes.len();
+    Prediction {
+        values: predictions.values[row * n_values..][..n_values].to_vec(),
+        class: predictions.classes[row],
+        probabilities: predictions.probabilities[row * n_classes..][..n_classes].to_vec(),
+    }
+}
+
+#[test]
+fn a_row_is_predicted_as_in_its_table() {
+    let model = model();
+    let grapes = table(300);
+    let (all, warnings) = model.predict_table(&grapes).unwrap();
+    assert_eq!((all.classes.len(), warnings.len()), (300, 0));
+    let mut prediction = model.prediction();
+    // On both sides of the rows that are predicted together.
+    for i in [0, 1, 255, 256, 299] {
+        let sugar = Cell::Text(grapes.cell(i, 0));
+        let fields =
+            [("unknown", Cell::Missing), ("colour", grapes.cell(i, 1).into()), ("sugar", sugar)];
+        model.predict_row(&fields, &mut prediction).unwrap();
+        assert_eq!(prediction, row(&all, i), "row {i}");
+        let sum: f32 = prediction.probabilities.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+    }
+    assert_eq!([model.label(0), model.label(1)], ["sour", "sweet"]);
+    assert!(model.predict_row(&[("sugar", 1.0.into())], &mut prediction).is_err());
+}
+
+/// A model of numbers alone.
+fn of_numbers() -> (Model, Table) {
+    let wine = Table::wine().unwrap();
+    let prepared = prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap();
+    let data = &prepared.dataset;
+    let network = TwoBranch::new(data.n_inputs, 8, data.n_outputs, 8, data.n_classes);
+    let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
+    let exec = Executor::serial();
+    let mut trainer = Trainer::new(data, &network, &config, &exec).unwrap();
+    trainer.run(&mut NoObserver).unwrap();
+    let model = Model::from_trainer(&trainer, prepared.encoder, prepared.targets).unwrap();
+    (model, wine)
+}
+
+#[test]
+fn a_matrix_is_predicted_as_its_table() {
+    let (model, wine) = of_numbers();
+    let (all, _) = model.predict_table(&wine).unwrap();
+    let cells: Vec<f64> = (0..1599)
+        .flat_map(|i| wine.row(i).take(10).map(|cell| cell.parse().unwrap()).collect::<Vec<_>>())
+        .collect();
+    let mut predictions = Predictions::default();
+    model.predict_matrix(matrix(&cells, 1599, 10), &mut predictions).unwrap();
+    assert_eq!(predictions, all);
+    // Fewer rows into the same buffers.
+    model.predict_matrix(matrix(&cells[..20], 2, 10), &mut predictions).unwrap();
+    assert_eq!((predictions.classes.len(), row(&predictions, 1)), (2, row(&all, 1)));
+    // Columns in memory one after the other: the same matrix.
+    let columns: Vec<f64> = (0..20).map(|i| cells[(i % 2) * 10 + i / 2]).collect();
+    let mut transposed = Predictions::default();
+    model.predict_matrix(matrix(&columns, 10, 2).reversed_axes(), &mut transposed).unwrap();
+    assert_eq!(transposed, predictions);
+    let error = model.predict_matrix(matrix(&cells[..18], 2, 9), &mut predictions).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a row of 9 cells: expected 10, one for each input column in order"
+    );
+}
+
+#[test]
+fn threads_share_a_model() {
+    fn shared<T: Send + Sync>(value: T) -> T {
+        value
+    }
+    let (model, wine) = of_numbers();
+    let model = shared(model);
+    let (expected, _) = model.predict_table(&wine).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(model.predict_table(&wine).unwrap().0 == expected));
+        }
+    });
+    let model = model.with_executor(Executor::new(3).unwrap()).unwrap();
+    assert!(model.predict_table(&wine).unwrap().0 == expected);
+}
+
+#[test]
+fn evaluation_judges_the_predictions() {
+    let model = model();
+    let grapes = table(300);
+    let (all, _) = model.predict_table(&grapes).unwrap();
+    let evaluation = model.evaluate(&grapes).unwrap();
+    assert_eq!((evaluation.rows, evaluation.rows_left_out), (300, 0));
+    let mean_square = |column: usize, cell: usize| {
+        let error =
+            |i: usize| all.values[2 * i + column] - grapes.cell(i, cell).parse::<f64>().unwrap();
+        (0..300).map(|i| error(i).powi(2)).sum::<f64>() / 300.0
+    };
+    for (column, cell) in [(0, 2), (1, 3)] {
+        let rmse = evaluation.metrics.regression[column].rmse.unwrap();
+        // Targets are compared in single precision.
+        assert!((rmse / mean_square(column, cell).sqrt() - 1.0).abs() < 1e-6);
+    }
+    let hits = (0..300).filter(|i| model.label(all.classes[*i]) == grapes.cell(*i, 4)).count();
+    assert_eq!(evaluation.metrics.classification.accuracy, Some(hits as f64 / 300.0));
+}

@@ -1,0 +1,102 @@
+//! Model files: what is written comes back; what is damaged is refused and never panics.
+
+use std::fs;
+use std::path::Path;
+
+use anabranch_train::{MODEL_FILE, Model, ModelError, model_path, weights_sha256};
+
+use crate::grapes::{model, table};
+
+fn file(model: &Model) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    model.save(dir.path().join(MODEL_FILE)).unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    assert_eq!(model_path(dir.path()), dir.path().join(MODEL_FILE));
+    fs::read(dir.path().join(MODEL_FILE)).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Result<Model, ModelError> {
+    Model::from_bytes(Path::new("m"), bytes)
+}
+
+#[test]
+fn a_model_comes_back_as_it_was() {
+    let model = model();
+    let bytes = file(&model);
+    let back = read(&bytes).unwrap();
+    assert_eq!(back.network(), model.network());
+    assert_eq!((back.params(), back.state()), (model.params(), model.state()));
+    assert_eq!((back.encoder(), back.targets()), (model.encoder(), model.targets()));
+    let grapes = table(50);
+    assert_eq!(back.predict_table(&grapes).unwrap(), model.predict_table(&grapes).unwrap());
+    assert_eq!(file(&back), bytes);
+}
+
+/// SHA-256 of the bytes 00 00 80 3f 00 00 00 c0, by `sha256sum`.
+#[test]
+fn the_hash_is_over_little_endian_bytes() {
+    assert_eq!(
+        weights_sha256(&[1.0, -2.0]),
+        "ee4ac73c2bd27756ab82780f27c73a7bc4d3f0bb6acb37e008bc27eccd7e588b"
+    );
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number() {
+    let bytes = file(&model());
+    let old = br#"{\"format\":1,"#;
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    let mut newer = bytes.clone();
+    newer[at + old.len() - 2] = b'7';
+    let error = read(&newer).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "m has model format 7, but this program reads formats up to 1: use a newer anabranch"
+    );
+    // Whatever else a newer format holds.
+    let mut newer = bytes;
+    newer[at + old.len() - 2..at + old.len() + 5].copy_from_slice(br#"9,\"zz\"#);
+    assert!(matches!(
+        read(&newer),
+        Err(ModelError::Newer { version: 9, .. } | ModelError::NotAModel { .. })
+    ));
+}
+
+#[test]
+fn every_part_of_a_file_is_too_little() {
+    let bytes = file(&model());
+    for len in 0..bytes.len() {
+        assert!(matches!(read(&bytes[..len]), Err(ModelError::NotAModel { .. })), "{len} bytes");
+    }
+}
+
+/// A flipped byte may give another model, or none: but one that predicts finite numbers, and no panic.
+#[test]
+fn damage_never_panics() {
+    let bytes = file(&model());
+    let grapes = table(3);
+    let mut refused = 0;
+    for at in 0..bytes.len() {
+        for flip in [0x01, 0x10, 0x80] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= flip;
+            match read(&damaged) {
+                Err(_) => refused += 1,
+                // A damaged column name is one that the table lacks.
+                Ok(model) => drop(model.predict_table(&grapes)),
+            }
+        }
+    }
+    assert!(refused > bytes.len() / 4, "{refused} of {}", 3 * bytes.len());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = model().save(dir.path().join("none/m")).unwrap_err();
+    assert!(matches!(error, ModelError::Io { action: "write", .. }), "{error}");
+    // A directory has the name.
+    fs::create_dir(dir.path().join("m")).unwrap();
+    model().save(dir.path().join("m")).unwrap_err();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

@@ -1,0 +1,198 @@
+//! The training loop: what it minimises, when it stops, what it depends on.
+
+use std::ops::ControlFlow;
+
+use anabranch_data::{Fractions, Prepared};
+use anabranch_optim::OptimizerKind;
+use anabranch_tensor::Executor;
+use anabranch_train::{
+    EpochReport, NoObserver, Observer, StepView, TrainConfig, TrainError, Trainer, baselines,
+};
+
+use crate::grapes::{config, network, prepared};
+
+/// Keeps what it sees, and stops after an epoch or a step if asked to.
+#[derive(Default)]
+struct Diary {
+    reports: Vec<EpochReport>,
+    batch_rows: Vec<usize>,
+    stop_after_epoch: Option<usize>,
+    stop_at_step: Option<u64>,
+}
+
+fn flow(stop: bool) -> ControlFlow<()> {
+    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+impl Observer<f32> for Diary {
+    fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+        assert_eq!(step.step as usize, self.batch_rows.len());
+        assert_eq!((step.params.len(), step.losses.len()), (step.grads.len(), 2));
+        self.batch_rows.push(step.x.nrows());
+        flow(self.stop_at_step == Some(step.step))
+    }
+
+    fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
+        self.reports.push(report.clone());
+        flow(self.stop_after_epoch == Some(report.epoch))
+    }
+}
+
+/// The weights after a run, and what was seen of it.
+fn run(data: &Prepared<f32>, config: &TrainConfig, mut diary: Diary) -> (Vec<f32>, Diary) {
+    let exec = Executor::serial();
+    let mut trainer = Trainer::new(&data.dataset, &network(data, 6), config, &exec).unwrap();
+    trainer.run(&mut diary).unwrap();
+    assert_eq!(trainer.epochs_run(), diary.reports.len());
+    ([trainer.params(), trainer.state()].concat(), diary)
+}
+
+#[test]
+fn training_reduces_both_losses_and_beats_the_baselines() {
+    let data = prepared(200, Fractions::default());
+    let exec = Executor::serial();
+    let mut diary = Diary::default();
+    let network = anabranch_graph::TwoBranch { dropout: 0.0, ..network(&data, 12) };
+    let mut trainer = Trainer::new(&data.dataset, &network, &config(40), &exec).unwrap();
+    trainer.run(&mut diary).unwrap();
+    let (first, last) = (&diary.reports[0], &diary.reports[39]);
+    for task in 0..2 {
+        assert!(last.train[task] < 0.7 * first.train[task], "{first:?} {last:?}");
+    }
+    assert!(last.validation.unwrap()[1] < first.validation.unwrap()[1]);
+    let targets = data.targets.regression();
+    let (network, baseline) = (trainer.test_metrics(targets), baselines(&data.dataset, targets));
+    assert!(network.regression[0].r2 > Some(0.8), "{network:?}");
+    assert!(network.classification.accuracy > Some(0.9), "{network:?}");
+    // The mean explains nothing, and the classes are nearly even.
+    assert!(baseline.regression[0].r2 <= Some(0.0), "{baseline:?}");
+    assert!(baseline.classification.accuracy < Some(0.7), "{baseline:?}");
+}
+
+#[test]
+fn early_stopping_returns_the_best_weights() {
+    let data = prepared(120, Fractions::default());
+    // A learning rate at which the validation loss goes up and down.
+    let rough = TrainConfig { lr: 0.1, ..config(100) };
+    let stopping = TrainConfig { patience: 3, ..rough.clone() };
+    let (weights, diary) = run(&data, &stopping, Diary::default());
+    let n_epochs = diary.reports.len();
+    let best = diary.reports.iter().rfind(|report| report.is_best).unwrap().epoch;
+    assert!(n_epochs < 100 && best == n_epochs - 3, "best {best} of {n_epochs}");
+    let sum = |report: &EpochReport| report.validation.unwrap().iter().sum::<f64>();
+    assert!(diary.reports.iter().all(|report| sum(report) >= sum(&diary.reports[best - 1])));
+
+    // The same weights as those of a run that ends there, running statistics included.
+    let (at_best, _) = run(&data, &TrainConfig { epochs: best, ..rough.clone() }, Diary::default());
+    assert_eq!(weights, at_best);
+    // Without patience, all epochs run and the last weights stay.
+    let (last, diary) = run(&data, &TrainConfig { epochs: n_epochs, ..rough }, Diary::default());
+    assert_eq!(diary.reports.len(), n_epochs);
+    assert_ne!(last, at_best);
+}
+
+#[test]
+fn best_weights_return_also_when_the_epochs_run_out() {
+    let data = prepared(120, Fractions::default());
+    let rough = TrainConfig { lr: 0.1, ..config(12) };
+    let patient = TrainConfig { patience: 1000, ..rough.clone() };
+    let (weights, diary) = run(&data, &patient, Diary::default());
+    let best = diary.reports.iter().rfind(|report| report.is_best).unwrap().epoch;
+    assert!(best < 12, "choose a run whose last epoch is not its best");
+    assert_eq!(weights, run(&data, &TrainConfig { epochs: best, ..rough }, Diary::default()).0);
+}
+
+#[test]
+fn without_validation_rows_there_is_no_early_stopping() {
+    let data = prepared(60, Fractions { validation: 0.0, test: 0.2 });
+    let (_, diary) = run(&data, &config(2), Diary::default());
+    assert!(diary.reports.iter().all(|report| report.validation.is_none()));
+    let exec = Executor::serial();
+    let stopping = TrainConfig { patience: 2, ..config(2) };
+    let error = Trainer::new(&data.dataset, &network(&data, 6), &stopping, &exec).unwrap_err();
+    assert!(matches!(error, TrainError::NoValidation { patience: 2 }), "{error}");
+}
+
+#[test]
+fn a_last_batch_of_one_row_joins_the_one_before() {
+    // Three batches and one row.
+    let mut sizes = (100..).map(|n_rows| prepared(n_rows, Fractions::default()));
+    let data = sizes.find(|data| data.dataset.split.train.len() % 3 == 1).unwrap();
+    let batch_size = data.dataset.split.train.len() / 3;
+    let (_, diary) = run(&data, &TrainConfig { batch_size, ..config(2) }, Diary::default());
+    let epoch = [batch_size, batch_size, batch_size + 1];
+    assert_eq!(diary.batch_rows, [epoch, epoch].concat());
+}
+
+#[test]
+fn an_observer_stops_a_run() {
+    let data = prepared(120, Fractions::default());
+    let diary = Diary { stop_after_epoch: Some(2), ..Diary::default() };
+    let (weights, diary) = run(&data, &config(9), diary);
+    assert_eq!(diary.reports.len(), 2);
+    assert_eq!(weights, run(&data, &config(2), Diary::default()).0);
+    // An epoch that is cut short does not count.
+    let (_, diary) = run(&data, &config(9), Diary { stop_at_step: Some(3), ..Diary::default() });
+    assert_eq!((diary.batch_rows.len(), diary.reports.len()), (4, 0));
+}
+
+#[test]
+fn a_run_goes_on_where_it_stopped() {
+    let data = prepared(120, Fractions::default());
+    let exec = Executor::serial();
+    let network = network(&data, 6);
+    let mut trainer = Trainer::new(&data.dataset, &network, &config(5), &exec).unwrap();
+    let mut stopping = Diary { stop_after_epoch: Some(2), ..Diary::default() };
+    trainer.run(&mut stopping).unwrap();
+    trainer.run(&mut NoObserver).unwrap();
+    assert_eq!(trainer.epochs_run(), 5);
+    let weights = [trainer.params(), trainer.state()].concat();
+    assert_eq!(weights, run(&data, &config(5), Diary::default()).0);
+}
+
+#[test]
+fn weights_depend_on_the_seed_and_not_on_the_threads() {
+    let data = prepared(700, Fractions::default());
+    // Steps wide enough to be shared by threads.
+    let wide = network(&data, 300);
+    let config = TrainConfig { batch_size: 400, clip: Some(0.5), ..config(2) };
+    let weights = |threads: usize, config: &TrainConfig| {
+        let exec = Executor::new(threads).unwrap();
+        let mut trainer = Trainer::new(&data.dataset, &wide, config, &exec).unwrap();
+        trainer.run(&mut NoObserver).unwrap();
+        let metrics = trainer.test_metrics(data.targets.regression());
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        (bits(trainer.params()), bits(trainer.state()), metrics)
+    };
+    let one = weights(1, &config);
+    for threads in [1, 2, 3, 4] {
+        assert!(weights(threads, &config) == one, "{threads} threads");
+    }
+    assert_ne!(weights(1, &TrainConfig { seed: 2, ..config }).0, one.0);
+}
+
+#[test]
+fn divergence_is_an_error() {
+    let data = prepared(60, Fractions::default());
+    let exec = Executor::serial();
+    // One step an epoch: the loss was still finite, the weights no longer are.
+    let config = TrainConfig {
+        optimizer: OptimizerKind::SGD,
+        lr: 1e38,
+        batch_size: 1000,
+        weight_decay: 1e10,
+        ..config(1)
+    };
+    let mut trainer = Trainer::new(&data.dataset, &network(&data, 6), &config, &exec).unwrap();
+    let error = trainer.run(&mut NoObserver).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_network_of_other_sizes_is_refused() {
+    let data = prepared(60, Fractions::default());
+    let exec = Executor::serial();
+    let network = anabranch_graph::TwoBranch { inputs: 9, ..network(&data, 6) };
+    let error = Trainer::new(&data.dataset, &network, &config(1), &exec).unwrap_err();
+    assert_eq!(error.to_string(), "the network has 9 inputs, but the data set has 3");
+}
