@@ -1,8 +1,8 @@
 //! What every Rust peer shares: the data it starts from and the protocol it answers.
 //! Both are described in `../../README.md`.
 
+mod environment;
 mod protocol;
-mod threads;
 mod workload;
 
 pub use protocol::{Dropout, Optimizer, Peer, serve};

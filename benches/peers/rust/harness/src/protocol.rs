@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::threads;
+use crate::environment;
 use crate::workload::{Shape, Workload};
 
 const WARM_UP_STEPS: usize = 5;
@@ -78,7 +78,7 @@ pub fn serve<P: Peer>(name: &str, version: &str) {
 
 fn answer<P: Peer>(name: &str, version: &str) -> Result<(), String> {
     let Arguments { shape, threads, optimizer } = Arguments::parse(std::env::args().skip(1))?;
-    threads::limit(threads);
+    environment::prepare(threads);
     let initial = |dropout| P::new(shape, Workload::new(shape), optimizer, dropout);
 
     let mut peer = initial(Dropout::On);

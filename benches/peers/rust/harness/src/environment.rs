@@ -1,25 +1,24 @@
-//! One thread means one thread.
+//! What has to hold before a framework looks: one thread means one thread, and memory is kept.
 
 use std::env;
 use std::process::{self, Command};
 
-const VARIABLE: &str = "RAYON_NUM_THREADS";
-
-/// Keeps the process on its first `threads` cores and has rayon, and the frameworks that read its
-/// variable, use as many threads.
+/// Keeps the process on its first `threads` cores, has rayon (and the frameworks that read its
+/// variable) use as many threads, and mimalloc never give a page back.
 ///
-/// They read the variable when it suits them, and setting it in a running process is unsafe: the
-/// program starts itself again with it set.
-pub(crate) fn limit(threads: usize) {
-    let wanted = threads.to_string();
-    if env::var(VARIABLE).as_deref() == Ok(&wanted) {
+/// They read the variables when it suits them, and setting one in a running process is unsafe: the
+/// program starts itself again with them set.
+pub(crate) fn prepare(threads: usize) {
+    use_cores(threads);
+    let wanted =
+        [("RAYON_NUM_THREADS", threads.to_string()), ("MIMALLOC_PURGE_DELAY", "-1".into())];
+    if wanted.iter().all(|(name, value)| env::var(name).as_ref() == Ok(value)) {
         return;
     }
-    use_cores(threads);
     let program = env::current_exe().expect("a running program has a path");
     let status = Command::new(program)
         .args(env::args_os().skip(1))
-        .env(VARIABLE, wanted)
+        .envs(wanted)
         .status()
         .expect("the program starts itself");
     process::exit(status.code().unwrap_or(1));
