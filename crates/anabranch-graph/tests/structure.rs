@@ -59,7 +59,7 @@ fn fusion_merges_layers_and_keeps_their_names() {
             ("fc1a", "linear + relu + dropout p=0.5"),
             ("fc2a", "linear"),
             ("fc1b", "linear + relu"),
-            ("bn1b", "batch norm eps=0.00001"),
+            ("bn1b", "batch norm eps=1e-5"),
             ("join", "join project, learned"),
             ("fc2b", "linear"),
         ])
