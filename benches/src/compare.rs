@@ -63,8 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     for Change { what, figure, before, after, mark } in changes {
         let ratio = if before == after { 1.0 } else { after / before };
-        let [before, after, ratio] = [before, after, ratio].map(digits);
-        report.row([what, figure.to_owned(), before, after, ratio, mark.to_owned()]);
+        let [before, after] = [before, after].map(whole_or_digits);
+        report.row([what, figure.to_owned(), before, after, digits(ratio), mark.to_owned()]);
     }
     report.print();
     Ok(())
@@ -95,6 +95,11 @@ fn changes(before: &[Value], after: &[Value]) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// Counts in full, other figures in short.
+fn whole_or_digits(figure: f64) -> String {
+    if figure.fract() == 0.0 { figure.to_string() } else { digits(figure) }
 }
 
 /// The values that say what a record is about, in words.

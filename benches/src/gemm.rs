@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::backends::{Backend, Multiplication};
+use crate::cliffs;
 use crate::peak::Peak;
 use crate::products::{Form, StepProducts};
 use crate::report::{Report, digits, percent, write_json};
@@ -19,8 +20,8 @@ use crate::timing::{Sampler, rounds};
 const SLICE: Duration = Duration::from_millis(3);
 const WARM_UP: Duration = Duration::from_millis(3);
 const MIN_ROUNDS: usize = 3;
-/// Rows of the panels in the sweep, a batch of medium size.
-const PANEL_ROWS: usize = 128;
+/// Rows of the panels in the sweeps, a batch of medium size.
+pub(crate) const PANEL_ROWS: usize = 128;
 /// Widths of the sweep: powers of two, what lies beside them, and odd numbers between.
 const WIDTHS: [usize; 40] = [
     1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 63, 64, 65, 95, 96, 100,
@@ -56,7 +57,7 @@ enum Part {
     Step,
     /// Widths from 1 to 2048, of squares and of panels of 128 rows
     Sweep,
-    /// Every width from 8 to 512, against the next multiple of 16
+    /// Every width from 8 to 512, of products and of steps, against the next multiple of 16
     Cliffs,
 }
 
@@ -99,6 +100,11 @@ impl Record {
 
 /// Runs the suite.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if cfg!(not(feature = "faer")) {
+        eprintln!(
+            "faer is skipped: it is built in with `--features faer`, as cargo xtask bench gemm does"
+        );
+    }
     let mut json = Vec::new();
     if matches!(args.part, Part::All | Part::Step) {
         let records = measure_all(step_products(&args.shapes), args.seconds)?;
@@ -114,7 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if matches!(args.part, Part::All | Part::Cliffs) {
         println!("\nWidths from 8, each against the next multiple of 16");
-        json.extend(cliffs(args.max_width.min(512), args.seconds)?);
+        json.extend(cliffs::run(args.max_width.min(512), args.seconds)?);
     }
     write_json(args.json.as_deref(), &json)
 }
@@ -145,7 +151,7 @@ fn sweep(max_width: usize) -> Vec<Case> {
 }
 
 /// What a layer of `width` inputs and outputs multiplies on a batch.
-fn panel(form: Form, width: usize) -> [usize; 3] {
+pub(crate) fn panel(form: Form, width: usize) -> [usize; 3] {
     match form {
         Form::Nt | Form::Nn => [PANEL_ROWS, width, width],
         Form::Tn => [width, width, PANEL_ROWS],
@@ -190,54 +196,4 @@ fn report(records: &[Record]) -> Report {
         report.row(row);
     }
     report
-}
-
-/// Rates of every width, ours alone: for each form, the worst one relative to the next multiple of 16.
-fn cliffs(max_width: usize, seconds: f64) -> Result<Vec<Value>> {
-    let mut report = Report::new(["product", "form", "worst width", "Gflop/s of the next 16's"]);
-    let mut json = Vec::new();
-    for (case, dims) in [("square", square as fn(Form, usize) -> _), ("panel", panel)] {
-        for form in Form::ALL {
-            let top = max_width.next_multiple_of(16);
-            let rates = rates(form, top, seconds, dims);
-            let ratio = |width: usize| rates[width] / rates[width.next_multiple_of(16)];
-            let by_ratio = |a: &usize, b: &usize| ratio(*a).total_cmp(&ratio(*b));
-            let Some(worst) = (8..=max_width).min_by(by_ratio) else { continue };
-            let worst_ratio = ratio(worst);
-            let name = form.name().to_owned();
-            report.row([case.to_owned(), name.clone(), worst.to_string(), digits(worst_ratio)]);
-            json.push(json!({
-                "suite": "gemm",
-                "case": format!("{case} cliffs"),
-                "form": name,
-                "worst_width": worst,
-                "worst_ratio": worst_ratio,
-            }));
-        }
-    }
-    report.print();
-    Ok(json)
-}
-
-fn square(_: Form, width: usize) -> [usize; 3] {
-    [width; 3]
-}
-
-/// Gflop/s of each width up to `top`, by the fastest of samples that are spread over all passes: a disturbance of the
-/// machine would look like a cliff.
-fn rates(form: Form, top: usize, seconds: f64, dims: fn(Form, usize) -> [usize; 3]) -> Vec<f64> {
-    let passes = ((seconds / SLICE.as_secs_f64()) as usize).clamp(1, 5);
-    let mut rates = vec![0.0f64; top + 1];
-    for _ in 0..passes {
-        for width in 8..=top {
-            let dims = dims(form, width);
-            let mut product = Multiplication::new(form, dims);
-            let mut work = || product.run(Backend::Anabranch);
-            let mut sampler = Sampler::warm_up(SLICE / 10, &mut work);
-            sampler.sample_for(SLICE / 5, &mut work);
-            let flops = 2.0 * dims.iter().product::<usize>() as f64;
-            rates[width] = rates[width].max(flops / sampler.fastest_us() / 1e3);
-        }
-    }
-    rates
 }

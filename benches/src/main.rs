@@ -5,6 +5,7 @@
 
 mod backends;
 mod build_cost;
+mod cliffs;
 mod compare;
 mod gemm;
 mod generate;

@@ -41,10 +41,13 @@ fn main() -> ExitCode {
 /// Builds and runs the benchmarks; their exit code is this program's.
 fn bench(args: &[OsString]) -> io::Result<ExitCode> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["run", "--quiet", "--release", "--package", "anabranch-benches", "--"])
-        .args(args)
-        .status()?;
+    let mut command = Command::new(cargo);
+    command.args(["run", "--quiet", "--release", "--package", "anabranch-benches"]);
+    // faer takes long to build, and only this suite needs it.
+    if args.first().is_some_and(|suite| suite == "gemm") {
+        command.args(["--features", "faer"]);
+    }
+    let status = command.arg("--").args(args).status()?;
     // A process that a signal ended has no code.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, Into::into))
 }
