@@ -14,8 +14,8 @@
 //! | `head_a` | ⟨θ2a,dθ2a⟩ + b2a·db2a = ⟨ŷa,δ2a⟩ for each output | ŷa is linear in θ2a, b2a | no activation after FC2A |
 //! | `join_weight` | ⟨Wⱼ,dWⱼ⟩ = ⟨J(ŷa),ds⟩ for each unit | J is linear in Wⱼ | join `project` |
 //!
-//! In `batch_norm_scale_b` the right side is small for a small ε; what it then checks is that the two
-//! products on the left cancel.
+//! In `batch_norm_scale_b` the right side is small for a small ε: γ·dγ − γ·dγ·σ²/(σ²+ε), two terms that
+//! nearly cancel, as those of dx do in BatchNorm's backward pass. What it then checks is that they do.
 
 use serde::Serialize;
 
@@ -176,8 +176,11 @@ pub fn identities(q: &Quantities<'_>) -> Vec<Identity> {
             (0..q.theta_1b.cols)
                 .for_each(|k| balance.left(q.theta_1b.at(unit, k) * q.d_theta_1b.at(unit, k)));
             balance.left(q.b_1b.at(0, unit) * q.d_b_1b.at(0, unit));
-            let share = q.eps / (q.var.at(0, unit) + q.eps);
-            balance.right(q.gamma.at(0, unit) * q.d_gamma.at(0, unit) * share);
+            // ε/(σ²+ε) as 1 − σ²/(σ²+ε): what is left of dθ1b when σ² ≫ ε is the difference of terms of this size.
+            let (var, gamma_term) =
+                (q.var.at(0, unit), q.gamma.at(0, unit) * q.d_gamma.at(0, unit));
+            balance.right(gamma_term);
+            balance.right(-gamma_term * (var / (var + q.eps)));
         });
         found.push(Identity { name: "batch_norm_scale_b", error });
     }

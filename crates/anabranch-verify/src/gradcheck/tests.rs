@@ -98,7 +98,8 @@ fn the_production_gradient_passes_every_route() {
 #[test]
 fn soft_labels_pass_too() {
     let data = Data::<f64>::new(&network(Join::Add), 8, 2);
-    let y_b: Vec<f64> = (0..8).flat_map(|i| [0.1 * i as f64, 0.2, 0.8 - 0.1 * i as f64]).collect();
+    let first = (0..8).map(|i| 0.1 * f64::from(i));
+    let y_b: Vec<f64> = first.flat_map(|y| [y, 0.2, 0.8 - y]).collect();
     let [y_a, _] = data.targets();
     let targets = [y_a, Target::Probabilities(matrix(&y_b, 8, 3))];
     let instance = Instance::new(&data.net, &data.params, data.x(), targets, (7, 11)).unwrap();
@@ -149,6 +150,20 @@ fn a_relu_at_its_kink_is_left_out_and_counted() {
     assert_eq!((weight.checked, weight.left_out), (20, 5));
     assert_eq!((bias.checked, bias.left_out), (4, 1));
     assert!(report.tensors[2..].iter().all(|tensor| tensor.left_out == 0), "{report}");
+}
+
+#[test]
+fn rounding_where_the_gradient_is_zero_is_no_mistake() {
+    let mut data = Data::<f64>::new(&network(Join::Add), 4, 1);
+    // Every ReLU of branch B is on in every row: BatchNorm takes the bias out again, and L does not depend on it.
+    let graph = data.net.build::<f64>(Fusion::Fused).unwrap();
+    data.params[graph.param("fc1b.bias").unwrap().range.clone()].fill(9.0);
+    let report = gradcheck(&data.instance(), DEFAULT_WORK).unwrap();
+    assert!(report.pass, "{report}");
+    let bias = report.tensors.iter().find(|tensor| tensor.name == "fc1b.bias").unwrap();
+    assert!(bias.single.unwrap() > SINGLE_LIMIT, "nothing to be forgiven\n{report}");
+    let audit = audit_step(&data.instance(), &data.gradient()).unwrap();
+    assert!(audit.pass, "{audit}");
 }
 
 #[test]
