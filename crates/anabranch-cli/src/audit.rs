@@ -9,13 +9,16 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::output;
 
-/// Judges printed gradient formulas: exact, off by a factor, of the wrong shape, averaged too early, or wrong
+/// Judges printed gradient formulas
 ///
-/// The exit code is 0 when all formulas of FILE are exact, and 1 otherwise. Without FILE, the derivation that the
-/// network grew from is judged, and the exit code is 0 when every verdict is the expected one.
+/// A formula is exact, off by a factor, of the wrong shape, averaged too early,
+/// or wrong. The exit code is 0 when all formulas of FILE are exact, and 1
+/// otherwise. Without FILE, the derivation that the network grew from is judged,
+/// and the exit code is 0 when every verdict is the expected one.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// A TOML file of formulas: `[[formula]]` tables with name, target and expression
+    /// TOML: tables [[formula]] with name, target and expression
     file: Option<PathBuf>,
     /// Prints the verdicts as one line of JSON instead of sentences
     #[arg(long)]

@@ -14,6 +14,7 @@ use anabranch::data::DataError;
 use anabranch::graph::GraphError;
 use anabranch::tensor::ExecutorError;
 use anabranch::train::{ModelError, TrainError};
+use clap::error::ErrorKind;
 
 /// Why the program stops, in one line.
 #[derive(Debug)]
@@ -35,9 +36,12 @@ impl Failure {
 
     /// Flags that clap refuses: its explanation in one line.
     pub(crate) fn usage(error: &clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::input("a command is missing: train, say (--help lists all)");
+        }
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
-        // What follows is the usage, or without a subcommand the whole help.
+        // What follows is the usage.
         let end =
             ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|s| text.find(s)).min();
         let words: Vec<&str> = text[..end.unwrap_or(text.len())].split_whitespace().collect();

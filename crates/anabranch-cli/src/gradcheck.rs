@@ -12,11 +12,13 @@ use crate::failure::Failure;
 use crate::output;
 use crate::setup::{Setup, SetupArgs};
 
-/// Checks the gradient of a run's first step by dual numbers, central differences and identities
+/// Checks the gradient of a run's first step by independent routes
 ///
-/// The flags are those of `train`: its first batch, masks and weights are taken as they are, and checked in f64. The
-/// exit code is 1 when a route disagrees.
+/// The flags are those of `train`: its first batch, masks and weights are taken
+/// as they are, and their gradient is checked in f64, by dual numbers, central
+/// differences and identities. The exit code is 1 when one of them disagrees.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     setup: SetupArgs,

@@ -23,9 +23,9 @@ use clap::{Parser, Subcommand};
 
 use failure::Failure;
 
-/// One small network for a number and a class: trains on a table in seconds, repeats to the bit, checks its gradients.
+/// One small network for a number and a class, trained on a table in seconds
 #[derive(Debug, Parser)]
-#[command(name = "anabranch", version, max_term_width = 100, subcommand_required = true)]
+#[command(name = "anabranch", version, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anabranch::data::Targets;
+use anabranch::graph::{Summary, SummaryRow};
 use anabranch::train::{ClassificationMetrics, Metrics, RegressionMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -61,7 +62,7 @@ pub(crate) fn metrics_table(
     network: &Metrics,
     baselines: Option<&Metrics>,
 ) -> String {
-    let mut table = plain_table();
+    let mut table = Table::new();
     let n_baselines = if baselines.is_some() { 2 } else { 0 };
     let header = ["column", "metric", "network", "training mean", "majority class"];
     table.set_header(&header[..3 + n_baselines]);
@@ -90,21 +91,33 @@ pub(crate) fn metrics_table(
         let column = if j == 0 { &targets.class().column } else { "" };
         add([column, metric], value, baseline, 4);
     }
+    layout(table, 2)
+}
+
+/// A table of a network's nodes, of 80 columns for the usual names.
+pub(crate) fn network_table(summary: &Summary) -> String {
+    let mut table = Table::new();
+    table.set_header(["node", "layer", "reads", "width", "parameters", "flop/row"]);
+    for SummaryRow { name, kind, inputs, outputs, params, flops_per_row } in &summary.rows {
+        let [width, params, flops] = [outputs, params, flops_per_row].map(usize::to_string);
+        table.add_row([name, kind, &inputs.join(", "), &width, &params, &flops]);
+    }
+    let [params, flops] = [summary.params(), summary.flops_per_row()].map(|n| n.to_string());
+    table.add_row(["total", "", "", "", &params, &flops]);
+    layout(table, 3)
+}
+
+/// Lays a table out with one line, below its header; the columns from `first_number` on are flush right.
+fn layout(mut table: Table, first_number: usize) -> String {
+    let line = LineStyle::none().fill('─').junction('─');
+    table.load_style(TableStyle::new().header_separator(line));
     for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if i == 0 { 0 } else { 1 }, 1));
-        if i >= 2 {
+        column.set_padding((0, 1));
+        if i >= first_number {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()
-}
-
-/// A table of no more lines than the one below its header, as the summary of a network has.
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    let line = LineStyle::none().fill('─').junction('─');
-    table.load_style(TableStyle::new().header_separator(line));
-    table
 }
 
 /// A metric to four significant digits; undefined, a dash.

@@ -13,9 +13,10 @@ use crate::setup::read_table;
 
 /// Writes a table with a model's predictions beside its columns
 ///
-/// A column of numbers gets COL_pred; the class gets COL_pred, its most probable label, and for each label the
-/// probability COL_p_LABEL.
+/// A column of numbers gets COL_pred; the class gets COL_pred, its most
+/// probable label, and for each label the probability COL_p_LABEL.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// A model file, or the directory that `train` left it in
     #[arg(long, value_name = "DIR|FILE")]

@@ -29,8 +29,15 @@ pub(crate) struct SetupArgs {
     /// A CSV file with a header, or `wine`: 1,599 red wines, built in
     #[arg(long, value_name = "wine|FILE.csv", default_value = WINE, help_heading = "Data")]
     data: PathBuf,
-    /// Columns of numbers to predict, separated by commas [default for wine: alcohol]
-    #[arg(long, value_name = "COL[,COL…]", value_delimiter = ',', help_heading = "Data")]
+    /// Columns of numbers to predict, separated by commas
+    /// [default for wine: alcohol]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "COL[,COL…]",
+        value_delimiter = ',',
+        help_heading = "Data"
+    )]
     regress: Vec<String>,
     /// Column of classes to predict [default for wine: quality]
     #[arg(long, value_name = "COL", help_heading = "Data")]
@@ -56,13 +63,14 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Network",
         allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
     dropout: f64,
-    /// How the numbers flow into branch B; auto is add for equal widths, broadcast for one number, else project
+    /// How the numbers flow into branch B; auto is add for equal widths,
+    /// broadcast for one number, else project
     #[arg(
         long,
         value_name = "NAME",
         default_value = "auto",
         help_heading = "Network",
-        hide_possible_values = false
+        verbatim_doc_comment
     )]
     join: JoinArg,
     /// Weight of the numbers' loss
@@ -104,16 +112,18 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "X", help_heading = "Training",
         allow_hyphen_values = true, value_parser = number("a number over 0", |v| v > 0.0))]
     clip: Option<f64>,
-    /// Epochs without a lower validation loss after which training stops and the best weights return; 0 trains all
-    /// epochs [default: 15, or 0 if there are no validation rows]
-    #[arg(long, value_name = "N", help_heading = "Training",
+    /// Epochs without a lower validation loss after which training stops
+    /// and the best weights return; 0 trains all epochs
+    /// [default: 15, or 0 if there are no validation rows]
+    #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     patience: Option<usize>,
     /// What the split, initial weights, shuffles and dropout are drawn by
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training")]
     seed: u64,
-    /// Threads that work; the result is the same for any number [default: one for each core]
-    #[arg(long, value_name = "N", help_heading = "Training",
+    /// Threads that work; the result is the same for any number
+    /// [default: one for each core]
+    #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
 }

@@ -17,14 +17,17 @@ use crate::watch::Watch;
 
 /// Trains a network on a table and saves it
 ///
-/// The rows are split by class into training, validation and test rows. What the network is worth is measured on the
-/// test rows, which nothing else looks at, and printed beside two baselines.
+/// The rows are split by class into training, validation and test rows. What
+/// the network is worth is measured on the test rows, which nothing else looks
+/// at, and printed beside two baselines.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     setup: SetupArgs,
-    /// Directory for the model, made if missing [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
-    #[arg(long, value_name = "DIR")]
+    /// Directory for the model, made if missing
+    /// [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     out: Option<PathBuf>,
     /// Checks the gradient in every Nth step by identities and against f64; 0 does not
     #[arg(long, value_name = "N", default_value_t = 0,
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "{}\nregress {numbers}, classify {class} ({} classes)\n\n{}",
             rows(args.setup.data().display(), data),
             data.n_classes,
-            trainer.graph().summary()
+            output::network_table(&trainer.graph().summary())
         ))?;
     }
 
@@ -95,15 +98,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The rows of each part in words.
+/// The sizes of the data in words.
 fn rows(name: impl std::fmt::Display, data: &Dataset<f32>) -> String {
-    let split = &data.split;
+    let [train, validation, test] =
+        [&data.split.train, &data.split.validation, &data.split.test].map(Vec::len);
     format!(
-        "{name}: {} rows ({} to train, {} to validate, {} to test), {} inputs",
-        data.n_rows,
-        split.train.len(),
-        split.validation.len(),
-        split.test.len(),
-        data.n_inputs
+        "{name}: {} rows, {} inputs\n{train} rows to train, {validation} to validate, {test} to test",
+        data.n_rows, data.n_inputs
     )
 }

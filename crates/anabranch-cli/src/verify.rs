@@ -10,10 +10,12 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::output;
 
-/// Replays an oracle case: an independent implementation's losses, gradients and updates, step by step
+/// Replays an oracle case, computed by an independent implementation
 ///
-/// The exit code is 1 when a tensor is off by more than 1e-9 in f64 or 1e-3 in f32, relative to its norm.
+/// The exit code is 1 when a loss, a gradient, an update or a prediction is off
+/// by more than 1e-9 in f64 or 1e-3 in f32, relative to its norm.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The case
     #[arg(value_name = "CASE.safetensors")]

@@ -98,7 +98,8 @@ mod tests {
             if step.step == 2 {
                 grads[0] *= 0.9;
             }
-            self.0.step(&StepView { grads: &grads, ..step.clone() })
+            // Leaked, to live as long as the other views of the step.
+            self.0.step(&StepView { grads: grads.leak(), ..step.clone() })
         }
     }
 

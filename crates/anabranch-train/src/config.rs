@@ -31,7 +31,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
-            epochs: 60,
+            epochs: 30,
             batch_size: 128,
             optimizer: OptimizerKind::ADAM,
             lr: 1e-2,

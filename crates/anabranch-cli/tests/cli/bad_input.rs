@@ -188,6 +188,7 @@ fn flags_out_of_range() {
         "train --hiden-a 3",
         "unexpected argument '--hiden-a' found tip: a similar argument exists: '--hidden-a' (--help lists all)",
     );
+    refused(&dir, "", "a command is missing: train, say (--help lists all)");
     refused(
         &dir,
         "predict --model m",

@@ -74,7 +74,7 @@ fn early_stopping_returns_the_best_weights() {
     let data = prepared(120, Fractions::default());
     // A learning rate at which the validation loss goes up and down.
     let rough = TrainConfig { lr: 0.1, ..config(100) };
-    let stopping = TrainConfig { patience: 3, ..rough.clone() };
+    let stopping = TrainConfig { patience: 3, ..rough };
     let (weights, diary) = run(&data, &stopping, Diary::default());
     let n_epochs = diary.reports.len();
     let best = diary.reports.iter().rfind(|report| report.is_best).unwrap().epoch;
@@ -83,7 +83,7 @@ fn early_stopping_returns_the_best_weights() {
     assert!(diary.reports.iter().all(|report| sum(report) >= sum(&diary.reports[best - 1])));
 
     // The same weights as those of a run that ends there, running statistics included.
-    let (at_best, _) = run(&data, &TrainConfig { epochs: best, ..rough.clone() }, Diary::default());
+    let (at_best, _) = run(&data, &TrainConfig { epochs: best, ..rough }, Diary::default());
     assert_eq!(weights, at_best);
     // Without patience, all epochs run and the last weights stay.
     let (last, diary) = run(&data, &TrainConfig { epochs: n_epochs, ..rough }, Diary::default());
@@ -95,7 +95,7 @@ fn early_stopping_returns_the_best_weights() {
 fn best_weights_return_also_when_the_epochs_run_out() {
     let data = prepared(120, Fractions::default());
     let rough = TrainConfig { lr: 0.1, ..config(12) };
-    let patient = TrainConfig { patience: 1000, ..rough.clone() };
+    let patient = TrainConfig { patience: 1000, ..rough };
     let (weights, diary) = run(&data, &patient, Diary::default());
     let best = diary.reports.iter().rfind(|report| report.is_best).unwrap().epoch;
     assert!(best < 12, "choose a run whose last epoch is not its best");
