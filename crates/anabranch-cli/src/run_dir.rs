@@ -35,7 +35,6 @@ impl RunDir {
                 model.display()
             )));
         }
-        // Better now than after hours of training.
         let probe = dir.path.join(format!(".{}.probe", std::process::id()));
         fs::write(&probe, b"").map_err(|e| cannot("write in", &dir.path, &e))?;
         let _ = fs::remove_file(&probe);

@@ -43,7 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, &network, &config, &exec)?;
-    let dir = RunDir::reserve(args.out.as_deref(), args.setup.data())?;
+    // A directory that cannot be is better known now than after hours of training; a run that is interrupted leaves none.
+    let reserve = || RunDir::reserve(args.out.as_deref(), args.setup.data());
+    drop(reserve()?);
     if !args.json {
         let names: Vec<&str> = targets.regression().iter().map(|t| t.column.as_str()).collect();
         let (numbers, class) = (names.join(", "), &targets.class().column);
@@ -66,6 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let epochs = trainer.epochs_run();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let model = Model::from_trainer(&trainer, prepared.encoder.clone(), targets.clone())?;
+    let dir = reserve()?;
     let path = dir.model();
     model.save(&path)?;
     dir.keep();

@@ -25,7 +25,7 @@ impl Watch {
     /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if that is 0.
     pub(crate) fn new(epochs: usize, network: &TwoBranch, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
-        let template = "{bar:24} epoch {pos}/{len}  {msg}  {eta} left";
+        let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
         // Without its style, the bar looks plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
@@ -72,9 +72,10 @@ impl Observer<f32> for Watch {
 
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
         let loss = |[a, b]: [f64; 2]| format!("{a:.4} + {b:.4}");
+        // The losses of both tasks.
         self.bar.set_message(match report.validation {
-            Some(validation) => format!("validation loss {}", loss(validation)),
-            None => format!("training loss {}", loss(report.train)),
+            Some(validation) => format!("validation {}", loss(validation)),
+            None => format!("training {}", loss(report.train)),
         });
         self.bar.set_position(report.epoch as u64);
         ControlFlow::Continue(())

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let (network, baseline) = (trainer.test_metrics(targets), baselines(data, targets));
     println!("R² {:?}, of the mean {:?}", network.regression[0].r2, baseline.regression[0].r2);
-    assert!(network.regression[0].r2 > Some(0.5));
+    assert!(network.regression[0].r2 > Some(0.4));
     assert!(network.classification.accuracy > baseline.classification.accuracy);
 
     let dir = tempfile::tempdir()?;
