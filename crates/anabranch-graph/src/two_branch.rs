@@ -5,6 +5,8 @@
 //!    └─ fc1b ─ relu1b ─ bn1b ─ join (⊕ ŷa) ─ fc2b ─ ŷb (classification, scores before softmax)
 //! ```
 
+use std::any::{Any, TypeId};
+
 use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Init, LayerError, Linear, Loss};
 use anabranch_tensor::Scalar;
 
@@ -79,6 +81,25 @@ impl TwoBranch {
     /// # Errors
     /// If a width is zero, a hyperparameter is out of range, or the join does not fit the widths.
     pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
+        // Through functions without type parameters: the layers' code is then compiled once, in this crate, and not
+        // again in every crate that builds a network.
+        let graph: Box<dyn Any> = if TypeId::of::<T>() == TypeId::of::<f32>() {
+            Box::new(self.build_f32(fusion)?)
+        } else {
+            Box::new(self.build_f64(fusion)?)
+        };
+        Ok(*graph.downcast().expect("a scalar is f32 or f64"))
+    }
+
+    fn build_f32(&self, fusion: Fusion) -> Result<Graph<f32>, GraphError> {
+        self.build_for(fusion)
+    }
+
+    fn build_f64(&self, fusion: Fusion) -> Result<Graph<f64>, GraphError> {
+        self.build_for(fusion)
+    }
+
+    fn build_for<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         let named = |node: &str| {
             let node = node.to_owned();
             move |source: LayerError| GraphError::Layer { node, source }
