@@ -86,10 +86,20 @@ impl Executor {
     ///
     /// Allocates nothing when called inside [`enter`](Self::enter).
     pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
-        if self.threads == 1 || n_tasks < 2 {
-            (0..n_tasks).for_each(task);
-        } else {
-            self.enter_if_outside(|| split(0, n_tasks, &task));
+        // Behind a reference without a type parameter: the code around a task is compiled once, not for every task.
+        self.run_dyn(n_tasks, &task);
+    }
+
+    fn run_dyn(&self, n_tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        match &self.pool {
+            Some(pool) if n_tasks > 1 => {
+                if pool.current_thread_index().is_some() {
+                    split(0, n_tasks, task);
+                } else {
+                    pool.install(|| split(0, n_tasks, task));
+                }
+            }
+            _ => (0..n_tasks).for_each(task),
         }
     }
 
@@ -109,27 +119,26 @@ impl Executor {
         f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
     ) {
         let n_chunks = n_rows.div_ceil(rows_per_chunk);
-        for part in &parts {
-            let (len, expected) = match part {
-                Part::Rows(array, width) => (array.len(), n_rows * width),
-                Part::Chunks(array, width) => (array.len(), n_chunks * width),
+        let arrays = parts.map(|part| {
+            let (array, expected, per_chunk) = match part {
+                Part::Rows(array, width) => (array, n_rows * width, rows_per_chunk * width),
+                Part::Chunks(array, width) => (array, n_chunks * width, width),
             };
+            let len = array.len();
             assert!(len == expected, "for_each_chunk: {len} elements instead of {expected}");
-        }
-        let chunks = Chunks { rows: 0..n_rows, rows_per_chunk, parts };
-        if n_chunks <= 1 || self.threads == 1 {
-            chunks.run(&f, Split::Loop);
-        } else {
-            self.enter_if_outside(|| chunks.run(&f, Split::Join));
-        }
-    }
-
-    /// Runs `f` on this executor's threads, without the cost of entering where they already run it.
-    fn enter_if_outside(&self, f: impl FnOnce() + Send) {
-        match &self.pool {
-            Some(pool) if pool.current_thread_index().is_none() => pool.install(f),
-            _ => f(),
-        }
+            Pieces { start: array.as_mut_ptr(), len, per_chunk }
+        });
+        self.run(n_chunks, |chunk| {
+            let start = chunk * rows_per_chunk;
+            let rows = start..n_rows.min(start + rows_per_chunk);
+            // SAFETY: the tasks have different chunk numbers, each below the number of chunks, and the arrays stay
+            // borrowed until all tasks have ended.
+            let slices = arrays.each_ref().map(|pieces| unsafe { pieces.of_chunk(chunk) });
+            vectorized(
+                #[inline(always)]
+                || f(rows, slices),
+            );
+        });
     }
 }
 
@@ -147,75 +156,31 @@ pub enum Part<'a, T> {
     Chunks(&'a mut [T], usize),
 }
 
-/// How the halves of a range are run.
-#[derive(Clone, Copy)]
-enum Split {
-    /// One after the other, on this thread.
-    Loop,
-    /// Possibly at once, on two threads.
-    Join,
+/// A uniquely borrowed array, cut into a piece for each chunk.
+struct Pieces<T> {
+    start: *mut T,
+    len: usize,
+    per_chunk: usize,
 }
 
-/// A range of rows, and the parts of the arrays that belong to it.
-struct Chunks<'a, T, const N: usize> {
-    rows: Range<usize>,
-    rows_per_chunk: usize,
-    parts: [Part<'a, T>; N],
-}
+// SAFETY: threads only take different pieces, which is as if each were sent to its thread.
+unsafe impl<T: Send> Sync for Pieces<T> {}
 
-impl<T: Send, const N: usize> Chunks<'_, T, N> {
-    /// Runs `f` on each chunk, halving the range at chunk bounds until one chunk is left.
-    fn run(self, f: &(impl Fn(Range<usize>, [&mut [T]; N]) + Sync), split: Split) {
-        let n_chunks = self.rows.len().div_ceil(self.rows_per_chunk);
-        if n_chunks <= 1 {
-            if n_chunks == 1 {
-                let slices = self.parts.map(|part| match part {
-                    Part::Rows(array, _) | Part::Chunks(array, _) => array,
-                });
-                vectorized(
-                    #[inline(always)]
-                    || f(self.rows, slices),
-                );
-            }
-            return;
-        }
-        let (left, right) = self.halve(n_chunks / 2);
-        match split {
-            Split::Loop => {
-                left.run(f, split);
-                right.run(f, split);
-            }
-            Split::Join => {
-                rayon::join(|| left.run(f, split), || right.run(f, split));
-            }
-        }
-    }
-
-    /// The first `n_chunks` chunks, and the others.
-    fn halve(self, n_chunks: usize) -> (Self, Self) {
-        let n_rows = n_chunks * self.rows_per_chunk;
-        let mut left = std::array::from_fn(|_| Part::Rows(Default::default(), 0));
-        let mut right = std::array::from_fn(|_| Part::Rows(Default::default(), 0));
-        for (i, part) in self.parts.into_iter().enumerate() {
-            (left[i], right[i]) = match part {
-                Part::Rows(array, width) => {
-                    let (l, r) = array.split_at_mut(n_rows * width);
-                    (Part::Rows(l, width), Part::Rows(r, width))
-                }
-                Part::Chunks(array, width) => {
-                    let (l, r) = array.split_at_mut(n_chunks * width);
-                    (Part::Chunks(l, width), Part::Chunks(r, width))
-                }
-            };
-        }
-        let middle = self.rows.start + n_rows;
-        let chunks = |rows, parts| Self { rows, rows_per_chunk: self.rows_per_chunk, parts };
-        (chunks(self.rows.start..middle, left), chunks(middle..self.rows.end, right))
+impl<T> Pieces<T> {
+    /// The piece of a chunk; the last one may be shorter.
+    ///
+    /// # Safety
+    /// The array is borrowed for `'a`, and nobody else has or takes this chunk's piece.
+    unsafe fn of_chunk<'a>(&self, chunk: usize) -> &'a mut [T] {
+        let start = (chunk * self.per_chunk).min(self.len);
+        let len = self.per_chunk.min(self.len - start);
+        // SAFETY: start + len is at most the array's length; pieces of different chunks do not overlap.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
 }
 
 /// Runs tasks `start..end`, halving the range until one task is left.
-fn split(start: usize, end: usize, task: &(impl Fn(usize) + Sync)) {
+fn split(start: usize, end: usize, task: &(dyn Fn(usize) + Sync)) {
     if end - start == 1 {
         task(start);
         return;
