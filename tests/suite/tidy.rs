@@ -244,7 +244,10 @@ fn the_architecture_page_is_true() {
     for (i, row) in rows.iter().enumerate() {
         assert_eq!(row[0], (i + 1).to_string(), "invariants are numbered from 1: {row:?}");
         let names = code(row[2]);
-        assert!(!names.is_empty() && names.len().is_multiple_of(2), "pairs of path and test: {row:?}");
+        assert!(
+            !names.is_empty() && names.len().is_multiple_of(2),
+            "pairs of path and test: {row:?}"
+        );
         for pair in names.chunks_exact(2) {
             if let Err(problem) = check_test(pair[0], pair[1]) {
                 panic!("ARCHITECTURE.md, invariant {}: {problem}", i + 1);
