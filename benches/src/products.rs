@@ -93,7 +93,7 @@ const PRODUCTS: [Product; 10] = {
 };
 
 impl Product {
-    /// m, n and k of C[m,n] = A[m,k]·B[k,n].
+    /// m, n and k of `C[m,n] = A[m,k]·B[k,n]`.
     pub(crate) fn dims(&self, shape: Shape) -> [usize; 3] {
         let sizes = array_sizes(shape);
         let (m, n) = sizes[self.c];

@@ -18,7 +18,7 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// TOML: tables [[formula]] with name, target and expression
+    /// TOML: tables `[[formula]]` with name, target and expression
     file: Option<PathBuf>,
     /// Prints the verdicts as one line of JSON instead of sentences
     #[arg(long)]
