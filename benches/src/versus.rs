@@ -19,6 +19,7 @@ const TOLERANCE: f64 = 1e-3;
 
 /// Options of comparisons.
 #[derive(clap::Args, Debug)]
+#[group(id = "versus")]
 pub(crate) struct Args {
     /// Run the peers in benches/peers too, in turns, and print the ratios
     #[arg(long)]
