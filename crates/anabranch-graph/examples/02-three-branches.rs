@@ -92,7 +92,7 @@ fn main() -> Result<(), GraphError> {
     graph.infer(&exec, &params, &state, &mut evaluation, x);
     let (y_b, _) = graph.heads().nth(1).expect("three heads");
     let scores = evaluation.value(y_b);
-    let is_right = |(scores, class): &(ndarray::ArrayView1<'_, f32>, &u32)| {
+    let is_right = |(scores, class): &(anabranch_tensor::ArrayView1<'_, f32>, &u32)| {
         let best = (0..scores.len()).max_by(|i, j| scores[*i].total_cmp(&scores[*j]));
         best == Some(**class as usize)
     };

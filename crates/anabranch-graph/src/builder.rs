@@ -113,7 +113,9 @@ impl<T: Scalar> GraphBuilder<T> {
         }
         share_memory(&mut nodes, &heads)?;
         let (params, state) = lay_out(&mut nodes)?;
-        Ok(Graph::new(nodes, heads, params, state))
+        let graph = Graph::new(nodes, heads, params, state);
+        tracing::debug!(nodes = graph.nodes.len(), params = graph.params_len(), "network built");
+        Ok(graph)
     }
 
     fn push(&mut self, name: String, op: Op<T>, width: usize, flops_per_row: usize) -> NodeId {

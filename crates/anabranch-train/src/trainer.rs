@@ -193,6 +193,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         };
         let is_stale =
             self.config.patience > 0 && self.epochs_run - self.best.epoch >= self.config.patience;
+        tracing::debug!(epoch = report.epoch, ?train, ?validation, lr_factor, is_best, "epoch");
         match observer.epoch(&report) {
             ControlFlow::Continue(()) if !is_stale => Ok(After::GoOn),
             _ => Ok(After::Stop),
