@@ -23,16 +23,14 @@
 use std::ops::Range;
 
 use super::kernels::Kernels;
-use super::pack::Matrix;
-use super::plan::{ALIGN, MC, Plan, a_block_len, a_col_stride, a_row_stride, round_up};
+use super::pack::{Matrix, Panels};
+use super::plan::{ALIGN, MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, round_up};
 use super::tile::Tile;
 use super::{Accum, Epilogue};
 use crate::exec::Executor;
 
 /// Panels of B, of one k-block, that a task packs.
 const PACK_PANELS: usize = 8;
-/// Rows of a panel that are packed before those of the next panel, where the source is contiguous in that direction.
-const PACK_ROWS: usize = 16;
 
 /// One product `C[m,n] (+)= A[m,k]·B[k,n]`.
 pub(super) struct Product<'a, T: 'static> {
@@ -59,8 +57,8 @@ struct Phase<'a, T> {
     a_blocks: *mut T,
 }
 
-/// Panels of a block of A.
-struct Panels<T> {
+/// Panels of a block of A, packed or where they lie.
+struct PackedA<T> {
     first: Matrix<T>,
     /// Elements from a panel to the next.
     step: isize,
@@ -84,7 +82,8 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
         }
-        let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), self.b.col == 1 || n == 1);
+        let rows = (Rows::of(&self.a, k), Rows::of(&self.b, n));
+        let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), rows);
         let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size_of::<T>());
         let a_blocks = scratch[skip..].as_mut_ptr();
         let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));
@@ -154,19 +153,12 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
     unsafe fn pack_panels(&self, phase: &Phase<T>, p: usize, panels: Range<usize>) {
         let nr = self.kernels.nr();
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
-        let step = if self.b.col == 1 { PACK_ROWS } else { rows };
-        let mut l = 0;
-        while l < rows {
-            for panel in panels.clone() {
-                let j = phase.cols.start + panel * nr;
-                let width = nr.min(phase.cols.end - j);
-                let dst = self.b_block(phase, p).wrapping_add((panel * rows + l) * nr);
-                let src = self.b.at(p + l, j);
-                // SAFETY: the panel lies in B, and its rows·NR elements in scratch.
-                unsafe { (self.kernels.pack)(src, step.min(rows - l), width, dst, nr) };
-            }
-            l += step;
-        }
+        let first = phase.cols.start + panels.start * nr;
+        let cols = phase.cols.end.min(phase.cols.start + panels.end * nr) - first;
+        let dst = self.b_block(phase, p).wrapping_add(panels.start * rows * nr);
+        let layout = Panels { width: nr, row: nr, step: rows * nr };
+        // SAFETY: the panels lie in B, and their rows·NR elements each in scratch.
+        unsafe { (self.kernels.pack)(self.b.at(p, first), rows, cols, dst, layout) };
     }
 
     /// Where the packed panels of the k-block at row `p` begin.
@@ -250,35 +242,29 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         phase: &Phase<T>,
         rows: Range<usize>,
         terms: Range<usize>,
-    ) -> Panels<T> {
+    ) -> PackedA<T> {
         let kernels = self.kernels;
         let (mr, m, k) = (kernels.mr(), rows.len(), terms.len());
         let a = self.a.at(rows.start, terms.start);
         if !phase.plan.pack_a {
-            return Panels { first: a, step: mr as isize * a.row };
+            return PackedA { first: a, step: mr as isize * a.row };
         }
         let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
         let block = phase.a_blocks.wrapping_add(worker * a_block_len(kernels, self.k));
         if a.row != 1 {
             let stride = a_row_stride::<T>(k);
+            let rows = Panels { width: k, row: stride, step: 0 };
             // SAFETY: the block of scratch is this thread's and holds MC such rows.
-            unsafe { (kernels.pack)(a, m, k, block, stride) };
+            unsafe { (kernels.pack)(a, m, k, block, rows) };
             let first = Matrix { ptr: block, row: stride as isize, col: 1 };
-            return Panels { first, step: (mr * stride) as isize };
+            return PackedA { first, step: (mr * stride) as isize };
         }
         let stride = a_col_stride(kernels);
-        let mut l = 0;
-        while l < k {
-            for i in (0..m).step_by(mr) {
-                let dst = block.wrapping_add((i / mr * k + l) * stride);
-                let src = a.at(i, l).transposed();
-                // SAFETY: the block of scratch is this thread's and holds MC/MR such panels.
-                unsafe { (kernels.pack)(src, PACK_ROWS.min(k - l), mr.min(m - i), dst, stride) };
-            }
-            l += PACK_ROWS;
-        }
+        let columns = Panels { width: mr, row: stride, step: stride * k };
+        // SAFETY: the block of scratch is this thread's and holds MC/MR such panels.
+        unsafe { (kernels.pack)(a.transposed(), k, m, block, columns) };
         let first = Matrix { ptr: block, row: 1, col: stride as isize };
-        Panels { first, step: (stride * k) as isize }
+        PackedA { first, step: (stride * k) as isize }
     }
 
     /// Adds the products of `a`, the panel with the rows `rows`, at most MR, and the k-block `terms`, with B's columns

@@ -5,7 +5,7 @@
 //! once, here, whoever calls `gemm` with whatever epilogue.
 
 use super::Epilogue;
-use super::pack::{Matrix, pack};
+use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
 use super::tile::{Tile, tile};
@@ -43,7 +43,7 @@ pub struct Kernels<T: 'static> {
     pub(super) narrow: usize,
     /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
     pub(super) tiles: &'static [[TileFn<T>; 3]],
-    pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, usize),
+    pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
     pub(super) peak: unsafe fn(usize) -> T,
 }
 
@@ -107,10 +107,10 @@ macro_rules! kernels {
                 rows: usize,
                 cols: usize,
                 dst: *mut V::Elem,
-                stride: usize,
+                panels: Panels,
             ) {
                 // SAFETY: as the caller's.
-                unsafe { pack::<V, L>(src, rows, cols, dst, stride) }
+                unsafe { pack::<V, L>(src, rows, cols, dst, panels) }
             }
             $(#[$feature])*
             unsafe fn peak_f32(iterations: usize) -> f32 {

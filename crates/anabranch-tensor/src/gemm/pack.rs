@@ -6,7 +6,7 @@
 //! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a row-major A,
 //! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs no shuffles.
 
-use super::simd::{Simd, Transpose};
+use super::simd::{Simd, Transpose, prefetch};
 
 /// A matrix by pointer and strides.
 #[derive(Clone, Copy)]
@@ -32,30 +32,44 @@ impl<T> Matrix<T> {
     }
 }
 
-/// Writes `rows`×`cols` elements to `dst`, rows `stride` apart; a destination row has room for whole vectors, and what
-/// lies in it beyond `cols` is overwritten.
+/// How a packed block is cut into panels of columns.
+#[derive(Clone, Copy)]
+pub(super) struct Panels {
+    /// Columns of a panel: a multiple of the lanes of a vector where columns of the source are contiguous.
+    pub(super) width: usize,
+    /// Elements from a row of a panel to the next: the width rounded up to whole vectors.
+    pub(super) row: usize,
+    /// Elements from a panel to the next.
+    pub(super) step: usize,
+}
+
+/// Rows of a panel that are packed before those of the next one, where rows of the source are contiguous.
+const ROWS: usize = 16;
+
+/// Writes `rows`×`cols` elements to the panels at `dst`. What lies in a panel's rows beyond its columns is overwritten.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes; `src` is readable at `rows`×`cols` elements, and
-/// `dst` writable at `rows` rows of `cols` elements rounded up to whole vectors.
+/// `dst` writable at `rows` whole rows of as many panels as hold `cols` columns.
 #[inline(always)]
 pub(super) unsafe fn pack<V: Transpose<L>, const L: usize>(
     src: Matrix<V::Elem>,
     rows: usize,
     cols: usize,
     dst: *mut V::Elem,
-    stride: usize,
+    panels: Panels,
 ) {
     // SAFETY: as the caller's.
     unsafe {
         if src.col == 1 {
-            pack_contiguous::<V>(src, rows, cols, dst, stride);
+            pack_contiguous::<V>(src, rows, cols, dst, panels);
         } else if src.row == 1 {
-            pack_transposed::<V, L>(src, rows, cols, dst, stride);
+            pack_transposed::<V, L>(src, rows, cols, dst, panels);
         } else {
-            for i in 0..rows {
-                for j in 0..cols {
-                    *dst.add(i * stride + j) = *src.at(i, j).ptr;
+            for j in 0..cols {
+                let column = dst.add(j / panels.width * panels.step + j % panels.width);
+                for i in 0..rows {
+                    *column.add(i * panels.row) = *src.at(i, j).ptr;
                 }
             }
         }
@@ -69,19 +83,38 @@ unsafe fn pack_contiguous<V: Simd>(
     rows: usize,
     cols: usize,
     dst: *mut V::Elem,
-    stride: usize,
+    panels: Panels,
 ) {
-    let whole = cols - cols % V::LANES;
-    // SAFETY: reads inside the source's rows, writes inside the destination's.
+    // SAFETY: reads inside the source's rows, writes inside the panels' rows.
     unsafe {
-        for i in 0..rows {
-            let from = src.at(i, 0).ptr;
-            let to = dst.add(i * stride);
-            for j in (0..whole).step_by(V::LANES) {
-                V::load(from.add(j)).store(to.add(j));
+        if cols <= panels.width && cols > 2 * V::LANES {
+            for i in 0..rows {
+                dst.add(i * panels.row).copy_from_nonoverlapping(src.at(i, 0).ptr, cols);
             }
-            if whole < cols {
-                V::load_first(from.add(whole), cols - whole).store(to.add(whole));
+            return;
+        }
+        for first in (0..rows).step_by(ROWS) {
+            let height = ROWS.min(rows - first);
+            let mut panel = dst.add(first * panels.row);
+            for j in (0..cols).step_by(panels.width) {
+                let width = panels.width.min(cols - j);
+                for v in (0..width).step_by(V::LANES) {
+                    let mut from = src.at(first, j + v).ptr;
+                    let mut to = panel.add(v);
+                    let left = cols - j - v;
+                    for _ in 0..height {
+                        if left >= V::LANES {
+                            V::load(from).store(to);
+                        } else {
+                            V::load_first(from, left).store(to);
+                        }
+                        // The next panel's part of the row: too far apart for the processor to foresee it.
+                        prefetch(from.wrapping_add(panels.width));
+                        from = from.wrapping_offset(src.row);
+                        to = to.add(panels.row);
+                    }
+                }
+                panel = panel.wrapping_add(panels.step);
             }
         }
     }
@@ -94,34 +127,32 @@ unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     rows: usize,
     cols: usize,
     dst: *mut V::Elem,
-    stride: usize,
+    panels: Panels,
 ) {
     // SAFETY: reads at most `rows` elements of columns below `cols`, writes whole vectors at rows below `rows`.
     unsafe {
         for j in (0..cols).step_by(L) {
+            let to = dst.add(j / panels.width * panels.step + j % panels.width);
             // Where columns are missing the last one stands in: what it writes is beyond `cols`.
             let last = L.min(cols - j) - 1;
-            let mut next = src.at(0, j).ptr;
-            let columns: [_; L] = std::array::from_fn(|c| {
-                let column = next;
-                next = if c < last { next.wrapping_offset(src.col) } else { next };
-                column
-            });
-            let whole = rows - rows % L;
-            for i in (0..whole).step_by(L) {
-                let block = V::transpose(std::array::from_fn(|c| V::load(columns[c].add(i))));
+            let columns: [_; L] = std::array::from_fn(|c| src.at(0, j + c.min(last)).ptr);
+            let mut i = 0;
+            while i + L <= rows {
+                let block = V::load_transposed(columns.map(|column| column.add(i)));
                 for r in 0..L {
-                    block[r].store(dst.add((i + r) * stride + j));
+                    block[r].store(to.add((i + r) * panels.row));
                 }
+                i += L;
             }
-            if whole < rows {
-                let left = rows - whole;
-                let load = |c: usize| V::load_first(columns[c].add(whole), left);
-                let block = V::transpose(std::array::from_fn(load));
-                for r in 0..L {
-                    if r < left {
-                        block[r].store(dst.add((whole + r) * stride + j));
-                    }
+            if i < rows {
+                let mut ends = [V::zero(); L];
+                for c in 0..L {
+                    ends[c] = V::load_first(columns[c].add(i), rows - i);
+                }
+                let start = ends.as_ptr().cast::<V::Elem>();
+                let block = V::load_transposed(std::array::from_fn(|c| start.add(c * L)));
+                for r in 0..rows - i {
+                    block[r].store(to.add((i + r) * panels.row));
                 }
             }
         }

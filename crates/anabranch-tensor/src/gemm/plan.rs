@@ -5,6 +5,7 @@
 //! as one task, so that it reads each block of B once.
 
 use super::kernels::Kernels;
+use super::pack::Matrix;
 
 /// Longest k-block: a panel of A with 12 rows takes 12 KB (`f32`) or 24 KB of a first-level cache of 32 KB.
 const KC: usize = 256;
@@ -28,6 +29,10 @@ const PARALLEL_FLOPS: usize = 4_000_000;
 const PACK_A_COLS: usize = 129;
 /// Rows of C from which B is packed though its rows are contiguous.
 const PACK_B_ROWS: usize = 48;
+/// Most bytes from one contiguous row of A or B to the next for which it is read where it lies. Measured: up to here
+/// packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all rows compete for the same
+/// cache sets and each has a page of its own, products without packing are a quarter slower.
+const NEAR_ROWS: usize = 2048;
 /// Bytes that scratch is aligned to: a cache line.
 pub(super) const ALIGN: usize = 64;
 
@@ -35,6 +40,28 @@ pub(super) const ALIGN: usize = 64;
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
     debug_assert!(unit.is_power_of_two());
     (len + unit - 1) & !(unit - 1)
+}
+
+/// How the rows of an operand lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Contiguous, and close enough to each other to be read where they lie.
+    Near,
+    /// Contiguous, but far apart.
+    Far,
+    /// Not contiguous.
+    Scattered,
+}
+
+impl Rows {
+    /// Of a matrix `[n_rows, n_cols]`.
+    pub(super) fn of<T>(matrix: &Matrix<T>, n_cols: usize) -> Self {
+        match matrix.row.unsigned_abs() * size_of::<T>() {
+            _ if matrix.col != 1 && n_cols > 1 => Self::Scattered,
+            bytes if bytes <= NEAR_ROWS => Self::Near,
+            _ => Self::Far,
+        }
+    }
 }
 
 /// The cuts of one product.
@@ -65,12 +92,12 @@ impl Plan {
         kernels: &Kernels<T>,
         (m, n, k): (usize, usize, usize),
         threads: usize,
-        b_rows_are_contiguous: bool,
+        (a, b): (Rows, Rows),
     ) -> Self {
         let (nr, size) = (kernels.nr(), size_of::<T>());
         let kc = if k <= KC { k } else { k.div_ceil(k.div_ceil(KC)) };
 
-        let pack_b = m >= PACK_B_ROWS || !b_rows_are_contiguous;
+        let pack_b = b == Rows::Scattered || (b == Rows::Far && m >= PACK_B_ROWS);
         let (mut phase_rows, mut phase_cols) = (k, n);
         let most = PACKED_BYTES / size;
         if pack_b && round_up(n, nr) * k > most {
@@ -91,7 +118,7 @@ impl Plan {
                 nc /= 2;
             }
         }
-        let pack_a = n >= PACK_A_COLS;
+        let pack_a = n >= PACK_A_COLS && a != Rows::Near;
         Self { kc, pack_b, phase_rows, phase_cols, parallel, mc, nc, pack_a }
     }
 }

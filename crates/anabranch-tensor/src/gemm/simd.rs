@@ -47,8 +47,8 @@ pub(super) fn prefetch<T>(p: *const T) {
 
 /// Vectors of `L` lanes of which `L` make a square block.
 pub(super) trait Transpose<const L: usize>: Simd {
-    /// The block with rows and columns swapped.
-    unsafe fn transpose(block: [Self; L]) -> [Self; L];
+    /// The rows of a square block whose columns are contiguous: `L` elements from each pointer.
+    unsafe fn load_transposed(columns: [*const Self::Elem; L]) -> [Self; L];
 }
 
 /// a·b + c, fused where the compilation target has the instruction: elsewhere the fused form is a slow library call.
@@ -125,8 +125,9 @@ macro_rules! impl_simd_for_array {
 
         impl Transpose<$lanes> for [$elem; $lanes] {
             #[inline(always)]
-            unsafe fn transpose(block: [Self; $lanes]) -> [Self; $lanes] {
-                std::array::from_fn(|i| std::array::from_fn(|j| block[j][i]))
+            unsafe fn load_transposed(columns: [*const $elem; $lanes]) -> [Self; $lanes] {
+                // SAFETY: the caller gives `lanes` readable elements of each column.
+                std::array::from_fn(|i| columns.map(|column| unsafe { *column.add(i) }))
             }
         }
     };

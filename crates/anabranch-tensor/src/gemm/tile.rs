@@ -46,10 +46,67 @@ pub(super) struct Tile<T> {
 /// `R`, `k` and `cols` reach.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::Elem>) {
+    let last = t.cols - (N - 1) * V::LANES;
+    // SAFETY: as the caller's.
+    unsafe {
+        if last == V::LANES {
+            // The loop over k without masks: a masked load takes a multiply-add's place in a port.
+            multiply::<V, R, N>(t, WholeVector);
+        } else {
+            multiply::<V, R, N>(t, FirstLanes(last));
+        }
+    }
+}
+
+/// How much of a tile's last vector of columns is there.
+trait LastVector: Copy {
+    /// The columns that are there, then zeros.
+    unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V;
+    /// Writes the columns that are there.
+    unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem);
+}
+
+#[derive(Clone, Copy)]
+struct WholeVector;
+
+impl LastVector for WholeVector {
+    #[inline(always)]
+    unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
+        // SAFETY: as the caller's.
+        unsafe { V::load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem) {
+        // SAFETY: as the caller's.
+        unsafe { v.store(p) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FirstLanes(usize);
+
+impl LastVector for FirstLanes {
+    #[inline(always)]
+    unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
+        // SAFETY: as the caller's.
+        unsafe { V::load_first(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem) {
+        // SAFETY: as the caller's.
+        unsafe { v.store_first(p, self.0) }
+    }
+}
+
+/// [`tile`] with the last vector of columns known to be whole or not.
+#[inline(always)]
+unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
+    t: &Tile<V::Elem>,
+    last: impl LastVector,
+) {
     // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
     // them are not read, hence `wrapping`.
     unsafe {
-        let last = t.cols - (N - 1) * V::LANES;
         for i in 0..R {
             prefetch(t.c.wrapping_add(i * t.c_row));
             if N > 1 {
@@ -64,7 +121,7 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::E
             for j in 0..N - 1 {
                 row[j] = V::load(b.add(j * V::LANES));
             }
-            row[N - 1] = V::load_first(b.add((N - 1) * V::LANES), last);
+            row[N - 1] = last.load(b.add((N - 1) * V::LANES));
             for i in 0..R {
                 let x = V::splat(*a[i / 3].wrapping_offset((i % 3) as isize * t.a_row));
                 for j in 0..N {
@@ -76,17 +133,15 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::E
         }
         for i in 0..R {
             let c = t.c.add(i * t.c_row);
-            for j in 0..N {
+            for j in 0..N - 1 {
                 let p = c.add(j * V::LANES);
-                let len = if j == N - 1 { last } else { V::LANES };
-                if len == V::LANES {
-                    let sum = if t.add { V::load(p).add(acc[i][j]) } else { acc[i][j] };
-                    sum.store(p);
-                } else {
-                    let sum = if t.add { V::load_first(p, len).add(acc[i][j]) } else { acc[i][j] };
-                    sum.store_first(p, len);
-                }
+                let sum = if t.add { V::load(p).add(acc[i][j]) } else { acc[i][j] };
+                sum.store(p);
             }
+            let p = c.add((N - 1) * V::LANES);
+            let sum = acc[i][N - 1];
+            let sum = if t.add { last.load::<V>(p).add(sum) } else { sum };
+            last.store(sum, p);
         }
     }
 }

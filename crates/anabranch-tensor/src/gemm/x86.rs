@@ -115,74 +115,59 @@ pub(super) mod avx512 {
         avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd);
     );
 
-    // Transposed in two steps: the square blocks inside 128-bit lanes, then the 4×4 lanes of vectors that hold the
-    // same columns of their blocks.
+    // The first half of the work is done by loading: the 128-bit lanes of a vector come from columns 4 apart (2 apart
+    // in f64). What is left are square blocks inside the lanes.
     impl Transpose<16> for F32x16 {
         #[inline(always)]
-        unsafe fn transpose(v: [Self; 16]) -> [Self; 16] {
-            let mut v = v.map(|row| row.0);
+        unsafe fn load_transposed(columns: [*const f32; 16]) -> [Self; 16] {
             // SAFETY: the instruction set is the caller's promise.
-            unsafe {
-                for i in [0, 4, 8, 12] {
-                    let (a, b) =
-                        (_mm512_unpacklo_ps(v[i], v[i + 1]), _mm512_unpackhi_ps(v[i], v[i + 1]));
-                    let (c, d) = (
-                        _mm512_unpacklo_ps(v[i + 2], v[i + 3]),
-                        _mm512_unpackhi_ps(v[i + 2], v[i + 3]),
-                    );
+            let mut rows = [unsafe { Self::zero() }; 16];
+            for q in 0..4 {
+                // SAFETY: the instruction set and 16 readable elements of each column are the caller's promise.
+                let v: [__m512; 4] = std::array::from_fn(|i| unsafe {
+                    let lane = |n: usize| _mm_loadu_ps(columns[4 * n + i].add(4 * q));
+                    let v = _mm512_castps128_ps512(lane(0));
+                    let v = _mm512_insertf32x4::<1>(v, lane(1));
+                    let v = _mm512_insertf32x4::<2>(v, lane(2));
+                    _mm512_insertf32x4::<3>(v, lane(3))
+                });
+                // SAFETY: the instruction set is the caller's promise.
+                unsafe {
+                    let (a, b) = (_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+                    let (c, d) = (_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
                     let [a, b, c, d] = [a, b, c, d].map(|x| _mm512_castps_pd(x));
-                    v[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
-                    v[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
-                    v[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
-                    v[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
-                }
-                for i in 0..4 {
-                    let (a, b) = (v[i], v[i + 4]);
-                    let (c, d) = (v[i + 8], v[i + 12]);
-                    let (a, b) =
-                        (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<ODD>(a, b));
-                    let (c, d) =
-                        (_mm512_shuffle_f32x4::<EVEN>(c, d), _mm512_shuffle_f32x4::<ODD>(c, d));
-                    v[i] = _mm512_shuffle_f32x4::<EVEN>(a, c);
-                    v[i + 4] = _mm512_shuffle_f32x4::<EVEN>(b, d);
-                    v[i + 8] = _mm512_shuffle_f32x4::<ODD>(a, c);
-                    v[i + 12] = _mm512_shuffle_f32x4::<ODD>(b, d);
+                    rows[4 * q] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(a, c)));
+                    rows[4 * q + 1] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(a, c)));
+                    rows[4 * q + 2] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(b, d)));
+                    rows[4 * q + 3] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(b, d)));
                 }
             }
-            v.map(Self)
+            rows
         }
     }
     impl Transpose<8> for F64x8 {
         #[inline(always)]
-        unsafe fn transpose(v: [Self; 8]) -> [Self; 8] {
-            let mut v = v.map(|row| row.0);
+        unsafe fn load_transposed(columns: [*const f64; 8]) -> [Self; 8] {
             // SAFETY: the instruction set is the caller's promise.
-            unsafe {
-                for i in [0, 2, 4, 6] {
-                    let (a, b) = (v[i], v[i + 1]);
-                    v[i] = _mm512_unpacklo_pd(a, b);
-                    v[i + 1] = _mm512_unpackhi_pd(a, b);
-                }
-                for i in 0..2 {
-                    let (a, b) = (v[i], v[i + 2]);
-                    let (c, d) = (v[i + 4], v[i + 6]);
-                    let (a, b) =
-                        (_mm512_shuffle_f64x2::<EVEN>(a, b), _mm512_shuffle_f64x2::<ODD>(a, b));
-                    let (c, d) =
-                        (_mm512_shuffle_f64x2::<EVEN>(c, d), _mm512_shuffle_f64x2::<ODD>(c, d));
-                    v[i] = _mm512_shuffle_f64x2::<EVEN>(a, c);
-                    v[i + 2] = _mm512_shuffle_f64x2::<EVEN>(b, d);
-                    v[i + 4] = _mm512_shuffle_f64x2::<ODD>(a, c);
-                    v[i + 6] = _mm512_shuffle_f64x2::<ODD>(b, d);
+            let mut rows = [unsafe { Self::zero() }; 8];
+            for q in 0..4 {
+                // SAFETY: the instruction set and 8 readable elements of each column are the caller's promise.
+                let v: [__m512d; 2] = std::array::from_fn(|i| unsafe {
+                    let lane = |n: usize| _mm_loadu_pd(columns[2 * n + i].add(2 * q));
+                    let v = _mm512_castpd128_pd512(lane(0));
+                    let v = _mm512_insertf64x2::<1>(v, lane(1));
+                    let v = _mm512_insertf64x2::<2>(v, lane(2));
+                    _mm512_insertf64x2::<3>(v, lane(3))
+                });
+                // SAFETY: the instruction set is the caller's promise.
+                unsafe {
+                    rows[2 * q] = Self(_mm512_unpacklo_pd(v[0], v[1]));
+                    rows[2 * q + 1] = Self(_mm512_unpackhi_pd(v[0], v[1]));
                 }
             }
-            v.map(Self)
+            rows
         }
     }
-
-    /// The even 128-bit lanes of two vectors, and the odd ones.
-    const EVEN: i32 = 0b10_00_10_00;
-    const ODD: i32 = 0b11_01_11_01;
 }
 
 /// 256-bit vectors.
@@ -219,57 +204,50 @@ pub(super) mod avx2 {
         }
     }
 
-    // As with AVX-512, with 2×2 lanes.
+    // As with AVX-512, with two lanes.
     impl Transpose<8> for F32x8 {
         #[inline(always)]
-        unsafe fn transpose(v: [Self; 8]) -> [Self; 8] {
-            let mut v = v.map(|row| row.0);
+        unsafe fn load_transposed(columns: [*const f32; 8]) -> [Self; 8] {
             // SAFETY: the instruction set is the caller's promise.
-            unsafe {
-                for i in [0, 4] {
-                    let (a, b) =
-                        (_mm256_unpacklo_ps(v[i], v[i + 1]), _mm256_unpackhi_ps(v[i], v[i + 1]));
-                    let (c, d) = (
-                        _mm256_unpacklo_ps(v[i + 2], v[i + 3]),
-                        _mm256_unpackhi_ps(v[i + 2], v[i + 3]),
-                    );
+            let mut rows = [unsafe { Self::zero() }; 8];
+            for q in 0..2 {
+                // SAFETY: the instruction set and 8 readable elements of each column are the caller's promise.
+                let v: [__m256; 4] = std::array::from_fn(|i| unsafe {
+                    let lane = |n: usize| _mm_loadu_ps(columns[4 * n + i].add(4 * q));
+                    _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(lane(0)), lane(1))
+                });
+                // SAFETY: the instruction set is the caller's promise.
+                unsafe {
+                    let (a, b) = (_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpackhi_ps(v[0], v[1]));
+                    let (c, d) = (_mm256_unpacklo_ps(v[2], v[3]), _mm256_unpackhi_ps(v[2], v[3]));
                     let [a, b, c, d] = [a, b, c, d].map(|x| _mm256_castps_pd(x));
-                    v[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
-                    v[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
-                    v[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
-                    v[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
-                }
-                for i in 0..4 {
-                    let (a, b) = (v[i], v[i + 4]);
-                    v[i] = _mm256_permute2f128_ps::<LOW>(a, b);
-                    v[i + 4] = _mm256_permute2f128_ps::<HIGH>(a, b);
+                    rows[4 * q] = Self(_mm256_castpd_ps(_mm256_unpacklo_pd(a, c)));
+                    rows[4 * q + 1] = Self(_mm256_castpd_ps(_mm256_unpackhi_pd(a, c)));
+                    rows[4 * q + 2] = Self(_mm256_castpd_ps(_mm256_unpacklo_pd(b, d)));
+                    rows[4 * q + 3] = Self(_mm256_castpd_ps(_mm256_unpackhi_pd(b, d)));
                 }
             }
-            v.map(Self)
+            rows
         }
     }
     impl Transpose<4> for F64x4 {
         #[inline(always)]
-        unsafe fn transpose(v: [Self; 4]) -> [Self; 4] {
-            let mut v = v.map(|row| row.0);
+        unsafe fn load_transposed(columns: [*const f64; 4]) -> [Self; 4] {
             // SAFETY: the instruction set is the caller's promise.
-            unsafe {
-                for i in [0, 2] {
-                    let (a, b) = (v[i], v[i + 1]);
-                    v[i] = _mm256_unpacklo_pd(a, b);
-                    v[i + 1] = _mm256_unpackhi_pd(a, b);
-                }
-                for i in 0..2 {
-                    let (a, b) = (v[i], v[i + 2]);
-                    v[i] = _mm256_permute2f128_pd::<LOW>(a, b);
-                    v[i + 2] = _mm256_permute2f128_pd::<HIGH>(a, b);
+            let mut rows = [unsafe { Self::zero() }; 4];
+            for q in 0..2 {
+                // SAFETY: the instruction set and 4 readable elements of each column are the caller's promise.
+                let v: [__m256d; 2] = std::array::from_fn(|i| unsafe {
+                    let lane = |n: usize| _mm_loadu_pd(columns[2 * n + i].add(2 * q));
+                    _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(lane(0)), lane(1))
+                });
+                // SAFETY: the instruction set is the caller's promise.
+                unsafe {
+                    rows[2 * q] = Self(_mm256_unpacklo_pd(v[0], v[1]));
+                    rows[2 * q + 1] = Self(_mm256_unpackhi_pd(v[0], v[1]));
                 }
             }
-            v.map(Self)
+            rows
         }
     }
-
-    /// The low 128-bit lanes of two vectors, and the high ones.
-    const LOW: i32 = 0x20;
-    const HIGH: i32 = 0x31;
 }
