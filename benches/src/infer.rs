@@ -88,7 +88,8 @@ fn model(exec: Executor) -> Result<Model> {
     let network =
         TwoBranch::new(dataset.n_inputs, hidden_a, dataset.n_outputs, hidden_b, dataset.n_classes);
     let (params, state) = network.build(anabranch_graph::Fusion::Fused)?.init(1);
-    Ok(Model::new(network, params, state, encoder, targets)?.with_executor(exec)?)
+    Ok(Model::new(network, params.to_vec(), state.to_vec(), encoder, targets)?
+        .with_executor(exec)?)
 }
 
 /// Runs the suite.

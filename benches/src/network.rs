@@ -3,7 +3,7 @@
 use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
-use anabranch_tensor::{Executor, Scalar, matrix};
+use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
 use clap::ValueEnum;
 
 use crate::Result;
@@ -45,9 +45,9 @@ impl Rule {
 pub(crate) struct Network<T> {
     graph: Graph<T>,
     shape: Shape,
-    params: Vec<T>,
-    grads: Vec<T>,
-    state: Vec<T>,
+    params: Buffer<T>,
+    grads: Buffer<T>,
+    state: Buffer<T>,
     workspace: Workspace<T>,
     optimizer: Optimizer<T>,
     data: Workload<T>,
@@ -72,7 +72,7 @@ impl<T: Scalar> Network<T> {
         Ok(Self {
             workspace: Workspace::new(&graph, exec, shape.rows, Mode::Training)?,
             optimizer: Optimizer::new(rule.kind(), LEARNING_RATE, n_params, &groups)?,
-            grads: vec![T::ZERO; n_params],
+            grads: Buffer::zeros(n_params),
             graph,
             shape,
             params,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anabranch_tensor::{
-    Accum, Executor, NoEpilogue, Scalar, gemm, gemm_scratch_len, matrix, matrix_mut,
+    Accum, Buffer, Executor, NoEpilogue, Scalar, gemm, gemm_scratch_len, matrix, matrix_mut,
 };
 
 use crate::shape::Shape;
@@ -109,8 +109,8 @@ impl Product {
 #[derive(Debug)]
 pub(crate) struct StepProducts<T> {
     sizes: [(usize, usize); 19],
-    arrays: [Vec<T>; 19],
-    scratch: Vec<T>,
+    arrays: [Buffer<T>; 19],
+    scratch: Buffer<T>,
 }
 
 impl<T: Scalar> StepProducts<T> {
@@ -123,12 +123,12 @@ impl<T: Scalar> StepProducts<T> {
     pub(crate) fn new(exec: &Executor, shape: Shape) -> Self {
         let sizes = array_sizes(shape);
         let mut lcg = Lcg(1);
-        let arrays = sizes.map(|(rows, cols)| lcg.uniform(rows * cols, 1.0));
+        let arrays = sizes.map(|(rows, cols)| Buffer::from(&*lcg.uniform(rows * cols, 1.0)));
         let scratch_len = PRODUCTS.iter().map(|product| {
             let [m, n, k] = product.dims(shape);
             gemm_scratch_len::<T>(exec, m, n, k)
         });
-        let scratch = vec![T::ZERO; scratch_len.max().unwrap_or(0)];
+        let scratch = Buffer::zeros(scratch_len.max().unwrap_or(0));
         Self { sizes, arrays, scratch }
     }
 

@@ -1,6 +1,6 @@
 //! The numbers that a step starts from: the same for Anabranch and its peers (`peers/README.md`).
 
-use anabranch_tensor::Scalar;
+use anabranch_tensor::{Buffer, Scalar};
 
 use crate::shape::Shape;
 
@@ -12,9 +12,9 @@ const DATA_BOUND: f32 = 1.7;
 #[derive(Debug)]
 pub(crate) struct Workload<T> {
     /// `[rows, inputs]`.
-    pub(crate) x: Vec<T>,
+    pub(crate) x: Buffer<T>,
     /// `[rows, outputs_a]`.
-    pub(crate) y_a: Vec<T>,
+    pub(crate) y_a: Buffer<T>,
     /// The class of each row.
     pub(crate) y_b: Vec<u32>,
     /// Parameters by name, weights `[out, in]`.
@@ -25,8 +25,8 @@ impl<T: Scalar> Workload<T> {
     pub(crate) fn new(shape: Shape) -> Self {
         let Shape { rows, inputs, hidden_a, outputs_a, classes } = shape;
         let mut lcg = Lcg(SEED);
-        let x = lcg.uniform(rows * inputs, DATA_BOUND);
-        let y_a = lcg.uniform(rows * outputs_a, DATA_BOUND);
+        let x = Buffer::from(&*lcg.uniform(rows * inputs, DATA_BOUND));
+        let y_a = Buffer::from(&*lcg.uniform(rows * outputs_a, DATA_BOUND));
         let y_b = (0..rows).map(|_| lcg.draw() % classes as u32).collect();
         let mut params = Vec::new();
         for (weight, bias, outs, ins) in [

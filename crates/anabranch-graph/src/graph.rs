@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anabranch_layers::{Loss, Role};
-use anabranch_tensor::{Purpose, Random, Scalar};
+use anabranch_tensor::{Buffer, Purpose, Random, Scalar};
 
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
@@ -98,9 +98,9 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the other nodes.
-    pub fn init(&self, seed: u64) -> (Vec<T>, Vec<T>) {
-        let mut params = vec![T::ZERO; self.params_len()];
-        let mut state = vec![T::ZERO; self.state_len()];
+    pub fn init(&self, seed: u64) -> (Buffer<T>, Buffer<T>) {
+        let mut params = Buffer::zeros(self.params_len());
+        let mut state = Buffer::zeros(self.state_len());
         for node in &self.nodes {
             let mut random = Random::new(seed, Purpose::Init, node.number as u64);
             let params = &mut params[node.params.clone()];

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Executor, Scalar, gemm_scratch_len, matrix};
+use anabranch_tensor::{
+    ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, gemm_scratch_len, matrix,
+};
 
 use crate::builder::plan_layer;
 use crate::error::GraphError;
@@ -30,11 +32,11 @@ pub struct Workspace<T> {
     pub(crate) min_rows: usize,
     /// Rows of the batch at hand.
     pub(crate) rows: usize,
-    pub(crate) values: Vec<T>,
+    pub(crate) values: Buffer<T>,
     /// Derivatives of the loss by the values; empty in inference.
-    pub(crate) deltas: Vec<T>,
-    pub(crate) saved: Vec<T>,
-    pub(crate) scratch: Vec<T>,
+    pub(crate) deltas: Buffer<T>,
+    pub(crate) saved: Buffer<T>,
+    pub(crate) scratch: Buffer<T>,
     /// The loss of each head in the batch at hand.
     pub(crate) losses: Vec<f64>,
     pub(crate) layout: Layout,
@@ -75,6 +77,8 @@ impl<T: Scalar> Workspace<T> {
         mode: Mode,
     ) -> Result<Self, GraphError> {
         let (mut values_len, mut saved_len, mut scratch_len, mut min_rows) = (0, 0, 0, 1);
+        // Each node's arrays begin at a cache line.
+        let line = CACHE_LINE / size_of::<T>();
         let mut slots = Vec::with_capacity(graph.nodes.len());
         let mut saved_ranges = Vec::with_capacity(graph.nodes.len());
         for (i, node) in graph.nodes.iter().enumerate() {
@@ -82,17 +86,17 @@ impl<T: Scalar> Workspace<T> {
             let owns_slot = node.slot == i && i > 0;
             slots.push(if owns_slot { values_len } else { 0 });
             if owns_slot {
-                values_len += max_rows * node.width;
+                values_len += (max_rows * node.width).next_multiple_of(line);
             } else if i > 0 {
                 slots[i] = slots[node.slot];
             }
-            let saved_start = saved_len;
+            let mut saved = 0;
             match &node.op {
                 Op::Input => {}
                 Op::Layer { layer, x } => {
                     let inputs = graph.nodes[*x].width;
                     let plan = plan_layer(&node.name, layer.as_ref(), exec, max_rows, inputs)?;
-                    saved_len += plan.saved_len;
+                    saved = plan.saved_len;
                     scratch_len = scratch_len.max(plan.scratch_len);
                     min_rows = min_rows.max(plan.min_rows);
                 }
@@ -109,9 +113,10 @@ impl<T: Scalar> Workspace<T> {
                 Op::Join { .. } => {}
             }
             saved_ranges.push(match mode {
-                Mode::Training => saved_start..saved_len,
+                Mode::Training => saved_len..saved_len + saved,
                 Mode::Inference => 0..0,
             });
+            saved_len += saved.next_multiple_of(line);
         }
         if mode == Mode::Training && max_rows < min_rows {
             return Err(GraphError::TooFewRows { min_rows, rows: max_rows });
@@ -120,16 +125,15 @@ impl<T: Scalar> Workspace<T> {
             Mode::Training => (values_len, saved_len),
             Mode::Inference => (0, 0),
         };
-        let zeros = |len: usize| vec![T::ZERO; len];
         Ok(Self {
             max_rows,
             min_rows,
             rows: 0,
-            values: zeros(values_len),
-            deltas: zeros(deltas_len),
-            saved: zeros(saved_len),
+            values: Buffer::zeros(values_len),
+            deltas: Buffer::zeros(deltas_len),
+            saved: Buffer::zeros(saved_len),
             // A head needs one number for each row.
-            scratch: zeros(scratch_len.max(max_rows)),
+            scratch: Buffer::zeros(scratch_len.max(max_rows)),
             losses: vec![0.0; graph.heads.len()],
             layout: Layout {
                 slots,

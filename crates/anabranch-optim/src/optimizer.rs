@@ -1,6 +1,6 @@
 //! The optimizer: settings, moments, and a step over the flat slices.
 
-use anabranch_tensor::{Executor, Part, Scalar};
+use anabranch_tensor::{Buffer, Executor, Part, Scalar};
 
 use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};
@@ -41,7 +41,7 @@ pub struct Optimizer<T> {
     /// Steps taken.
     steps: u64,
     /// In the order of [`OptimizerKind::moment_names`]; those that the rule does not have are empty.
-    moments: [Vec<T>; 2],
+    moments: [Buffer<T>; 2],
 }
 
 impl<T: Scalar> Optimizer<T> {
@@ -61,7 +61,7 @@ impl<T: Scalar> Optimizer<T> {
         let groups = group::validated(groups, n_params)?;
         let n_moments = kind.moment_names().len();
         let moments =
-            std::array::from_fn(|i| vec![T::ZERO; if i < n_moments { n_params } else { 0 }]);
+            std::array::from_fn(|i| Buffer::zeros(if i < n_moments { n_params } else { 0 }));
         Ok(Self { kind, lr, n_params, groups, steps: 0, moments })
     }
 
@@ -82,7 +82,7 @@ impl<T: Scalar> Optimizer<T> {
 
     /// The moments by [name](OptimizerKind::moment_names), each as long as the parameters.
     pub fn state(&self) -> impl Iterator<Item = (&'static str, &[T])> {
-        self.kind.moment_names().iter().copied().zip(self.moments.iter().map(Vec::as_slice))
+        self.kind.moment_names().iter().copied().zip(self.moments.iter().map(|moment| &**moment))
     }
 
     /// Goes on where another optimizer of the same kind was after `steps` steps, with the moments of its

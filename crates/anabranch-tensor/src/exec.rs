@@ -4,10 +4,12 @@
 //! decides who runs a task, so no result depends on the number of threads.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
 use crate::simd::vectorized;
+use crate::team::Team;
 
 /// Elements that one task of an element-wise loop works on: enough to pay for a split, few enough to stay in the
 /// level-one cache with a companion array. A constant, so that results do not depend on the machine.
@@ -37,8 +39,26 @@ pub enum ExecutorError {
 #[derive(Debug)]
 pub struct Executor {
     /// `None` when one thread does all the work.
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Pool>,
     threads: usize,
+}
+
+/// rayon's threads, as a team while the executor is entered.
+#[derive(Debug)]
+struct Pool {
+    threads: rayon::ThreadPool,
+    team: Team,
+    /// Held while the executor is entered: the threads serve one program at a time.
+    entered: Mutex<()>,
+}
+
+/// Sends the team home, also when its leader's program panics.
+struct Ending<'a>(&'a Team);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl Executor {
@@ -58,12 +78,16 @@ impl Executor {
         if threads == 1 {
             return Ok(Self::serial());
         }
-        let pool = rayon::ThreadPoolBuilder::new()
+        let pool_threads = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("anabranch-{i}"))
             .build()
             .map_err(|source| ExecutorError::Pool { threads, source })?;
-        Ok(Self { pool: Some(pool), threads })
+        let team = Team::new(threads);
+        Ok(Self {
+            pool: Some(Pool { threads: pool_threads, team, entered: Mutex::new(()) }),
+            threads,
+        })
     }
 
     /// The number of threads.
@@ -71,19 +95,34 @@ impl Executor {
         self.threads
     }
 
-    /// Runs `f` on a thread of the executor.
+    /// Runs `f` on a thread of the executor, whose other threads stand by for the tasks that `f` splits its work into.
     ///
-    /// Entering costs microseconds and may allocate, a split inside costs a fraction of one: enter once per run.
+    /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of one: enter once per
+    /// run. Programs that enter at the same time take turns; inside the executor, `f` simply runs.
     pub fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) => pool.install(f),
-            None => f(),
+        let Some(Pool { threads, team, entered }) = &self.pool else { return f() };
+        if threads.current_thread_index().is_some() {
+            return f();
         }
+        let _entered = entered.lock().unwrap_or_else(PoisonError::into_inner);
+        team.begin();
+        let program = Mutex::new(Some(f));
+        let mut results = threads.broadcast(|thread| {
+            if thread.index() > 0 {
+                team.follow(thread.index());
+                return None;
+            }
+            let _ending = Ending(team);
+            let program = program.lock().unwrap_or_else(PoisonError::into_inner).take();
+            program.map(|f| f())
+        });
+        let result = results.swap_remove(0);
+        result.expect("the first thread runs the program, which is there")
     }
 
     /// Index of the executor's thread that is running, below [`threads`](Self::threads); 0 outside.
     pub fn worker(&self) -> usize {
-        self.pool.as_ref().and_then(rayon::ThreadPool::current_thread_index).unwrap_or(0)
+        self.pool.as_ref().and_then(|pool| pool.threads.current_thread_index()).unwrap_or(0)
     }
 
     /// Runs `task(0)` … `task(n_tasks − 1)`, in any order and possibly at once.
@@ -97,12 +136,8 @@ impl Executor {
     /// Runs the tasks on this thread, or on all from `parallel_from` tasks on.
     fn run_dyn(&self, n_tasks: usize, parallel_from: usize, task: &(dyn Fn(usize) + Sync)) {
         match &self.pool {
-            Some(pool) if n_tasks >= parallel_from => {
-                if pool.current_thread_index().is_some() {
-                    split(0, n_tasks, task);
-                } else {
-                    pool.install(|| split(0, n_tasks, task));
-                }
+            Some(Pool { team, .. }) if n_tasks >= parallel_from => {
+                self.enter(|| team.run(n_tasks, task));
             }
             _ => (0..n_tasks).for_each(task),
         }
@@ -184,16 +219,6 @@ impl<T> Pieces<T> {
         // SAFETY: start + len is at most the array's length; pieces of different chunks do not overlap.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
-}
-
-/// Runs tasks `start..end`, halving the range until one task is left.
-fn split(start: usize, end: usize, task: &(dyn Fn(usize) + Sync)) {
-    if end - start == 1 {
-        task(start);
-        return;
-    }
-    let middle = start + (end - start) / 2;
-    rayon::join(|| split(start, middle, task), || split(middle, end, task));
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod accum;
+mod buffer;
 mod exec;
 mod exp;
 mod gemm;
@@ -13,8 +14,10 @@ mod random;
 mod reduce;
 mod scalar;
 mod simd;
+mod team;
 mod view;
 
+pub use buffer::{Buffer, CACHE_LINE};
 pub use exec::{Executor, ExecutorError, Part, rows_per_chunk};
 pub use gemm::{
     Accum, Epilogue, GemmScalar, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm, gemm_naive,

@@ -2,7 +2,7 @@
 
 use anabranch_data::{Dataset, RegressionTarget, gather_rows};
 use anabranch_graph::{Graph, GraphError, Mode, NodeId, Workspace};
-use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, row_max};
+use anabranch_tensor::{ArrayView2, Buffer, Executor, Scalar, flat, matrix, row_max};
 
 use crate::metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
 
@@ -88,8 +88,8 @@ fn log_softmax<T: Scalar>(z: &[T], class: usize) -> f64 {
 #[derive(Debug)]
 pub(crate) struct Evaluator<T> {
     workspace: Workspace<T>,
-    x: Vec<T>,
-    y: Vec<T>,
+    x: Buffer<T>,
+    y: Buffer<T>,
     class: Vec<u32>,
 }
 
@@ -110,8 +110,8 @@ impl<T: Scalar> Evaluator<T> {
     ) -> Result<Self, GraphError> {
         Ok(Self {
             workspace: Workspace::new(graph, exec, CHUNK_ROWS, Mode::Inference)?,
-            x: vec![T::ZERO; CHUNK_ROWS * dataset.n_inputs],
-            y: vec![T::ZERO; CHUNK_ROWS * dataset.n_outputs],
+            x: Buffer::zeros(CHUNK_ROWS * dataset.n_inputs),
+            y: Buffer::zeros(CHUNK_ROWS * dataset.n_outputs),
             class: vec![0; CHUNK_ROWS],
         })
     }

@@ -6,7 +6,7 @@ use anabranch_data::{Batches, Dataset, RegressionTarget};
 use anabranch_graph::{Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
-use anabranch_tensor::{Executor, Scalar, matrix};
+use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -21,9 +21,9 @@ pub struct Trainer<'d, T> {
     network: TwoBranch,
     exec: &'d Executor,
     graph: Graph<T>,
-    params: Vec<T>,
-    grads: Vec<T>,
-    state: Vec<T>,
+    params: Buffer<T>,
+    grads: Buffer<T>,
+    state: Buffer<T>,
     optimizer: Optimizer<T>,
     schedule: Schedule,
     clip: Option<ClipNorm>,
@@ -38,8 +38,8 @@ pub struct Trainer<'d, T> {
 /// The rows of the batch at hand.
 #[derive(Debug)]
 struct BatchBuffers<T> {
-    x: Vec<T>,
-    y: Vec<T>,
+    x: Buffer<T>,
+    y: Buffer<T>,
     class: Vec<u32>,
 }
 
@@ -48,8 +48,8 @@ struct BatchBuffers<T> {
 struct Best<T> {
     loss: f64,
     epoch: usize,
-    params: Vec<T>,
-    state: Vec<T>,
+    params: Buffer<T>,
+    state: Buffer<T>,
 }
 
 /// Whether a run goes on.
@@ -93,7 +93,6 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let batches = Batches::new(dataset.split.train.clone(), config.batch_size, config.seed)?;
         let total_steps = (batches.n_batches() as u64).saturating_mul(config.epochs as u64);
         let max_rows = batches.max_rows();
-        let zeros = |len: usize| vec![T::ZERO; len];
         let kept = if config.patience > 0 { [params.len(), state.len()] } else { [0, 0] };
         Ok(Self {
             dataset,
@@ -104,17 +103,17 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             workspace: Workspace::new(&graph, exec, max_rows, Mode::Training)?,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             batch: BatchBuffers {
-                x: zeros(max_rows * dataset.n_inputs),
-                y: zeros(max_rows * dataset.n_outputs),
+                x: Buffer::zeros(max_rows * dataset.n_inputs),
+                y: Buffer::zeros(max_rows * dataset.n_outputs),
                 class: vec![0; max_rows],
             },
             best: Best {
                 loss: f64::INFINITY,
                 epoch: 0,
-                params: zeros(kept[0]),
-                state: zeros(kept[1]),
+                params: Buffer::zeros(kept[0]),
+                state: Buffer::zeros(kept[1]),
             },
-            grads: zeros(params.len()),
+            grads: Buffer::zeros(params.len()),
             config: config.clone(),
             graph,
             params,

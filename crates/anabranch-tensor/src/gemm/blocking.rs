@@ -24,9 +24,10 @@ use std::ops::Range;
 
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
-use super::plan::{ALIGN, MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, round_up};
+use super::plan::{MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, round_up};
 use super::tile::Tile;
 use super::{Accum, Epilogue};
+use crate::buffer::CACHE_LINE;
 use crate::exec::Executor;
 
 /// Panels of B, of one k-block, that a task packs.
@@ -84,7 +85,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         }
         let rows = (Rows::of(&self.a, k), Rows::of(&self.b, n));
         let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), rows);
-        let skip = scratch.as_ptr().align_offset(ALIGN).min(ALIGN / size_of::<T>());
+        let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         let a_blocks = scratch[skip..].as_mut_ptr();
         let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));
 

@@ -6,6 +6,7 @@
 
 use super::kernels::Kernels;
 use super::pack::Matrix;
+use crate::buffer::CACHE_LINE;
 
 /// Longest k-block: a panel of A with 12 rows takes 12 KB (`f32`) or 24 KB of a first-level cache of 32 KB.
 const KC: usize = 256;
@@ -33,8 +34,6 @@ const PACK_B_ROWS: usize = 48;
 /// packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all rows compete for the same
 /// cache sets and each has a page of its own, products without packing are a quarter slower.
 const NEAR_ROWS: usize = 2048;
-/// Bytes that scratch is aligned to: a cache line.
-pub(super) const ALIGN: usize = 64;
 
 /// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
@@ -126,7 +125,7 @@ impl Plan {
 /// Distance of rows in a packed block of a row-major A: a cache line more than needed, so that they do not compete for
 /// the same cache sets.
 pub(super) fn a_row_stride<T>(kc: usize) -> usize {
-    let line = ALIGN / size_of::<T>();
+    let line = CACHE_LINE / size_of::<T>();
     round_up(kc, line) + line
 }
 
@@ -139,11 +138,11 @@ pub(super) fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
 pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
     let kc = k.min(KC);
     let transposed = MC / kernels.mr() * a_col_stride(kernels) * kc;
-    round_up(transposed.max(MC * a_row_stride::<T>(kc)), ALIGN / size_of::<T>())
+    round_up(transposed.max(MC * a_row_stride::<T>(kc)), CACHE_LINE / size_of::<T>())
 }
 
 /// Elements of scratch for a product with `n` columns and `k` terms, and for every smaller one.
 pub(super) fn scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
     let b = (round_up(n, kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
-    b + threads * a_block_len(kernels, k) + ALIGN / size_of::<T>()
+    b + threads * a_block_len(kernels, k) + CACHE_LINE / size_of::<T>()
 }

@@ -14,6 +14,9 @@
 
 use super::simd::{Simd, prefetch};
 
+/// Rows of B that are asked for ahead of their use.
+const AHEAD: isize = 24;
+
 /// The operands of one tile.
 pub(super) struct Tile<T> {
     /// Terms of each sum.
@@ -117,6 +120,11 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
         let mut a = t.a;
         let mut b = t.b;
         for _ in 0..t.k {
+            let ahead = b.wrapping_offset(AHEAD * t.b_row);
+            prefetch(ahead);
+            if N > 1 {
+                prefetch(ahead.wrapping_add((N - 1) * V::LANES));
+            }
             let mut row = [V::zero(); N];
             for j in 0..N - 1 {
                 row[j] = V::load(b.add(j * V::LANES));

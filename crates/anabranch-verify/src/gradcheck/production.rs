@@ -2,7 +2,7 @@
 
 use anabranch_graph::{Fusion, Graph, Masks, Mode, NodeId, Workspace};
 use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix};
+use anabranch_tensor::{ArrayView2, Buffer, Executor, Scalar, flat, matrix};
 
 use super::error::GradcheckError;
 use super::instance::{Instance, Labels};
@@ -16,7 +16,7 @@ pub(super) struct Production<T> {
     /// What the next pass runs with.
     params: Vec<T>,
     /// Written by every pass and read by none.
-    state: Vec<T>,
+    state: Buffer<T>,
     batch: Batch<T>,
     masks: (u64, u64),
 }

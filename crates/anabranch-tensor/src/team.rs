@@ -1,0 +1,235 @@
+//! A team: threads that wait for tasks at the ready while one of them, the leader, runs a program.
+//!
+//! A training step splits its work some twenty times, for a few microseconds each. A thread pool whose threads sleep in
+//! between takes longer to wake one than such a piece of work lasts; threads that look for work all the time start
+//! within a fraction of a microsecond. A member that finds nothing to do for a millisecond or so goes to sleep after
+//! all.
+//!
+//! # How tasks are handed out
+//! The tasks of a job are dealt to the members as ranges, in order, so that in every job the same member touches the
+//! same part of the rows, which then are in its cache. A member that is done takes tasks from the others' ranges: what
+//! a slow member has not begun delays nobody.
+//!
+//! Each member's range is one word: the number of the job, and how many tasks are left. Taking a task is one
+//! compare-and-swap on it. A word with tasks left belongs to the job that runs, because a job is over only when all its
+//! tasks are done, and the number makes every word unique: so a successful swap says at once that the job is alive, that
+//! the task is ours, and that whatever the leader wrote before it published the word can be read.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::hint::spin_loop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Thread};
+
+/// Turns of an idle loop before a thread offers its core to others between them: some ten microseconds.
+const SPINS: u32 = 200;
+/// Offers after which a member goes to sleep: a millisecond where nobody else wants the core.
+const YIELDS: u32 = 2000;
+
+/// The work on a range of task numbers.
+type Task<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// What one member knows of its tasks; a cache line of its own, so that members do not slow each other down.
+#[repr(align(128))]
+struct Member {
+    /// The job's number in the upper half, the tasks left in the lower.
+    range: AtomicU64,
+    is_asleep: AtomicBool,
+    /// Whom to wake.
+    thread: Mutex<Option<Thread>>,
+}
+
+/// The threads of one executor while it is entered.
+pub(crate) struct Team {
+    members: Box<[Member]>,
+    /// Turns of an idle loop before yielding; none where there are more threads than cores.
+    spins: u32,
+    /// The running job's tasks; written by the leader while no job runs.
+    task: UnsafeCell<Option<Task<'static>>>,
+    n_tasks: UnsafeCell<usize>,
+    /// Tasks of the running job that are not done.
+    pending: AtomicUsize,
+    job: AtomicU32,
+    /// Whether a job runs: a task that asks for more tasks runs them itself.
+    is_busy: AtomicBool,
+    /// Whether the leader's program is over.
+    is_over: AtomicBool,
+    /// What a task panicked with.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: the cells are written by the leader while no job runs, and read by members that hold a task of a job that was
+// published afterwards. The task is `Sync`.
+unsafe impl Sync for Team {}
+// SAFETY: as above; nothing belongs to a thread.
+unsafe impl Send for Team {}
+
+impl std::fmt::Debug for Team {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Team").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl Team {
+    /// A team of `threads` members, at least one; member 0 leads.
+    pub(crate) fn new(threads: usize) -> Self {
+        let member = |_| Member {
+            range: AtomicU64::new(0),
+            is_asleep: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            members: (0..threads).map(member).collect(),
+            spins: if threads <= cores { SPINS } else { 0 },
+            task: UnsafeCell::new(None),
+            n_tasks: UnsafeCell::new(0),
+            pending: AtomicUsize::new(0),
+            job: AtomicU32::new(0),
+            is_busy: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            panic: Mutex::new(None),
+        }
+    }
+
+    /// Before the members come together.
+    pub(crate) fn begin(&self) {
+        self.is_over.store(false, Ordering::Release);
+    }
+
+    /// The leader's program is over: the members leave.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Runs `task(0)` … `task(n_tasks − 1)` on the whole team; called by the leader. A call from inside a task runs them
+    /// on the calling thread.
+    ///
+    /// # Panics
+    /// If a task does.
+    pub(crate) fn run(&self, n_tasks: usize, task: Task<'_>) {
+        // The lower half of a member's word counts its tasks.
+        assert!(n_tasks <= u32::MAX as usize, "more tasks than a team can count");
+        if self.is_busy.swap(true, Ordering::Acquire) {
+            (0..n_tasks).for_each(task);
+            return;
+        }
+        // SAFETY: no job runs, so nobody reads the cells. The lifetime is made up, but nobody uses the task once
+        // `pending` is 0, which is waited for below whatever happens.
+        unsafe {
+            *self.task.get() = Some(std::mem::transmute::<Task<'_>, Task<'static>>(task));
+            *self.n_tasks.get() = n_tasks;
+        }
+        self.pending.store(n_tasks, Ordering::Relaxed);
+        let job = self.job.load(Ordering::Relaxed).wrapping_add(1);
+        self.job.store(job, Ordering::Relaxed);
+        for (i, member) in self.members.iter().enumerate() {
+            let left = self.start_of(i + 1, n_tasks) - self.start_of(i, n_tasks);
+            member.range.store(u64::from(job) << 32 | left as u64, Ordering::Release);
+        }
+        self.wake();
+        self.take_tasks(0);
+        let mut turns = 0;
+        while self.pending.load(Ordering::Acquire) > 0 {
+            self.idle(&mut turns);
+        }
+        self.is_busy.store(false, Ordering::Release);
+        let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// The life of member `i`, not the leader: takes tasks until [`end`](Self::end).
+    pub(crate) fn follow(&self, i: usize) {
+        let me = &self.members[i];
+        *me.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
+        let mut turns = 0;
+        loop {
+            if me.range.load(Ordering::Relaxed) as u32 > 0 {
+                self.take_tasks(i);
+                turns = 0;
+            } else if self.is_over.load(Ordering::Acquire) {
+                return;
+            } else if turns < self.spins + YIELDS {
+                self.idle(&mut turns);
+            } else {
+                me.is_asleep.store(true, Ordering::Relaxed);
+                // Either this load sees the leader's word, or the leader sees that this member is asleep.
+                fence(Ordering::SeqCst);
+                if me.range.load(Ordering::Relaxed) as u32 == 0
+                    && !self.is_over.load(Ordering::Relaxed)
+                {
+                    thread::park();
+                }
+                me.is_asleep.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// One turn of waiting.
+    fn idle(&self, turns: &mut u32) {
+        *turns = turns.saturating_add(1);
+        if *turns <= self.spins { spin_loop() } else { thread::yield_now() }
+    }
+
+    /// Wakes the members that are asleep, after they have been given something to see.
+    fn wake(&self) {
+        fence(Ordering::SeqCst);
+        for member in &self.members[1..] {
+            if member.is_asleep.load(Ordering::Relaxed) {
+                let thread = member.thread.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(thread) = &*thread {
+                    thread.unpark();
+                }
+            }
+        }
+    }
+
+    /// Runs the tasks of member `i`, then those that others have left.
+    fn take_tasks(&self, i: usize) {
+        let n = self.members.len();
+        let mut done = 0;
+        for victim in (i..n).chain(0..i) {
+            while let Some(task) = self.claim(victim) {
+                // SAFETY: the claimed task's job runs until the task is counted as done.
+                let work = unsafe { *self.task.get() };
+                if let Some(work) = work
+                    && let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(task)))
+                {
+                    *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                }
+                done += 1;
+            }
+        }
+        if done > 0 {
+            self.pending.fetch_sub(done, Ordering::Release);
+        }
+    }
+
+    /// Takes a task out of a member's range.
+    fn claim(&self, member: usize) -> Option<usize> {
+        let range = &self.members[member].range;
+        let mut word = range.load(Ordering::Relaxed);
+        while word as u32 > 0 {
+            match range.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    // SAFETY: as the claimed task is not done, the job runs and nobody writes the cell.
+                    let n_tasks = unsafe { *self.n_tasks.get() };
+                    return Some(self.start_of(member + 1, n_tasks) - (word as u32) as usize);
+                }
+                Err(seen) => word = seen,
+            }
+        }
+        None
+    }
+
+    /// Where the range of member `i` of `n_tasks` tasks begins.
+    fn start_of(&self, i: usize, n_tasks: usize) -> usize {
+        n_tasks * i / self.members.len()
+    }
+}
