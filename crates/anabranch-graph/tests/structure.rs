@@ -104,7 +104,7 @@ fn initial_weights_belong_to_seed_and_node() {
     let of = |name: &str| &params[fused.param(name).unwrap().range.clone()];
     assert!(of("fc1b.bias").iter().all(|b| *b == 0.0));
     assert_eq!((of("bn1b.weight"), of("bn1b.bias")), (&[1.0; 5][..], &[0.0; 5][..]));
-    assert_eq!(state, [[0.0; 5], [1.0; 5]].concat());
+    assert_eq!(state[..], [[0.0; 5], [1.0; 5]].concat());
     // Kaiming's bound √(6/inputs) for what a ReLU follows, Xavier's √(6/(inputs + outputs)) else.
     let within = |name: &str, bound: f64| {
         let largest = of(name).iter().fold(0f64, |a, w| a.max(w.abs()));
