@@ -19,8 +19,8 @@
 
 use anabranch_tensor::Accum;
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, Part, Random, Scalar, flat, flat_mut, fold_partials,
-    n_row_chunks, rows_per_chunk,
+    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Random, Scalar, flat, flat_mut,
+    fold_partials, load_lanes, n_row_chunks, rows_per_chunk, sum_columns,
 };
 use ndarray::Array2;
 
@@ -192,22 +192,29 @@ impl BatchNorm {
 #[inline(always)]
 fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
     let units = mean.len();
-    let m2 = &mut m2[..units];
     let one_over_n = T::from_f64(units as f64 / x.len() as f64);
-    mean.fill(T::ZERO);
-    m2.fill(T::ZERO);
-    for x in x.chunks_exact(units) {
-        for j in 0..units {
-            mean[j] += x[j];
-        }
-    }
-    mean.iter_mut().for_each(|mean| *mean *= one_over_n);
-    for x in x.chunks_exact(units) {
-        for j in 0..units {
-            let d = x[j] - mean[j];
-            m2[j] += d * d;
-        }
-    }
+    // Both passes over some columns before the next ones: the second finds them in the cache.
+    sum_columns(
+        units,
+        [mean, m2],
+        #[inline(always)]
+        |j, len, [mean, m2]| {
+            for x in x.chunks_exact(units) {
+                let x = load_lanes(&x[j..], len);
+                for lane in 0..LANES {
+                    mean[lane] += x[lane];
+                }
+            }
+            mean.iter_mut().for_each(|mean| *mean *= one_over_n);
+            for x in x.chunks_exact(units) {
+                let x = load_lanes(&x[j..], len);
+                for lane in 0..LANES {
+                    let d = x[lane] - mean[lane];
+                    m2[lane] += d * d;
+                }
+            }
+        },
+    );
 }
 
 /// y = (x − mean)·scale + shift.
@@ -227,15 +234,21 @@ fn normalise_rows<T: Scalar>(x: &[T], y: &mut [T], vectors: [&[T]; 3]) {
 fn backward_sums<T: Scalar>(x: &[T], dy: &[T], vectors: [&[T]; 2], sums: (&mut [T], &mut [T])) {
     let units = vectors[0].len();
     let [mean, r] = vectors.map(|vector| &vector[..units]);
-    let (sum_dy, sum_dy_a_hat) = (&mut sums.0[..units], &mut sums.1[..units]);
-    sum_dy.fill(T::ZERO);
-    sum_dy_a_hat.fill(T::ZERO);
-    for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
-        for j in 0..units {
-            sum_dy[j] += dy[j];
-            sum_dy_a_hat[j] += dy[j] * ((x[j] - mean[j]) * r[j]);
-        }
-    }
+    sum_columns(
+        units,
+        [sums.0, sums.1],
+        #[inline(always)]
+        |j, len, [sum_dy, sum_dy_a_hat]| {
+            let (mean, r) = (load_lanes(&mean[j..], len), load_lanes(&r[j..], len));
+            for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
+                let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
+                for lane in 0..LANES {
+                    sum_dy[lane] += dy[lane];
+                    sum_dy_a_hat[lane] += dy[lane] * ((x[lane] - mean[lane]) * r[lane]);
+                }
+            }
+        },
+    );
 }
 
 /// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.

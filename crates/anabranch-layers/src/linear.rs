@@ -16,9 +16,9 @@
 //! the mask has to be stored.
 
 use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, NoEpilogue, Part, Random, Scalar,
-    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_scratch_len, matrix,
-    matrix_mut, rows_per_chunk,
+    Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
+    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_scratch_len, load_lanes,
+    matrix, matrix_mut, rows_per_chunk, sum_columns,
 };
 
 use crate::dropout::{DropoutMask, keep_scale};
@@ -152,15 +152,23 @@ impl Linear {
 #[inline(always)]
 fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) {
     let width = db.len();
-    db.fill(T::ZERO);
-    for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-        for ((dy, y), db) in dy.iter_mut().zip(y).zip(db.iter_mut()) {
-            // Multiplied first, selected afterwards: a branch would keep the loop from being vectorised.
-            let dz = *dy * scale;
-            *dy = if *y > T::ZERO { dz } else { T::ZERO };
-            *db += *dy;
-        }
-    }
+    sum_columns(
+        width,
+        [db],
+        #[inline(always)]
+        |j, len, [db]| {
+            for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                let (mut dz, y) = (load_lanes(&dy[j..], len), load_lanes(&y[j..], len));
+                for lane in 0..LANES {
+                    // Multiplied first, selected afterwards: a branch would keep the loop from being vectorised.
+                    let passed = dz[lane] * scale;
+                    dz[lane] = if y[lane] > T::ZERO { passed } else { T::ZERO };
+                    db[lane] += dz[lane];
+                }
+                dy[j..j + len].copy_from_slice(&dz[..len]);
+            }
+        },
+    );
 }
 
 impl<T: Scalar> Layer<T> for Linear {

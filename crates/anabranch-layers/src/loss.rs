@@ -17,8 +17,8 @@
 //! Nothing is divided by ŷ and no logarithm of it is taken: scores of any size are fine.
 
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, Part, Scalar, flat, flat_mut, row_sum, row_sum_of_squares,
-    rows_per_chunk,
+    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, for_lanes,
+    load_lanes, row_sum, rows_per_chunk,
 };
 
 use crate::error::LayerError;
@@ -172,25 +172,50 @@ fn squared_error_rows<T: Scalar>(
     let width = d.len() / losses.len();
     let rows = prediction.chunks_exact(width).zip(y.chunks_exact(width));
     for ((d, (prediction, y)), loss) in d.chunks_exact_mut(width).zip(rows).zip(losses) {
-        // The errors first, so that their squares are summed in an order that vectorises.
-        for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
-            *d = *prediction - *y;
-        }
-        *loss = T::from_f64(0.5) * row_sum_of_squares(d);
-        d.iter_mut().for_each(|d| *d *= scale);
+        let mut squares = [T::ZERO; LANES];
+        for_lanes(
+            width,
+            #[inline(always)]
+            |j, len| {
+                let (mut e, y) = (load_lanes(&prediction[j..], len), load_lanes(&y[j..], len));
+                for lane in 0..LANES {
+                    e[lane] -= y[lane];
+                    squares[lane] += e[lane] * e[lane];
+                    e[lane] *= scale;
+                }
+                d[j..j + len].copy_from_slice(&e[..len]);
+            },
+        );
+        *loss = T::from_f64(0.5) * row_sum(&squares);
     }
 }
+
+/// Rows whose softmax is computed together, so that their logarithms and divisions vectorise.
+const SOFTMAX_ROWS: usize = 32;
 
 /// `d` becomes softmax(z)·scale; `losses` log Σ e^z of each row.
 #[inline(always)]
 fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();
-    shifted_exp(z, d, losses);
-    for (d, max) in d.chunks_exact_mut(width).zip(losses) {
-        let sum = row_sum(d);
-        let factor = scale / sum;
-        d.iter_mut().for_each(|d| *d *= factor);
-        *max += sum.ln();
+    let block = SOFTMAX_ROWS * width;
+    let rows = z.chunks(block).zip(d.chunks_mut(block)).zip(losses.chunks_mut(SOFTMAX_ROWS));
+    for ((z, d), losses) in rows {
+        let mut maxima = [T::ZERO; SOFTMAX_ROWS];
+        // Rows that are missing have the sum 1.
+        let mut sums = [T::ONE; SOFTMAX_ROWS];
+        let mut factors = [T::ZERO; SOFTMAX_ROWS];
+        shifted_exp(z, d, &mut maxima[..losses.len()]);
+        for (sum, d) in sums.iter_mut().zip(d.chunks_exact(width)) {
+            *sum = row_sum(d);
+        }
+        for i in 0..SOFTMAX_ROWS {
+            factors[i] = scale / sums[i];
+            maxima[i] += sums[i].ln();
+        }
+        for (d, factor) in d.chunks_exact_mut(width).zip(&factors) {
+            d.iter_mut().for_each(|d| *d *= *factor);
+        }
+        losses.copy_from_slice(&maxima[..losses.len()]);
     }
 }
 

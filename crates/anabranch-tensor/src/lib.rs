@@ -23,7 +23,7 @@ pub use gemm::{
     Accum, Epilogue, GemmScalar, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm, gemm_naive,
     gemm_scratch_len,
 };
-pub use lanes::{row_max, row_sum, row_sum_of_squares};
+pub use lanes::{LANES, for_lanes, load_lanes, row_max, row_sum, sum_columns};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks};

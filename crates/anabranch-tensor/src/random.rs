@@ -12,8 +12,8 @@ use crate::scalar::Scalar;
 const ROUNDS: usize = 7;
 /// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
 const LANES: usize = 8;
-/// Mask elements that one group of blocks gives.
-const GROUP: usize = 4 * LANES;
+/// Mask elements that one group of blocks gives: sixteen bits decide about one.
+const GROUP: usize = 8 * LANES;
 
 /// What random numbers are drawn for: draws for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,22 +134,23 @@ impl Random {
     }
 }
 
-/// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p.
+/// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p, where p is rounded to a
+/// multiple of 2⁻¹⁶.
 ///
 /// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
 #[derive(Clone, Copy, Debug)]
 pub struct DrawnMask {
     key: [u32; 2],
     step: u64,
-    /// An element is dropped when its 32 random bits are below this.
-    threshold: u64,
+    /// An element is dropped when its 16 random bits are below this.
+    threshold: u32,
 }
 
 impl DrawnMask {
     /// The mask of layer number `layer` in `step` for dropping probability `p` in [0, 1].
     pub fn new(seed: u64, layer: u32, step: u64, p: f64) -> Self {
-        // p = 1 gives 2³², which no 32 bits reach: everything is dropped.
-        let threshold = (p * 4_294_967_296.0).round() as u64;
+        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped.
+        let threshold = (p * 65_536.0).round() as u32;
         Self { key: key(seed, Purpose::Dropout, layer), step, threshold }
     }
 
@@ -165,14 +166,16 @@ impl DrawnMask {
             let n = (GROUP - first).min(values.len() - done);
             let run = &mut values[done..done + n];
             for (value, bits) in run.iter_mut().zip(&bits[first..first + n]) {
-                *value = if u64::from(*bits) >= self.threshold { *value * scale } else { T::ZERO };
+                let kept = *value * scale;
+                *value = if *bits >= self.threshold { kept } else { T::ZERO };
             }
             done += n;
         }
     }
 
-    /// The random bits of columns `GROUP·group ..` of `row`. Column GROUP·g + LANES·w + lane takes word `w` of the
-    /// block whose counter is (LANES·g + lane, row, step): the words of a register stay side by side.
+    /// The random bits of columns `GROUP·group ..` of `row`. Columns GROUP·g + LANES·w + lane and half a group further
+    /// take the lower and the upper half of word `w` of the block whose counter is (LANES·g + lane, row, step): the
+    /// words of a register stay side by side.
     #[inline(always)]
     fn group(&self, row: usize, group: usize) -> [u32; GROUP] {
         let mut counter = [[0u64; LANES]; 4];
@@ -184,10 +187,15 @@ impl DrawnMask {
         }
         let words = philox(self.key, counter);
         let mut bits = [0u32; GROUP];
-        for (word, run) in words.iter().zip(bits.chunks_exact_mut(LANES)) {
-            for (bits, word) in run.iter_mut().zip(word) {
-                *bits = *word as u32;
+        let (lower, upper) = bits.split_at_mut(GROUP / 2);
+        for (w, word) in words.iter().enumerate() {
+            for lane in 0..LANES {
+                lower[LANES * w + lane] = word[lane] as u32;
             }
+        }
+        for (lower, upper) in lower.iter_mut().zip(upper) {
+            *upper = *lower >> 16;
+            *lower &= 0xffff;
         }
         bits
     }

@@ -5,6 +5,7 @@
 
 use crate::exec::{Executor, Part, rows_per_chunk};
 use crate::gemm::Accum;
+use crate::lanes::{LANES, load_lanes, sum_columns};
 use crate::scalar::Scalar;
 
 /// Chunks that a sum over `n_rows` rows of `width` elements is cut into.
@@ -51,12 +52,20 @@ pub fn column_sums<T: Scalar>(
 /// Sums over the rows of `x`.
 #[inline(always)]
 fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
-    sums.fill(T::ZERO);
-    for row in x.chunks_exact(sums.len()) {
-        for (sum, v) in sums.iter_mut().zip(row) {
-            *sum += *v;
-        }
-    }
+    let width = sums.len();
+    sum_columns(
+        width,
+        [sums],
+        #[inline(always)]
+        |j, len, [sums]| {
+            for row in x.chunks_exact(width) {
+                let v = load_lanes(&row[j..], len);
+                for lane in 0..LANES {
+                    sums[lane] += v[lane];
+                }
+            }
+        },
+    );
 }
 
 /// `out` (+)= the rows of `partials`, added in order.
