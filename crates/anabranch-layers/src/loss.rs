@@ -170,6 +170,15 @@ fn squared_error_rows<T: Scalar>(
     losses: &mut [T],
 ) {
     let width = d.len() / losses.len();
+    let half = T::from_f64(0.5);
+    if width == 1 {
+        for i in 0..losses.len() {
+            let e = prediction[i] - y[i];
+            losses[i] = half * (e * e);
+            d[i] = e * scale;
+        }
+        return;
+    }
     let rows = prediction.chunks_exact(width).zip(y.chunks_exact(width));
     for ((d, (prediction, y)), loss) in d.chunks_exact_mut(width).zip(rows).zip(losses) {
         let mut squares = [T::ZERO; LANES];
@@ -186,7 +195,7 @@ fn squared_error_rows<T: Scalar>(
                 d[j..j + len].copy_from_slice(&e[..len]);
             },
         );
-        *loss = T::from_f64(0.5) * row_sum(&squares);
+        *loss = half * row_sum(&squares);
     }
 }
 
@@ -200,23 +209,80 @@ fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
     let block = SOFTMAX_ROWS * width;
     let rows = z.chunks(block).zip(d.chunks_mut(block)).zip(losses.chunks_mut(SOFTMAX_ROWS));
     for ((z, d), losses) in rows {
-        let mut maxima = [T::ZERO; SOFTMAX_ROWS];
-        // Rows that are missing have the sum 1.
-        let mut sums = [T::ONE; SOFTMAX_ROWS];
-        let mut factors = [T::ZERO; SOFTMAX_ROWS];
-        shifted_exp(z, d, &mut maxima[..losses.len()]);
-        for (sum, d) in sums.iter_mut().zip(d.chunks_exact(width)) {
-            *sum = row_sum(d);
+        if width < LANES {
+            softmax_narrow_rows(z, scale, d, losses);
+        } else {
+            softmax_wide_rows(z, scale, d, losses);
         }
-        for i in 0..SOFTMAX_ROWS {
-            factors[i] = scale / sums[i];
-            maxima[i] += sums[i].ln();
-        }
-        for (d, factor) in d.chunks_exact_mut(width).zip(&factors) {
-            d.iter_mut().for_each(|d| *d *= *factor);
-        }
-        losses.copy_from_slice(&maxima[..losses.len()]);
     }
+}
+
+/// [`softmax_rows`] of at most [`SOFTMAX_ROWS`] rows.
+#[inline(always)]
+fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
+    let width = d.len() / losses.len();
+    let mut maxima = [T::ZERO; SOFTMAX_ROWS];
+    // Rows that are missing have the sum 1.
+    let mut sums = [T::ONE; SOFTMAX_ROWS];
+    shifted_exp(z, d, &mut maxima[..losses.len()]);
+    for (sum, d) in sums.iter_mut().zip(d.chunks_exact(width)) {
+        *sum = row_sum(d);
+    }
+    let factors = finish_softmax(scale, &mut maxima, &sums, losses);
+    for (d, factor) in d.chunks_exact_mut(width).zip(&factors) {
+        d.iter_mut().for_each(|d| *d *= *factor);
+    }
+}
+
+/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave vectors empty.
+#[inline(always)]
+fn softmax_narrow_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
+    let (n_rows, width) = (losses.len(), d.len() / losses.len());
+    // Rows that are missing have scores of 0.
+    let mut classes = [[T::ZERO; SOFTMAX_ROWS]; LANES];
+    let classes = &mut classes[..width];
+    for (i, z) in z.chunks_exact(width).enumerate() {
+        for (class, z) in classes.iter_mut().zip(z) {
+            class[i] = *z;
+        }
+    }
+    let mut maxima = [T::NEG_INFINITY; SOFTMAX_ROWS];
+    for class in classes.iter() {
+        for i in 0..SOFTMAX_ROWS {
+            // NaN is left out, as in a row's maximum.
+            maxima[i] = if class[i] > maxima[i] { class[i] } else { maxima[i] };
+        }
+    }
+    let mut sums = [T::ZERO; SOFTMAX_ROWS];
+    for class in classes.iter_mut() {
+        for i in 0..SOFTMAX_ROWS {
+            class[i] = (class[i] - maxima[i]).exp();
+            sums[i] += class[i];
+        }
+    }
+    let factors = finish_softmax(scale, &mut maxima, &sums, losses);
+    for (i, d) in d.chunks_exact_mut(width).enumerate().take(n_rows) {
+        for (class, d) in classes.iter().zip(d) {
+            *d = class[i] * factors[i];
+        }
+    }
+}
+
+/// log Σ e^z of each row to `losses`, and what turns e^(z − max) into softmax(z)·scale.
+#[inline(always)]
+fn finish_softmax<T: Scalar>(
+    scale: T,
+    maxima: &mut [T; SOFTMAX_ROWS],
+    sums: &[T; SOFTMAX_ROWS],
+    losses: &mut [T],
+) -> [T; SOFTMAX_ROWS] {
+    let mut factors = [T::ZERO; SOFTMAX_ROWS];
+    for i in 0..SOFTMAX_ROWS {
+        factors[i] = scale / sums[i];
+        maxima[i] += sums[i].ln();
+    }
+    losses.copy_from_slice(&maxima[..losses.len()]);
+    factors
 }
 
 /// From softmax(z)·scale and log Σ e^z to (softmax(z) − y)·scale and −log softmax(z)[class], where y is 1 for the class

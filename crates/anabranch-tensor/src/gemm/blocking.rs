@@ -24,9 +24,12 @@ use std::ops::Range;
 
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
-use super::plan::{MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, round_up};
+use super::plan::{
+    MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, is_better_transposed, round_up,
+    transposed_len,
+};
 use super::tile::Tile;
-use super::{Accum, Epilogue};
+use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
 use crate::exec::Executor;
 
@@ -83,6 +86,10 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
         }
+        if is_better_transposed(kernels, (m, n), (&self.a, &self.b)) {
+            // SAFETY: as the caller's.
+            return unsafe { self.run_transposed(scratch, epilogue) };
+        }
         let rows = (Rows::of(&self.a, k), Rows::of(&self.b, n));
         let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), rows);
         let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
@@ -106,6 +113,35 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
                 row += plan.phase_rows;
             }
             col += plan.phase_cols;
+        }
+    }
+
+    /// The product by way of Cᵀ = Bᵀ·Aᵀ: the same sums, in the same order.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_transposed<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
+        let Self { kernels, exec, m, n, k, accum, c, .. } = *self;
+        let (c_t, scratch) = scratch.split_at_mut(transposed_len(kernels, m, n));
+        // SAFETY: C has m·n elements, and the product's operands are valid as this one's are.
+        unsafe {
+            if accum == Accum::Add {
+                for i in 0..m {
+                    for j in 0..n {
+                        c_t[j * m + i] = *c.add(i * n + j);
+                    }
+                }
+            }
+            let (a, b) = (self.b.transposed(), self.a.transposed());
+            let product =
+                Product { kernels, exec, m: n, n: m, k, a, b, accum, c: c_t.as_mut_ptr() };
+            product.run(scratch, &NoEpilogue);
+            for i in 0..m {
+                for j in 0..n {
+                    *c.add(i * n + j) = c_t[j * m + i];
+                }
+            }
+            kernels.apply(epilogue, (0, 0), (m, n), c, n);
         }
     }
 

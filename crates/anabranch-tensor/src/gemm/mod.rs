@@ -63,7 +63,7 @@ impl<T> Epilogue<T> for NoEpilogue {
 
 /// Elements of scratch that [`gemm`] needs for a product of this shape, and for every smaller one.
 pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize) -> usize {
-    if m == 0 { 0 } else { plan::scratch_len(T::kernels(), exec.threads(), n, k) }
+    if m == 0 { 0 } else { plan::scratch_len(T::kernels(), exec.threads(), (m, n, k)) }
 }
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
@@ -107,7 +107,7 @@ fn gemm_with<T: Scalar>(
         c.dim()
     );
     let c = c.as_slice_mut().expect("gemm: C must be row-major and contiguous").as_mut_ptr();
-    let needed = if m == 0 { 0 } else { plan::scratch_len(kernels, exec.threads(), n, k) };
+    let needed = if m == 0 { 0 } else { plan::scratch_len(kernels, exec.threads(), (m, n, k)) };
     assert!(
         scratch.len() >= needed,
         "gemm: {} elements of scratch, {needed} needed (gemm_scratch_len)",

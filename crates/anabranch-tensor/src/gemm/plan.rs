@@ -141,8 +141,41 @@ pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
     round_up(transposed.max(MC * a_row_stride::<T>(kc)), CACHE_LINE / size_of::<T>())
 }
 
-/// Elements of scratch for a product with `n` columns and `k` terms, and for every smaller one.
-pub(super) fn scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
+/// Most vectors of columns for which a product may be computed transposed.
+const NARROW_VECTORS: usize = 3;
+
+/// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a vector idle, become rows.
+/// Both operands are then read in the order in which a transposed A and a row-major B lie.
+pub(super) fn is_better_transposed<T>(
+    kernels: &Kernels<T>,
+    (m, n): (usize, usize),
+    (a, b): (&Matrix<T>, &Matrix<T>),
+) -> bool {
+    let n_is_odd = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
+    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && a.row == 1 && b.col == 1
+}
+
+/// Elements of Cᵀ, whole cache lines, for a product that may be computed transposed.
+pub(super) fn transposed_len<T>(kernels: &Kernels<T>, m: usize, n: usize) -> usize {
+    round_up(m * n.min(NARROW_VECTORS * kernels.lanes), CACHE_LINE / size_of::<T>())
+}
+
+/// Elements of scratch for a product C[m,n] with `k` terms, and for every smaller one.
+pub(super) fn scratch_len<T>(
+    kernels: &Kernels<T>,
+    threads: usize,
+    (m, n, k): (usize, usize, usize),
+) -> usize {
+    // The columns of a transposed product are m.
+    let direct = direct_scratch_len(kernels, threads, n, k);
+    let narrow = n.min(NARROW_VECTORS * kernels.lanes);
+    let transposed =
+        direct_scratch_len(kernels, threads, m, k) + transposed_len(kernels, m, narrow);
+    direct.max(transposed)
+}
+
+/// The same for a product that is not transposed.
+fn direct_scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
     let b = (round_up(n, kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
     b + threads * a_block_len(kernels, k) + CACHE_LINE / size_of::<T>()
 }

@@ -71,7 +71,7 @@ fn product<T: Scalar>(
     let beyond = T::from_f64(-77.0);
     let mut c = vec![before; m * n];
     c.extend([beyond; 64]);
-    let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), n, k)];
+    let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), (m, n, k))];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
     gemm_with(kernels, exec, a, b, accum, view, &mut scratch, epilogue);
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
