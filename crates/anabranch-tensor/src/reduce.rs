@@ -53,6 +53,9 @@ pub fn column_sums<T: Scalar>(
 #[inline(always)]
 fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
     let width = sums.len();
+    if width < LANES {
+        return sum_narrow_rows(x, sums);
+    }
     sum_columns(
         width,
         [sums],
@@ -66,6 +69,27 @@ fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
             }
         },
     );
+}
+
+/// The same for rows of fewer than [`LANES`] elements: so many rows side by side are added up first, then these.
+#[inline(always)]
+fn sum_narrow_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
+    let width = sums.len();
+    let mut rows = [T::ZERO; LANES * LANES];
+    let rows = &mut rows[..LANES * width];
+    let blocks = x.chunks_exact(LANES * width);
+    let rest = blocks.remainder();
+    for block in blocks.chain([rest]) {
+        for (sum, v) in rows.iter_mut().zip(block) {
+            *sum += *v;
+        }
+    }
+    sums.fill(T::ZERO);
+    for row in rows.chunks_exact(width) {
+        for (sum, v) in sums.iter_mut().zip(row) {
+            *sum += *v;
+        }
+    }
 }
 
 /// `out` (+)= the rows of `partials`, added in order.

@@ -145,14 +145,16 @@ pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
 const NARROW_VECTORS: usize = 3;
 
 /// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a vector idle, become rows.
-/// Both operands are then read in the order in which a transposed A and a row-major B lie.
+/// A transposed A and a row-major B lie as that product reads them.
 pub(super) fn is_better_transposed<T>(
     kernels: &Kernels<T>,
     (m, n): (usize, usize),
     (a, b): (&Matrix<T>, &Matrix<T>),
 ) -> bool {
     let n_is_odd = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
-    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && a.row == 1 && b.col == 1
+    // Where A has to be packed for it, which costs as much as half a vector of columns, less than that must be left.
+    let pays = (a.row == 1 && b.col == 1) || 2 * n <= kernels.lanes;
+    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && pays
 }
 
 /// Elements of Cᵀ, whole cache lines, for a product that may be computed transposed.
