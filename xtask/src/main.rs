@@ -46,6 +46,8 @@ fn bench(args: &[OsString]) -> io::Result<ExitCode> {
     // faer takes long to build, and only this suite needs it.
     if args.first().is_some_and(|suite| suite == "gemm") {
         command.args(["--features", "faer"]);
+        // The profile spares the program's build the optimisation of what only this suite runs.
+        command.args(["--config", "profile.release.package.matrixmultiply.opt-level=3"]);
     }
     let status = command.arg("--").args(args).status()?;
     // A process that a signal ended has no code.
