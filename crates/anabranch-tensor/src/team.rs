@@ -233,3 +233,109 @@ impl Team {
         n_tasks * i / self.members.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Executor;
+
+    /// Counts the runs of each of `n` tasks.
+    fn run_counted(exec: &Executor, n: usize) -> Vec<usize> {
+        let counts: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
+        exec.run(n, |task| {
+            counts[task].fetch_add(1, Ordering::Relaxed);
+        });
+        counts.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn many_jobs_of_changing_sizes_run_every_task_once() {
+        for threads in [2, 3, 7] {
+            let exec = Executor::new(threads).unwrap();
+            exec.enter(|| {
+                for job in 0..5_000 {
+                    let n = job % 23;
+                    assert_eq!(run_counted(&exec, n), vec![1; n], "{threads} threads, job {job}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn members_that_fell_asleep_are_woken_for_a_job_and_for_the_end() {
+        let team = Team::new(2);
+        team.begin();
+        let until_asleep = || {
+            while !team.members[1].is_asleep.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| team.follow(1));
+            for _ in 0..3 {
+                until_asleep();
+                // The tasks wait for each other: both members have to run one.
+                let barrier = std::sync::Barrier::new(2);
+                team.run(2, &|_| {
+                    barrier.wait();
+                });
+            }
+            until_asleep();
+            team.end();
+        });
+    }
+
+    #[test]
+    fn a_slow_member_delays_nobody() {
+        let exec = Executor::new(2).unwrap();
+        exec.enter(|| {
+            let n_done = AtomicUsize::new(0);
+            // The first task of a member's range waits for all others, among them those of the same range.
+            exec.run(10, |task| {
+                while task == 0 && n_done.load(Ordering::Relaxed) < 9 {
+                    thread::yield_now();
+                }
+                n_done.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(n_done.into_inner(), 10);
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_task_reaches_the_caller_and_the_team_goes_on() {
+        let exec = Executor::new(3).unwrap();
+        for bad in 0..6 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                exec.run(6, |task| assert!(task != bad, "task {bad}"));
+            }));
+            let message = *result.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(message, format!("task {bad}"));
+            assert_eq!(run_counted(&exec, 9), [1; 9]);
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| exec.enter(|| panic!("the program"))));
+        assert!(result.is_err());
+        assert_eq!(run_counted(&exec, 9), [1; 9]);
+    }
+
+    #[test]
+    fn a_task_may_ask_for_tasks_and_programs_take_turns() {
+        let exec = Executor::new(2).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let n_inner = AtomicUsize::new(0);
+                        exec.enter(|| {
+                            exec.run(5, |_| {
+                                exec.run(3, |_| {
+                                    n_inner.fetch_add(1, Ordering::Relaxed);
+                                });
+                            });
+                        });
+                        assert_eq!(n_inner.into_inner(), 15);
+                    }
+                });
+            }
+        });
+    }
+}

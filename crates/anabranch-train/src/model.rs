@@ -344,7 +344,8 @@ impl Model {
         let width = self.encoder.width();
         let Cache { x, workspace } = cache;
         let x = matrix(&x[..n_rows * width], n_rows, width);
-        self.graph.infer(exec, &self.params, &self.state, workspace, x);
+        // Entered once for all operations, not by each of them.
+        exec.enter(|| self.graph.infer(exec, &self.params, &self.state, workspace, x));
     }
 
     /// Reads the prediction of one row off the workspace.

@@ -262,7 +262,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     pub fn test_metrics(&mut self, targets: &[RegressionTarget]) -> Metrics {
         let rows = &self.dataset.split.test;
         let (graph, exec) = (&self.graph, self.exec);
-        let sums = self.evaluator.sums(graph, exec, &self.params, &self.state, self.dataset, rows);
+        let (params, state, dataset) = (&self.params, &self.state, self.dataset);
+        let evaluator = &mut self.evaluator;
+        let sums = exec.enter(|| evaluator.sums(graph, exec, params, state, dataset, rows));
         sums.metrics(targets)
     }
 

@@ -13,8 +13,9 @@
 //!           epilogue on C[ir.., j..]           after the last k-block
 //! ```
 //!
-//! The same loops serve every size. A small product is one task and packs nothing that the micro-kernel can read where
-//! it lies; B is packed where its rows are not contiguous or are used often enough, A where its panel is.
+//! The same loops serve every size. A small product is one task. What the micro-kernel can read where it lies is packed
+//! only where rows are far apart, and B always where its rows are not contiguous. A product with few columns goes
+//! through the loops as its transposed where that fills the vectors better.
 //!
 //! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one micro-kernel; the blocks
 //! depend on k alone. So its bits depend neither on which tile or task it lies in, nor on the instruction set as long
@@ -86,7 +87,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
         }
-        if is_better_transposed(kernels, (m, n), (&self.a, &self.b)) {
+        if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) {
             // SAFETY: as the caller's.
             return unsafe { self.run_transposed(scratch, epilogue) };
         }

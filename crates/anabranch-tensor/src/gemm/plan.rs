@@ -141,20 +141,22 @@ pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
     round_up(transposed.max(MC * a_row_stride::<T>(kc)), CACHE_LINE / size_of::<T>())
 }
 
-/// Most vectors of columns for which a product may be computed transposed.
+/// Most vectors of columns, and fewest terms, for which a product may be computed transposed: copying Cᵀ back takes as long
+/// as some thirty terms.
 const NARROW_VECTORS: usize = 3;
+const TRANSPOSED_TERMS: usize = 64;
 
 /// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a vector idle, become rows.
 /// A transposed A and a row-major B lie as that product reads them.
 pub(super) fn is_better_transposed<T>(
     kernels: &Kernels<T>,
-    (m, n): (usize, usize),
+    (m, n, k): (usize, usize, usize),
     (a, b): (&Matrix<T>, &Matrix<T>),
 ) -> bool {
     let n_is_odd = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
     // Where A has to be packed for it, which costs as much as half a vector of columns, less than that must be left.
     let pays = (a.row == 1 && b.col == 1) || 2 * n <= kernels.lanes;
-    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && pays
+    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
 }
 
 /// Elements of Cᵀ, whole cache lines, for a product that may be computed transposed.
