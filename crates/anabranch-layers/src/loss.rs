@@ -357,6 +357,43 @@ mod tests {
         assert_eq!(&d_class[..3], [0.5, -0.5, 0.0]);
     }
 
+    /// Rows are worked on together: many of them, also where the last are few, give what each gives alone.
+    #[test]
+    fn many_rows_give_what_each_gives_alone() {
+        let rows = 70;
+        for width in [1, 3, 15, 16, 37] {
+            let z: Vec<f64> = (0..rows * width).map(|i| ((i * 37) % 101) as f64 * 0.07).collect();
+            let y: Vec<f64> = (0..rows * width).map(|i| ((i * 17) % 23) as f64 * 0.1).collect();
+            let classes: Vec<u32> = (0..rows).map(|i| ((i * 7) % width) as u32).collect();
+            let values = |range: std::ops::Range<usize>| {
+                let n = range.len();
+                Target::Values(matrix(&y[range.start * width..range.end * width], n, width))
+            };
+            let squared = Loss::HalfSquaredError { weight: 1.0 };
+            let cross_entropy = Loss::SoftmaxCrossEntropy { weight: 1.0 };
+            let (all_a, d_a) = gradient(squared, &z, rows, values(0..rows));
+            let (all_b, d_b) = gradient(cross_entropy, &z, rows, Target::Classes(&classes));
+            let mut sums = [0.0; 2];
+            for row in 0..rows {
+                let span = row * width..(row + 1) * width;
+                let z = &z[span.clone()];
+                let (loss_a, alone_a) = gradient(squared, z, 1, values(row..row + 1));
+                let class = Target::Classes(&classes[row..=row]);
+                let (loss_b, alone_b) = gradient(cross_entropy, z, 1, class);
+                sums = [sums[0] + loss_a, sums[1] + loss_b];
+                for (d, alone) in [(&d_a[span.clone()], alone_a), (&d_b[span], alone_b)] {
+                    for (d, alone) in d.iter().zip(alone) {
+                        // The scale 1/70 is rounded once, and multiplied earlier or later.
+                        assert!((d * rows as f64 - alone).abs() <= 4e-16 * alone.abs().max(1.0));
+                    }
+                }
+            }
+            for (all, sum) in [(all_a, sums[0]), (all_b, sums[1])] {
+                assert!((all - sum / rows as f64).abs() <= 1e-14 * all.abs().max(1.0), "{width}");
+            }
+        }
+    }
+
     #[test]
     fn bad_targets_are_named() {
         let labels = [0.5, 0.5, 0.7, 0.7, -0.1, 1.1];

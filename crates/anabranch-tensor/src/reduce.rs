@@ -117,8 +117,14 @@ mod tests {
 
     #[test]
     fn sums_columns_exactly_and_the_same_for_any_threads() {
+        // Rows of more than a vector, and narrow ones, of which the last chunk has no whole number of vectors.
+        check_sums(2_500, 17);
+        check_sums(11_001, 3);
+        check_sums(40_009, 1);
+    }
+
+    fn check_sums(n_rows: usize, width: usize) {
         // Whole numbers: every order of summation is exact, so the expected value is too.
-        let (n_rows, width) = (2_500, 17);
         let x: Vec<f32> = (0..n_rows * width).map(|i| ((i * 7) % 13) as f32 - 6.0).collect();
         let expected: Vec<f32> =
             (0..width).map(|j| (0..n_rows).map(|i| x[i * width + j]).sum()).collect();
