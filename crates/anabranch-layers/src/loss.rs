@@ -171,6 +171,7 @@ fn squared_error_rows<T: Scalar>(
 ) {
     let width = d.len() / losses.len();
     let half = T::from_f64(0.5);
+    // A column of single numbers is worked on as one row would be.
     if width == 1 {
         for i in 0..losses.len() {
             let e = prediction[i] - y[i];
@@ -237,7 +238,7 @@ fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]
 /// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave vectors empty.
 #[inline(always)]
 fn softmax_narrow_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
-    let (n_rows, width) = (losses.len(), d.len() / losses.len());
+    let width = d.len() / losses.len();
     // Rows that are missing have scores of 0.
     let mut classes = [[T::ZERO; SOFTMAX_ROWS]; LANES];
     let classes = &mut classes[..width];
@@ -261,7 +262,7 @@ fn softmax_narrow_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [
         }
     }
     let factors = finish_softmax(scale, &mut maxima, &sums, losses);
-    for (i, d) in d.chunks_exact_mut(width).enumerate().take(n_rows) {
+    for (i, d) in d.chunks_exact_mut(width).enumerate() {
         for (class, d) in classes.iter().zip(d) {
             *d = class[i] * factors[i];
         }

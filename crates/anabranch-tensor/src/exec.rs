@@ -16,7 +16,7 @@ use crate::team::Team;
 const CHUNK_LEN: usize = 8192;
 
 /// Fewest chunks of an element-wise loop that are worth a second thread: some ten microseconds of work. Measured: from two
-/// chunks on, a step on 128 rows is a third slower, since what one core wrote the other has to fetch.
+/// chunks on, a step on 128 rows is a third slower, presumably because one core has to fetch what the other wrote.
 const PARALLEL_CHUNKS: usize = 8;
 
 /// Why an executor could not be made.
@@ -98,7 +98,8 @@ impl Executor {
     /// Runs `f` on a thread of the executor, whose other threads stand by for the tasks that `f` splits its work into.
     ///
     /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of one: enter once per
-    /// run. Programs that enter at the same time take turns; inside the executor, `f` simply runs.
+    /// run. Programs that enter at the same time take turns, so `f` must not wait for another one; inside the executor, `f`
+    /// simply runs.
     pub fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         let Some(Pool { threads, team, entered }) = &self.pool else { return f() };
         if threads.current_thread_index().is_some() {

@@ -25,8 +25,8 @@ const NC_MIN: usize = 128;
 const PACKED_BYTES: usize = 2 << 20;
 const PACKED_PANELS: usize = 16;
 /// Fewest flops that are worth a second thread: half of them take ten microseconds or more. Measured: from a tenth on, a step
-/// on 128 rows is a third slower, though a split costs half a microsecond, since what one core wrote the other has to
-/// fetch.
+/// on 128 rows is a third slower, though a split costs half a microsecond, presumably because one core has to fetch what
+/// the other wrote.
 const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which A is packed.
 const PACK_A_COLS: usize = 129;
@@ -155,10 +155,10 @@ pub(super) fn is_better_transposed<T>(
     (m, n, k): (usize, usize, usize),
     (a, b): (&Matrix<T>, &Matrix<T>),
 ) -> bool {
-    let n_is_odd = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
+    let leaves_lanes_idle = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
     // Where A has to be packed for it, which costs as much as half a vector of columns, less than that must be left.
     let pays = (a.row == 1 && b.col == 1) || 2 * n <= kernels.lanes;
-    n_is_odd && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
+    leaves_lanes_idle && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
 }
 
 /// Elements of Cᵀ, whole cache lines, for a product that may be computed transposed.
