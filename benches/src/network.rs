@@ -109,7 +109,8 @@ impl<T: Scalar> Network<T> {
     }
 
     pub(crate) fn update(&mut self, exec: &Executor) {
-        self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
+        let updater = self.workspace.updater(exec);
+        self.optimizer.step(updater, &mut self.params, &self.grads, Scales::default());
     }
 
     /// The loss of the last step.

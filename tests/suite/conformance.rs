@@ -116,7 +116,7 @@ impl<T: Scalar> Instance<T> {
             state: &mut state,
             saved: &mut saved,
             scratch: &mut scratch,
-            mask: Mask::Drawn { seed: 1, layer: 2, step: 3 },
+            mask: Mask::Drawn { seed: 1, layer: 2, step: 3, first_row: 0 },
         });
         scratch.fill(T::from_f64(f64::NAN));
         layer.backward(Backward {
@@ -127,6 +127,7 @@ impl<T: Scalar> Instance<T> {
             dx: Some((matrix_mut(&mut dx, *rows, *inputs), accum)),
             params,
             grads: &mut grads,
+            rows_per_shard: *rows,
             saved: &saved,
             scratch: &mut scratch,
         });
@@ -327,8 +328,8 @@ fn losses<T: Scalar>(
         let (mut d, mut scratch) = (vec![nan; rows * outputs], vec![nan; rows]);
         let prediction = matrix(&prediction, rows, outputs);
         let d_view = matrix_mut(&mut d, rows, outputs);
-        let value = loss.gradient(exec, prediction, target, d_view, &mut scratch);
-        (name, value, d)
+        loss.gradient(exec, prediction, target, rows, d_view, &mut scratch);
+        (name, loss.value(&scratch), d)
     })
     .into()
 }

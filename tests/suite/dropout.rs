@@ -25,7 +25,7 @@ fn kept(seed: u64, layer: u32, step: u64, p: f64) -> Vec<f64> {
         state: &mut [],
         saved: &mut saved,
         scratch: &mut [],
-        mask: Mask::Drawn { seed, layer, step },
+        mask: Mask::Drawn { seed, layer, step, first_row: 0 },
     });
     let scale = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
     for y in &mut y {

@@ -189,13 +189,11 @@ fn softmax_cross_entropy_loss() {
             let labels: Vec<u32> =
                 numbers::<f64>(&case["labels"]).iter().map(|v| *v as u32).collect();
             let (mut d, mut scratch) = (z.clone(), vec![T::ZERO; rows]);
-            let loss = Loss::SoftmaxCrossEntropy { weight: 1.0 }.gradient(
-                &exec,
-                matrix(&z, rows, classes),
-                Target::Classes(&labels),
-                matrix_mut(&mut d, rows, classes),
-                &mut scratch,
-            );
+            let loss = Loss::SoftmaxCrossEntropy { weight: 1.0 };
+            let (scores, target) = (matrix(&z, rows, classes), Target::Classes(&labels));
+            let d_view = matrix_mut(&mut d, rows, classes);
+            loss.gradient(&exec, scores, target, rows, d_view, &mut scratch);
+            let loss = loss.value(&scratch);
             let expected = number(&case["loss"]);
             assert!(
                 (loss - expected).abs() <= tolerance::<T>() * (1.0 + expected),

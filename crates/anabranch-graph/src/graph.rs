@@ -35,6 +35,9 @@ pub(crate) struct Head {
 pub struct Graph<T> {
     pub(crate) nodes: Vec<Node<T>>,
     pub(crate) heads: Vec<Head>,
+    /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch does between two
+    /// meetings with the others.
+    pub(crate) stages: Vec<Range<usize>>,
     params: Vec<Array>,
     state: Vec<Array>,
 }
@@ -46,7 +49,15 @@ impl<T: Scalar> Graph<T> {
         params: Vec<Array>,
         state: Vec<Array>,
     ) -> Self {
-        Self { nodes, heads, params, state }
+        let mut graph = Self { nodes, heads, stages: Vec::new(), params, state };
+        let mut start = 0;
+        for i in 1..=graph.nodes.len() {
+            if i == graph.nodes.len() || graph.coupled(i).is_some() {
+                graph.stages.push(start..i);
+                start = i;
+            }
+        }
+        graph
     }
 
     /// Columns of the input.

@@ -9,6 +9,7 @@
 //! | broadcast | r in every column (r has one) | Σ_columns dy |
 //! | project | r·Wᵀ, W `[units, columns of r]` | dy·W, and dW = dyᵀ·r |
 
+use anabranch_layers::outer_product;
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Executor, NoEpilogue, Part, Scalar, flat, flat_mut, gemm,
     matrix, matrix_mut, row_sum, rows_per_chunk,
@@ -34,6 +35,8 @@ pub(crate) struct JoinBackward<'a, T> {
     pub(crate) d_right: Option<(ArrayViewMut2<'a, T>, Accum)>,
     pub(crate) params: &'a [T],
     pub(crate) grads: &'a mut [T],
+    /// As in [`Backward`](anabranch_layers::Backward).
+    pub(crate) rows_per_shard: usize,
     pub(crate) scratch: &'a mut [T],
 }
 
@@ -107,12 +110,12 @@ impl Join {
 
     /// d(right) and dW from dy.
     pub(crate) fn backward<T: Scalar>(self, cx: JoinBackward<'_, T>) {
-        let JoinBackward { exec, right, dy, d_right, params, grads, scratch } = cx;
+        let JoinBackward { exec, right, dy, d_right, params, grads, rows_per_shard, scratch } = cx;
         let (n_rows, width) = dy.dim();
         let columns = right.ncols();
         if self == Self::Project {
             let dw = matrix_mut(grads, width, columns);
-            gemm(exec, dy.t(), right, Accum::Replace, dw, scratch, &NoEpilogue);
+            outer_product(exec, (dy, right), rows_per_shard, dw, scratch);
         }
         let Some((d_right, accum)) = d_right else { return };
         let chunk = rows_per_chunk(width);

@@ -4,13 +4,16 @@
 //! gradients and running state are flat slices that the caller owns, with a name and a shape for every array in them.
 #![forbid(unsafe_code)]
 
+mod backward;
 mod builder;
 mod error;
+mod forward;
 mod fusion;
 mod graph;
 mod join;
 mod node;
 mod pass;
+mod shards;
 mod summary;
 mod two_branch;
 mod workspace;

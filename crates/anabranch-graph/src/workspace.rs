@@ -2,16 +2,20 @@
 
 use std::ops::Range;
 
-use anabranch_layers::Target;
+use anabranch_layers::{Summaries, Target};
 use anabranch_tensor::{
-    ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, gemm_scratch_len, matrix,
+    Arena, ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, gemm_scratch_len, matrix,
 };
 
 use crate::builder::plan_layer;
 use crate::error::GraphError;
 use crate::graph::Graph;
 use crate::join::Join;
-use crate::node::{NodeId, Op};
+use crate::node::{Node, NodeId, Op};
+use crate::shards::{Cut, SERIAL, Sharding};
+
+/// Fewest parameters of a network whose passes are split between threads one by one.
+const PARALLEL_PARAMS: usize = 1 << 17;
 
 /// What a workspace is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,46 +27,70 @@ pub enum Mode {
 }
 
 /// Activations, derivatives, saved values and scratch for batches of up to a number of rows.
-///
-/// A value or derivative of a node lies at the node's slot of the arena, whose rows follow each other; a smaller batch
-/// uses the front of each slot.
 #[derive(Debug)]
 pub struct Workspace<T> {
-    max_rows: usize,
     pub(crate) min_rows: usize,
-    /// Rows of the batch at hand.
-    pub(crate) rows: usize,
-    pub(crate) values: Buffer<T>,
-    /// Derivatives of the loss by the values; empty in inference.
-    pub(crate) deltas: Buffer<T>,
+    n_params: usize,
+    sharding: Sharding,
+    /// The batch at hand.
+    pub(crate) cut: Cut,
+    /// The output of each node that has memory of its own.
+    pub(crate) values: Arena<T>,
+    /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty in inference.
+    pub(crate) deltas: Arena<T>,
+    /// Of each shard.
     pub(crate) saved: Buffer<T>,
+    /// Of each shard.
     pub(crate) scratch: Buffer<T>,
+    /// Of each shard: what it tells the others.
+    pub(crate) summaries: Buffer<T>,
+    /// What the shards of a batch told each other.
+    pub(crate) merged: Buffer<T>,
+    /// The gradients of each shard, if there are several.
+    pub(crate) grads: Buffer<T>,
     /// The loss of each head in the batch at hand.
     pub(crate) losses: Vec<f64>,
+    /// The node whose memory holds a node's output.
+    slots: Vec<usize>,
     pub(crate) layout: Layout,
 }
 
-/// Where each node's rows and saved values lie in the arenas.
-#[derive(Debug)]
+/// Where each node's numbers lie, and how many there are for a shard.
+#[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// Where a node's slot starts in `values` and `deltas`.
-    slots: Vec<usize>,
-    /// Columns of a node's output.
-    widths: Vec<usize>,
-    /// A node's part of `saved`.
-    saved: Vec<Range<usize>>,
+    /// A node's part of what a shard saves.
+    pub(crate) saved: Vec<Range<usize>>,
+    pub(crate) saved_len: usize,
+    pub(crate) scratch_len: usize,
+    /// 0 if there is one shard, whose gradients are the batch's.
+    pub(crate) grads_len: usize,
+    /// A coupled node's part of a shard's summaries; empty for others.
+    pub(crate) summaries: Vec<Range<usize>>,
+    pub(crate) summaries_len: usize,
+    /// What a coupled node saves of a batch forward.
+    pub(crate) merged: Vec<Range<usize>>,
+    /// What it merges of a batch backward.
+    pub(crate) merged_backward: Vec<Range<usize>>,
 }
 
 impl Layout {
-    /// The first `rows` rows of a node's slot in `values` and `deltas`.
-    pub(crate) fn slot(&self, node: usize, rows: usize) -> Range<usize> {
-        self.slots[node]..self.slots[node] + rows * self.widths[node]
+    /// What all shards tell of node `i`, from their summaries.
+    pub(crate) fn summaries<'a, T>(&self, i: usize, cut: Cut, all: &'a [T]) -> Summaries<'a, T> {
+        Summaries {
+            all: &all[..cut.n_shards() * self.summaries_len],
+            stride: self.summaries_len,
+            range: self.summaries[i].clone(),
+            n_rows: cut.n_rows,
+            rows_per_shard: cut.rows_per_shard,
+        }
     }
+}
 
-    /// A node's part of `saved`.
-    pub(crate) fn saved(&self, node: usize) -> Range<usize> {
-        self.saved[node].clone()
-    }
+/// The next `len` elements, beginning at a cache line, of an array that is `total` long so far.
+fn append<T>(total: &mut usize, len: usize) -> Range<usize> {
+    let start = *total;
+    *total += len.next_multiple_of(CACHE_LINE / size_of::<T>());
+    start..start + len
 }
 
 impl<T: Scalar> Workspace<T> {
@@ -76,28 +104,27 @@ impl<T: Scalar> Workspace<T> {
         max_rows: usize,
         mode: Mode,
     ) -> Result<Self, GraphError> {
-        let (mut values_len, mut saved_len, mut scratch_len, mut min_rows) = (0, 0, 0, 1);
-        // Each node's arrays begin at a cache line.
-        let line = CACHE_LINE / size_of::<T>();
-        let mut slots = Vec::with_capacity(graph.nodes.len());
-        let mut saved_ranges = Vec::with_capacity(graph.nodes.len());
-        for (i, node) in graph.nodes.iter().enumerate() {
-            // The input stays where its owner has it.
-            let owns_slot = node.slot == i && i > 0;
-            slots.push(if owns_slot { values_len } else { 0 });
-            if owns_slot {
-                values_len += (max_rows * node.width).next_multiple_of(line);
-            } else if i > 0 {
-                slots[i] = slots[node.slot];
-            }
-            let mut saved = 0;
+        let sharding = match mode {
+            Mode::Training => Sharding::new(graph),
+            Mode::Inference => Sharding::none(),
+        };
+        let n_shards = sharding.cut(max_rows).n_shards();
+        let mut layout = Layout::default();
+        let (mut merged_len, mut min_rows) = (0, 1);
+        for node in &graph.nodes {
+            let (mut saved, mut summary, mut merged) = (0, 0, 0);
             match &node.op {
                 Op::Input => {}
                 Op::Layer { layer, x } => {
                     let inputs = graph.nodes[*x].width;
                     let plan = plan_layer(&node.name, layer.as_ref(), exec, max_rows, inputs)?;
-                    saved = plan.saved_len;
-                    scratch_len = scratch_len.max(plan.scratch_len);
+                    match layer.coupled() {
+                        Some(coupled) => {
+                            (summary, merged) = (coupled.summary_len(inputs), plan.saved_len);
+                        }
+                        None => saved = plan.saved_len,
+                    }
+                    layout.scratch_len = layout.scratch_len.max(plan.scratch_len);
                     min_rows = min_rows.max(plan.min_rows);
                 }
                 Op::Join { join: Join::Project, right, .. } => {
@@ -107,45 +134,63 @@ impl<T: Scalar> Workspace<T> {
                         (units, columns, max_rows),
                         (max_rows, columns, units),
                     ] {
-                        scratch_len = scratch_len.max(gemm_scratch_len::<T>(exec, m, n, k));
+                        let len = gemm_scratch_len::<T>(exec, m, n, k);
+                        layout.scratch_len = layout.scratch_len.max(len);
                     }
                 }
                 Op::Join { .. } => {}
             }
-            saved_ranges.push(match mode {
-                Mode::Training => saved_len..saved_len + saved,
-                Mode::Inference => 0..0,
-            });
-            saved_len += saved.next_multiple_of(line);
+            if mode == Mode::Inference {
+                (saved, summary, merged) = (0, 0, 0);
+            }
+            layout.saved.push(append::<T>(&mut layout.saved_len, saved));
+            layout.summaries.push(append::<T>(&mut layout.summaries_len, summary));
+            layout.merged.push(append::<T>(&mut merged_len, merged));
+            layout.merged_backward.push(append::<T>(&mut merged_len, summary));
         }
         if mode == Mode::Training && max_rows < min_rows {
             return Err(GraphError::TooFewRows { min_rows, rows: max_rows });
         }
-        let (deltas_len, saved_len) = match mode {
-            Mode::Training => (values_len, saved_len),
-            Mode::Inference => (0, 0),
+        let line = CACHE_LINE / size_of::<T>();
+        layout.scratch_len = layout.scratch_len.next_multiple_of(line);
+        // The input stays where its owner has it, and a node may share another one's memory.
+        let owned =
+            |(i, node): (usize, &Node<T>)| if node.slot == i && i > 0 { node.width } else { 0 };
+        let widths = || graph.nodes.iter().enumerate().map(owned);
+        let deltas = match mode {
+            Mode::Training => Arena::zeros(max_rows, widths().chain(graph.heads.iter().map(|_| 1))),
+            Mode::Inference => Arena::zeros(max_rows, []),
         };
+        if n_shards > 1 {
+            layout.grads_len = graph.params_len().next_multiple_of(line);
+        }
         Ok(Self {
-            max_rows,
             min_rows,
-            rows: 0,
-            values: Buffer::zeros(values_len),
-            deltas: Buffer::zeros(deltas_len),
-            saved: Buffer::zeros(saved_len),
-            // A head needs one number for each row.
-            scratch: Buffer::zeros(scratch_len.max(max_rows)),
+            n_params: graph.params_len(),
+            sharding,
+            cut: sharding.cut(0),
+            values: Arena::zeros(max_rows, widths()),
+            deltas,
+            saved: Buffer::zeros(n_shards * layout.saved_len),
+            scratch: Buffer::zeros(n_shards * layout.scratch_len),
+            summaries: Buffer::zeros(n_shards * layout.summaries_len),
+            merged: Buffer::zeros(merged_len),
+            grads: Buffer::zeros(n_shards * layout.grads_len),
             losses: vec![0.0; graph.heads.len()],
-            layout: Layout {
-                slots,
-                widths: graph.nodes.iter().map(|node| node.width).collect(),
-                saved: saved_ranges,
-            },
+            slots: graph.nodes.iter().map(|node| node.slot).collect(),
+            layout,
         })
     }
 
     /// The largest batch.
     pub fn max_rows(&self) -> usize {
-        self.max_rows
+        self.values.max_rows()
+    }
+
+    /// Who should update the parameters after a backward pass by `exec`: the calling thread alone where it has worked alone,
+    /// and has the gradients in its cache.
+    pub fn updater<'e>(&self, exec: &'e Executor) -> &'e Executor {
+        if self.cut.is_one() && self.n_params < PARALLEL_PARAMS { &SERIAL } else { exec }
     }
 
     /// The loss of each head, after [`Graph::losses`].
@@ -172,9 +217,19 @@ impl<T: Scalar> Workspace<T> {
         self.rows_of(&self.deltas, node)
     }
 
-    fn rows_of<'a>(&self, arena: &'a [T], node: NodeId) -> ArrayView2<'a, T> {
-        let slot = self.layout.slot(node.0, self.rows);
-        matrix(&arena[slot], self.rows, self.layout.widths[node.0])
+    fn rows_of<'a>(&self, arena: &'a Arena<T>, node: NodeId) -> ArrayView2<'a, T> {
+        let slot = self.slots[node.0];
+        let rows = self.cut.n_rows;
+        matrix(arena.rows(slot, 0..rows), rows, arena.width(slot))
+    }
+
+    /// Begins a pass over `rows` rows.
+    ///
+    /// # Panics
+    /// If these are more than the workspace was planned for.
+    pub(crate) fn begin(&mut self, rows: usize) {
+        assert!(rows <= self.max_rows(), "more rows than the workspace was planned for");
+        self.cut = self.sharding.cut(rows);
     }
 }
 
@@ -198,8 +253,8 @@ impl<T: Scalar> Graph<T> {
         expect("columns of x", self.inputs(), inputs)?;
         expect("contiguous row-major matrices x", 1, usize::from(x.is_standard_layout()))?;
         expect("targets", self.heads.len(), targets.len())?;
-        if rows > workspace.max_rows {
-            return Err(GraphError::TooManyRows { max_rows: workspace.max_rows, rows });
+        if rows > workspace.max_rows() {
+            return Err(GraphError::TooManyRows { max_rows: workspace.max_rows(), rows });
         }
         if rows < workspace.min_rows {
             return Err(GraphError::TooFewRows { min_rows: workspace.min_rows, rows });

@@ -59,7 +59,7 @@ pub(crate) struct DropoutMask<'a, T> {
 
 #[derive(Clone, Copy, Debug)]
 enum Kept<'a, T> {
-    Drawn(DrawnMask),
+    Drawn { mask: DrawnMask, first_row: usize },
     Given { mask: &'a [T], width: usize },
 }
 
@@ -67,7 +67,9 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     /// `width` is the number of columns that the mask is for.
     pub(crate) fn new(mask: Mask<'a, T>, width: usize, p: f64) -> Self {
         let kept = match mask {
-            Mask::Drawn { seed, layer, step } => Kept::Drawn(DrawnMask::new(seed, layer, step, p)),
+            Mask::Drawn { seed, layer, step, first_row } => {
+                Kept::Drawn { mask: DrawnMask::new(seed, layer, step, p), first_row }
+            }
             Mask::Given(mask) => Kept::Given { mask, width },
         };
         Self { scale: keep_scale(p), kept }
@@ -77,7 +79,9 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     #[inline(always)]
     pub(crate) fn apply(&self, row: usize, col: usize, values: &mut [T]) {
         match &self.kept {
-            Kept::Drawn(mask) => mask.apply(row, col, values, self.scale),
+            Kept::Drawn { mask, first_row } => {
+                mask.apply(first_row + row, col, values, self.scale);
+            }
             Kept::Given { mask, width } => {
                 for (v, kept) in values.iter_mut().zip(&mask[row * width + col..]) {
                     *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };

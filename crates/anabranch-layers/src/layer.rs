@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Random, Scalar};
 
+use crate::coupled::Coupled;
 use crate::error::LayerError;
 
 /// What an array of parameters is for; optimizers treat them differently (no weight decay on biases, say).
@@ -104,6 +105,8 @@ pub enum Mask<'a, T> {
         layer: u32,
         /// The step, counted from the start of the run.
         step: u64,
+        /// The number of the first row in its batch.
+        first_row: usize,
     },
     /// Given, `[rows, columns]` row by row: 0 drops an element, 1 keeps it.
     Given(&'a [T]),
@@ -164,6 +167,9 @@ pub struct Backward<'a, T> {
     pub params: &'a [T],
     /// dL/dparams, replaced.
     pub grads: &'a mut [T],
+    /// Rows of a shard: each sum over the rows is the sum, in order, of those of the shards, so that it has the same bits as
+    /// if each shard were the rows of a call of its own. All rows, or at most [`MAX_TERMS`](anabranch_tensor::MAX_TERMS).
+    pub rows_per_shard: usize,
     /// What `forward` left.
     pub saved: &'a [T],
     /// For this call.
@@ -203,6 +209,12 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
 
     /// dL/dx and dL/dparams from dL/dy, after `forward` on the same x.
     fn backward(&self, cx: Backward<'_, T>);
+
+    /// The parts of the passes, if the rows of a batch depend on each other. `forward` and `backward` work on a whole
+    /// batch then; other layers leave `state` as it is, and may be given some of the batch's rows.
+    fn coupled(&self) -> Option<&dyn Coupled<T>> {
+        None
+    }
 
     /// This layer as a step that the layer before it can do.
     fn pointwise(&self) -> Option<Pointwise> {

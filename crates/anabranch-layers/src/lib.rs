@@ -6,6 +6,7 @@
 
 mod activation;
 mod batch_norm;
+mod coupled;
 mod dropout;
 mod error;
 mod init;
@@ -17,11 +18,12 @@ mod vjp;
 
 pub use activation::Activation;
 pub use batch_norm::{Affine, BatchNorm, RunningVariance};
+pub use coupled::{ApplyBackward, Coupled, Merge, Summaries, SummariseBackward};
 pub use dropout::Dropout;
 pub use error::LayerError;
 pub use init::Init;
 pub use layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Output, Plan, Pointwise, Role};
-pub use linear::Linear;
+pub use linear::{Linear, outer_product};
 pub use loss::{Loss, Target};
 pub use softmax::Softmax;
 pub use vjp::{Vjp, vjp};

@@ -17,8 +17,8 @@
 
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
-    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_scratch_len, load_lanes,
-    matrix, matrix_mut, rows_per_chunk, sum_columns,
+    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_in_blocks,
+    gemm_scratch_len, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk, sum_columns,
 };
 
 use crate::dropout::{DropoutMask, keep_scale};
@@ -121,14 +121,14 @@ impl Linear {
         gemm(exec, x, w.t(), Accum::Replace, y, scratch, epilogue);
     }
 
-    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db = Σ dz, in one pass.
+    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db (+)= Σ dz, in one pass.
     fn backward_through_relu<T: Scalar>(
         &self,
         exec: &Executor,
         y: &[T],
         dy: &mut [T],
         scale: T,
-        db: &mut [T],
+        (accum, db): (Accum, &mut [T]),
         scratch: &mut [T],
     ) {
         let width = self.outputs;
@@ -144,7 +144,26 @@ impl Linear {
                 relu_backward_rows(&y[rows.start * width..], dy, scale, db);
             },
         );
-        fold_partials(partials, Accum::Replace, db);
+        fold_partials(partials, accum, db);
+    }
+}
+
+/// dw = dyᵀ·x, `[outputs, inputs]`, with the sums over the rows in blocks of `rows_per_shard` if these are not all rows.
+///
+/// # Panics
+/// As [`Backward::rows_per_shard`] says, or if `scratch` is too short for the product.
+pub fn outer_product<T: Scalar>(
+    exec: &Executor,
+    (dy, x): (ArrayView2<'_, T>, ArrayView2<'_, T>),
+    rows_per_shard: usize,
+    dw: ArrayViewMut2<'_, T>,
+    scratch: &mut [T],
+) {
+    if rows_per_shard >= x.nrows() {
+        gemm(exec, dy.t(), x, Accum::Replace, dw, scratch, &NoEpilogue);
+    } else {
+        let (dy, accum) = (dy.t(), Accum::Replace);
+        gemm_in_blocks(exec, dy, x, rows_per_shard, accum, dw, scratch, &NoEpilogue);
     }
 }
 
@@ -236,18 +255,23 @@ impl<T: Scalar> Layer<T> for Linear {
         let (dw, db) = cx.grads.split_at_mut(w.len());
         let mut dz = cx.dy;
         {
-            let dz = dz.as_slice_mut().expect("dy is contiguous");
-            match self.after {
-                None => column_sums(cx.exec, dz, Accum::Replace, db, cx.scratch),
-                Some(after) => {
-                    let scale = after.dropout.map_or(T::ONE, keep_scale);
-                    let y = flat(cx.y);
-                    self.backward_through_relu(cx.exec, y, dz, scale, db, cx.scratch);
+            let width = self.outputs;
+            let (y, dz) = (flat(cx.y), dz.as_slice_mut().expect("dy is contiguous"));
+            for (rows, accum) in row_blocks(n_rows, cx.rows_per_shard) {
+                let span = rows.start * width..rows.end * width;
+                let dz = &mut dz[span.clone()];
+                match self.after {
+                    None => column_sums(cx.exec, dz, accum, db, cx.scratch),
+                    Some(after) => {
+                        let scale = after.dropout.map_or(T::ONE, keep_scale);
+                        let (y, db) = (&y[span], (accum, &mut *db));
+                        self.backward_through_relu(cx.exec, y, dz, scale, db, cx.scratch);
+                    }
                 }
             }
         }
         let dw = matrix_mut(dw, self.outputs, inputs);
-        gemm(cx.exec, dz.t(), cx.x, Accum::Replace, dw, cx.scratch, &NoEpilogue);
+        outer_product(cx.exec, (dz.view(), cx.x), cx.rows_per_shard, dw, cx.scratch);
         if let Some((dx, accum)) = cx.dx {
             debug_assert_eq!(dx.nrows(), n_rows);
             let w = matrix(w, self.outputs, inputs);

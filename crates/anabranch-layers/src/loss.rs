@@ -16,10 +16,14 @@
 //!
 //! Nothing is divided by ŷ and no logarithm of it is taken: scores of any size are fine.
 
+use std::ops::Range;
+
 use anabranch_tensor::{
     ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, for_lanes,
     load_lanes, row_sum, rows_per_chunk,
 };
+
+use ndarray::Axis;
 
 use crate::error::LayerError;
 use crate::softmax::shifted_exp;
@@ -35,7 +39,23 @@ pub enum Target<'a, T> {
     Probabilities(ArrayView2<'a, T>),
 }
 
-impl<T: Scalar> Target<'_, T> {
+impl<'a, T: Scalar> Target<'a, T> {
+    /// The target of some rows.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let of = |view: &ArrayView2<'a, T>| {
+            let (to_end, _) = view.split_at(Axis(0), rows.end);
+            to_end.split_at(Axis(0), rows.start).1
+        };
+        match self {
+            Self::Values(view) => Self::Values(of(view)),
+            Self::Classes(classes) => Self::Classes(&classes[rows]),
+            Self::Probabilities(view) => Self::Probabilities(of(view)),
+        }
+    }
+
     /// Checks what a step relies on: the shape, that classes exist, and that soft labels are distributions.
     ///
     /// # Errors
@@ -91,8 +111,8 @@ impl Loss {
         }
     }
 
-    /// Returns the loss of `prediction` `[rows, outputs]` (the scores z for classes) and writes ∂L/∂prediction to `d`.
-    /// `row_losses` is scratch of `rows` elements.
+    /// Writes ∂L/∂`prediction` `[rows, outputs]` (the scores z for classes) to `d`, and the loss of each row, without weight,
+    /// to `row_losses` `[rows]`. The rows are all or some of those of a batch of `batch_rows`.
     ///
     /// # Panics
     /// If the target has another shape, a class is not below the number of outputs ([`Target::check`] tells), or the
@@ -102,14 +122,14 @@ impl Loss {
         exec: &Executor,
         prediction: ArrayView2<'_, T>,
         target: Target<'_, T>,
+        batch_rows: usize,
         d: ArrayViewMut2<'_, T>,
         row_losses: &mut [T],
-    ) -> f64 {
+    ) {
         let (n_rows, width) = prediction.dim();
         let prediction = flat(prediction);
-        let scale = T::from_f64(self.weight() / n_rows as f64);
-        let row_losses = &mut row_losses[..n_rows];
-        let parts = [Part::Rows(flat_mut(d), width), Part::Rows(&mut *row_losses, 1)];
+        let scale = T::from_f64(self.weight() / batch_rows as f64);
+        let parts = [Part::Rows(flat_mut(d), width), Part::Rows(row_losses, 1)];
         let chunk = rows_per_chunk(width);
         match (self, target) {
             (Self::HalfSquaredError { .. }, Target::Values(y)) => {
@@ -155,8 +175,12 @@ impl Loss {
             }
             (loss, target) => panic!("{loss:?} cannot be compared with {target:?}"),
         }
+    }
+
+    /// The loss of a batch, from that of each row.
+    pub fn value<T: Scalar>(self, row_losses: &[T]) -> f64 {
         let sum: f64 = row_losses.iter().map(|loss| loss.to_f64()).sum();
-        self.weight() * sum / n_rows as f64
+        self.weight() * sum / row_losses.len() as f64
     }
 }
 
@@ -326,8 +350,8 @@ mod tests {
         let mut scratch = vec![f64::NAN; rows];
         let exec = Executor::serial();
         let d_view = matrix_mut(&mut d, rows, width);
-        let value = loss.gradient(&exec, matrix(z, rows, width), target, d_view, &mut scratch);
-        (value, d)
+        loss.gradient(&exec, matrix(z, rows, width), target, rows, d_view, &mut scratch);
+        (loss.value(&scratch), d)
     }
 
     #[test]

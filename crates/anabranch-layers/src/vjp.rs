@@ -69,6 +69,7 @@ pub fn vjp<T: Scalar>(
         dx: Some((matrix_mut(&mut dx, n_rows, inputs), Accum::Replace)),
         params,
         grads: &mut grads,
+        rows_per_shard: n_rows,
         saved: &saved,
         scratch: &mut scratch,
     });

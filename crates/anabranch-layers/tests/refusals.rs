@@ -69,7 +69,8 @@ fn plans_say_the_sizes() {
     // Two operations for each product, one for each bias.
     assert_eq!(linear.flops_per_row, 2 * 5 * 3 + 5);
     let batch_norm = plan(&BatchNorm::new(), 3).unwrap();
-    assert_eq!((batch_norm.outputs, batch_norm.saved_len, batch_norm.min_rows), (3, 6, 2));
+    // Four vectors: the mean, r, γ·r and β.
+    assert_eq!((batch_norm.outputs, batch_norm.saved_len, batch_norm.min_rows), (3, 4 * 3, 2));
     let names: Vec<_> = batch_norm.state.iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["running_mean", "running_var"]);
     let dropout = plan(&Dropout::new(0.5).unwrap(), 3).unwrap();

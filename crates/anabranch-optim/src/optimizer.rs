@@ -9,9 +9,8 @@ use crate::update::{
     Adagrad, Adam, Decay, GroupConstants, Momentum, Nesterov, RmsProp, Rule, Sgd, StepConstants,
 };
 
-/// Parameters that one task updates: some microseconds of work, an order over the cost of handing it out. A constant,
-/// so that nothing depends on the number of threads.
-const CHUNK_LEN: usize = 16 * 1024;
+/// Parameters that one task updates: a microsecond or two of work, over the cost of handing it out.
+const CHUNK_LEN: usize = 4096;
 
 /// What one step multiplies the learning rate and the gradients by; 1 and 1 by default.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,7 +181,7 @@ impl<T: Scalar> Optimizer<T> {
             Part::Rows(first, usize::from(M > 0)),
             Part::Rows(second, usize::from(M > 1)),
         ];
-        exec.for_each_chunk(
+        exec.for_each_large_chunk(
             self.n_params,
             CHUNK_LEN,
             parts,

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
+use crate::arena::{Arena, Shard};
+use crate::scalar::Scalar;
 use crate::simd::vectorized;
 use crate::team::Team;
 
@@ -145,7 +147,7 @@ impl Executor {
     }
 
     /// Cuts `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each chunk, with its row
-    /// numbers and its share of every array of `parts`.
+    /// numbers and its share of every array of `parts`. Few chunks are all run by the calling thread.
     ///
     /// The loops in `f` are compiled for the machine's vector instructions, if `f` is a closure marked
     /// `#[inline(always)]`: inlined into a function that has these instructions, it gets them too.
@@ -156,6 +158,52 @@ impl Executor {
         &self,
         n_rows: usize,
         rows_per_chunk: usize,
+        parts: [Part<'_, T>; N],
+        f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+    ) {
+        // The chunks are the same on one thread or many, so the gate changes no result.
+        self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, f);
+    }
+
+    /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks that the caller knows to be
+    /// worth a thread each.
+    ///
+    /// # Panics
+    /// As `for_each_chunk`.
+    pub fn for_each_large_chunk<T: Send, const N: usize>(
+        &self,
+        n_rows: usize,
+        rows_per_chunk: usize,
+        parts: [Part<'_, T>; N],
+        f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+    ) {
+        self.for_each_of(2, (n_rows, rows_per_chunk), parts, f);
+    }
+
+    /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on all threads from two
+    /// shards on: with its rows of every matrix of `arena`, and its share of every array of `parts`.
+    ///
+    /// # Panics
+    /// If the arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
+    pub fn for_each_shard<T: Scalar, const N: usize>(
+        &self,
+        (n_rows, rows_per_shard): (usize, usize),
+        arena: &mut Arena<T>,
+        parts: [Part<'_, T>; N],
+        f: impl Fn(Shard<'_, T>, [&mut [T]; N]) + Sync,
+    ) {
+        let shards = arena.shards();
+        self.for_each_of(2, (n_rows, rows_per_shard), parts, |rows, slices| {
+            // SAFETY: each task has other rows, and the arena stays borrowed until all tasks have ended.
+            f(unsafe { shards.shard(rows) }, slices);
+        });
+    }
+
+    /// The tasks of the methods above, on all threads from `parallel_from` tasks on.
+    fn for_each_of<T: Send, const N: usize>(
+        &self,
+        parallel_from: usize,
+        (n_rows, rows_per_chunk): (usize, usize),
         parts: [Part<'_, T>; N],
         f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
     ) {
@@ -180,8 +228,7 @@ impl Executor {
                 || f(rows, slices),
             );
         };
-        // The chunks are the same on one thread or many, so the gate changes no result.
-        self.run_dyn(n_chunks, PARALLEL_CHUNKS, &run_chunk);
+        self.run_dyn(n_chunks, parallel_from, &run_chunk);
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod accum;
+mod arena;
 mod buffer;
 mod exec;
 mod exp;
@@ -17,16 +18,17 @@ mod simd;
 mod team;
 mod view;
 
+pub use arena::{Arena, Shard};
 pub use buffer::{Buffer, CACHE_LINE};
 pub use exec::{Executor, ExecutorError, Part, rows_per_chunk};
 pub use gemm::{
-    Accum, Epilogue, GemmScalar, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm, gemm_naive,
-    gemm_scratch_len,
+    Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
+    gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
 pub use lanes::{LANES, for_lanes, load_lanes, row_max, row_sum, sum_columns};
-pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
+pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use random::{DrawnMask, Purpose, Random};
-pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks};
+pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
 pub use scalar::Scalar;
 pub use simd::InstructionSet;
 pub use view::{flat, flat_mut, matrix, matrix_mut};

@@ -3,6 +3,8 @@
 //! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is summed in row
 //! order, and the partial results are folded in chunk order.
 
+use std::ops::Range;
+
 use crate::exec::{Executor, Part, rows_per_chunk};
 use crate::gemm::Accum;
 use crate::lanes::{LANES, load_lanes, sum_columns};
@@ -92,23 +94,38 @@ fn sum_narrow_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
     }
 }
 
-/// `out` (+)= the rows of `partials`, added in order.
+/// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of them.
 ///
 /// # Panics
 /// If `out` is empty.
-pub fn fold_partials<T: Scalar>(partials: &[T], accum: Accum, out: &mut [T]) {
-    let mut partials = partials.chunks_exact(out.len());
-    if accum == Accum::Replace {
-        match partials.next() {
-            Some(first) => out.copy_from_slice(first),
-            None => out.fill(T::ZERO),
+pub fn fold_partials<T: Scalar>(partials: &mut [T], accum: Accum, out: &mut [T]) {
+    if partials.is_empty() {
+        if accum == Accum::Replace {
+            out.fill(T::ZERO);
         }
+        return;
     }
-    for partial in partials {
-        for (sum, v) in out.iter_mut().zip(partial) {
+    let (total, others) = partials.split_at_mut(out.len());
+    for partial in others.chunks_exact(total.len()) {
+        for (sum, v) in total.iter_mut().zip(partial) {
             *sum += *v;
         }
     }
+    for (out, sum) in out.iter_mut().zip(total) {
+        *out = accum.combine(*out, *sum);
+    }
+}
+
+/// Cuts `n_rows` rows into blocks of `rows_per_block`, whose results replace what an array holds and are then added to
+/// it.
+pub fn row_blocks(
+    n_rows: usize,
+    rows_per_block: usize,
+) -> impl Iterator<Item = (Range<usize>, Accum)> {
+    (0..n_rows).step_by(rows_per_block).map(move |start| {
+        let accum = if start == 0 { Accum::Replace } else { Accum::Add };
+        (start..n_rows.min(start + rows_per_block), accum)
+    })
 }
 
 #[cfg(test)]

@@ -242,7 +242,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             lr: self.schedule.factor(progress),
             grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
         };
-        self.optimizer.step(exec, &mut self.params, &self.grads, scales);
+        let updater = self.workspace.updater(exec);
+        self.optimizer.step(updater, &mut self.params, &self.grads, scales);
         (losses, scales.lr, flow)
     }
 

@@ -44,6 +44,8 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) k: usize,
+    /// Length of a k-block, at most [`KC`](super::plan::KC).
+    pub(super) kc: usize,
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,
     pub(super) accum: Accum,
@@ -92,7 +94,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             return unsafe { self.run_transposed(scratch, epilogue) };
         }
         let rows = (Rows::of(&self.a, k), Rows::of(&self.b, n));
-        let plan = Plan::new(kernels, (m, n, k), self.exec.threads(), rows);
+        let plan = Plan::new(kernels, (m, n, k), self.kc, self.exec.threads(), rows);
         let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         let a_blocks = scratch[skip..].as_mut_ptr();
         let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));
@@ -122,7 +124,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn run_transposed<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
-        let Self { kernels, exec, m, n, k, accum, c, .. } = *self;
+        let Self { kernels, exec, m, n, k, kc, accum, c, .. } = *self;
         let (c_t, scratch) = scratch.split_at_mut(transposed_len(kernels, m, n));
         // SAFETY: C has m·n elements, and the product's operands are valid as this one's are.
         unsafe {
@@ -135,7 +137,7 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
             }
             let (a, b) = (self.b.transposed(), self.a.transposed());
             let product =
-                Product { kernels, exec, m: n, n: m, k, a, b, accum, c: c_t.as_mut_ptr() };
+                Product { kernels, exec, m: n, n: m, k, kc, a, b, accum, c: c_t.as_mut_ptr() };
             product.run(scratch, &NoEpilogue);
             for i in 0..m {
                 for j in 0..n {

@@ -83,16 +83,43 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    gemm_with(T::kernels(), exec, a, b, accum, c, scratch, epilogue);
+    gemm_with(T::kernels(), exec, a, b, plan::kc(b.nrows()), accum, c, scratch, epilogue);
 }
 
-/// [`gemm`] with the kernels of one instruction set, which the processor has.
+/// Most terms of a block in [`gemm_in_blocks`].
+pub const MAX_TERMS: usize = plan::KC;
+
+/// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the same bits as if the
+/// products of the blocks had been computed one by one, in whatever place, and then added up in order.
+///
+/// # Panics
+/// As `gemm`, and if `terms` is 0 or over [`MAX_TERMS`].
+#[allow(clippy::too_many_arguments)]
+pub fn gemm_in_blocks<T: Scalar>(
+    exec: &Executor,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    terms: usize,
+    accum: Accum,
+    c: ArrayViewMut2<'_, T>,
+    scratch: &mut [T],
+    epilogue: &impl Epilogue<T>,
+) {
+    assert!(
+        (1..=MAX_TERMS).contains(&terms),
+        "gemm: blocks of {terms} terms, not 1 to {MAX_TERMS}"
+    );
+    gemm_with(T::kernels(), exec, a, b, terms, accum, c, scratch, epilogue);
+}
+
+/// [`gemm`] with the kernels of one instruction set, which the processor has, and k-blocks of `kc`.
 #[allow(clippy::too_many_arguments)]
 fn gemm_with<T: Scalar>(
     kernels: &Kernels<T>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
+    kc: usize,
     accum: Accum,
     mut c: ArrayViewMut2<'_, T>,
     scratch: &mut [T],
@@ -118,7 +145,7 @@ fn gemm_with<T: Scalar>(
         row: view.strides()[0],
         col: view.strides()[1],
     };
-    let product = Product { kernels, exec, m, n, k, a: matrix(a), b: matrix(b), accum, c };
+    let product = Product { kernels, exec, m, n, k, kc, a: matrix(a), b: matrix(b), accum, c };
     // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed; the kernels are those of
     // this processor.
     unsafe { product.run(scratch, epilogue) };

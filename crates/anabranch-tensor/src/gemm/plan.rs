@@ -9,7 +9,7 @@ use super::pack::Matrix;
 use crate::buffer::CACHE_LINE;
 
 /// Longest k-block: a panel of A with 12 rows takes 12 KB (`f32`) or 24 KB of a first-level cache of 32 KB.
-const KC: usize = 256;
+pub(super) const KC: usize = 256;
 /// Most bytes of a row of C in a block: KC rows of B take 512 KB (`f32`) or less, half a second-level cache of 1 MB.
 const NC_BYTES: usize = 2048;
 /// Rows of A that are packed at once: a multiple of every micro-kernel's MR.
@@ -65,6 +65,11 @@ impl Rows {
     }
 }
 
+/// The length of k-blocks that suits sums of `k` terms: as few as there can be, of the same length.
+pub(super) fn kc(k: usize) -> usize {
+    if k <= KC { k } else { k.div_ceil(k.div_ceil(KC)) }
+}
+
 /// The cuts of one product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -87,16 +92,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The cuts of C[m,n] (+)= A[m,k]·B[k,n], where none of m, n and k is 0.
+    /// The cuts of C[m,n] (+)= A[m,k]·B[k,n] with k-blocks of `kc`, where none of m, n and k is 0.
     #[inline]
     pub(super) fn new<T>(
         kernels: &Kernels<T>,
         (m, n, k): (usize, usize, usize),
+        kc: usize,
         threads: usize,
         (a, b): (Rows, Rows),
     ) -> Self {
         let (nr, size) = (kernels.nr(), size_of::<T>());
-        let kc = if k <= KC { k } else { k.div_ceil(k.div_ceil(KC)) };
 
         let pack_b = b == Rows::Scattered || (b == Rows::Far && m >= PACK_B_ROWS);
         let (mut phase_rows, mut phase_cols) = (k, n);

@@ -73,7 +73,7 @@ fn product<T: Scalar>(
     c.extend([beyond; 64]);
     let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), (m, n, k))];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
-    gemm_with(kernels, exec, a, b, accum, view, &mut scratch, epilogue);
+    gemm_with(kernels, exec, a, b, super::plan::kc(b.nrows()), accum, view, &mut scratch, epilogue);
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
     c
 }

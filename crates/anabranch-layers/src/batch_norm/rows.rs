@@ -1,0 +1,92 @@
+//! Batch normalisation's loops over the rows of a chunk.
+
+use anabranch_tensor::{Accum, LANES, Scalar, load_lanes, sum_columns};
+
+/// The mean of each column of `x`, and M2 = Σ (x − mean)².
+#[inline(always)]
+pub(super) fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
+    let units = mean.len();
+    let one_over_n = T::from_f64(units as f64 / x.len() as f64);
+    // Both passes over some columns before the next ones: the second finds them in the cache.
+    sum_columns(
+        units,
+        [mean, m2],
+        #[inline(always)]
+        |j, len, [mean, m2]| {
+            for x in x.chunks_exact(units) {
+                let x = load_lanes(&x[j..], len);
+                for lane in 0..LANES {
+                    mean[lane] += x[lane];
+                }
+            }
+            mean.iter_mut().for_each(|mean| *mean *= one_over_n);
+            for x in x.chunks_exact(units) {
+                let x = load_lanes(&x[j..], len);
+                for lane in 0..LANES {
+                    let d = x[lane] - mean[lane];
+                    m2[lane] += d * d;
+                }
+            }
+        },
+    );
+}
+
+/// y = (x − mean)·scale + shift.
+#[inline(always)]
+pub(super) fn normalise_rows<T: Scalar>(x: &[T], y: &mut [T], vectors: [&[T]; 3]) {
+    let units = vectors[0].len();
+    let [mean, scale, shift] = vectors.map(|vector| &vector[..units]);
+    for (y, x) in y.chunks_exact_mut(units).zip(x.chunks_exact(units)) {
+        for j in 0..units {
+            y[j] = (x[j] - mean[j]) * scale[j] + shift[j];
+        }
+    }
+}
+
+/// Σ dy and Σ dy⊙â of each column, where â = (x − mean)·r.
+#[inline(always)]
+pub(super) fn backward_sums<T: Scalar>(
+    x: &[T],
+    dy: &[T],
+    vectors: [&[T]; 2],
+    sums: (&mut [T], &mut [T]),
+) {
+    let units = vectors[0].len();
+    let [mean, r] = vectors.map(|vector| &vector[..units]);
+    sum_columns(
+        units,
+        [sums.0, sums.1],
+        #[inline(always)]
+        |j, len, [sum_dy, sum_dy_a_hat]| {
+            let (mean, r) = (load_lanes(&mean[j..], len), load_lanes(&r[j..], len));
+            for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
+                let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
+                for lane in 0..LANES {
+                    sum_dy[lane] += dy[lane];
+                    sum_dy_a_hat[lane] += dy[lane] * ((x[lane] - mean[lane]) * r[lane]);
+                }
+            }
+        },
+    );
+}
+
+/// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.
+#[inline(always)]
+pub(super) fn backward_rows<T: Scalar>(
+    x: &[T],
+    dy: &[T],
+    dx: &mut [T],
+    accum: Accum,
+    vectors: [&[T]; 5],
+) {
+    let units = vectors[0].len();
+    let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
+    let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
+    for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
+        for j in 0..units {
+            let a_hat = (x[j] - mean[j]) * r[j];
+            let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
+            dx[j] = accum.combine(dx[j], d);
+        }
+    }
+}
