@@ -1,6 +1,6 @@
 //! The network whose step is measured, with all that a step needs.
 
-use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
@@ -83,9 +83,14 @@ impl<T: Scalar> Network<T> {
 
     /// Forward, losses, backward and update.
     pub(crate) fn step(&mut self, exec: &Executor) {
-        self.forward(exec);
-        self.losses(exec);
-        self.backward(exec);
+        let y_a = matrix(&self.data.y_a, self.shape.rows, self.shape.outputs_a);
+        let batch = Batch {
+            x: matrix(&self.data.x, self.shape.rows, self.shape.inputs),
+            targets: &[Target::Values(y_a), Target::Classes(&self.data.y_b)],
+            masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
+        };
+        let written = (&mut *self.state, &mut *self.grads);
+        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
         self.update(exec);
     }
 

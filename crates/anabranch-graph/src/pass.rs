@@ -1,40 +1,34 @@
-//! What the passes over a network have in common: masks, and the nodes at which the shards of a batch meet.
+//! A training pass: who works on which rows, and where the shards of a batch meet.
+//!
+//! ```text
+//! forward(0)                                  each shard, up to the first layer that needs all rows
+//! merge what the shards say of its input
+//! forward(1) · losses · backward(1)           each shard, without waiting for the others
+//! merge what the shards say of its derivative
+//! backward(0)                                 each shard
+//! add up the gradients of the shards
+//! ```
 
-use anabranch_layers::{Coupled, Mask};
-use anabranch_tensor::Scalar;
+use anabranch_layers::{Coupled, Merge, Target};
+use anabranch_tensor::{ArrayView2, Executor, Part, Scalar, Shard, flat};
 
 use crate::graph::Graph;
-use crate::node::{Node, Op};
+use crate::masks::Masks;
+use crate::node::Op;
+use crate::workspace::{Layout, Workspace};
 
-/// Where dropout masks come from.
+/// Parameters whose gradients one task adds up: a few microseconds of work.
+const GRADS_PER_TASK: usize = 4096;
+
+/// What a training pass reads beside the network's numbers.
 #[derive(Clone, Copy, Debug)]
-pub enum Masks<'a, T> {
-    /// Drawn by (seed, layer, step, element).
-    Drawn {
-        /// The seed of the run.
-        seed: u64,
-        /// The step, counted from the start of the run.
-        step: u64,
-    },
-    /// Given by the names of the dropout layers, `[rows, columns]` row by row: 0 drops an element, 1 keeps it.
-    Given(&'a [(&'a str, &'a [T])]),
-}
-
-impl<'a, T: Scalar> Masks<'a, T> {
-    /// The mask for the rows of `node` from `first_row` on. A node without dropout does not look at it.
-    pub(crate) fn of(&self, node: &Node<T>, first_row: usize) -> Mask<'a, T> {
-        match *self {
-            Self::Drawn { seed, step } => {
-                Mask::Drawn { seed, layer: node.last_number as u32, step, first_row }
-            }
-            Self::Given(masks) => {
-                let is_for_node =
-                    |(name, _): &&(&str, _)| node.names.iter().any(|node_name| node_name == name);
-                let mask = masks.iter().find(is_for_node).map_or(&[][..], |(_, mask)| mask);
-                Mask::Given(mask.get(first_row * node.width..).unwrap_or_default())
-            }
-        }
-    }
+pub struct Batch<'a, T> {
+    /// `[rows, inputs]`.
+    pub x: ArrayView2<'a, T>,
+    /// One for each head.
+    pub targets: &'a [Target<'a, T>],
+    /// What dropout keeps.
+    pub masks: Masks<'a, T>,
 }
 
 /// A coupled layer in its place.
@@ -45,7 +39,259 @@ pub(crate) struct CoupledNode<'a, T: Scalar> {
     pub(crate) x: usize,
 }
 
+/// What a task does with its rows; stages are counted from the input.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Forward(usize),
+    Losses,
+    Backward(usize),
+}
+
+/// What all tasks of a pass read.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a, 'b, T> {
+    /// Who works on a task.
+    pub(crate) exec: &'a Executor,
+    pub(crate) params: &'a [T],
+    /// All rows of the batch.
+    pub(crate) x: &'a [T],
+    pub(crate) targets: &'b [Target<'b, T>],
+    pub(crate) masks: Masks<'b, T>,
+    pub(crate) n_rows: usize,
+    pub(crate) rows_per_shard: usize,
+    /// What the shards have told each other, at the places that the layout names.
+    pub(crate) merged: &'a [T],
+    pub(crate) layout: &'a Layout,
+}
+
+/// Rows of a batch, one shard or all of them, and what a pass writes for them.
+pub(crate) struct Task<'t, T> {
+    pub(crate) values: Shard<'t, T>,
+    pub(crate) deltas: Shard<'t, T>,
+    pub(crate) saved: &'t mut [T],
+    pub(crate) scratch: &'t mut [T],
+    /// Of each shard of the task.
+    pub(crate) summaries: &'t mut [T],
+    pub(crate) grads: &'t mut [T],
+}
+
+/// A pass over a batch.
+struct Pass<'a, 'b, T> {
+    exec: &'a Executor,
+    params: &'a [T],
+    workspace: &'a mut Workspace<T>,
+    batch: Batch<'b, T>,
+}
+
 impl<T: Scalar> Graph<T> {
+    /// The gradient of the summed losses on a batch by all parameters, into `grads`: [`forward`](Self::forward),
+    /// [`losses`](Self::losses) and [`backward`](Self::backward), to the same bits, with fewer meetings of the threads.
+    ///
+    /// # Panics
+    /// As these.
+    pub fn gradient(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        (state, grads): (&mut [T], &mut [T]),
+        workspace: &mut Workspace<T>,
+        batch: Batch<'_, T>,
+    ) {
+        workspace.begin(batch.x.nrows());
+        let mut pass = Pass { exec, params, workspace, batch };
+        let last = self.stages.len() - 1;
+        for stage in 0..last {
+            self.run(&mut pass, &mut [], &[Step::Forward(stage)]);
+            self.merge(&mut pass, stage + 1, state);
+        }
+        self.run(&mut pass, grads, &[Step::Forward(last), Step::Losses, Step::Backward(last)]);
+        self.take_losses(pass.workspace);
+        for stage in (0..last).rev() {
+            self.merge_backward(&mut pass, stage + 1);
+            self.run(&mut pass, grads, &[Step::Backward(stage)]);
+        }
+        self.add_up(&pass, grads);
+    }
+
+    /// The training pass on the batch `x` `[rows, inputs]`.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) would refuse the batch, or a dropout layer finds no given mask.
+    pub fn forward(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        state: &mut [T],
+        workspace: &mut Workspace<T>,
+        x: ArrayView2<'_, T>,
+        masks: Masks<'_, T>,
+    ) {
+        workspace.begin(x.nrows());
+        let batch = Batch { x, targets: &[], masks };
+        let mut pass = Pass { exec, params, workspace, batch };
+        for stage in 0..self.stages.len() {
+            if stage > 0 {
+                self.merge(&mut pass, stage, state);
+            }
+            self.run(&mut pass, &mut [], &[Step::Forward(stage)]);
+        }
+    }
+
+    /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its derivative by the head's
+    /// prediction.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) would refuse the targets, or the workspace is for inference.
+    pub fn losses<'a>(
+        &self,
+        exec: &Executor,
+        workspace: &mut Workspace<T>,
+        targets: &'a [Target<'a, T>],
+    ) {
+        let (x, masks) = (ArrayView2::from(&[[T::ZERO; 0]; 0]), Masks::Given(&[]));
+        let batch = Batch { x, targets, masks };
+        self.run(&mut Pass { exec, params: &[], workspace, batch }, &mut [], &[Step::Losses]);
+        self.take_losses(workspace);
+    }
+
+    /// The derivative of the summed losses by all parameters, into `grads`, after [`losses`](Self::losses).
+    ///
+    /// # Panics
+    /// If `x` or `params` are not those of the forward pass, or `grads` has another length.
+    pub fn backward(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        grads: &mut [T],
+        workspace: &mut Workspace<T>,
+        x: ArrayView2<'_, T>,
+    ) {
+        let batch = Batch { x, targets: &[], masks: Masks::Given(&[]) };
+        let mut pass = Pass { exec, params, workspace, batch };
+        for stage in (0..self.stages.len()).rev() {
+            self.run(&mut pass, grads, &[Step::Backward(stage)]);
+            if stage > 0 {
+                self.merge_backward(&mut pass, stage);
+            }
+        }
+        self.add_up(&pass, grads);
+    }
+
+    /// Does `steps` with the rows of each task; `grads` may be empty if there is no backward step.
+    fn run(&self, pass: &mut Pass<'_, '_, T>, grads: &mut [T], steps: &[Step]) {
+        let Pass { exec, params, ref mut workspace, batch } = *pass;
+        let tasks = workspace.cut.tasks(exec);
+        let cut = workspace.cut;
+        let Workspace {
+            values,
+            deltas,
+            saved,
+            scratch,
+            summaries,
+            merged,
+            grads: of_shards,
+            layout,
+            ..
+        } = &mut **workspace;
+        let layout = &*layout;
+        let source = Source {
+            exec: tasks.inner,
+            params,
+            x: flat(batch.x),
+            targets: batch.targets,
+            masks: batch.masks,
+            n_rows: cut.n_rows,
+            rows_per_shard: cut.rows_per_shard,
+            merged,
+            layout,
+        };
+        let grads = match tasks.n_tasks {
+            1 => {
+                let len = grads.len();
+                tasks.part(grads, len)
+            }
+            _ => tasks.part(of_shards, layout.grads_len),
+        };
+        let parts = [
+            tasks.part(saved, layout.saved_len),
+            tasks.part(scratch, layout.scratch_len),
+            tasks.part(summaries, tasks.shards_per_task * layout.summaries_len),
+            grads,
+        ];
+        exec.for_each_shard(tasks.rows, [values, deltas], parts, |shards, parts| {
+            let ([values, deltas], [saved, scratch, summaries, grads]) = (shards, parts);
+            let mut task = Task { values, deltas, saved, scratch, summaries, grads };
+            for step in steps {
+                match *step {
+                    Step::Forward(stage) => self.forward_stage(stage, source, &mut task),
+                    Step::Losses => self.losses_of(source, &mut task),
+                    Step::Backward(stage) => self.backward_stage(stage, source, &mut task),
+                }
+            }
+        });
+    }
+
+    /// Merges what the shards say of the input of the layer that begins a stage.
+    fn merge(&self, pass: &mut Pass<'_, '_, T>, stage: usize, state: &mut [T]) {
+        let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
+            return;
+        };
+        let Workspace { cut, summaries, merged, layout, .. } = &mut *pass.workspace;
+        layer.merge(Merge {
+            summaries: layout.summaries(i, *cut, summaries),
+            params: &pass.params[self.nodes[i].params.clone()],
+            state: &mut state[self.nodes[i].state.clone()],
+            saved: &mut merged[layout.merged[i].clone()],
+        });
+    }
+
+    /// Merges what the shards say of the derivative by the output of the layer that begins a stage.
+    fn merge_backward(&self, pass: &mut Pass<'_, '_, T>, stage: usize) {
+        let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
+            return;
+        };
+        let Workspace { cut, summaries, merged, layout, .. } = &mut *pass.workspace;
+        let summaries = layout.summaries(i, *cut, summaries);
+        layer.merge_backward(summaries, &mut merged[layout.merged_backward[i].clone()]);
+    }
+
+    /// The loss of each head from those of the rows.
+    fn take_losses(&self, workspace: &mut Workspace<T>) {
+        let Workspace { cut, deltas, losses, .. } = workspace;
+        for (h, (head, loss)) in self.heads.iter().zip(losses).enumerate() {
+            *loss = head.loss.value(deltas.rows(self.nodes.len() + h, 0..cut.n_rows));
+        }
+    }
+
+    /// `grads` becomes the sum of the gradients of all tasks, in their order; it is already, if there was one.
+    fn add_up(&self, pass: &Pass<'_, '_, T>, grads: &mut [T]) {
+        let n_tasks = pass.workspace.cut.tasks(pass.exec).n_tasks;
+        if n_tasks == 1 {
+            return;
+        }
+        let stride = pass.workspace.layout.grads_len;
+        let of_tasks = &pass.workspace.grads[..n_tasks * stride];
+        pass.exec.for_each_large_chunk(
+            grads.len(),
+            GRADS_PER_TASK,
+            [Part::Rows(grads, 1)],
+            #[inline(always)]
+            |range, [grads]| {
+                let (first, others) = of_tasks.split_at(stride);
+                let second = &others[range.clone()];
+                for (grad, (a, b)) in grads.iter_mut().zip(first[range.clone()].iter().zip(second))
+                {
+                    *grad = *a + *b;
+                }
+                for task in others.chunks_exact(stride).skip(1) {
+                    for (grad, of_task) in grads.iter_mut().zip(&task[range.clone()]) {
+                        *grad += *of_task;
+                    }
+                }
+            },
+        );
+    }
+
     /// Node `i`, if its rows depend on each other.
     pub(crate) fn coupled(&self, i: usize) -> Option<CoupledNode<'_, T>> {
         match &self.nodes.get(i)?.op {

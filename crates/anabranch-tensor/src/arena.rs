@@ -118,6 +118,15 @@ impl<T> Shard<'_, T> {
     ///
     /// # Panics
     /// If there is no such matrix.
+    pub fn matrix(&self, i: usize) -> &[T] {
+        // SAFETY: the shard is borrowed, so nobody writes.
+        unsafe { self.slice(i) }
+    }
+
+    /// The shard's rows of matrix `i`.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
     pub fn matrix_mut(&mut self, i: usize) -> &mut [T] {
         // SAFETY: the shard is borrowed uniquely.
         unsafe { self.slice(i) }
@@ -157,12 +166,12 @@ mod tests {
                 let mut sums = vec![0.0; n_shards];
                 exec.for_each_shard(
                     (n_rows, rows_per_shard),
-                    &mut arena,
+                    [&mut arena],
                     [Part::Chunks(&mut sums, 1)],
-                    |mut shard, [sum]| {
+                    |[mut shard], [sum]| {
                         let rows = shard.rows();
                         assert!(rows.start % rows_per_shard == 0 && rows.len() <= rows_per_shard);
-                        assert!(shard.matrix_mut(1).is_empty());
+                        assert!(shard.matrix(1).is_empty());
                         let [wide, narrow] = shard.pair_mut([0, 2]);
                         assert_eq!((wide.len(), narrow.len()), (3 * rows.len(), rows.len()));
                         for (i, row) in rows.enumerate() {

@@ -181,21 +181,22 @@ impl Executor {
     }
 
     /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on all threads from two
-    /// shards on: with its rows of every matrix of `arena`, and its share of every array of `parts`.
+    /// shards on: with its rows of every matrix of `arenas`, and its share of every array of `parts`.
     ///
     /// # Panics
-    /// If the arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
-    pub fn for_each_shard<T: Scalar, const N: usize>(
+    /// If an arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
+    pub fn for_each_shard<T: Scalar, const N: usize, const M: usize>(
         &self,
         (n_rows, rows_per_shard): (usize, usize),
-        arena: &mut Arena<T>,
-        parts: [Part<'_, T>; N],
-        f: impl Fn(Shard<'_, T>, [&mut [T]; N]) + Sync,
+        arenas: [&mut Arena<T>; N],
+        parts: [Part<'_, T>; M],
+        f: impl Fn([Shard<'_, T>; N], [&mut [T]; M]) + Sync,
     ) {
-        let shards = arena.shards();
+        let arenas = arenas.map(Arena::shards);
         self.for_each_of(2, (n_rows, rows_per_shard), parts, |rows, slices| {
-            // SAFETY: each task has other rows, and the arena stays borrowed until all tasks have ended.
-            f(unsafe { shards.shard(rows) }, slices);
+            // SAFETY: each task has other rows, and the arenas stay borrowed until all tasks have ended.
+            let shards = arenas.each_ref().map(|arena| unsafe { arena.shard(rows.clone()) });
+            f(shards, slices);
         });
     }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anabranch_data::{Batches, Dataset, RegressionTarget};
-use anabranch_graph::{Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
 use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
@@ -223,9 +223,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let step = self.optimizer.steps();
         let (graph, workspace) = (&self.graph, &mut self.workspace);
         let masks = Masks::Drawn { seed, step };
-        graph.forward(exec, &self.params, &mut self.state, workspace, x(), masks);
-        graph.losses(exec, workspace, &targets());
-        graph.backward(exec, &self.params, &mut self.grads, workspace, x());
+        let batch = Batch { x: x(), targets: &targets(), masks };
+        let written = (&mut *self.state, &mut *self.grads);
+        graph.gradient(exec, &self.params, written, workspace, batch);
         let losses = [workspace.losses()[0], workspace.losses()[1]];
         let flow = observer.step(&StepView {
             graph,
