@@ -1,7 +1,7 @@
 //! Backward: derivatives by every parameter.
 
 use anabranch_layers::{ApplyBackward, Backward, SummariseBackward};
-use anabranch_tensor::{Accum, ArrayViewMut2, Scalar, Shard, flat, matrix, matrix_mut, row_blocks};
+use anabranch_tensor::{ArrayViewMut2, Scalar, Shard, flat, matrix, matrix_mut, row_blocks};
 
 use crate::graph::Graph;
 use crate::join::JoinBackward;
@@ -13,7 +13,7 @@ impl<T: Scalar> Graph<T> {
     pub(crate) fn backward_stage(
         &self,
         stage: usize,
-        source: Source<'_, '_, T>,
+        source: &Source<'_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
         let nodes = self.stages[stage].clone();
@@ -30,8 +30,8 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// The backward pass of a node whose rows do not depend on each other.
-    fn backward_node(&self, i: usize, source: Source<'_, '_, T>, task: &mut Task<'_, T>) {
-        let Source { exec, x: batch, rows_per_shard, layout, .. } = source;
+    fn backward_node(&self, i: usize, source: &Source<'_, '_, T>, task: &mut Task<'_, T>) {
+        let Source { exec, x: batch, rows_per_shard, layout, .. } = *source;
         let Task { values, deltas, saved, scratch, grads, .. } = task;
         let node = &self.nodes[i];
         let (params, grads) =
@@ -45,7 +45,7 @@ impl<T: Scalar> Graph<T> {
                     x: self.operand(batch, values, *x),
                     y: self.operand(batch, values, i),
                     dy,
-                    dx: dx.map(|dx| (dx, self.accum(i, *x))),
+                    dx: dx.map(|dx| (dx, node.accum[0])),
                     params,
                     grads,
                     rows_per_shard,
@@ -55,20 +55,18 @@ impl<T: Scalar> Graph<T> {
             }
             Op::Join { join, left, right } => {
                 if *left != 0 && self.nodes[*left].slot != node.slot {
-                    let accum = self.accum(i, *left);
+                    let accum = node.accum[0];
                     let [d, dy] = deltas.pair_mut([self.nodes[*left].slot, node.slot]);
                     for (d, dy) in d.iter_mut().zip(dy) {
                         *d = accum.combine(*d, *dy);
                     }
                 }
-                // A node that is joined with itself has its left share already.
-                let accum = if left == right { Accum::Add } else { self.accum(i, *right) };
                 let (d_right, dy) = self.deltas(deltas, *right, i);
                 join.backward(JoinBackward {
                     exec,
                     right: self.operand(batch, values, *right),
                     dy: dy.view(),
-                    d_right: d_right.map(|d| (d, accum)),
+                    d_right: d_right.map(|d| (d, node.accum[1])),
                     params,
                     grads,
                     rows_per_shard,
@@ -82,10 +80,10 @@ impl<T: Scalar> Graph<T> {
     fn summarise_backward(
         &self,
         node: &CoupledNode<'_, T>,
-        source: Source<'_, '_, T>,
+        source: &Source<'_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
-        let Source { exec, layout, .. } = source;
+        let Source { exec, layout, .. } = *source;
         let (width, params) = (self.nodes[node.i].width, self.nodes[node.i].params.clone());
         let x_width = self.nodes[node.x].width;
         let x = flat(self.operand(source.x, &task.values, node.x));
@@ -110,12 +108,12 @@ impl<T: Scalar> Graph<T> {
     fn apply_backward(
         &self,
         node: &CoupledNode<'_, T>,
-        source: Source<'_, '_, T>,
+        source: &Source<'_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
-        let Source { exec, layout, merged, .. } = source;
+        let Source { exec, layout, merged, .. } = *source;
         let x = self.operand(source.x, &task.values, node.x);
-        let accum = self.accum(node.i, node.x);
+        let accum = self.nodes[node.i].accum[0];
         let (Some(dx), dy) = self.deltas(&mut task.deltas, node.x, node.i) else { return };
         node.layer.apply_backward(ApplyBackward {
             exec,
@@ -141,12 +139,5 @@ impl<T: Scalar> Graph<T> {
         }
         let [dx, dy] = deltas.pair_mut([x_node.slot, y_node.slot]);
         (Some(matrix_mut(dx, n_rows, x_node.width)), matrix_mut(dy, n_rows, y_node.width))
-    }
-
-    /// Whether node `reader`'s share of the derivative by `node` is the first one in a backward pass.
-    fn accum(&self, reader: usize, node: usize) -> Accum {
-        let has_head = self.heads.iter().any(|head| head.node == node);
-        let mut later = self.nodes[reader + 1..].iter().flat_map(|other| other.op.inputs());
-        if has_head || later.any(|input| input == node) { Accum::Add } else { Accum::Replace }
     }
 }

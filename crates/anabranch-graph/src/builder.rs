@@ -1,7 +1,7 @@
 //! Building a network: nodes in topological order, then one pass that fuses, checks and lays out memory.
 
 use anabranch_layers::{ArraySpec, Layer, LayerError, Loss, Output, Plan, Role};
-use anabranch_tensor::{Executor, Scalar};
+use anabranch_tensor::{Accum, Executor, Scalar};
 
 use crate::error::GraphError;
 use crate::fusion::{Fusion, fuse};
@@ -112,6 +112,7 @@ impl<T: Scalar> GraphBuilder<T> {
             fuse(&mut nodes, &mut heads);
         }
         share_memory(&mut nodes, &heads)?;
+        order_shares(&mut nodes, &heads);
         let (params, state) = lay_out(&mut nodes)?;
         let graph = Graph::new(nodes, heads, params, state);
         tracing::debug!(nodes = graph.nodes.len(), params = graph.params_len(), "network built");
@@ -131,6 +132,7 @@ impl<T: Scalar> GraphBuilder<T> {
             number,
             last_number: number,
             flops_per_row,
+            accum: [Accum::Replace; 2],
         });
         NodeId(number)
     }
@@ -193,6 +195,20 @@ fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Says of each node's inputs whose share of the derivative by it comes first in a backward pass, from the last node to the
+/// first.
+fn order_shares<T>(nodes: &mut [Node<T>], heads: &[Head]) {
+    let mut has_share: Vec<bool> =
+        (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();
+    for node in nodes.iter_mut().rev() {
+        let inputs: Vec<usize> = node.op.inputs().collect();
+        for (accum, input) in node.accum.iter_mut().zip(inputs) {
+            *accum = if has_share[input] { Accum::Add } else { Accum::Replace };
+            has_share[input] = true;
+        }
+    }
 }
 
 /// Gives every node its ranges of the flat parameters and state, and names the arrays.

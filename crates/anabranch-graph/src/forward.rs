@@ -28,10 +28,10 @@ impl<T: Scalar> Graph<T> {
     pub(crate) fn forward_stage(
         &self,
         stage: usize,
-        source: Source<'_, '_, T>,
+        source: &Source<'_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
-        let Source { exec, params, x, layout, merged, .. } = source;
+        let Source { exec, params, x, layout, merged, .. } = *source;
         let Task { values, saved, scratch, summaries, .. } = task;
         let first_row = values.rows().start;
         let nodes = self.stages[stage].clone();
@@ -56,7 +56,7 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// The losses of a task's rows, and the derivatives by their predictions.
-    pub(crate) fn losses_of(&self, source: Source<'_, '_, T>, task: &mut Task<'_, T>) {
+    pub(crate) fn losses_of(&self, source: &Source<'_, '_, T>, task: &mut Task<'_, T>) {
         assert!(source.targets.len() == self.heads.len(), "one target for each head");
         let rows = task.values.rows();
         for (h, (head, target)) in self.heads.iter().zip(source.targets).enumerate() {

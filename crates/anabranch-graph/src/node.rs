@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use anabranch_layers::Layer;
+use anabranch_tensor::Accum;
 
 use crate::join::Join;
 
@@ -64,4 +65,6 @@ pub(crate) struct Node<T> {
     pub(crate) last_number: usize,
     /// Floating-point operations of the forward pass for one row.
     pub(crate) flops_per_row: usize,
+    /// Whether this node's share of the derivative by each of its inputs is the first one in a backward pass.
+    pub(crate) accum: [Accum; 2],
 }

@@ -48,7 +48,6 @@ enum Step {
 }
 
 /// What all tasks of a pass read.
-#[derive(Clone, Copy)]
 pub(crate) struct Source<'a, 'b, T> {
     /// Who works on a task.
     pub(crate) exec: &'a Executor,
@@ -223,9 +222,9 @@ impl<T: Scalar> Graph<T> {
             let mut task = Task { values, deltas, saved, scratch, summaries, grads };
             for step in steps {
                 match *step {
-                    Step::Forward(stage) => self.forward_stage(stage, source, &mut task),
-                    Step::Losses => self.losses_of(source, &mut task),
-                    Step::Backward(stage) => self.backward_stage(stage, source, &mut task),
+                    Step::Forward(stage) => self.forward_stage(stage, &source, &mut task),
+                    Step::Losses => self.losses_of(&source, &mut task),
+                    Step::Backward(stage) => self.backward_stage(stage, &source, &mut task),
                 }
             }
         });

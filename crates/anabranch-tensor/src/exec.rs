@@ -162,7 +162,7 @@ impl Executor {
         f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
     ) {
         // The chunks are the same on one thread or many, so the gate changes no result.
-        self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, f);
+        self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
     /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks that the caller knows to be
@@ -177,7 +177,7 @@ impl Executor {
         parts: [Part<'_, T>; N],
         f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
     ) {
-        self.for_each_of(2, (n_rows, rows_per_chunk), parts, f);
+        self.for_each_of(2, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
     /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on all threads from two
@@ -224,12 +224,23 @@ impl Executor {
             // SAFETY: the tasks have different chunk numbers, each below the number of chunks, and the arrays stay
             // borrowed until all tasks have ended.
             let slices = arrays.each_ref().map(|pieces| unsafe { pieces.of_chunk(chunk) });
-            vectorized(
-                #[inline(always)]
-                || f(rows, slices),
-            );
+            f(rows, slices);
         };
         self.run_dyn(n_chunks, parallel_from, &run_chunk);
+    }
+}
+
+/// `f`, compiled for the machine's vector instructions.
+#[inline(always)]
+fn vectorized_chunk<T, const N: usize>(
+    f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+) -> impl Fn(Range<usize>, [&mut [T]; N]) + Sync {
+    #[inline(always)]
+    move |rows, slices| {
+        vectorized(
+            #[inline(always)]
+            || f(rows, slices),
+        );
     }
 }
 

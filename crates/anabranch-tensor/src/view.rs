@@ -9,10 +9,9 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 #[inline]
 #[track_caller]
 pub fn matrix<T>(data: &[T], n_rows: usize, n_cols: usize) -> ArrayView2<'_, T> {
-    match ArrayView2::from_shape((n_rows, n_cols), data) {
-        Ok(view) => view,
-        Err(_) => panic!("{} elements are not a matrix of {n_rows}x{n_cols}", data.len()),
-    }
+    check(data.len(), n_rows, n_cols);
+    // SAFETY: as many elements as the matrix has; a small step makes some forty views.
+    unsafe { ArrayView2::from_shape_ptr((n_rows, n_cols), data.as_ptr()) }
 }
 
 /// `data` as a writable row-major matrix `[n_rows, n_cols]`.
@@ -22,11 +21,16 @@ pub fn matrix<T>(data: &[T], n_rows: usize, n_cols: usize) -> ArrayView2<'_, T> 
 #[inline]
 #[track_caller]
 pub fn matrix_mut<T>(data: &mut [T], n_rows: usize, n_cols: usize) -> ArrayViewMut2<'_, T> {
-    let len = data.len();
-    match ArrayViewMut2::from_shape((n_rows, n_cols), data) {
-        Ok(view) => view,
-        Err(_) => panic!("{len} elements are not a matrix of {n_rows}x{n_cols}"),
-    }
+    check(data.len(), n_rows, n_cols);
+    // SAFETY: as many elements as the matrix has, uniquely borrowed.
+    unsafe { ArrayViewMut2::from_shape_ptr((n_rows, n_cols), data.as_mut_ptr()) }
+}
+
+#[inline]
+#[track_caller]
+fn check(len: usize, n_rows: usize, n_cols: usize) {
+    let fits = n_rows.checked_mul(n_cols) == Some(len);
+    assert!(fits, "{len} elements are not a matrix of {n_rows}x{n_cols}");
 }
 
 /// The elements of a contiguous row-major matrix.
