@@ -31,14 +31,24 @@ const YIELDS: u32 = 2000;
 /// The work on a range of task numbers.
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What one member knows of its tasks; a cache line of its own, so that members do not slow each other down.
+/// What one member knows of its tasks; a cache line of its own, so that members do not slow each other down, and all that
+/// it needs to begin, so that it waits for one line only.
 #[repr(align(128))]
 struct Member {
     /// The job's number in the upper half, the tasks left in the lower.
     range: AtomicU64,
+    /// What the range is of; written by the leader while no job runs.
+    job: UnsafeCell<Job>,
     is_asleep: AtomicBool,
     /// Whom to wake.
     thread: Mutex<Option<Thread>>,
+}
+
+/// A number of tasks.
+#[derive(Clone, Copy)]
+struct Job {
+    task: Option<Task<'static>>,
+    n_tasks: usize,
 }
 
 /// The threads of one executor while it is entered.
@@ -46,12 +56,10 @@ pub(crate) struct Team {
     members: Box<[Member]>,
     /// Turns of an idle loop before yielding; none where there are more threads than cores.
     spins: u32,
-    /// The running job's tasks; written by the leader while no job runs.
-    task: UnsafeCell<Option<Task<'static>>>,
-    n_tasks: UnsafeCell<usize>,
     /// Tasks of the running job that are not done.
     pending: AtomicUsize,
-    job: AtomicU32,
+    /// The number of the last job.
+    number: AtomicU32,
     /// Whether a job runs: a task that asks for more tasks runs them itself.
     is_busy: AtomicBool,
     /// Whether the leader's program is over.
@@ -77,6 +85,7 @@ impl Team {
     pub(crate) fn new(threads: usize) -> Self {
         let member = |_| Member {
             range: AtomicU64::new(0),
+            job: UnsafeCell::new(Job { task: None, n_tasks: 0 }),
             is_asleep: AtomicBool::new(false),
             thread: Mutex::new(None),
         };
@@ -84,10 +93,8 @@ impl Team {
         Self {
             members: (0..threads).map(member).collect(),
             spins: if threads <= cores { SPINS } else { 0 },
-            task: UnsafeCell::new(None),
-            n_tasks: UnsafeCell::new(0),
             pending: AtomicUsize::new(0),
-            job: AtomicU32::new(0),
+            number: AtomicU32::new(0),
             is_busy: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             panic: Mutex::new(None),
@@ -117,18 +124,17 @@ impl Team {
             (0..n_tasks).for_each(task);
             return;
         }
-        // SAFETY: no job runs, so nobody reads the cells. The lifetime is made up, but nobody uses the task once
-        // `pending` is 0, which is waited for below whatever happens.
-        unsafe {
-            *self.task.get() = Some(std::mem::transmute::<Task<'_>, Task<'static>>(task));
-            *self.n_tasks.get() = n_tasks;
-        }
+        // SAFETY: the lifetime is made up, but nobody uses the task once `pending` is 0, which is waited for below whatever
+        // happens.
+        let task = unsafe { std::mem::transmute::<Task<'_>, Task<'static>>(task) };
         self.pending.store(n_tasks, Ordering::Relaxed);
-        let job = self.job.load(Ordering::Relaxed).wrapping_add(1);
-        self.job.store(job, Ordering::Relaxed);
+        let number = self.number.load(Ordering::Relaxed).wrapping_add(1);
+        self.number.store(number, Ordering::Relaxed);
         for (i, member) in self.members.iter().enumerate() {
+            // SAFETY: no task of this member's range is left or runs, so nobody reads the cell.
+            unsafe { *member.job.get() = Job { task: Some(task), n_tasks } };
             let left = self.start_of(i + 1, n_tasks) - self.start_of(i, n_tasks);
-            member.range.store(u64::from(job) << 32 | left as u64, Ordering::Release);
+            member.range.store(u64::from(number) << 32 | left as u64, Ordering::Release);
         }
         self.wake();
         self.take_tasks(0);
@@ -194,12 +200,8 @@ impl Team {
         let n = self.members.len();
         let mut done = 0;
         for victim in (i..n).chain(0..i) {
-            while let Some(task) = self.claim(victim) {
-                // SAFETY: the claimed task's job runs until the task is counted as done.
-                let work = unsafe { *self.task.get() };
-                if let Some(work) = work
-                    && let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(task)))
-                {
+            while let Some((work, task)) = self.claim(victim) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(task))) {
                     *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
                 }
                 done += 1;
@@ -210,17 +212,18 @@ impl Team {
         }
     }
 
-    /// Takes a task out of a member's range.
-    fn claim(&self, member: usize) -> Option<usize> {
-        let range = &self.members[member].range;
+    /// Takes a task out of a member's range: the work and its number. The work lasts until the task is counted as done.
+    fn claim(&self, member: usize) -> Option<(Task<'static>, usize)> {
+        let Member { range, job, .. } = &self.members[member];
         let mut word = range.load(Ordering::Relaxed);
         while word as u32 > 0 {
             match range.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed)
             {
                 Ok(_) => {
                     // SAFETY: as the claimed task is not done, the job runs and nobody writes the cell.
-                    let n_tasks = unsafe { *self.n_tasks.get() };
-                    return Some(self.start_of(member + 1, n_tasks) - (word as u32) as usize);
+                    let Job { task, n_tasks } = unsafe { *job.get() };
+                    let left = (word as u32) as usize;
+                    return Some((task?, self.start_of(member + 1, n_tasks) - left));
                 }
                 Err(seen) => word = seen,
             }

@@ -12,7 +12,7 @@
 //! multiply-adds of latency 4, and a step in k does 24 of them for 14 loads. A is read with any two strides, so it is
 //! used where it lies, row-major or transposed; a row of B is contiguous, in a packed panel or where it lies.
 
-use super::simd::{Simd, prefetch};
+use super::simd::{Simd, prefetch, prefetch_to_write};
 
 /// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level cache takes.
 const AHEAD: isize = 24;
@@ -111,9 +111,9 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
     // them are not read, hence `wrapping`.
     unsafe {
         for i in 0..R {
-            prefetch(t.c.wrapping_add(i * t.c_row));
+            prefetch_to_write(t.c.wrapping_add(i * t.c_row));
             if N > 1 {
-                prefetch(t.c.wrapping_add(i * t.c_row + t.cols - 1));
+                prefetch_to_write(t.c.wrapping_add(i * t.c_row + t.cols - 1));
             }
         }
         let mut acc = [[V::zero(); N]; R];
