@@ -26,13 +26,14 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    MC, Plan, Rows, a_block_len, a_col_stride, a_row_stride, is_better_transposed, round_up,
-    transposed_len,
+    MC, PARALLEL_FLOPS, Plan, Rows, a_block_len, a_col_stride, a_row_stride, is_better_transposed,
+    round_up, transposed_len,
 };
 use super::tile::Tile;
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
 use crate::exec::Executor;
+use crate::scalar::Scalar;
 
 /// Panels of B, of one k-block, that a task packs.
 const PACK_PANELS: usize = 8;
@@ -76,7 +77,7 @@ unsafe impl<T: Send + Sync> Sync for Product<'_, T> {}
 // SAFETY: tasks write disjoint panels.
 unsafe impl<T: Send + Sync> Sync for Phase<'_, T> {}
 
-impl<T: Copy + Send + Sync> Product<'_, T> {
+impl<T: Scalar> Product<'_, T> {
     /// Computes the product with at least [`scratch_len`](super::plan::scratch_len) elements of scratch.
     ///
     /// # Safety
@@ -88,6 +89,11 @@ impl<T: Copy + Send + Sync> Product<'_, T> {
         if m == 0 || n == 0 || k == 0 {
             // SAFETY: as the caller's.
             return unsafe { self.run_empty(epilogue) };
+        }
+        if self.is_column() {
+            let parallel = self.exec.threads() > 1 && 2 * m * k >= PARALLEL_FLOPS;
+            // SAFETY: as the caller's.
+            return unsafe { self.run_column(parallel, epilogue) };
         }
         if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) {
             // SAFETY: as the caller's.

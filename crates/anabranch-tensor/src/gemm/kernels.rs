@@ -5,6 +5,7 @@
 //! once, here, whoever calls `gemm` with whatever epilogue.
 
 use super::Epilogue;
+use super::column::dots;
 use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
@@ -44,6 +45,7 @@ pub struct Kernels<T: 'static> {
     /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
     pub(super) tiles: &'static [[TileFn<T>; 3]],
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
+    pub(super) dots: unsafe fn(Matrix<T>, *const T, (usize, usize), *mut T, bool),
     pub(super) peak: unsafe fn(usize) -> T,
 }
 
@@ -113,6 +115,17 @@ macro_rules! kernels {
                 unsafe { pack::<V, L>(src, rows, cols, dst, panels) }
             }
             $(#[$feature])*
+            unsafe fn dots_of<V: Transpose<L>, const L: usize>(
+                a: Matrix<V::Elem>,
+                b: *const V::Elem,
+                shape: (usize, usize),
+                c: *mut V::Elem,
+                add: bool,
+            ) {
+                // SAFETY: as the caller's.
+                unsafe { dots::<V, L>(a, b, shape, c, add) }
+            }
+            $(#[$feature])*
             unsafe fn peak_f32(iterations: usize) -> f32 {
                 // SAFETY: as the caller's.
                 unsafe { peak_loop::<$f32>(iterations, 0.5, 1.0) }
@@ -147,6 +160,7 @@ macro_rules! kernels {
                     tile_of::<$f32_narrow, $r, 1>,
                 ]),*],
                 pack: pack_of::<$f32, $f32_lanes>,
+                dots: dots_of::<$f32, $f32_lanes>,
                 peak: peak_f32,
             };
             pub(super) static F64: Kernels<f64> = Kernels {
@@ -159,6 +173,7 @@ macro_rules! kernels {
                     tile_of::<$f64_narrow, $r, 1>,
                 ]),*],
                 pack: pack_of::<$f64, $f64_lanes>,
+                dots: dots_of::<$f64, $f64_lanes>,
                 peak: peak_f64,
             };
         }

@@ -1,13 +1,15 @@
 //! General matrix multiplication, `C[m,n] (+)= A[m,k]·B[k,n]`.
 //!
-//! Every element of C is one sum over k in one order that depends on k alone: not on m and n, so that a part of the rows
-//! gives the same bits as all of them, nor on the number of threads or on which thread computes it.
+//! Every element of C is one sum over k in one order that depends on k alone (and, for a single column, on that and on how
+//! the operands lie): not on m, so that a part of the rows gives the same bits as all of them, nor on the number of threads
+//! or on which thread computes it.
 //!
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles all three for each instruction set, `plan.rs` chooses sizes and
-//! `blocking.rs` runs the loops.
+//! `blocking.rs` runs the loops; `column.rs` has products with one column.
 
 mod blocking;
+mod column;
 mod kernels;
 mod naive;
 mod pack;

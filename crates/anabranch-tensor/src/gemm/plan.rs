@@ -27,7 +27,7 @@ const PACKED_PANELS: usize = 16;
 /// Fewest flops that are worth a second thread: half of them take ten microseconds or more. Measured: from a tenth on, a step
 /// on 128 rows is a third slower, though a split costs half a microsecond, presumably because one core has to fetch what
 /// the other wrote.
-const PARALLEL_FLOPS: usize = 4_000_000;
+pub(super) const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which A is packed.
 const PACK_A_COLS: usize = 129;
 /// Rows of C from which B is packed though its rows are contiguous.

@@ -1,0 +1,37 @@
+//! The dropout masks of a pass.
+
+use anabranch_layers::Mask;
+use anabranch_tensor::Scalar;
+
+use crate::node::Node;
+
+/// Where dropout masks come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Masks<'a, T> {
+    /// Drawn by (seed, layer, step, element).
+    Drawn {
+        /// The seed of the run.
+        seed: u64,
+        /// The step, counted from the start of the run.
+        step: u64,
+    },
+    /// Given by the names of the dropout layers, `[rows, columns]` row by row: 0 drops an element, 1 keeps it.
+    Given(&'a [(&'a str, &'a [T])]),
+}
+
+impl<'a, T: Scalar> Masks<'a, T> {
+    /// The mask for the rows of `node` from `first_row` on. A node without dropout does not look at it.
+    pub(crate) fn of(&self, node: &Node<T>, first_row: usize) -> Mask<'a, T> {
+        match *self {
+            Self::Drawn { seed, step } => {
+                Mask::Drawn { seed, layer: node.last_number as u32, step, first_row }
+            }
+            Self::Given(masks) => {
+                let is_for_node =
+                    |(name, _): &&(&str, _)| node.names.iter().any(|node_name| node_name == name);
+                let mask = masks.iter().find(is_for_node).map_or(&[][..], |(_, mask)| mask);
+                Mask::Given(mask.get(first_row * node.width..).unwrap_or_default())
+            }
+        }
+    }
+}
