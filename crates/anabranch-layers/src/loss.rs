@@ -179,8 +179,14 @@ impl Loss {
 
     /// The loss of a batch, from that of each row.
     pub fn value<T: Scalar>(self, row_losses: &[T]) -> f64 {
-        let sum: f64 = row_losses.iter().map(|loss| loss.to_f64()).sum();
-        self.weight() * sum / row_losses.len() as f64
+        // Side by side: one running sum would wait for each of its additions.
+        let mut sums = [0.0; LANES];
+        for block in row_losses.chunks(LANES) {
+            for (sum, loss) in sums.iter_mut().zip(block) {
+                *sum += loss.to_f64();
+            }
+        }
+        self.weight() * row_sum(&sums) / row_losses.len() as f64
     }
 }
 
@@ -233,9 +239,10 @@ fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();
     let block = SOFTMAX_ROWS * width;
     let rows = z.chunks(block).zip(d.chunks_mut(block)).zip(losses.chunks_mut(SOFTMAX_ROWS));
+    let mut classes = [[T::ZERO; SOFTMAX_ROWS]; LANES];
     for ((z, d), losses) in rows {
         if width < LANES {
-            softmax_narrow_rows(z, scale, d, losses);
+            softmax_narrow_rows(z, scale, d, losses, &mut classes[..width]);
         } else {
             softmax_wide_rows(z, scale, d, losses);
         }
@@ -259,13 +266,17 @@ fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]
     }
 }
 
-/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave vectors empty.
+/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave vectors empty. Rows that
+/// are missing have some scores in `classes`.
 #[inline(always)]
-fn softmax_narrow_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
-    let width = d.len() / losses.len();
-    // Rows that are missing have scores of 0.
-    let mut classes = [[T::ZERO; SOFTMAX_ROWS]; LANES];
-    let classes = &mut classes[..width];
+fn softmax_narrow_rows<T: Scalar>(
+    z: &[T],
+    scale: T,
+    d: &mut [T],
+    losses: &mut [T],
+    classes: &mut [[T; SOFTMAX_ROWS]],
+) {
+    let width = classes.len();
     for (i, z) in z.chunks_exact(width).enumerate() {
         for (class, z) in classes.iter_mut().zip(z) {
             class[i] = *z;

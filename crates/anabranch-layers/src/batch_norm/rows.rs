@@ -1,6 +1,6 @@
 //! Batch normalisation's loops over the rows of a chunk.
 
-use anabranch_tensor::{Accum, LANES, Scalar, load_lanes, sum_columns};
+use anabranch_tensor::{Accum, LANES, Scalar, for_lanes, load_lanes, sum_columns};
 
 /// The mean of each column of `x`, and M2 = Σ (x − mean)².
 #[inline(always)]
@@ -81,12 +81,27 @@ pub(super) fn backward_rows<T: Scalar>(
 ) {
     let units = vectors[0].len();
     let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
-    let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
-    for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
-        for j in 0..units {
-            let a_hat = (x[j] - mean[j]) * r[j];
-            let d = scale[j] * (dy[j] - mean_dy[j] - a_hat * mean_dy_a_hat[j]);
-            dx[j] = accum.combine(dx[j], d);
-        }
-    }
+    for_lanes(
+        units,
+        #[inline(always)]
+        |j, len| {
+            // Eight arrays in one loop would be too many for the compiler to tell apart.
+            let vectors = [mean, r, scale, mean_dy, mean_dy_a_hat];
+            let [mean, r, scale, mean_dy, mean_dy_a_hat] =
+                vectors.map(|v| load_lanes(&v[j..], len));
+            let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
+            for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
+                let dx = &mut dx[j..j + len];
+                let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
+                let mut d = load_lanes(dx, len);
+                for lane in 0..LANES {
+                    let a_hat = (x[lane] - mean[lane]) * r[lane];
+                    let share =
+                        scale[lane] * (dy[lane] - mean_dy[lane] - a_hat * mean_dy_a_hat[lane]);
+                    d[lane] = accum.combine(d[lane], share);
+                }
+                dx.copy_from_slice(&d[..len]);
+            }
+        },
+    );
 }
