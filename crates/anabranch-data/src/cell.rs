@@ -43,10 +43,12 @@ impl Cell<'_> {
         let number = match self {
             Cell::Missing => return Reading::Missing,
             Cell::Number(number) => number,
-            Cell::Text(text) if is_missing(text) => return Reading::Missing,
-            Cell::Text(text) => match text.trim().parse::<f64>() {
-                Ok(number) => number,
-                Err(_) => return Reading::Text,
+            Cell::Text(text) => match value_of(text) {
+                None => return Reading::Missing,
+                Some(text) => match text.parse::<f64>() {
+                    Ok(number) => number,
+                    Err(_) => return Reading::Text,
+                },
             },
         };
         if number.is_nan() {
@@ -59,10 +61,20 @@ impl Cell<'_> {
     }
 }
 
-/// Whether a cell's text stands for no value.
-pub(crate) fn is_missing(text: &str) -> bool {
-    let text = text.trim();
-    text.is_empty() || ["NA", "NaN", "null"].iter().any(|word| text.eq_ignore_ascii_case(word))
+/// What a cell's text says, without space around it; `None` where it stands for no value.
+pub(crate) fn value_of(text: &str) -> Option<&str> {
+    let text = trimmed(text);
+    let is_missing =
+        text.is_empty() || ["NA", "NaN", "null"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    (!is_missing).then_some(text)
+}
+
+/// `text.trim()`, which looks for the spaces of all scripts, where there is anything to trim.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 #[cfg(test)]

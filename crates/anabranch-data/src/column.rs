@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cell::{Cell, Reading, is_missing};
+use crate::cell::{Cell, Reading, value_of};
 use crate::error::{DataError, excerpt};
 use crate::table::Table;
 
@@ -61,8 +61,19 @@ impl<'a> Column<'a> {
 
     fn categories(table: &'a Table, column: usize) -> Self {
         let cells = (0..table.n_rows()).map(|row| table.cell(row, column));
-        Self::Categories(cells.filter(|cell| !is_missing(cell)).map(str::trim).collect())
+        Self::Categories(distinct(cells.filter_map(value_of)))
     }
+}
+
+/// The distinct ones of texts, of which there are few as a rule: a set that is collected at once would sort them all.
+pub(crate) fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut distinct = BTreeSet::new();
+    for text in texts {
+        if !distinct.contains(text) {
+            distinct.insert(text);
+        }
+    }
+    distinct
 }
 
 pub(crate) fn out_of_range_error(table: &Table, row: usize, column: usize) -> DataError {

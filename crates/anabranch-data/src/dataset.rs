@@ -4,7 +4,7 @@ use anabranch_tensor::Scalar;
 
 use crate::batch::gather_rows;
 use crate::column::out_of_range_error;
-use crate::encoder::{Encoded, Encoder};
+use crate::encoder::{Encoded, Encoder, Fitted};
 use crate::error::DataError;
 use crate::split::{Fractions, Split};
 use crate::table::Table;
@@ -91,8 +91,9 @@ pub fn prepare<T: Scalar>(
 
     let target_names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
-    let (encoder, about_columns) = Encoder::fit(table, &train_rows, &target_names)?;
-    let Encoded { x, warnings: about_cells } = encoder.encode(table, &found.rows)?;
+    let Fitted { encoder, numbers, warnings: about_columns } =
+        Encoder::fit_keeping(table, &train_rows, &target_names)?;
+    let Encoded { x, warnings: about_cells } = encoder.encode_read(table, &found.rows, &numbers)?;
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
     let n_outputs = regress.len();

@@ -1,12 +1,12 @@
 //! What is to be predicted: numbers in their own units, and classes by their labels.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, LARGEST, Reading, is_missing};
-use crate::column::{mean_and_std, out_of_range_error};
+use crate::cell::{Cell, LARGEST, Reading, value_of};
+use crate::column::{distinct, mean_and_std, out_of_range_error};
 use crate::error::{DataError, StoredError, excerpt, list};
 use crate::table::Table;
 
@@ -139,12 +139,12 @@ impl<'a> RawTargets<'a> {
                     }
                 }
             }
-            let label = table.cell(row, classify);
-            if raw.values.len() < before + regress.len() || is_missing(label) {
-                raw.values.truncate(before);
-            } else {
-                raw.rows.push(row);
-                raw.labels.push(label.trim());
+            match value_of(table.cell(row, classify)) {
+                Some(label) if raw.values.len() == before + regress.len() => {
+                    raw.rows.push(row);
+                    raw.labels.push(label);
+                }
+                _ => raw.values.truncate(before),
             }
         }
         if raw.rows.is_empty() {
@@ -163,7 +163,7 @@ impl<'a> RawTargets<'a> {
     /// [`DataError::OneClass`].
     pub(crate) fn classes(&self, table: &Table, classify: usize) -> Result<ClassTarget, DataError> {
         let column = table.columns()[classify].trim().to_owned();
-        let distinct: BTreeSet<&str> = self.labels.iter().copied().collect();
+        let distinct = distinct(self.labels.iter().copied());
         let mut labels: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
         if let [label] = &labels[..] {
             let (file, label) = (table.name().to_owned(), excerpt(label));
@@ -186,7 +186,7 @@ impl<'a> RawTargets<'a> {
         table: &Table,
         target: &ClassTarget,
     ) -> Result<TargetValues, DataError> {
-        let numbers: HashMap<&str, u32> =
+        let numbers: BTreeMap<&str, u32> =
             target.labels.iter().map(String::as_str).zip(0u32..).collect();
         let known = |(label, row): (&&str, &usize)| {
             numbers.get(label).copied().ok_or_else(|| DataError::UnknownClass {

@@ -6,11 +6,13 @@ mod stored;
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Reading, is_missing};
+use crate::cell::{Cell, Reading, value_of};
 use crate::column::out_of_range_error;
 use crate::error::{DataError, RowError, excerpt, list};
 use crate::table::Table;
 use crate::warning::Warning;
+
+pub(crate) use fit::Fitted;
 
 /// A text column with more distinct values than this is left out: it names rows more than it groups them.
 pub const MAX_CATEGORIES: usize = 50;
@@ -239,6 +241,17 @@ impl Encoder {
         table: &Table,
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
+        self.encode_read(table, rows, &vec![Vec::new(); self.columns.len()])
+    }
+
+    /// [`encode`](Self::encode), where some columns' numbers have been read before: for each column those in the table's
+    /// rows, NaN where there is none, or nothing.
+    pub(crate) fn encode_read<T: Scalar>(
+        &self,
+        table: &Table,
+        rows: &[usize],
+        numbers: &[Vec<f64>],
+    ) -> Result<Encoded<T>, DataError> {
         let places = self.columns.iter().map(|column| {
             table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
                 file: table.name().to_owned(),
@@ -256,7 +269,12 @@ impl Encoder {
             for (i, column) in self.columns.iter().enumerate() {
                 let (out, tail) = rest.split_at_mut(column.width());
                 rest = tail;
-                match column.encode(Cell::Text(table.cell(row, places[i])), out) {
+                let cell = match numbers[i].get(row) {
+                    Some(number) if !number.is_nan() => Cell::Number(*number),
+                    // What is no number may be missing or text.
+                    _ => Cell::Text(table.cell(row, places[i])),
+                };
+                match column.encode(cell, out) {
                     Ok(Outcome::AsTrained) => {}
                     Ok(Outcome::UnseenCategory) => unseen.get_or_insert((0, row, i)).0 += 1,
                     Ok(Outcome::NotANumber) => not_numbers[i].get_or_insert((0, row)).0 += 1,
@@ -323,7 +341,7 @@ impl InputColumn {
                     Cell::Number(number) if !number.is_nan() => {
                         return Err(CellError::NumberForText);
                     }
-                    Cell::Text(text) if !is_missing(text) => Some(text.trim()),
+                    Cell::Text(text) => value_of(text),
                     _ => None,
                 };
                 let hot = match text {
