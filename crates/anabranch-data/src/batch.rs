@@ -1,6 +1,6 @@
 //! Which rows make a batch, and how they get there.
 
-use anabranch_tensor::{Purpose, Random};
+use anabranch_tensor::{LANES, Purpose, Random, prefetch_slice};
 
 use crate::error::DataError;
 
@@ -79,8 +79,25 @@ impl Batches {
 /// If `dst` does not hold `row_idx.len()` rows, or an index is out of range.
 pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mut [T]) {
     assert_eq!(dst.len(), row_idx.len() * width, "gather_rows: rows × width numbers in dst");
+    let row_of = |row: usize| &src[row * width..(row + 1) * width];
     for (i, &row) in row_idx.iter().enumerate() {
-        dst[i * width..(i + 1) * width].copy_from_slice(&src[row * width..(row + 1) * width]);
+        // Rows of a shuffled batch lie anywhere.
+        if let Some(&next) = row_idx.get(i + ROWS_AHEAD) {
+            prefetch_slice(row_of(next));
+        }
+        copy_row(&mut dst[i * width..(i + 1) * width], row_of(row));
+    }
+}
+
+/// Rows that are asked for ahead of their use: what comes from memory then has time to arrive.
+const ROWS_AHEAD: usize = 8;
+
+/// `dst` = `src`, of the same length: in pieces of a fixed length, the last of which overlaps the one before. For rows of a
+/// few vectors, calling `memcpy` would take longer than copying.
+fn copy_row<T: Copy>(dst: &mut [T], src: &[T]) {
+    let Some(last) = src.len().checked_sub(LANES) else { return dst.copy_from_slice(src) };
+    for j in (0..last).step_by(LANES).chain([last]) {
+        dst[j..j + LANES].copy_from_slice(&src[j..j + LANES]);
     }
 }
 

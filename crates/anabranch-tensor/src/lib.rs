@@ -11,6 +11,7 @@ mod exp;
 mod gemm;
 mod lanes;
 mod ln;
+mod prefetch;
 mod random;
 mod reduce;
 mod scalar;
@@ -27,6 +28,7 @@ pub use gemm::{
 };
 pub use lanes::{LANES, for_lanes, load_lanes, row_max, row_sum, sum_columns};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+pub use prefetch::prefetch_slice;
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
 pub use scalar::Scalar;

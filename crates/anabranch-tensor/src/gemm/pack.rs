@@ -6,7 +6,8 @@
 //! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a row-major A,
 //! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs no shuffles.
 
-use super::simd::{Simd, Transpose, prefetch};
+use super::simd::{Simd, Transpose};
+use crate::prefetch::prefetch;
 
 /// A matrix by pointer and strides.
 #[derive(Clone, Copy)]

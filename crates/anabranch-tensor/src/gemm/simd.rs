@@ -32,32 +32,6 @@ pub(super) trait Simd: Copy {
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
 }
 
-/// Asks for the cache line of `p`, which need not be valid.
-#[inline(always)]
-pub(super) fn prefetch<T>(p: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults, and every x86-64 processor has it.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(p.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = p;
-}
-
-/// Asks for the cache line of `p`, which need not be valid, to be written: other cores that have it give it up.
-#[inline(always)]
-pub(super) fn prefetch_to_write<T>(p: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults; x86-64 processors that lack this one do nothing. Not the intrinsic, which is an
-    // ordinary prefetch where the compilation target is not known to have it.
-    unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) p, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = p;
-}
-
 /// Vectors of `L` lanes of which `L` make a square block.
 pub(super) trait Transpose<const L: usize>: Simd {
     /// The rows of a square block whose columns are contiguous: `L` elements from each pointer.

@@ -12,7 +12,8 @@
 //! multiply-adds of latency 4, and a step in k does 24 of them for 14 loads. A is read with any two strides, so it is
 //! used where it lies, row-major or transposed; a row of B is contiguous, in a packed panel or where it lies.
 
-use super::simd::{Simd, prefetch, prefetch_to_write};
+use super::simd::Simd;
+use crate::prefetch::{prefetch, prefetch_to_write};
 
 /// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level cache takes.
 const AHEAD: isize = 24;
