@@ -12,8 +12,11 @@
 use anabranch_layers::outer_product;
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Executor, NoEpilogue, Part, Scalar, flat, flat_mut, gemm,
-    matrix, matrix_mut, row_sum, rows_per_chunk,
+    matrix, matrix_mut, row_sums, rows_per_chunk,
 };
+
+/// Rows whose sums are computed together.
+const ROWS: usize = 32;
 
 /// How the right input of a join flows into the left one, `[rows, units]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +147,13 @@ impl Join {
                     parts,
                     #[inline(always)]
                     |rows, [d]| {
-                        for (d, dy) in
-                            d.iter_mut().zip(dy[rows.start * width..].chunks_exact(width))
-                        {
-                            *d = accum.combine(*d, row_sum(dy));
+                        let dy = &dy[rows.start * width..rows.end * width];
+                        for (d, dy) in d.chunks_mut(ROWS).zip(dy.chunks(ROWS * width)) {
+                            let mut sums = [T::ZERO; ROWS];
+                            row_sums(dy, width, &mut sums[..d.len()]);
+                            for (d, sum) in d.iter_mut().zip(sums) {
+                                *d = accum.combine(*d, sum);
+                            }
                         }
                     },
                 );

@@ -18,7 +18,8 @@
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
     column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_in_blocks,
-    gemm_scratch_len, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk, sum_columns,
+    gemm_scratch_len, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk, store_lanes,
+    sum_columns,
 };
 
 use crate::dropout::{DropoutMask, keep_scale};
@@ -184,7 +185,7 @@ fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) 
                     dz[lane] = if y[lane] > T::ZERO { passed } else { T::ZERO };
                     db[lane] += dz[lane];
                 }
-                dy[j..j + len].copy_from_slice(&dz[..len]);
+                store_lanes(&mut dy[j..], &dz, len);
             }
         },
     );

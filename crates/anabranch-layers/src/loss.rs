@@ -19,14 +19,14 @@
 use std::ops::Range;
 
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, for_lanes,
-    load_lanes, row_sum, rows_per_chunk,
+    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, row_dots, row_sum,
+    row_sums, rows_per_chunk,
 };
 
 use ndarray::Axis;
 
 use crate::error::LayerError;
-use crate::softmax::shifted_exp;
+use crate::softmax::{SOFTMAX_ROWS, shifted_exp};
 
 /// What predictions are compared with.
 #[derive(Clone, Copy, Debug)]
@@ -200,38 +200,24 @@ fn squared_error_rows<T: Scalar>(
     losses: &mut [T],
 ) {
     let width = d.len() / losses.len();
+    // So few rows that what one loop has written is in the cache for the next.
+    let n_rows = (ROWS_LEN / width).max(1);
+    let block = n_rows * width;
+    let rows = prediction.chunks(block).zip(y.chunks(block));
+    let written = d.chunks_mut(block).zip(losses.chunks_mut(n_rows));
     let half = T::from_f64(0.5);
-    // A column of single numbers is worked on as one row would be.
-    if width == 1 {
-        for i in 0..losses.len() {
-            let e = prediction[i] - y[i];
-            losses[i] = half * (e * e);
-            d[i] = e * scale;
+    for ((d, losses), (prediction, y)) in written.zip(rows) {
+        for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
+            *d = *prediction - *y;
         }
-        return;
-    }
-    let rows = prediction.chunks_exact(width).zip(y.chunks_exact(width));
-    for ((d, (prediction, y)), loss) in d.chunks_exact_mut(width).zip(rows).zip(losses) {
-        let mut squares = [T::ZERO; LANES];
-        for_lanes(
-            width,
-            #[inline(always)]
-            |j, len| {
-                let (mut e, y) = (load_lanes(&prediction[j..], len), load_lanes(&y[j..], len));
-                for lane in 0..LANES {
-                    e[lane] -= y[lane];
-                    squares[lane] += e[lane] * e[lane];
-                    e[lane] *= scale;
-                }
-                d[j..j + len].copy_from_slice(&e[..len]);
-            },
-        );
-        *loss = half * row_sum(&squares);
+        row_dots(d, d, width, losses);
+        losses.iter_mut().for_each(|loss| *loss *= half);
+        d.iter_mut().for_each(|d| *d *= scale);
     }
 }
 
-/// Rows whose softmax is computed together, so that their logarithms and divisions vectorise.
-const SOFTMAX_ROWS: usize = 32;
+/// Numbers in the rows that a loss works on together.
+const ROWS_LEN: usize = 2048;
 
 /// `d` becomes softmax(z)·scale; `losses` log Σ e^z of each row.
 #[inline(always)]
@@ -257,9 +243,7 @@ fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]
     // Rows that are missing have the sum 1.
     let mut sums = [T::ONE; SOFTMAX_ROWS];
     shifted_exp(z, d, &mut maxima[..losses.len()]);
-    for (sum, d) in sums.iter_mut().zip(d.chunks_exact(width)) {
-        *sum = row_sum(d);
-    }
+    row_sums(d, width, &mut sums[..losses.len()]);
     let factors = finish_softmax(scale, &mut maxima, &sums, losses);
     for (d, factor) in d.chunks_exact_mut(width).zip(&factors) {
         d.iter_mut().for_each(|d| *d *= *factor);

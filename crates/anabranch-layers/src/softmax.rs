@@ -7,7 +7,8 @@
 //! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from overflowing.
 
 use anabranch_tensor::{
-    Accum, ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_max, row_sum, rows_per_chunk,
+    Accum, ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_dots, row_maxima, row_sums,
+    rows_per_chunk,
 };
 use ndarray::Array2;
 
@@ -21,14 +22,17 @@ use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan};
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 
+/// Rows that are worked on together: their maxima, sums, logarithms and divisions vectorise, and they stay in the cache.
+pub(crate) const SOFTMAX_ROWS: usize = 32;
+
 /// e^(x − max) into `y`, where max is the largest x of a row, which goes to `maxima`.
 ///
 /// The exponentials run over all rows at once, so that narrow rows vectorise too.
 #[inline(always)]
 pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T], maxima: &mut [T]) {
     let width = y.len() / maxima.len();
+    row_maxima(x, width, maxima);
     for ((y, x), max) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(maxima) {
-        *max = row_max(x);
         for (y, x) in y.iter_mut().zip(x) {
             *y = *x - *max;
         }
@@ -39,21 +43,31 @@ pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T], maxima: &mut [T]) {
 /// Softmax of each row of `x` into `y`.
 #[inline(always)]
 fn softmax_rows<T: Scalar>(x: &[T], y: &mut [T], width: usize) {
-    for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-        shifted_exp(x, y, &mut [T::ZERO]);
-        let sum = row_sum(y);
-        y.iter_mut().for_each(|y| *y /= sum);
+    let block = SOFTMAX_ROWS * width;
+    for (y, x) in y.chunks_mut(block).zip(x.chunks(block)) {
+        let mut results = [T::ZERO; SOFTMAX_ROWS];
+        let results = &mut results[..y.len() / width];
+        shifted_exp(x, y, results);
+        row_sums(y, width, results);
+        for (y, sum) in y.chunks_exact_mut(width).zip(results) {
+            y.iter_mut().for_each(|y| *y /= *sum);
+        }
     }
 }
 
 /// dx = y⊙(dy − Σ dy·y) in each row.
 #[inline(always)]
 fn backward_rows<T: Scalar>(y: &[T], dy: &[T], dx: &mut [T], accum: Accum, width: usize) {
-    let rows = y.chunks_exact(width).zip(dy.chunks_exact(width));
-    for (dx, (y, dy)) in dx.chunks_exact_mut(width).zip(rows) {
-        let dot = dy.iter().zip(y).fold(T::ZERO, |dot, (dy, y)| dot + *dy * *y);
-        for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-            *dx = accum.combine(*dx, *y * (*dy - dot));
+    let block = SOFTMAX_ROWS * width;
+    for (dx, (y, dy)) in dx.chunks_mut(block).zip(y.chunks(block).zip(dy.chunks(block))) {
+        let mut dots = [T::ZERO; SOFTMAX_ROWS];
+        let dots = &mut dots[..dx.len() / width];
+        row_dots(dy, y, width, dots);
+        let rows = y.chunks_exact(width).zip(dy.chunks_exact(width)).zip(dots);
+        for (dx, ((y, dy), dot)) in dx.chunks_exact_mut(width).zip(rows) {
+            for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+                *dx = accum.combine(*dx, *y * (*dy - *dot));
+            }
         }
     }
 }
@@ -76,7 +90,7 @@ impl Softmax {
             parts,
             #[inline(always)]
             |rows, [y]| {
-                softmax_rows(&x[rows.start * width..], y, width);
+                softmax_rows(&x[rows.start * width..rows.end * width], y, width);
             },
         );
     }

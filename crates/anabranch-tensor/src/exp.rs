@@ -17,7 +17,8 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     // Beyond these bounds the result is ∞ or 0; clamping keeps n inside the two exponent factors.
     let clamped = x.clamp(-104.0, 89.0);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
     let mut p = 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0;
@@ -26,7 +27,9 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     let e_r = (p * r) * r + r + 1.0;
-    let n = n as i32;
+    // The integer is what the low bits of `shifted` are beyond those of ROUND. A cast, which saturates, would keep the loop
+    // from being vectorised.
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = n >> 1;
     let two_to = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
     e_r * two_to(half) * two_to(n - half)

@@ -1,45 +1,13 @@
-//! Sums and maxima along a row, in an order that vectorises.
+//! Loops over columns in groups that fill a vector.
 //!
-//! A row is dealt to a fixed number of lanes, whose results are folded in a fixed order: the same bits with any vector
-//! instructions, where a plain running sum could not be vectorised at all.
+//! The compiler turns a loop over an array of fixed length into vector instructions where it would not risk that for a slice.
 
 use crate::scalar::Scalar;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use crate::simd::InstructionSet;
 
 /// Numbers that are worked on side by side: an AVX-512 register of `f32`, two of `f64`.
 pub const LANES: usize = 16;
-
-/// Deals `row` to the lanes, each starting at `start`, and folds the lanes. A row shorter than the lanes is folded
-/// as it is.
-#[inline(always)]
-fn fold<T: Scalar>(row: &[T], start: T, f: impl Fn(T, T) -> T) -> T {
-    if row.len() < LANES {
-        let mut result = start;
-        for v in row {
-            result = f(result, *v);
-        }
-        return result;
-    }
-    let mut lanes = [start; LANES];
-    let blocks = row.chunks_exact(LANES);
-    let rest = blocks.remainder();
-    for block in blocks {
-        for (lane, v) in lanes.iter_mut().zip(block) {
-            *lane = f(*lane, *v);
-        }
-    }
-    for (lane, v) in lanes.iter_mut().zip(rest) {
-        *lane = f(*lane, *v);
-    }
-    // Halving: four dependent steps instead of fifteen, and they vectorise.
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = f(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
 
 /// The first `len` numbers of `row`, at most [`LANES`], then zeros.
 #[inline(always)]
@@ -47,12 +15,94 @@ pub fn load_lanes<T: Scalar>(row: &[T], len: usize) -> [T; LANES] {
     let mut lanes = [T::ZERO; LANES];
     if len == LANES {
         lanes.copy_from_slice(&row[..LANES]);
-    } else {
-        for (lane, v) in lanes.iter_mut().zip(&row[..len]) {
-            *lane = *v;
-        }
+        return lanes;
+    }
+    let row = &row[..len];
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if InstructionSet::detected() == InstructionSet::Avx512 && len < LANES {
+        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer than `lanes`.
+        unsafe { masked::load::<T>(row.as_ptr(), &mut lanes, len) };
+        return lanes;
+    }
+    for (lane, v) in lanes.iter_mut().zip(row) {
+        *lane = *v;
     }
     lanes
+}
+
+/// Writes the first `len` of `lanes`, at most [`LANES`], to `row`.
+#[inline(always)]
+pub fn store_lanes<T: Scalar>(row: &mut [T], lanes: &[T; LANES], len: usize) {
+    if len == LANES {
+        row[..LANES].copy_from_slice(lanes);
+        return;
+    }
+    let row = &mut row[..len];
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if InstructionSet::detected() == InstructionSet::Avx512 && len < LANES {
+        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer than `lanes`.
+        unsafe { masked::store::<T>(row.as_mut_ptr(), lanes, len) };
+        return;
+    }
+    for (v, lane) in row.iter_mut().zip(lanes) {
+        *v = *lane;
+    }
+}
+
+/// Parts of vectors in memory: a copy of unknown length would be a call, or a loop that waits for its own stores.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod masked {
+    use std::arch::x86_64::{
+        _mm512_loadu_epi32, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi32, _mm512_storeu_epi32,
+    };
+
+    use super::LANES;
+
+    /// The mask of the first `n` of 16 words.
+    #[inline(always)]
+    fn first(n: usize) -> u16 {
+        ((1u32 << n.min(16)) - 1) as u16
+    }
+
+    /// `len` numbers of one or two words from `src`, then zeros.
+    ///
+    /// # Safety
+    /// The processor has AVX-512; `src` is readable at `len` numbers, fewer than LANES.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn load<T>(src: *const T, lanes: &mut [T; LANES], len: usize) {
+        let words_each = size_of::<T>() / 4;
+        let (src, dst) = (src.cast::<i32>(), lanes.as_mut_ptr().cast::<i32>());
+        for part in 0..words_each {
+            let n = (len * words_each).saturating_sub(16 * part);
+            let at = 16 * part;
+            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for each part.
+            unsafe {
+                let v = _mm512_maskz_loadu_epi32(first(n), src.wrapping_add(at));
+                _mm512_storeu_epi32(dst.add(at), v);
+            }
+        }
+    }
+
+    /// The first `len` numbers of one or two words to `dst`.
+    ///
+    /// # Safety
+    /// The processor has AVX-512; `dst` is writable at `len` numbers, fewer than LANES.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn store<T>(dst: *mut T, lanes: &[T; LANES], len: usize) {
+        let words_each = size_of::<T>() / 4;
+        let (dst, src) = (dst.cast::<i32>(), lanes.as_ptr().cast::<i32>());
+        for part in 0..words_each {
+            let n = (len * words_each).saturating_sub(16 * part);
+            let at = 16 * part;
+            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for each part.
+            unsafe {
+                let v = _mm512_loadu_epi32(src.add(at));
+                _mm512_mask_storeu_epi32(dst.wrapping_add(at), first(n), v);
+            }
+        }
+    }
 }
 
 /// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`, with sums that start at
@@ -72,7 +122,7 @@ pub fn sum_columns<T: Scalar, const N: usize>(
             let mut sums = [[T::ZERO; LANES]; N];
             add(j, len, &mut sums);
             for n in 0..N {
-                totals[n][j..j + len].copy_from_slice(&sums[n][..len]);
+                store_lanes(&mut totals[n][j..], &sums[n], len);
             }
         },
     );
@@ -88,31 +138,5 @@ pub fn for_lanes(width: usize, mut f: impl FnMut(usize, usize)) {
     }
     if whole < width {
         f(whole, width - whole);
-    }
-}
-
-/// The sum of `row`; 0 for an empty one.
-#[inline(always)]
-pub fn row_sum<T: Scalar>(row: &[T]) -> T {
-    fold(row, T::ZERO, |a, b| a + b)
-}
-
-/// The largest element of `row`, NaN left out; −∞ for an empty one.
-#[inline(always)]
-pub fn row_max<T: Scalar>(row: &[T]) -> T {
-    fold(row, T::NEG_INFINITY, |a, b| if b > a { b } else { a })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_length() {
-        for n in 0..70 {
-            let row: Vec<f32> = (0..n).map(|i| ((i * 37) % 71) as f32 - 80.0).collect();
-            assert_eq!(row_sum(&row), row.iter().sum::<f32>(), "{n}");
-            assert_eq!(row_max(&row), row.iter().copied().fold(f32::NEG_INFINITY, f32::max), "{n}");
-        }
     }
 }

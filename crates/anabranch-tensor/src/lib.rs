@@ -14,6 +14,7 @@ mod ln;
 mod prefetch;
 mod random;
 mod reduce;
+mod rows;
 mod scalar;
 mod simd;
 mod team;
@@ -26,11 +27,12 @@ pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
     gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
-pub use lanes::{LANES, for_lanes, load_lanes, row_max, row_sum, sum_columns};
+pub use lanes::{LANES, for_lanes, load_lanes, store_lanes, sum_columns};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use prefetch::prefetch_slice;
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
+pub use rows::{row_dots, row_max, row_maxima, row_sum, row_sums};
 pub use scalar::Scalar;
 pub use simd::InstructionSet;
 pub use view::{flat, flat_mut, matrix, matrix_mut};

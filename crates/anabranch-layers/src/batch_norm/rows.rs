@@ -1,6 +1,6 @@
 //! Batch normalisation's loops over the rows of a chunk.
 
-use anabranch_tensor::{Accum, LANES, Scalar, for_lanes, load_lanes, sum_columns};
+use anabranch_tensor::{Accum, LANES, Scalar, for_lanes, load_lanes, store_lanes, sum_columns};
 
 /// The mean of each column of `x`, and M2 = Σ (x − mean)².
 #[inline(always)]
@@ -70,6 +70,9 @@ pub(super) fn backward_sums<T: Scalar>(
     );
 }
 
+/// Numbers of an array in the rows that are worked on together.
+const BLOCK_LEN: usize = 2048;
+
 /// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.
 #[inline(always)]
 pub(super) fn backward_rows<T: Scalar>(
@@ -81,27 +84,31 @@ pub(super) fn backward_rows<T: Scalar>(
 ) {
     let units = vectors[0].len();
     let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
-    for_lanes(
-        units,
-        #[inline(always)]
-        |j, len| {
-            // Eight arrays in one loop would be too many for the compiler to tell apart.
-            let vectors = [mean, r, scale, mean_dy, mean_dy_a_hat];
-            let [mean, r, scale, mean_dy, mean_dy_a_hat] =
-                vectors.map(|v| load_lanes(&v[j..], len));
-            let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
-            for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
-                let dx = &mut dx[j..j + len];
-                let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
-                let mut d = load_lanes(dx, len);
-                for lane in 0..LANES {
-                    let a_hat = (x[lane] - mean[lane]) * r[lane];
-                    let share =
-                        scale[lane] * (dy[lane] - mean_dy[lane] - a_hat * mean_dy_a_hat[lane]);
-                    d[lane] = accum.combine(d[lane], share);
+    // Some rows at a time, which stay in the cache while one group of columns after the other is worked on.
+    let block = (BLOCK_LEN / units).max(1) * units;
+    for ((dx, x), dy) in dx.chunks_mut(block).zip(x.chunks(block)).zip(dy.chunks(block)) {
+        for_lanes(
+            units,
+            #[inline(always)]
+            |j, len| {
+                // Eight slices in one loop would be too many for the compiler to tell apart.
+                let (mean, r) = (load_lanes(&mean[j..], len), load_lanes(&r[j..], len));
+                let scale = load_lanes(&scale[j..], len);
+                let mean_dy = load_lanes(&mean_dy[j..], len);
+                let mean_dy_a_hat = load_lanes(&mean_dy_a_hat[j..], len);
+                let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
+                for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
+                    let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
+                    let mut d = load_lanes(&dx[j..], len);
+                    for lane in 0..LANES {
+                        let a_hat = (x[lane] - mean[lane]) * r[lane];
+                        let share =
+                            scale[lane] * (dy[lane] - mean_dy[lane] - a_hat * mean_dy_a_hat[lane]);
+                        d[lane] = accum.combine(d[lane], share);
+                    }
+                    store_lanes(&mut dx[j..], &d, len);
                 }
-                dx.copy_from_slice(&d[..len]);
-            }
-        },
-    );
+            },
+        );
+    }
 }

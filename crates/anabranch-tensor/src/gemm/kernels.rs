@@ -5,7 +5,7 @@
 //! once, here, whoever calls `gemm` with whatever epilogue.
 
 use super::Epilogue;
-use super::column::dots;
+use super::along::{dots, maxima};
 use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
@@ -33,6 +33,7 @@ mod sealed {
 }
 
 type TileFn<T> = unsafe fn(&Tile<T>);
+type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
 
 /// The kernels of one instruction set for one number type.
 #[doc(hidden)]
@@ -45,7 +46,8 @@ pub struct Kernels<T: 'static> {
     /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
     pub(super) tiles: &'static [[TileFn<T>; 3]],
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
-    pub(super) dots: unsafe fn(Matrix<T>, *const T, (usize, usize), *mut T, bool),
+    pub(crate) dots: DotsFn<T>,
+    pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
     pub(super) peak: unsafe fn(usize) -> T,
 }
 
@@ -117,13 +119,23 @@ macro_rules! kernels {
             $(#[$feature])*
             unsafe fn dots_of<V: Transpose<L>, const L: usize>(
                 a: Matrix<V::Elem>,
-                b: *const V::Elem,
+                b: Matrix<V::Elem>,
                 shape: (usize, usize),
                 c: *mut V::Elem,
                 add: bool,
             ) {
                 // SAFETY: as the caller's.
                 unsafe { dots::<V, L>(a, b, shape, c, add) }
+            }
+            $(#[$feature])*
+            unsafe fn maxima_of<V: Transpose<L>, const L: usize>(
+                a: Matrix<V::Elem>,
+                shape: (usize, usize),
+                least: V::Elem,
+                c: *mut V::Elem,
+            ) {
+                // SAFETY: as the caller's.
+                unsafe { maxima::<V, L>(a, shape, least, c) }
             }
             $(#[$feature])*
             unsafe fn peak_f32(iterations: usize) -> f32 {
@@ -161,6 +173,7 @@ macro_rules! kernels {
                 ]),*],
                 pack: pack_of::<$f32, $f32_lanes>,
                 dots: dots_of::<$f32, $f32_lanes>,
+                maxima: maxima_of::<$f32, $f32_lanes>,
                 peak: peak_f32,
             };
             pub(super) static F64: Kernels<f64> = Kernels {
@@ -174,6 +187,7 @@ macro_rules! kernels {
                 ]),*],
                 pack: pack_of::<$f64, $f64_lanes>,
                 dots: dots_of::<$f64, $f64_lanes>,
+                maxima: maxima_of::<$f64, $f64_lanes>,
                 peak: peak_f64,
             };
         }

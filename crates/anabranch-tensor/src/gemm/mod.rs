@@ -6,8 +6,9 @@
 //!
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles all three for each instruction set, `plan.rs` chooses sizes and
-//! `blocking.rs` runs the loops; `column.rs` has products with one column.
+//! `blocking.rs` runs the loops; `column.rs` has products with one column, `along.rs` kernels along rows.
 
+mod along;
 mod blocking;
 mod column;
 mod kernels;
@@ -29,7 +30,7 @@ use crate::scalar::Scalar;
 
 use blocking::Product;
 use kernels::Kernels;
-use pack::Matrix;
+pub(crate) use pack::Matrix;
 
 pub use kernels::GemmScalar;
 pub use naive::gemm_naive;

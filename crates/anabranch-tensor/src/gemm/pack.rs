@@ -11,13 +11,13 @@ use crate::prefetch::prefetch;
 
 /// A matrix by pointer and strides.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<T> {
+pub(crate) struct Matrix<T> {
     /// The element [0, 0].
-    pub(super) ptr: *const T,
+    pub(crate) ptr: *const T,
     /// Elements from a row to the next.
-    pub(super) row: isize,
+    pub(crate) row: isize,
     /// Elements from a column to the next.
-    pub(super) col: isize,
+    pub(crate) col: isize,
 }
 
 impl<T> Matrix<T> {

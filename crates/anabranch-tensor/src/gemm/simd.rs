@@ -30,6 +30,8 @@ pub(super) trait Simd: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self · `factor` + `addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The larger of self and `other`; `other` where one of them is NaN.
+    unsafe fn max(self, other: Self) -> Self;
 }
 
 /// Vectors of `L` lanes of which `L` make a square block.
@@ -98,6 +100,13 @@ macro_rules! impl_simd_for_array {
             unsafe fn add(mut self, other: Self) -> Self {
                 for i in 0..$lanes {
                     self[i] += other[i];
+                }
+                self
+            }
+            #[inline(always)]
+            unsafe fn max(mut self, other: Self) -> Self {
+                for i in 0..$lanes {
+                    self[i] = if self[i] > other[i] { self[i] } else { other[i] };
                 }
                 self
             }

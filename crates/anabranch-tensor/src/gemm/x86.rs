@@ -7,7 +7,7 @@ use super::simd::{Simd, Transpose};
 /// A vector type with the operations that AVX-512 and AVX2 have in common; `first` names those on the first lanes.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty): [$elem:ty; $lanes:literal],
-     $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $($first:tt)*) => {
+     $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $max:ident, $fma:ident, $($first:tt)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub(in crate::gemm) struct $name($register);
@@ -41,6 +41,11 @@ macro_rules! vector {
             unsafe fn add(self, other: Self) -> Self {
                 // SAFETY: see the head of the impl.
                 unsafe { Self($add(self.0, other.0)) }
+            }
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                // SAFETY: see the head of the impl.
+                unsafe { Self($max(self.0, other.0)) }
             }
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
@@ -93,25 +98,25 @@ pub(super) mod avx512 {
     vector!(
         /// 16 numbers.
         F32x16(__m512): [f32; 16],
-        _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
+        _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_max_ps, _mm512_fmadd_ps,
         avx512_first!(f32, __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
     );
     vector!(
         /// 8 numbers.
         F64x8(__m512d): [f64; 8],
-        _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd,
+        _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_max_pd, _mm512_fmadd_pd,
         avx512_first!(f64, __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
     );
     vector!(
         /// Half a register of 16.
         F32x8(__m256): [f32; 8],
-        _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps,
+        _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_max_ps, _mm256_fmadd_ps,
         avx512_first!(f32, __mmask8, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps);
     );
     vector!(
         /// Half a register of 8.
         F64x4(__m256d): [f64; 4],
-        _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd,
+        _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_max_pd, _mm256_fmadd_pd,
         avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd);
     );
 
@@ -177,13 +182,13 @@ pub(super) mod avx2 {
     vector!(
         /// 8 numbers.
         F32x8(__m256): [f32; 8],
-        _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps,
+        _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_max_ps, _mm256_fmadd_ps,
         avx2_first!(f32, _mm256_maskload_ps, _mm256_maskstore_ps);
     );
     vector!(
         /// 4 numbers.
         F64x4(__m256d): [f64; 4],
-        _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd,
+        _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_max_pd, _mm256_fmadd_pd,
         avx2_first!(f64, _mm256_maskload_pd, _mm256_maskstore_pd);
     );
 

@@ -1,0 +1,128 @@
+//! Kernels along rows: dot products, sums and maxima of many short rows.
+//!
+//! The lanes of a vector run along the row. There are [`LANES`] partial results, of every LANES-th element, whatever the
+//! vectors of the machine; they are folded in halves, those of a block of rows at once, after a transpose. So the bits
+//! depend on the length of a row alone.
+
+use super::pack::Matrix;
+use super::simd::Transpose;
+use crate::lanes::LANES;
+
+/// The dot products of rows of `a` and of `b`, `rows` rows of `k` elements each, replace `c` or are added to it. The rows
+/// of `b` may be one row, and its elements one vector of [`LANES`] elements: distances of rows and columns are 0 then.
+///
+/// # Safety
+/// The processor has V's instruction set, `L` is V's number of lanes, which divides [`LANES`]; the rows of `a` and `b` are
+/// contiguous and readable, `c` is writable.
+#[inline(always)]
+pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
+    a: Matrix<V::Elem>,
+    b: Matrix<V::Elem>,
+    (rows, k): (usize, usize),
+    c: *mut V::Elem,
+    add: bool,
+) {
+    // SAFETY: reads at most k elements of each row; writes `rows` elements of c.
+    unsafe {
+        for first in (0..rows).step_by(L) {
+            let n = L.min(rows - first);
+            let mut sums = [V::zero(); L];
+            for (i, sum) in sums.iter_mut().enumerate().take(n) {
+                *sum = lane_sums::<V, L>(a.at(first + i, 0).ptr, b.at(first + i, 0), k);
+            }
+            let sums = fold(sums, |a, b| a.add(b));
+            let c = c.add(first);
+            let sums = if add { V::load_first(c, n).add(sums) } else { sums };
+            sums.store_first(c, n);
+        }
+    }
+}
+
+/// The largest elements of `rows` rows of `a`, `k` of at least [`LANES`] elements each, replace `c`. NaN is left out, and −∞
+/// if there is nothing else.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+pub(super) unsafe fn maxima<V: Transpose<L>, const L: usize>(
+    a: Matrix<V::Elem>,
+    (rows, k): (usize, usize),
+    least: V::Elem,
+    c: *mut V::Elem,
+) {
+    // SAFETY: reads k elements of each row; writes `rows` elements of c.
+    unsafe {
+        for first in (0..rows).step_by(L) {
+            let n = L.min(rows - first);
+            let mut largest = [V::splat(least); L];
+            for (i, largest) in largest.iter_mut().enumerate().take(n) {
+                let row = a.at(first + i, 0).ptr;
+                for l in (0..k - L).step_by(L) {
+                    *largest = V::load(row.add(l)).max(*largest);
+                }
+                // The last vector overlaps the one before: some elements count twice.
+                *largest = V::load(row.add(k - L)).max(*largest);
+            }
+            fold(largest, |a, b| a.max(b)).store_first(c.add(first), n);
+        }
+    }
+}
+
+/// Lane i of the result is what the lanes of vector i are folded to, in halves.
+///
+/// # Safety
+/// The processor has V's instruction set.
+#[inline(always)]
+unsafe fn fold<V: Transpose<L>, const L: usize>(vectors: [V; L], f: impl Fn(V, V) -> V) -> V {
+    let start = vectors.as_ptr().cast::<V::Elem>();
+    // SAFETY: L vectors of L elements.
+    let mut lanes = unsafe { V::load_transposed(std::array::from_fn(|i| start.add(i * L))) };
+    let mut width = L / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = f(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Σ a·b of every L-th element of a row.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn lane_sums<V: Transpose<L>, const L: usize>(
+    a: *const V::Elem,
+    b: Matrix<V::Elem>,
+    k: usize,
+) -> V {
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut sums = [V::zero(); LANES];
+        let mut l = 0;
+        while l + LANES <= k {
+            for v in 0..LANES / L {
+                let at = l + v * L;
+                sums[v] = V::load(a.add(at)).mul_add(V::load(b.at(0, at).ptr), sums[v]);
+            }
+            l += LANES;
+        }
+        for v in 0..LANES / L {
+            let at = l + v * L;
+            if at < k {
+                let n = L.min(k - at);
+                let b = V::load_first(b.at(0, at).ptr, n);
+                sums[v] = V::load_first(a.add(at), n).mul_add(b, sums[v]);
+            }
+        }
+        let mut width = LANES / L / 2;
+        while width > 0 {
+            for v in 0..width {
+                sums[v] = sums[v].add(sums[v + width]);
+            }
+            width /= 2;
+        }
+        sums[0]
+    }
+}
