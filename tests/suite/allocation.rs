@@ -2,15 +2,17 @@
 
 use std::hint::black_box;
 
-use anabranch_graph::{Fusion, Join, Masks, Mode, TwoBranch, Workspace};
+use anabranch_graph::{Batch, Fusion, Join, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{ClipNorm, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
 use anabranch_tensor::{Executor, Purpose, Random, Scalar, matrix};
 use anabranch_tests::count_allocations;
 
-/// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B where it lies, and
-/// products that are packed and shared between threads (2·128·128·256 operations, over the gate of 4 million).
-const SIZES: [[usize; 6]; 2] = [[9, 5, 8, 1, 8, 3], [128, 128, 256, 1, 128, 16]];
+/// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B where it lies; a batch that
+/// is cut into shards; products that are packed and shared between threads (2·100·128·256 operations, over the gate of 4
+/// million).
+const SIZES: [[usize; 6]; 3] =
+    [[9, 5, 8, 1, 8, 3], [128, 128, 256, 1, 128, 16], [100, 128, 256, 1, 128, 16]];
 
 fn network(
     [_, inputs, hidden_a, outputs_a, hidden_b, classes]: [usize; 6],
@@ -52,8 +54,10 @@ fn check<T: Scalar>(exec: &Executor, size: [usize; 6], join: Join, kind: Optimiz
         graph.forward(exec, &params, &mut state, &mut training, x, masks);
         graph.losses(exec, &mut training, &targets);
         graph.backward(exec, &params, &mut grads, &mut training, x);
+        let batch = Batch { x, targets: &targets, masks };
+        graph.gradient(exec, &params, (&mut state, &mut grads), &mut training, batch);
         let scales = Scales { lr: 1.0, grads: clip.scale(global_norm(exec, &grads)) };
-        optimizer.step(exec, &mut params, &grads, scales);
+        optimizer.step(training.updater(exec), &mut params, &grads, scales);
         graph.infer(exec, &params, &state, &mut inference, x);
         assert!(training.losses().iter().all(|loss| loss.is_finite()));
     };

@@ -1,6 +1,6 @@
 //! A network's batch with everything that a step needs, and what a step gives.
 
-use anabranch_graph::{Graph, Masks, Mode, NodeId, Workspace};
+use anabranch_graph::{Batch, Graph, Masks, Mode, NodeId, Workspace};
 use anabranch_layers::{Loss, Target};
 use anabranch_tensor::{Executor, Purpose, Random, Scalar, matrix};
 
@@ -91,6 +91,21 @@ impl<T: Scalar> Instance<T> {
         let heads = graph.heads();
         let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
         Results { losses, grads, state, evaluation }
+    }
+
+    /// The same as [`run`](Self::run) by [`Graph::gradient`], and the number of shards that the batch is cut into.
+    pub(crate) fn run_at_once(&self, graph: &Graph<T>, exec: &Executor) -> (Results<T>, usize) {
+        let mut workspace = Workspace::new(graph, exec, self.rows, Mode::Training).unwrap();
+        let x = matrix(&self.x, self.rows, graph.inputs());
+        let mut state = self.state.clone();
+        let mut grads = vec![T::from_f64(f64::NAN); self.params.len()];
+        let batch = Batch { x, targets: &self.targets(graph), masks: masks() };
+        graph.gradient(exec, &self.params, (&mut state, &mut grads), &mut workspace, batch);
+        let (losses, n_shards) = (workspace.losses().to_vec(), workspace.n_shards());
+        graph.infer(exec, &self.params, &state, &mut workspace, x);
+        let heads = graph.heads();
+        let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
+        (Results { losses, grads, state, evaluation }, n_shards)
     }
 
     /// The summed losses at other parameters, and which outputs of the nodes `signs` are positive.

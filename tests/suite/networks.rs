@@ -154,6 +154,55 @@ fn for_random_networks(
     }
 }
 
+/// A batch that is cut into shards, whatever the number of threads: against differences, and the same bits for any number
+/// of threads and in one call or three.
+#[test]
+fn shards_of_a_batch_add_up_to_its_gradient() {
+    let execs = [1, 2, 3, 8].map(|threads| Executor::new(threads).unwrap());
+    // The last has shards of 171, 171 and 170 rows.
+    for (rows, join, outputs_a, expected_shards) in [
+        (127, Join::Broadcast, 1, 1),
+        (130, Join::Broadcast, 1, 2),
+        (201, Join::Add, 70, 2),
+        (512, Join::Project, 30, 2),
+        (513, Join::Project, 7, 3),
+    ] {
+        let config = TwoBranch { join, ..TwoBranch::new(60, 120, outputs_a, 70, 5) };
+        let graph = config.build::<f64>(Fusion::Fused).unwrap();
+        let instance = Instance::draw(&graph, rows, 3);
+        let results = instance.run(&graph, &execs[0]);
+        for exec in &execs {
+            let (at_once, n_shards) = exec.enter(|| instance.run_at_once(&graph, exec));
+            assert_eq!(n_shards, expected_shards, "{rows} rows");
+            assert!(at_once == results, "{rows} rows, {} threads", exec.threads());
+            let in_three = exec.enter(|| instance.run(&graph, exec));
+            assert!(in_three == results, "{rows} rows, {} threads", exec.threads());
+        }
+        let mut random = Random::new(1, Purpose::Sample, rows as u64);
+        for array in graph.params() {
+            let v: Vec<f64> = draw(&mut random, array.range.len());
+            let h = 1e-6 / (array.range.len() as f64).sqrt();
+            let difference = central_difference(h, |t| {
+                let mut params = instance.params.clone();
+                let moved = params[array.range.clone()].iter_mut();
+                moved.zip(&v).for_each(|(param, v)| *param += t * v);
+                instance.loss(&graph, &params, &[]).0
+            });
+            let gradient = &results.grads[array.range.clone()];
+            let analytic: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
+            let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            // A shard left out would be off by a third or more. ReLUs switch within ±2h for a few of the thousands of units and
+            // rows, which costs some 1e-4; the loss, of size 100, is rounded to 1e-14, divided by h.
+            let tolerance = 1e-2 * norm + 1e-5;
+            assert!(
+                (analytic - difference).abs() <= tolerance,
+                "{rows} rows, {}: {analytic} {difference} of {norm}",
+                array.name
+            );
+        }
+    }
+}
+
 /// The derivative of the loss along a random direction of each array.
 #[test]
 fn random_networks_agree_with_differences() {

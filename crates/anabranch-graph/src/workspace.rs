@@ -187,6 +187,11 @@ impl<T: Scalar> Workspace<T> {
         self.values.max_rows()
     }
 
+    /// Shards of rows that the batch at hand is cut into, each worth a thread; 1 where each pass is split instead, or nothing.
+    pub fn n_shards(&self) -> usize {
+        self.cut.n_shards()
+    }
+
     /// Who should update the parameters after a backward pass by `exec`: the calling thread alone where it has worked alone,
     /// and has the gradients in its cache.
     pub fn updater<'e>(&self, exec: &'e Executor) -> &'e Executor {
