@@ -34,7 +34,7 @@ pub(crate) struct Sharding {
 }
 
 impl Sharding {
-    /// The rule for training `graph`.
+    /// The rule for `graph`: for training, of which an evaluation is a third, but in one piece.
     pub(crate) fn new<T: Scalar>(graph: &Graph<T>) -> Self {
         // Forward, and twice as much backward.
         let flops: usize = graph.nodes.iter().map(|node| 3 * node.flops_per_row).sum();
@@ -43,11 +43,6 @@ impl Sharding {
             cost_of_row: flops + COST_OF_ELEMENT * elements,
             most_shards: MAX_GRADS / graph.params_len().max(1),
         }
-    }
-
-    /// The rule that leaves a batch as it is.
-    pub(crate) fn none() -> Self {
-        Self { cost_of_row: 0, most_shards: 1 }
     }
 
     /// How a batch of `n_rows` is cut: in two, or in as many as have few enough terms in their sums. Depends on nothing but

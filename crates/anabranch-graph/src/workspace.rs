@@ -104,10 +104,7 @@ impl<T: Scalar> Workspace<T> {
         max_rows: usize,
         mode: Mode,
     ) -> Result<Self, GraphError> {
-        let sharding = match mode {
-            Mode::Training => Sharding::new(graph),
-            Mode::Inference => Sharding::none(),
-        };
+        let sharding = Sharding::new(graph);
         let n_shards = sharding.cut(max_rows).n_shards();
         let mut layout = Layout::default();
         let (mut merged_len, mut min_rows) = (0, 1);
