@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
@@ -46,8 +47,8 @@ pub(crate) struct Args {
     /// Passes over the training rows
     #[arg(long, default_value_t = 20)]
     epochs: usize,
-    /// Threads, for both
-    #[arg(long, default_value_t = 1)]
+    /// Threads, for both [default: one for each core]
+    #[arg(long, default_value_t = cores(), hide_default_value = true)]
     threads: usize,
     /// Runs of each, in turns; the medians count
     #[arg(long, default_value_t = 3)]
@@ -58,6 +59,10 @@ pub(crate) struct Args {
     /// Write the results here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// One run: seconds and scores.
