@@ -217,7 +217,7 @@ impl<T: Scalar> Graph<T> {
             tasks.part(summaries, tasks.shards_per_task * layout.summaries_len),
             grads,
         ];
-        exec.for_each_shard(tasks.rows, [values, deltas], parts, |shards, parts| {
+        exec.for_each_shard(tasks.rows, [values, deltas], parts, move |shards, parts| {
             let ([values, deltas], [saved, scratch, summaries, grads]) = (shards, parts);
             let mut task = Task { values, deltas, saved, scratch, summaries, grads };
             for step in steps {

@@ -193,7 +193,7 @@ impl Executor {
         f: impl Fn([Shard<'_, T>; N], [&mut [T]; M]) + Sync,
     ) {
         let arenas = arenas.map(Arena::shards);
-        self.for_each_of(2, (n_rows, rows_per_shard), parts, |rows, slices| {
+        self.for_each_of(2, (n_rows, rows_per_shard), parts, move |rows, slices| {
             // SAFETY: each task has other rows, and the arenas stay borrowed until all tasks have ended.
             let shards = arenas.each_ref().map(|arena| unsafe { arena.shard(rows.clone()) });
             f(shards, slices);
@@ -218,7 +218,8 @@ impl Executor {
             assert!(len == expected, "for_each_chunk: {len} elements instead of {expected}");
             Pieces { start: array.as_mut_ptr(), len, per_chunk }
         });
-        let run_chunk = |chunk: usize| {
+        // All that a task needs is in the closure itself: another core fetches it at once, not reference by reference.
+        let run_chunk = move |chunk: usize| {
             let start = chunk * rows_per_chunk;
             let rows = start..n_rows.min(start + rows_per_chunk);
             // SAFETY: the tasks have different chunk numbers, each below the number of chunks, and the arrays stay
