@@ -12,8 +12,11 @@ use crate::scalar::Scalar;
 const ROUNDS: usize = 7;
 /// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
 const LANES: usize = 8;
-/// Mask elements that one group of blocks gives: sixteen bits decide about one.
-const GROUP: usize = 8 * LANES;
+/// Bits that one group of blocks gives.
+const GROUP_BITS: usize = 128 * LANES;
+/// Mask elements that a group decides about, by 16 or by 8 bits each.
+const BY_16_BITS: usize = GROUP_BITS / 16;
+const BY_8_BITS: usize = GROUP_BITS / 8;
 
 /// What random numbers are drawn for: draws for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +138,7 @@ impl Random {
 }
 
 /// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p, where p is rounded to a
-/// multiple of 2⁻¹⁶.
+/// multiple of 2⁻¹⁶. If it is one of 2⁻⁸, as 1/2 is, half as many random bits are drawn.
 ///
 /// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +147,8 @@ pub struct DrawnMask {
     step: u64,
     /// An element is dropped when its 16 random bits are below this.
     threshold: u32,
+    /// The same for 8 bits, where they are enough.
+    threshold_8: Option<u32>,
 }
 
 impl DrawnMask {
@@ -151,33 +156,36 @@ impl DrawnMask {
     pub fn new(seed: u64, layer: u32, step: u64, p: f64) -> Self {
         // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped.
         let threshold = (p * 65_536.0).round() as u32;
-        Self { key: key(seed, Purpose::Dropout, layer), step, threshold }
+        let threshold_8 = threshold.is_multiple_of(256).then_some(threshold / 256);
+        Self { key: key(seed, Purpose::Dropout, layer), step, threshold, threshold_8 }
     }
 
     /// Multiplies `values`, the elements `[row, col .. col + values.len()]`, by `scale` where the mask keeps and
     /// by zero where it drops. A dropped element becomes 0 whatever it was.
     #[inline(always)]
     pub fn apply<T: Scalar>(&self, row: usize, col: usize, values: &mut [T], scale: T) {
-        let mut done = 0;
-        while done < values.len() {
-            let col = col + done;
-            let bits = self.group(row, col / GROUP);
-            let first = col % GROUP;
-            let n = (GROUP - first).min(values.len() - done);
-            let run = &mut values[done..done + n];
-            for (value, bits) in run.iter_mut().zip(&bits[first..first + n]) {
-                let kept = *value * scale;
-                *value = if *bits >= self.threshold { kept } else { T::ZERO };
+        match self.threshold_8 {
+            Some(threshold) => {
+                let words = |row, group| words_as_bytes(&self.words(row, group));
+                apply_groups::<T, u8, BY_8_BITS>((row, col), values, scale, threshold, words);
             }
-            done += n;
+            None => {
+                let words = |row, group| words_as_halves(&self.words(row, group));
+                apply_groups::<T, u16, BY_16_BITS>(
+                    (row, col),
+                    values,
+                    scale,
+                    self.threshold,
+                    words,
+                );
+            }
         }
     }
 
-    /// The random bits of columns `GROUP·group ..` of `row`. Columns GROUP·g + LANES·w + lane and half a group further
-    /// take the lower and the upper half of word `w` of the block whose counter is (LANES·g + lane, row, step): the
-    /// words of a register stay side by side.
+    /// The random words of group `group` of `row`: those of the blocks whose counters are (LANES·group + lane, row, step),
+    /// register by register.
     #[inline(always)]
-    fn group(&self, row: usize, group: usize) -> [u32; GROUP] {
+    fn words(&self, row: usize, group: usize) -> [u32; 4 * LANES] {
         let mut counter = [[0u64; LANES]; 4];
         for lane in 0..LANES {
             counter[0][lane] = (LANES * group + lane) as u64;
@@ -186,18 +194,58 @@ impl DrawnMask {
             counter[3][lane] = self.step >> 32;
         }
         let words = philox(self.key, counter);
-        let mut bits = [0u32; GROUP];
-        let (lower, upper) = bits.split_at_mut(GROUP / 2);
-        for (w, word) in words.iter().enumerate() {
+        let mut low = [0u32; 4 * LANES];
+        for w in 0..4 {
             for lane in 0..LANES {
-                lower[LANES * w + lane] = word[lane] as u32;
+                low[LANES * w + lane] = words[w][lane] as u32;
             }
         }
-        for (lower, upper) in lower.iter_mut().zip(upper) {
-            *upper = *lower >> 16;
-            *lower &= 0xffff;
+        low
+    }
+}
+
+/// The bytes of `words`, the lowest of each first.
+#[inline(always)]
+fn words_as_bytes(words: &[u32; 4 * LANES]) -> [u8; BY_8_BITS] {
+    let mut bytes = [0; BY_8_BITS];
+    for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// The halves of `words`, the lower of each first.
+#[inline(always)]
+fn words_as_halves(words: &[u32; 4 * LANES]) -> [u16; BY_16_BITS] {
+    let mut halves = [0; BY_16_BITS];
+    for (halves, word) in halves.chunks_exact_mut(2).zip(words) {
+        (halves[0], halves[1]) = (*word as u16, (*word >> 16) as u16);
+    }
+    halves
+}
+
+/// Multiplies `values`, the elements `[row, col ..]`, by `scale` where their random bits are at least `threshold`, else by
+/// zero; `bits` gives those of the columns `N·group ..` of a row.
+#[inline(always)]
+fn apply_groups<T: Scalar, B: Copy + Into<u32>, const N: usize>(
+    (row, col): (usize, usize),
+    values: &mut [T],
+    scale: T,
+    threshold: u32,
+    bits: impl Fn(usize, usize) -> [B; N],
+) {
+    let mut done = 0;
+    while done < values.len() {
+        let col = col + done;
+        let bits = bits(row, col / N);
+        let first = col % N;
+        let n = (N - first).min(values.len() - done);
+        let run = &mut values[done..done + n];
+        for (value, bits) in run.iter_mut().zip(&bits[first..first + n]) {
+            let kept = *value * scale;
+            *value = if (*bits).into() >= threshold { kept } else { T::ZERO };
         }
-        bits
+        done += n;
     }
 }
 
@@ -223,17 +271,22 @@ mod tests {
 
     #[test]
     fn mask_elements_do_not_depend_on_how_a_row_is_cut() {
-        let mask = DrawnMask::new(7, 3, 11, 0.4);
-        let mut whole = vec![1.0f32; 101];
+        for p in [0.4, 0.5] {
+            check_cuts(&DrawnMask::new(7, 3, 11, p));
+        }
+    }
+
+    fn check_cuts(mask: &DrawnMask) {
+        let mut whole = vec![1.0f32; 301];
         mask.apply(5, 0, &mut whole, 2.0);
-        for cut in [1, 8, 31, 32, 33, 64, 100] {
-            let mut parts = vec![1.0f32; 101];
+        for cut in [1, 8, 31, 32, 33, 64, 100, 128, 150, 256] {
+            let mut parts = vec![1.0f32; 301];
             let (left, right) = parts.split_at_mut(cut);
             mask.apply(5, 0, left, 2.0);
             mask.apply(5, cut, right, 2.0);
             assert_eq!(parts, whole, "cut at {cut}");
         }
-        let mut other = vec![1.0f32; 101];
+        let mut other = vec![1.0f32; 301];
         mask.apply(6, 0, &mut other, 2.0);
         assert_ne!(other, whole);
     }
