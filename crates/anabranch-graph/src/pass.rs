@@ -265,7 +265,7 @@ impl<T: Scalar> Graph<T> {
     /// `grads` becomes the sum of the gradients of all tasks, in their order; it is already, if there was one.
     fn add_up(&self, pass: &Pass<'_, '_, T>, grads: &mut [T]) {
         let n_tasks = pass.workspace.cut.tasks(pass.exec).n_tasks;
-        if n_tasks == 1 {
+        if n_tasks <= 1 {
             return;
         }
         let stride = pass.workspace.layout.grads_len;

@@ -97,7 +97,9 @@ impl Cut {
         let Self { n_rows, rows_per_shard } = self;
         if self.is_one() || exec.threads() == 1 {
             let shards_per_task = self.n_shards();
-            Tasks { rows: (n_rows, n_rows.max(1)), n_tasks: 1, shards_per_task, inner: exec }
+            // No rows are no task.
+            let n_tasks = n_rows.min(1);
+            Tasks { rows: (n_rows, n_rows.max(1)), n_tasks, shards_per_task, inner: exec }
         } else {
             let (n_tasks, inner) = (self.n_shards(), &SERIAL);
             Tasks { rows: (n_rows, rows_per_shard), n_tasks, shards_per_task: 1, inner }

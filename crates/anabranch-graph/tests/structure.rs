@@ -234,6 +234,8 @@ fn a_workspace_serves_smaller_batches() {
     };
     assert_eq!(run(9, 2), run(2, 2));
     assert_eq!(run(9, 1), run(1, 1));
+    // No rows have no predictions.
+    assert_eq!(run(9, 0), run(0, 0));
 
     // A training step leaves predictions and their derivatives: (ŷ − y)/m, here with y = 0.
     let mut workspace = Workspace::new(&graph, &exec, 9, Mode::Training).unwrap();
