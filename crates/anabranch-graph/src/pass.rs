@@ -96,6 +96,7 @@ impl<T: Scalar> Graph<T> {
         workspace: &mut Workspace<T>,
         batch: Batch<'_, T>,
     ) {
+        assert!(grads.len() == self.params_len(), "gradients of another network");
         workspace.begin(batch.x.nrows());
         let mut pass = Pass { exec, params, workspace, batch };
         let last = self.stages.len() - 1;
@@ -165,6 +166,7 @@ impl<T: Scalar> Graph<T> {
         workspace: &mut Workspace<T>,
         x: ArrayView2<'_, T>,
     ) {
+        assert!(grads.len() == self.params_len(), "gradients of another network");
         let batch = Batch { x, targets: &[], masks: Masks::Given(&[]) };
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in (0..self.stages.len()).rev() {
@@ -188,7 +190,7 @@ impl<T: Scalar> Graph<T> {
             scratch,
             summaries,
             merged,
-            grads: of_shards,
+            grads: of_tasks,
             layout,
             ..
         } = &mut **workspace;
@@ -209,7 +211,7 @@ impl<T: Scalar> Graph<T> {
                 let len = grads.len();
                 tasks.part(grads, len)
             }
-            _ => tasks.part(of_shards, layout.grads_len),
+            _ => tasks.part(of_tasks, layout.grads_len),
         };
         let parts = [
             tasks.part(saved, layout.saved_len),

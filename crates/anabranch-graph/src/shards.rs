@@ -54,6 +54,27 @@ impl Sharding {
         let n_shards = if is_worth_it && n_shards <= self.most_shards { n_shards } else { 1 };
         Cut { n_rows, rows_per_shard: n_rows.div_ceil(n_shards).max(1) }
     }
+
+    /// What batches of up to `max_rows` rows need at most, one by one: a smaller one may be cut where a larger one is not.
+    pub(crate) fn most(self, exec: &Executor, max_rows: usize) -> Most {
+        let mut most = Most { shards: 1, tasks: 1, rows: 1 };
+        for cut in (1..=max_rows).map(|n_rows| self.cut(n_rows)) {
+            let tasks = cut.tasks(exec);
+            most.shards = most.shards.max(cut.n_shards());
+            most.tasks = most.tasks.max(tasks.n_tasks);
+            most.rows = most.rows.max(tasks.rows.1);
+        }
+        most
+    }
+}
+
+/// The most of what any batch of a workspace needs memory for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) shards: usize,
+    pub(crate) tasks: usize,
+    /// Rows of a task.
+    pub(crate) rows: usize,
 }
 
 /// How a batch is cut into shards.

@@ -38,15 +38,15 @@ pub struct Workspace<T> {
     pub(crate) values: Arena<T>,
     /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty in inference.
     pub(crate) deltas: Arena<T>,
-    /// Of each shard.
+    /// Of each task.
     pub(crate) saved: Buffer<T>,
-    /// Of each shard.
+    /// Of each task.
     pub(crate) scratch: Buffer<T>,
     /// Of each shard: what it tells the others.
     pub(crate) summaries: Buffer<T>,
     /// What the shards of a batch told each other.
     pub(crate) merged: Buffer<T>,
-    /// The gradients of each shard, if there are several.
+    /// The gradients of each task, if there are several.
     pub(crate) grads: Buffer<T>,
     /// The loss of each head in the batch at hand.
     pub(crate) losses: Vec<f64>,
@@ -55,14 +55,14 @@ pub struct Workspace<T> {
     pub(crate) layout: Layout,
 }
 
-/// Where each node's numbers lie, and how many there are for a shard.
+/// Where each node's numbers lie, and how many there are for a task.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// A node's part of what a shard saves.
+    /// A node's part of what a task saves.
     pub(crate) saved: Vec<Range<usize>>,
     pub(crate) saved_len: usize,
     pub(crate) scratch_len: usize,
-    /// 0 if there is one shard, whose gradients are the batch's.
+    /// 0 if there is one task always, whose gradients are the batch's.
     pub(crate) grads_len: usize,
     /// A coupled node's part of a shard's summaries; empty for others.
     pub(crate) summaries: Vec<Range<usize>>,
@@ -105,7 +105,7 @@ impl<T: Scalar> Workspace<T> {
         mode: Mode,
     ) -> Result<Self, GraphError> {
         let sharding = Sharding::new(graph);
-        let n_shards = sharding.cut(max_rows).n_shards();
+        let most = sharding.most(exec, max_rows);
         let mut layout = Layout::default();
         let (mut merged_len, mut min_rows) = (0, 1);
         for node in &graph.nodes {
@@ -114,7 +114,7 @@ impl<T: Scalar> Workspace<T> {
                 Op::Input => {}
                 Op::Layer { layer, x } => {
                     let inputs = graph.nodes[*x].width;
-                    let plan = plan_layer(&node.name, layer.as_ref(), exec, max_rows, inputs)?;
+                    let plan = plan_layer(&node.name, layer.as_ref(), exec, most.rows, inputs)?;
                     match layer.coupled() {
                         Some(coupled) => {
                             (summary, merged) = (coupled.summary_len(inputs), plan.saved_len);
@@ -127,9 +127,9 @@ impl<T: Scalar> Workspace<T> {
                 Op::Join { join: Join::Project, right, .. } => {
                     let (units, columns) = (node.width, graph.nodes[*right].width);
                     for (m, n, k) in [
-                        (max_rows, units, columns),
-                        (units, columns, max_rows),
-                        (max_rows, columns, units),
+                        (most.rows, units, columns),
+                        (units, columns, most.rows),
+                        (most.rows, columns, units),
                     ] {
                         let len = gemm_scratch_len::<T>(exec, m, n, k);
                         layout.scratch_len = layout.scratch_len.max(len);
@@ -158,7 +158,7 @@ impl<T: Scalar> Workspace<T> {
             Mode::Training => Arena::zeros(max_rows, widths().chain(graph.heads.iter().map(|_| 1))),
             Mode::Inference => Arena::zeros(max_rows, []),
         };
-        if n_shards > 1 {
+        if most.tasks > 1 && mode == Mode::Training {
             layout.grads_len = graph.params_len().next_multiple_of(line);
         }
         Ok(Self {
@@ -168,11 +168,11 @@ impl<T: Scalar> Workspace<T> {
             cut: sharding.cut(0),
             values: Arena::zeros(max_rows, widths()),
             deltas,
-            saved: Buffer::zeros(n_shards * layout.saved_len),
-            scratch: Buffer::zeros(n_shards * layout.scratch_len),
-            summaries: Buffer::zeros(n_shards * layout.summaries_len),
+            saved: Buffer::zeros(most.tasks * layout.saved_len),
+            scratch: Buffer::zeros(most.tasks * layout.scratch_len),
+            summaries: Buffer::zeros(most.shards * layout.summaries_len),
             merged: Buffer::zeros(merged_len),
-            grads: Buffer::zeros(n_shards * layout.grads_len),
+            grads: Buffer::zeros(most.tasks * layout.grads_len),
             losses: vec![0.0; graph.heads.len()],
             slots: graph.nodes.iter().map(|node| node.slot).collect(),
             layout,

@@ -1,7 +1,7 @@
 //! What builders refuse, how arrays are named and laid out, what fusion merges, and what a batch must be like.
 
 use anabranch_graph::{
-    Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
+    Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
 };
 use anabranch_layers::{Activation, LayerError, Linear, Loss, Role, Target};
 use anabranch_tensor::{Executor, matrix};
@@ -249,4 +249,43 @@ fn a_workspace_serves_smaller_batches() {
     assert_eq!(workspace.delta(y_a), expected);
     let squares: f64 = workspace.value(y_a).iter().map(|y| 0.5 * y * y).sum();
     assert!((workspace.losses()[0] - squares / 5.0).abs() < 1e-14 * squares);
+}
+
+/// A workspace serves every smaller batch, also one that is cut into more shards than the largest: as 1,024 rows are not where
+/// four gradients would be too many numbers, and 700 rows are, in three; or 513 rows in three, which are not worth it, and 512
+/// in two.
+#[test]
+fn smaller_batches_may_be_cut_into_more_shards() {
+    for (config, max_rows, rows, expected) in [
+        (TwoBranch::new(250, 300, 1, 300, 5), 1024, 700, 3),
+        (TwoBranch::new(16, 48, 1, 48, 4), 513, 512, 2),
+    ] {
+        let graph = config.build::<f32>(Fusion::Fused).unwrap();
+        let run = |threads: usize| {
+            let exec = Executor::new(threads).unwrap();
+            let mut workspace = Workspace::new(&graph, &exec, max_rows, Mode::Training).unwrap();
+            let mut evaluation = Workspace::new(&graph, &exec, max_rows, Mode::Inference).unwrap();
+            let (params, mut state) = graph.init(1);
+            let mut grads = vec![f32::NAN; params.len()];
+            let x: Vec<f32> =
+                (0..max_rows * config.inputs).map(|i| (i * 37 % 101) as f32 * 0.02 - 1.0).collect();
+            let (y_a, classes) = (vec![0.5; max_rows], vec![1; max_rows]);
+            let mut n_shards = Vec::new();
+            for rows in [max_rows, rows] {
+                let x = matrix(&x[..rows * config.inputs], rows, config.inputs);
+                let y_a = Target::Values(matrix(&y_a[..rows], rows, 1));
+                let targets = [y_a, Target::Classes(&classes[..rows])];
+                let masks = Masks::Drawn { seed: 1, step: 0 };
+                let batch = Batch { x, targets: &targets, masks };
+                let written = (&mut *state, &mut *grads);
+                graph.gradient(&exec, &params, written, &mut workspace, batch);
+                graph.infer(&exec, &params, &state, &mut evaluation, x);
+                n_shards.push(workspace.n_shards());
+            }
+            assert_eq!(n_shards, [1, expected]);
+            let head = graph.heads().next().unwrap().0;
+            (grads, evaluation.value(head).to_owned())
+        };
+        assert!(run(1) == run(2));
+    }
 }

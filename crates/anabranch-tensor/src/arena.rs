@@ -31,13 +31,18 @@ impl Place {
 
 impl<T: Scalar> Arena<T> {
     /// Zero matrices of `max_rows` rows with these widths; fewer rows use the front of each.
+    ///
+    /// # Panics
+    /// If they have more elements than can be counted.
     pub fn zeros(max_rows: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         let line = CACHE_LINE / size_of::<T>();
         let mut len = 0;
         let mut places = Vec::new();
         for width in widths {
             places.push(Place { start: len, width });
-            len += (max_rows * width).next_multiple_of(line);
+            // What the shards' pointers rely on: no product of rows and width wraps.
+            let end = max_rows.checked_mul(width).and_then(|n| n.checked_next_multiple_of(line));
+            len = end.and_then(|n| n.checked_add(len)).expect("an arena that can be counted");
         }
         Self { memory: Buffer::zeros(len), max_rows, places }
     }
