@@ -8,19 +8,17 @@ use std::ops::Range;
 use super::blocking::Product;
 use super::pack::Matrix;
 use super::{Accum, Epilogue};
-use crate::lanes::LANES;
 use crate::scalar::Scalar;
 
-/// Fewest terms: below, the micro-kernel is as fast.
-const MIN_TERMS: usize = 2 * LANES;
 /// Rows that one task works on.
 const ROWS: usize = 512;
 
 impl<T: Scalar> Product<'_, T> {
-    /// Whether this is a product with one column whose operands lie right for dot products.
+    /// Whether this is a product with one column whose operands lie right for dot products. Not a matter of how many terms
+    /// there are: a last block of few has to be summed as it is alone.
     #[inline]
     pub(super) fn is_column(&self) -> bool {
-        self.n == 1 && self.a.col == 1 && self.b.row == 1 && self.kc.min(self.k) >= MIN_TERMS
+        self.n == 1 && self.a.col == 1 && self.b.row == 1
     }
 
     /// Computes such a product.

@@ -209,6 +209,31 @@ fn bits_do_not_depend_on_threads_tiles_or_layout() {
     }
 }
 
+/// The promise that shards of a batch rely on: terms in blocks are the products of the blocks, added up in order.
+#[test]
+fn terms_in_blocks_are_products_of_blocks() {
+    let exec = Executor::serial();
+    let (m, k, terms) = (30, 150, 64);
+    for (layout_a, n) in pairs([Layout::Rows, Layout::Columns], [40, 21, 5, 1]) {
+        let a = matrix::<f32>((m, k), layout_a, fractions);
+        let b = matrix::<f32>((k, n), Layout::Rows, |l, j| fractions(j, l));
+        let mut scratch = vec![0.0; gemm_scratch_len::<f32>(&exec, m, n, k)];
+        let mut whole = Array2::zeros((m, n));
+        let (replace, no) = (Accum::Replace, &NoEpilogue);
+        let c = whole.view_mut();
+        gemm_in_blocks(&exec, a.view(), b.view(), terms, replace, c, &mut scratch, no);
+        let mut sum = Array2::<f32>::zeros((m, n));
+        for start in (0..k).step_by(terms) {
+            let block = start..k.min(start + terms);
+            let (a, b) = (a.slice(s![.., block.clone()]), b.slice(s![block, ..]));
+            let mut product = Array2::zeros((m, n));
+            gemm(&exec, a, b, replace, product.view_mut(), &mut scratch, no);
+            sum = if start == 0 { product } else { sum + product };
+        }
+        assert_eq!(whole, sum, "{layout_a:?} {n} columns");
+    }
+}
+
 #[test]
 fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
     let exec = Executor::serial();
