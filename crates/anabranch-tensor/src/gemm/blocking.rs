@@ -1,21 +1,21 @@
 //! The loops around the micro-kernel.
 //!
 //! ```text
-//! for jc in 0..n by packed columns             B that is packed at once, in the shared cache
-//!   for pc in 0..k by packed rows              all of k but for the longest sums
+//! for jc in 0..n by phase columns              one block of columns, or for several threads as many as fit the shared
+//!   for pc in 0..k by phase rows               cache with all k-blocks, or some
 //!     pack B[pc.., jc..] into panels           tasks: some panels of one k-block
 //!     for each block (i, j) of C[.., jc..]     tasks: MC rows × NC columns
 //!       for p in k-blocks by KC                B[p.., j..] stays in the second-level cache
 //!         for ir in rows of the block by MR    A[ir.., p..] stays in the first-level cache
-//!           pack MC rows of A[ir.., p..]       once in as many rows
+//!           pack some rows of A[ir.., p..]     where need be, once in as many rows
 //!           for jr in columns of the block by NR
 //!             tile                             C[ir.., jr..] (+)= A[ir.., p..] · B[p.., jr..]
 //!           epilogue on C[ir.., j..]           after the last k-block
 //! ```
 //!
-//! The same loops serve every size. A small product is one task. What the micro-kernel can read where it lies is packed
-//! only where rows are far apart, and B always where its rows are not contiguous. A product with few columns goes
-//! through the loops as its transposed where that fills the vectors better.
+//! The same loops serve every size. A small product is one task. A is read where it lies if its rows are contiguous, or its
+//! columns and C is narrow; B if its rows are contiguous and near each other. A product with few columns goes through the
+//! loops as its transposed where that fills the vectors better.
 //!
 //! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one micro-kernel; the blocks
 //! depend on k alone. So its bits depend neither on which tile or task it lies in, nor on the instruction set as long
@@ -26,17 +26,17 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    MC, PARALLEL_FLOPS, Plan, Rows, a_block_len, a_col_stride, a_row_stride, is_better_transposed,
-    round_up, transposed_len,
+    PARALLEL_FLOPS, Plan, a_block_len, a_group, contiguous, is_better_transposed, round_up,
+    transposed_len,
 };
-use super::tile::Tile;
+use super::tile::{Contiguous, Tile};
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
 use crate::exec::Executor;
 use crate::scalar::Scalar;
 
-/// Panels of B, of one k-block, that a task packs.
-const PACK_PANELS: usize = 8;
+/// Full panels of B that a task packs.
+const PACK_PANELS: usize = 5;
 
 /// One product `C[m,n] (+)= A[m,k]·B[k,n]`.
 pub(super) struct Product<'a, T: 'static> {
@@ -45,7 +45,7 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) k: usize,
-    /// Length of a k-block, at most [`KC`](super::plan::KC).
+    /// Length of a k-block, at most [`MAX_TERMS`](super::plan::MAX_TERMS) where a caller chose it.
     pub(super) kc: usize,
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,
@@ -65,11 +65,31 @@ struct Phase<'a, T> {
     a_blocks: *mut T,
 }
 
-/// Panels of a block of A, packed or where they lie.
-struct PackedA<T> {
+/// A block of A, packed or where it lies.
+struct BlockOfA<T> {
     first: Matrix<T>,
-    /// Elements from a panel to the next.
-    step: isize,
+    contiguous: Contiguous,
+    /// Rows whose columns are next to each other, and elements from so many rows to the next.
+    group: usize,
+    step: usize,
+}
+
+impl<T: Scalar> BlockOfA<T> {
+    /// The element `[row, 0]`.
+    fn at(&self, row: usize) -> *const T {
+        if row < self.group {
+            return self.first.at(row, 0).ptr;
+        }
+        self.first.at(row % self.group, 0).ptr.wrapping_add(row / self.group * self.step)
+    }
+
+    /// Elements from a row to the next where rows are contiguous, else from a column to the next.
+    fn stride(&self) -> isize {
+        match self.contiguous {
+            Contiguous::Rows => self.first.row,
+            Contiguous::Columns => self.first.col,
+        }
+    }
 }
 
 // SAFETY: tasks read A and B, and write disjoint elements of C.
@@ -99,11 +119,11 @@ impl<T: Scalar> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_transposed(scratch, epilogue) };
         }
-        let rows = (Rows::of(&self.a, k), Rows::of(&self.b, n));
-        let plan = Plan::new(kernels, (m, n, k), self.kc, self.exec.threads(), rows);
+        let threads = self.exec.threads();
+        let plan = Plan::new(kernels, (m, n, k), self.kc, threads, (&self.a, &self.b));
         let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         let a_blocks = scratch[skip..].as_mut_ptr();
-        let b_panels = a_blocks.wrapping_add(self.exec.threads() * a_block_len(kernels, k));
+        let b_panels = a_blocks.wrapping_add(threads * a_block_len::<T>(k));
 
         let mut col = 0;
         while col < n {
@@ -173,44 +193,65 @@ impl<T: Scalar> Product<'_, T> {
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn pack_b(&self, phase: &Phase<T>) {
-        let n_panels = round_up(phase.cols.len(), self.kernels.nr()) / self.kernels.nr();
-        if !phase.plan.parallel {
-            let mut p = phase.rows.start;
-            while p < phase.rows.end {
-                // SAFETY: as the caller's.
-                unsafe { self.pack_panels(phase, p, 0..n_panels) };
-                p += phase.plan.kc;
-            }
-            return;
-        }
-        let groups = n_panels.div_ceil(PACK_PANELS);
-        self.exec.run(phase.rows.len().div_ceil(phase.plan.kc) * groups, |task| {
-            let p = phase.rows.start + task / groups * phase.plan.kc;
-            let first = task % groups * PACK_PANELS;
+        let Plan { kc, nc, parallel, .. } = *phase.plan;
+        let wide = self.kernels.nr() * PACK_PANELS;
+        let blocks = phase.cols.clone().step_by(nc);
+        let n_blocks = blocks.len();
+        let tasks = if parallel { nc.div_ceil(wide) } else { 1 };
+        let pack = |task: usize| {
+            let p = phase.rows.start + task / tasks / n_blocks * kc;
+            let j = phase.cols.start + task / tasks % n_blocks * nc;
+            let block = j..phase.cols.end.min(j + nc);
             // SAFETY: each task packs other panels.
-            unsafe { self.pack_panels(phase, p, first..n_panels.min(first + PACK_PANELS)) };
-        });
+            unsafe { self.pack_block(phase, p, block, (task % tasks, tasks)) };
+        };
+        let n_tasks = phase.rows.len().div_ceil(kc) * n_blocks * tasks;
+        if parallel { self.exec.run(n_tasks, pack) } else { (0..n_tasks).for_each(pack) }
     }
 
-    /// Packs some panels of the k-block at row `p`.
+    /// Packs a part of the columns `block` of the k-block at row `p`: panels as wide as the tiles that will read them.
     ///
     /// # Safety
     /// As [`run`](Self::run), and the panels are this call's alone.
-    unsafe fn pack_panels(&self, phase: &Phase<T>, p: usize, panels: Range<usize>) {
-        let nr = self.kernels.nr();
+    unsafe fn pack_block(
+        &self,
+        phase: &Phase<T>,
+        p: usize,
+        block: Range<usize>,
+        (part, parts): (usize, usize),
+    ) {
+        let kernels = self.kernels;
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
-        let first = phase.cols.start + panels.start * nr;
-        let cols = phase.cols.end.min(phase.cols.start + panels.end * nr) - first;
-        let dst = self.b_block(phase, p).wrapping_add(panels.start * rows * nr);
-        let layout = Panels { width: nr, row: nr, step: rows * nr };
-        // SAFETY: the panels lie in B, and their rows·NR elements each in scratch.
-        unsafe { (self.kernels.pack)(self.b.at(p, first), rows, cols, dst, layout) };
+        let pack = |col: usize, cols: usize, width: usize| {
+            let dst = self.b_panel(phase, p, col);
+            let layout = Panels { width, row: width, step: rows * width };
+            // SAFETY: the panels lie in B, and as many elements in scratch.
+            unsafe { (kernels.pack)(self.b.at(p, col), rows, cols, dst, layout) };
+        };
+        let nr = kernels.nr();
+        let full = kernels.full_panels(block.len());
+        let per_part = full.div_ceil(parts);
+        let first = full.min(part * per_part);
+        let n = full.min(first + per_part) - first;
+        if n > 0 {
+            pack(block.start + first * nr, n * nr, nr);
+        }
+        if part == parts - 1 {
+            let mut col = block.start + full * nr;
+            while col < block.end {
+                let width = kernels.panel(block.end - col).max(1) * kernels.lanes;
+                pack(col, width.min(block.end - col), width);
+                col += width;
+            }
+        }
     }
 
-    /// Where the packed panels of the k-block at row `p` begin.
-    fn b_block(&self, phase: &Phase<T>, p: usize) -> *mut T {
-        let width = round_up(phase.cols.len(), self.kernels.nr());
-        phase.b_panels.wrapping_add((p - phase.rows.start) * width)
+    /// Where the packed panel at column `col` of the k-block at row `p` begins.
+    fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
+        let width = round_up(phase.cols.len(), self.kernels.lanes);
+        let rows = phase.rows.end.min(p + phase.plan.kc) - p;
+        let skip = (p - phase.rows.start) * width + (col - phase.cols.start) * rows;
+        phase.b_panels.wrapping_add(skip)
     }
 
     /// Adds the phase's part to C.
@@ -251,125 +292,108 @@ impl<T: Scalar> Product<'_, T> {
         epilogue: &E,
     ) {
         let Self { kernels, n, .. } = *self;
-        let mr = kernels.mr();
+        let Plan { mr, packed_rows, .. } = *phase.plan;
         let mut p = phase.rows.start;
         while p < phase.rows.end {
             let terms = p..phase.rows.end.min(p + phase.plan.kc);
             let mut i = rows.start;
             while i < rows.end {
-                let block_end = rows.end.min(i + MC);
+                let block = i..rows.end.min(i + packed_rows);
                 // SAFETY: the rows of A are those of C.
-                let mut a = unsafe { self.a_panels(phase, i..block_end, terms.clone()) };
-                while i < block_end {
-                    let height = mr.min(block_end - i);
+                let a = unsafe { self.block_of_a(phase, block.clone(), terms.clone()) };
+                for first in block.clone().step_by(mr) {
+                    let panel = first..block.end.min(first + mr);
+                    let (a_panel, height) = (a.at(first - block.start), panel.len());
                     // SAFETY: the panel lies in the caller's block.
                     unsafe {
-                        self.panel(phase, a.first, terms.clone(), i..i + height, cols.clone());
+                        self.panel(phase, (&a, a_panel), terms.clone(), panel, cols.clone());
                         if terms.end == self.k {
-                            let c = self.c.add(i * n + cols.start);
-                            kernels.apply(epilogue, (i, cols.start), (height, cols.len()), c, n);
+                            let (at, c) = ((first, cols.start), self.c.add(first * n + cols.start));
+                            kernels.apply(epilogue, at, (height, cols.len()), c, n);
                         }
                     }
-                    a.first.ptr = a.first.ptr.wrapping_offset(a.step);
-                    i += height;
                 }
+                i = block.end;
             }
             p = terms.end;
         }
     }
 
-    /// The panels of A with the rows `rows`, at most MC, and the k-block `terms`: where they lie, or packed to this
-    /// thread's scratch.
+    /// The rows `rows` of A, at most `packed_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
     ///
     /// # Safety
     /// As [`block`](Self::block).
-    unsafe fn a_panels(
+    unsafe fn block_of_a(
         &self,
         phase: &Phase<T>,
         rows: Range<usize>,
         terms: Range<usize>,
-    ) -> PackedA<T> {
+    ) -> BlockOfA<T> {
         let kernels = self.kernels;
-        let (mr, m, k) = (kernels.mr(), rows.len(), terms.len());
+        let (m, k) = (rows.len(), terms.len());
         let a = self.a.at(rows.start, terms.start);
         if !phase.plan.pack_a {
-            return PackedA { first: a, step: mr as isize * a.row };
+            let contiguous = contiguous(&self.a, (self.m, self.k)).unwrap_or(Contiguous::Rows);
+            return BlockOfA { first: a, contiguous, group: m, step: 0 };
         }
         let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
-        let block = phase.a_blocks.wrapping_add(worker * a_block_len(kernels, self.k));
-        if a.row != 1 {
-            let stride = a_row_stride::<T>(k);
-            let rows = Panels { width: k, row: stride, step: 0 };
-            // SAFETY: the block of scratch is this thread's and holds MC such rows.
-            unsafe { (kernels.pack)(a, m, k, block, rows) };
-            let first = Matrix { ptr: block, row: stride as isize, col: 1 };
-            return PackedA { first, step: (mr * stride) as isize };
-        }
-        let stride = a_col_stride(kernels);
-        let columns = Panels { width: mr, row: stride, step: stride * k };
-        // SAFETY: the block of scratch is this thread's and holds MC/MR such panels.
-        unsafe { (kernels.pack)(a.transposed(), k, m, block, columns) };
-        let first = Matrix { ptr: block, row: 1, col: stride as isize };
-        PackedA { first, step: (stride * k) as isize }
+        let block = phase.a_blocks.wrapping_add(worker * a_block_len::<T>(self.k));
+        let group = a_group(kernels, phase.plan.mr);
+        let stride = round_up(group, kernels.lanes);
+        let groups = Panels { width: group, row: stride, step: stride * k };
+        // SAFETY: the block of scratch is this thread's and holds as many rows in such groups.
+        unsafe { (kernels.pack)(a.transposed(), k, m, block, groups) };
+        let first = Matrix { ptr: block.cast_const(), row: 1, col: stride as isize };
+        BlockOfA { first, contiguous: Contiguous::Columns, group, step: stride * k }
     }
 
-    /// Adds the products of `a`, the panel with the rows `rows`, at most MR, and the k-block `terms`, with B's columns
-    /// `cols`.
+    /// Adds the products of the panel of A at `panel` in the block `a`, with the rows `rows`, at most MR, and the k-block
+    /// `terms`, with B's columns `cols`.
     ///
     /// # Safety
     /// As [`block`](Self::block).
     unsafe fn panel(
         &self,
         phase: &Phase<T>,
-        a: Matrix<T>,
+        (a, panel): (&BlockOfA<T>, *const T),
         terms: Range<usize>,
         rows: Range<usize>,
         cols: Range<usize>,
     ) {
         let Self { kernels, n, .. } = *self;
-        let (nr, lanes, narrow) = (kernels.nr(), kernels.lanes, kernels.narrow);
-        let (mut b, b_row, b_next) = if phase.plan.pack_b {
-            let skip = (cols.start - phase.cols.start) * terms.len();
-            let panel = self.b_block(phase, terms.start).wrapping_add(skip).cast_const();
-            (panel, nr as isize, nr * terms.len())
+        let lanes = kernels.lanes;
+        let b = if phase.plan.pack_b {
+            self.b_panel(phase, terms.start, cols.start).cast_const()
         } else {
-            (self.b.at(terms.start, cols.start).ptr, self.b.row, nr)
+            self.b.at(terms.start, cols.start).ptr
         };
         let mut tile = Tile {
             k: terms.len(),
-            a: [0, 3, 6, 9].map(|i| a.at(i, 0).ptr),
-            a_row: a.row,
-            a_col: a.col,
+            a: panel,
+            a_step: a.stride(),
             b,
-            b_row,
+            b_row: self.b.row,
             c: self.c.wrapping_add(rows.start * n + cols.start),
             c_row: n,
             cols: 0,
             add: self.accum == Accum::Add || terms.start > 0,
         };
-        let [two, one, half] = kernels.tiles[rows.len() - 1];
         let mut left = cols.len();
-        // SAFETY: the tiles lie in A, B and C; the kernels suit the processor.
-        unsafe {
-            while left > lanes + narrow {
-                tile.cols = left.min(nr);
-                two(&tile);
-                left -= tile.cols;
-                b = b.wrapping_add(b_next);
-                tile.b = b;
-                tile.c = tile.c.wrapping_add(nr);
-            }
-            if left > narrow {
-                tile.cols = left.min(lanes);
-                one(&tile);
-                left -= tile.cols;
-                tile.b = b.wrapping_add(lanes);
-                tile.c = tile.c.wrapping_add(lanes);
-            }
-            if left > 0 {
-                tile.cols = left;
-                half(&tile);
-            }
+        while left > 0 {
+            let vectors = kernels.panel(left);
+            let width = vectors.max(1) * lanes;
+            tile.cols = left.min(width);
+            let b_next = if phase.plan.pack_b {
+                tile.b_row = width as isize;
+                width * terms.len()
+            } else {
+                width
+            };
+            // SAFETY: the tile lies in A, B and C; the kernels suit the processor.
+            unsafe { kernels.tile(a.contiguous, rows.len(), vectors)(&tile) };
+            left -= tile.cols;
+            tile.b = tile.b.wrapping_add(b_next);
+            tile.c = tile.c.wrapping_add(width);
         }
     }
 }

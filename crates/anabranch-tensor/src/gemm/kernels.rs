@@ -9,7 +9,7 @@ use super::along::{dots, maxima};
 use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
-use super::tile::{Tile, tile};
+use super::tile::{Contiguous, Tile, tile};
 use crate::simd::InstructionSet;
 
 /// Chains of multiply-adds in the peak loop: more than latency × throughput on any machine.
@@ -33,18 +33,27 @@ mod sealed {
 }
 
 type TileFn<T> = unsafe fn(&Tile<T>);
+/// Tiles with 1, 2, 3 and so on rows, where A lies in one way.
+struct Tiles<T: 'static> {
+    /// With a narrow vector, and with one vector.
+    slim: &'static [[TileFn<T>; 2]],
+    /// With two vectors, and with as many as there can be.
+    wide: &'static [[TileFn<T>; 2]],
+}
 type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
 
 /// The kernels of one instruction set for one number type.
 #[doc(hidden)]
 pub struct Kernels<T: 'static> {
     pub(super) instruction_set: InstructionSet,
-    /// Numbers in a vector; a tile is at most two vectors wide.
+    /// Numbers in a vector.
     pub(super) lanes: usize,
+    /// Most vectors in a row of a tile.
+    pub(super) vectors: usize,
     /// Numbers in the narrow vector, 0 where there is none that costs less than a whole one.
     pub(super) narrow: usize,
-    /// At `[r − 1]`, tiles of r rows with two vectors, one vector, one narrow vector.
-    pub(super) tiles: &'static [[TileFn<T>; 3]],
+    by_rows: Tiles<T>,
+    by_columns: Tiles<T>,
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
     pub(crate) dots: DotsFn<T>,
     pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
@@ -52,14 +61,42 @@ pub struct Kernels<T: 'static> {
 }
 
 impl<T> Kernels<T> {
-    /// Rows of a full tile.
-    pub(super) fn mr(&self) -> usize {
-        self.tiles.len()
+    /// Most rows of a tile of a product with `n` columns: as many sums fit the registers in either case.
+    pub(super) fn mr(&self, n: usize) -> usize {
+        let Tiles { slim, wide } = &self.by_rows;
+        if n <= self.lanes { slim.len() } else { wide.len() }
     }
 
-    /// Columns of a full tile, the width of a packed panel of B.
+    /// Columns of a full tile.
     pub(super) fn nr(&self) -> usize {
-        2 * self.lanes
+        self.vectors * self.lanes
+    }
+
+    /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as wide as there are, but two
+    /// of middle width rather than a full one and one of a single vector, which has too few sums to keep the processor busy.
+    pub(super) fn panel(&self, cols: usize) -> usize {
+        let vectors = (cols - self.narrow.min(cols)).div_ceil(self.lanes);
+        if vectors == self.vectors + 1 { vectors.div_ceil(2) } else { vectors.min(self.vectors) }
+    }
+
+    /// Full tiles at the start of a row of `cols` columns.
+    pub(super) fn full_panels(&self, cols: usize) -> usize {
+        let vectors = (cols - self.narrow.min(cols)).div_ceil(self.lanes);
+        let left = vectors % self.vectors;
+        (vectors / self.vectors).saturating_sub(usize::from(left == 1))
+    }
+
+    /// The tile of `rows` rows, where A lies so, and `vectors` vectors of columns, 0 for a narrow one.
+    #[inline]
+    pub(super) fn tile(&self, a: Contiguous, rows: usize, vectors: usize) -> TileFn<T> {
+        let Tiles { slim, wide } = match a {
+            Contiguous::Rows => &self.by_rows,
+            Contiguous::Columns => &self.by_columns,
+        };
+        match vectors {
+            0 | 1 => slim[rows - 1][vectors],
+            _ => wide[rows - 1][vectors - 2],
+        }
     }
 
     /// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride` apart; compiled
@@ -96,14 +133,27 @@ macro_rules! kernels {
     ($module:ident, $set:ident, $(#[$feature:meta])*
      f32: $f32:ty, $f32_lanes:literal, $f32_narrow:ty, $f32_narrow_lanes:literal;
      f64: $f64:ty, $f64_lanes:literal, $f64_narrow:ty, $f64_narrow_lanes:literal;
-     rows: $($r:literal)*) => {
+     slim: $($slim:literal)*; wide: $most:literal vectors, $($wide:literal)*) => {
         mod $module {
             use super::*;
 
             $(#[$feature])*
-            unsafe fn tile_of<V: Simd, const R: usize, const N: usize>(t: &Tile<V::Elem>) {
+            unsafe fn tile_of<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
+                t: &Tile<V::Elem>,
+            ) {
                 // SAFETY: as the caller's.
-                unsafe { tile::<V, R, N>(t) }
+                unsafe { tile::<V, R, N, ROWS>(t) }
+            }
+            const fn tiles<V: Simd, Narrow: Simd<Elem = V::Elem>, const ROWS: bool>()
+            -> Tiles<V::Elem> {
+                Tiles {
+                    slim: const {
+                        &[$([tile_of::<Narrow, $slim, 1, ROWS>, tile_of::<V, $slim, 1, ROWS>]),*]
+                    },
+                    wide: const {
+                        &[$([tile_of::<V, $wide, 2, ROWS>, tile_of::<V, $wide, $most, ROWS>]),*]
+                    },
+                }
             }
             $(#[$feature])*
             unsafe fn pack_of<V: Transpose<L>, const L: usize>(
@@ -166,11 +216,9 @@ macro_rules! kernels {
                 instruction_set: InstructionSet::$set,
                 lanes: $f32_lanes,
                 narrow: $f32_narrow_lanes,
-                tiles: &[$([
-                    tile_of::<$f32, $r, 2>,
-                    tile_of::<$f32, $r, 1>,
-                    tile_of::<$f32_narrow, $r, 1>,
-                ]),*],
+                vectors: $most,
+                by_rows: tiles::<$f32, $f32_narrow, true>(),
+                by_columns: tiles::<$f32, $f32_narrow, false>(),
                 pack: pack_of::<$f32, $f32_lanes>,
                 dots: dots_of::<$f32, $f32_lanes>,
                 maxima: maxima_of::<$f32, $f32_lanes>,
@@ -180,11 +228,9 @@ macro_rules! kernels {
                 instruction_set: InstructionSet::$set,
                 lanes: $f64_lanes,
                 narrow: $f64_narrow_lanes,
-                tiles: &[$([
-                    tile_of::<$f64, $r, 2>,
-                    tile_of::<$f64, $r, 1>,
-                    tile_of::<$f64_narrow, $r, 1>,
-                ]),*],
+                vectors: $most,
+                by_rows: tiles::<$f64, $f64_narrow, true>(),
+                by_columns: tiles::<$f64, $f64_narrow, false>(),
                 pack: pack_of::<$f64, $f64_lanes>,
                 dots: dots_of::<$f64, $f64_lanes>,
                 maxima: maxima_of::<$f64, $f64_lanes>,
@@ -199,21 +245,21 @@ kernels! {
     avx512, Avx512, #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
     f32: super::super::x86::avx512::F32x16, 16, super::super::x86::avx512::F32x8, 8;
     f64: super::super::x86::avx512::F64x8, 8, super::super::x86::avx512::F64x4, 4;
-    rows: 1 2 3 4 5 6 7 8 9 10 11 12
+    slim: 1 2 3 4 5 6 7 8 9 10 11 12; wide: 3 vectors, 1 2 3 4 5 6 7 8
 }
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 kernels! {
     avx2, Avx2, #[target_feature(enable = "avx2,fma")]
     f32: super::super::x86::avx2::F32x8, 8, super::super::x86::avx2::F32x8, 0;
     f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 0;
-    rows: 1 2 3 4 5 6
+    slim: 1 2 3 4 5 6 7 8 9 10 11 12; wide: 2 vectors, 1 2 3 4 5 6
 }
 // 8 accumulators of 16 bytes and a row of B fit the 16 registers of the oldest machines.
 kernels! {
     portable, Portable,
     f32: [f32; 4], 4, [f32; 4], 0;
     f64: [f64; 2], 2, [f64; 2], 0;
-    rows: 1 2 3 4
+    slim: 1 2 3 4 5 6 7 8; wide: 2 vectors, 1 2 3 4
 }
 
 macro_rules! impl_gemm_scalar {

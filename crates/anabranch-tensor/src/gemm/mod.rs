@@ -86,11 +86,11 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    gemm_with(T::kernels(), exec, a, b, plan::kc(b.nrows()), accum, c, scratch, epilogue);
+    gemm_with(T::kernels(), exec, a, b, plan::kc::<T>(b.nrows()), accum, c, scratch, epilogue);
 }
 
 /// Most terms of a block in [`gemm_in_blocks`].
-pub const MAX_TERMS: usize = plan::KC;
+pub const MAX_TERMS: usize = plan::MAX_TERMS;
 
 /// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the same bits as if the
 /// products of the blocks had been computed one by one, in whatever place, and then added up in order.

@@ -6,33 +6,32 @@
 
 use super::kernels::Kernels;
 use super::pack::Matrix;
+use super::tile::Contiguous;
 use crate::buffer::CACHE_LINE;
 
-/// Longest k-block: a panel of A with 12 rows takes 12 KB (`f32`) or 24 KB of a first-level cache of 32 KB.
-pub(super) const KC: usize = 256;
-/// Most bytes of a row of C in a block: KC rows of B take 512 KB (`f32`) or less, half a second-level cache of 1 MB.
-const NC_BYTES: usize = 2048;
-/// Rows of A that are packed at once: a multiple of every micro-kernel's MR.
-pub(super) const MC: usize = 48;
-/// Rows of C in a task, most to least.
-const TASK_ROWS: [usize; 3] = [2 * MC, MC, MC / 2];
+/// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of a first-level cache of 32 KB or more.
+const KC_BYTES: usize = 2048;
+/// Most bytes of a block of B, which is to stay in a second-level cache of 1 MB or more.
+const B_BLOCK_BYTES: usize = 768 << 10;
+/// Rows of A that are packed at once, with those that fill up vectors.
+const PACKED_ROWS: usize = 48;
+/// Rows of C in a task, most to least: multiples of most tiles' rows.
+const TASK_ROWS: [usize; 3] = [96, 48, 24];
 /// Tasks to aim at: enough that a thread that lags delays the others by little.
 const TASKS: usize = 16;
 /// Fewest columns of C in a task that is made narrower to get more tasks.
 const NC_MIN: usize = 128;
-/// Most bytes of packed B, a part of the last-level cache that others leave; and fewest panels of it for which whole
-/// columns are packed.
+/// Most bytes of packed B that several threads share, a part of the last-level cache that others leave.
 const PACKED_BYTES: usize = 2 << 20;
-const PACKED_PANELS: usize = 16;
 /// Fewest flops that are worth a second thread: half of them take ten microseconds or more. Measured: from a tenth on, a step
 /// on 128 rows is a third slower, though a split costs half a microsecond, presumably because one core has to fetch what
 /// the other wrote.
 pub(super) const PARALLEL_FLOPS: usize = 4_000_000;
-/// Columns of C from which A is packed.
+/// Columns of C from which a transposed A is packed.
 const PACK_A_COLS: usize = 129;
 /// Rows of C from which B is packed though its rows are contiguous.
 const PACK_B_ROWS: usize = 48;
-/// Most bytes from one contiguous row of A or B to the next for which it is read where it lies. Measured: up to here
+/// Most bytes from one contiguous row of B to the next for which it is read where it lies. Measured: up to here
 /// packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all rows compete for the same
 /// cache sets and each has a page of its own, products without packing are a quarter slower.
 const NEAR_ROWS: usize = 2048;
@@ -43,31 +42,18 @@ pub(super) fn round_up(len: usize, unit: usize) -> usize {
     (len + unit - 1) & !(unit - 1)
 }
 
-/// How the rows of an operand lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rows {
-    /// Contiguous, and close enough to each other to be read where they lie.
-    Near,
-    /// Contiguous, but far apart.
-    Far,
-    /// Not contiguous.
-    Scattered,
-}
+/// Most terms of a k-block that a caller may choose, for any number type.
+pub(super) const MAX_TERMS: usize = KC_BYTES / size_of::<f64>();
 
-impl Rows {
-    /// Of a matrix `[n_rows, n_cols]`.
-    pub(super) fn of<T>(matrix: &Matrix<T>, n_cols: usize) -> Self {
-        match matrix.row.unsigned_abs() * size_of::<T>() {
-            _ if matrix.col != 1 && n_cols > 1 => Self::Scattered,
-            bytes if bytes <= NEAR_ROWS => Self::Near,
-            _ => Self::Far,
-        }
-    }
+/// Longest k-block.
+const fn kc_max<T>() -> usize {
+    KC_BYTES / size_of::<T>()
 }
 
 /// The length of k-blocks that suits sums of `k` terms: as few as there can be, of the same length.
-pub(super) fn kc(k: usize) -> usize {
-    if k <= KC { k } else { k.div_ceil(k.div_ceil(KC)) }
+pub(super) fn kc<T>(k: usize) -> usize {
+    let most = kc_max::<T>();
+    if k <= most { k } else { k.div_ceil(k.div_ceil(most)) }
 }
 
 /// The cuts of one product.
@@ -79,14 +65,18 @@ pub(super) struct Plan {
     pub(super) pack_b: bool,
     /// Rows of B that one phase works on, a multiple of `kc` or all.
     pub(super) phase_rows: usize,
-    /// Columns of B that one phase works on, a multiple of NR or all.
+    /// Columns of B that one phase works on, a multiple of `nc` or all.
     pub(super) phase_cols: usize,
     /// Whether a phase is split into tasks for the executor.
     pub(super) parallel: bool,
     /// Rows of C in a task.
     pub(super) mc: usize,
-    /// Columns of C in a task, a multiple of NR.
+    /// Columns of C in a block or task, a multiple of a vector.
     pub(super) nc: usize,
+    /// Rows of C in a tile, but for the last ones.
+    pub(super) mr: usize,
+    /// Rows of A that are packed at once, all where it is not.
+    pub(super) packed_rows: usize,
     /// Whether A is packed, panel by panel.
     pub(super) pack_a: bool,
 }
@@ -99,53 +89,87 @@ impl Plan {
         (m, n, k): (usize, usize, usize),
         kc: usize,
         threads: usize,
-        (a, b): (Rows, Rows),
+        (a, b): (&Matrix<T>, &Matrix<T>),
     ) -> Self {
-        let (nr, size) = (kernels.nr(), size_of::<T>());
+        let (lanes, size) = (kernels.lanes, size_of::<T>());
+        let far = b.row.unsigned_abs() * size > NEAR_ROWS;
+        let pack_b = (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS);
+        let pack_a = match contiguous(a, (m, k)) {
+            Some(Contiguous::Rows) => false,
+            Some(Contiguous::Columns) => n >= PACK_A_COLS,
+            None => true,
+        };
 
-        let pack_b = b == Rows::Scattered || (b == Rows::Far && m >= PACK_B_ROWS);
-        let (mut phase_rows, mut phase_cols) = (k, n);
+        // Tiles of one height, and blocks of columns of one width: as few as there can be. Divisions are for what is large.
+        let most_rows = kernels.mr(n);
+        let mr = if m <= most_rows { m } else { m.div_ceil(m.div_ceil(most_rows)) };
+        let packed_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
+        let nc = if n * kc * size <= B_BLOCK_BYTES {
+            round_up(n, lanes)
+        } else {
+            let most = (B_BLOCK_BYTES / size / kc / lanes * lanes).max(lanes);
+            round_up(n.div_ceil(n.div_ceil(most)), lanes)
+        };
+        let (phase_rows, phase_cols, parallel) = (kc, nc, false);
+        let mut plan = Self {
+            kc,
+            pack_b,
+            phase_rows,
+            phase_cols,
+            parallel,
+            mc: m,
+            nc,
+            mr,
+            packed_rows,
+            pack_a,
+        };
+        if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
+            plan.share_out((m, n, k), size, lanes);
+        }
+        plan
+    }
+
+    /// Makes tasks of the plan for one thread, and larger phases, at whose ends the threads wait for each other.
+    fn share_out(&mut self, (m, n, k): (usize, usize, usize), size: usize, lanes: usize) {
+        let Self { kc, mut nc, .. } = *self;
         let most = PACKED_BYTES / size;
-        if pack_b && round_up(n, nr) * k > most {
-            // Whole columns, as many as fit; or a part of many columns.
-            if k * PACKED_PANELS * nr > most {
-                phase_rows = most / (PACKED_PANELS * nr) / kc * kc;
-            }
-            phase_cols = n.min(most / phase_rows / nr * nr);
+        let phase_rows = if k * nc <= most { k } else { most / nc / kc * kc };
+        let phase_cols = n.min(most / phase_rows / nc * nc);
+        let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
+        let mc = TASK_ROWS.into_iter().find(|&mc| tasks(mc, nc) >= TASKS).unwrap_or(TASK_ROWS[2]);
+        while tasks(mc, nc) < TASKS && nc > NC_MIN {
+            nc = round_up(nc / 2, lanes);
         }
-
-        let parallel = threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS;
-        let (mut mc, mut nc) = (m, NC_BYTES / size);
-        if parallel {
-            let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
-            let enough = TASK_ROWS.into_iter().find(|&mc| tasks(mc, nc) >= TASKS);
-            mc = enough.unwrap_or(TASK_ROWS[2]);
-            while tasks(mc, nc) < TASKS && nc > NC_MIN {
-                nc /= 2;
-            }
-        }
-        let pack_a = n >= PACK_A_COLS && a != Rows::Near;
-        Self { kc, pack_b, phase_rows, phase_cols, parallel, mc, nc, pack_a }
+        *self = Self { phase_rows, phase_cols, parallel: true, mc, nc, ..*self };
     }
 }
 
-/// Distance of rows in a packed block of a row-major A: a cache line more than needed, so that they do not compete for
-/// the same cache sets.
-pub(super) fn a_row_stride<T>(kc: usize) -> usize {
-    let line = CACHE_LINE / size_of::<T>();
-    round_up(kc, line) + line
+/// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as many panels as fill a
+/// vector, or one.
+pub(super) fn a_group<T>(kernels: &Kernels<T>, mr: usize) -> usize {
+    if kernels.lanes.is_multiple_of(mr) { kernels.lanes } else { mr }
 }
 
-/// Distance of columns in a packed panel of a transposed A: whole vectors.
-pub(super) fn a_col_stride<T>(kernels: &Kernels<T>) -> usize {
-    round_up(kernels.mr(), kernels.lanes)
+/// Rows of A that are packed at once, in whole groups.
+fn a_packed_rows<T>(kernels: &Kernels<T>, mr: usize) -> usize {
+    let group = a_group(kernels, mr);
+    PACKED_ROWS / round_up(group, kernels.lanes) * group
 }
 
-/// Elements of one thread's packed block of A, in either layout; whole cache lines.
-pub(super) fn a_block_len<T>(kernels: &Kernels<T>, k: usize) -> usize {
-    let kc = k.min(KC);
-    let transposed = MC / kernels.mr() * a_col_stride(kernels) * kc;
-    round_up(transposed.max(MC * a_row_stride::<T>(kc)), CACHE_LINE / size_of::<T>())
+/// How the micro-kernel can read a matrix of `rows`×`cols` where it lies.
+pub(super) fn contiguous<T>(a: &Matrix<T>, (rows, cols): (usize, usize)) -> Option<Contiguous> {
+    if a.col == 1 || cols == 1 {
+        Some(Contiguous::Rows)
+    } else if a.row == 1 || rows == 1 {
+        Some(Contiguous::Columns)
+    } else {
+        None
+    }
+}
+
+/// Elements of one thread's packed block of A; whole cache lines.
+pub(super) fn a_block_len<T>(k: usize) -> usize {
+    round_up(PACKED_ROWS * k.min(kc_max::<T>()), CACHE_LINE / size_of::<T>())
 }
 
 /// Most vectors of columns, and fewest terms, for which a product may be computed transposed: copying Cᵀ back takes as long
@@ -187,6 +211,6 @@ pub(super) fn scratch_len<T>(
 
 /// The same for a product that is not transposed.
 fn direct_scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
-    let b = (round_up(n, kernels.nr()) * k).min(PACKED_BYTES / size_of::<T>());
-    b + threads * a_block_len(kernels, k) + CACHE_LINE / size_of::<T>()
+    let b = (round_up(n, kernels.lanes) * k).min(PACKED_BYTES / size_of::<T>());
+    b + threads * a_block_len::<T>(k) + CACHE_LINE / size_of::<T>()
 }

@@ -73,7 +73,17 @@ fn product<T: Scalar>(
     c.extend([beyond; 64]);
     let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), (m, n, k))];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
-    gemm_with(kernels, exec, a, b, super::plan::kc(b.nrows()), accum, view, &mut scratch, epilogue);
+    gemm_with(
+        kernels,
+        exec,
+        a,
+        b,
+        super::plan::kc::<T>(b.nrows()),
+        accum,
+        view,
+        &mut scratch,
+        epilogue,
+    );
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
     c
 }
@@ -127,7 +137,7 @@ fn pairs<A: Copy, B: Copy>(
 /// height within and one beyond a tile. Height and sum need no more crossing: the micro-kernel runs the sum in one
 /// loop whatever its height, and packing of B, which knows widths and sums, does not know heights.
 fn up_to_two_tiles<T: Scalar>(kernels: &Kernels<T>) -> Vec<(usize, usize, usize)> {
-    let (mr, nr, lanes) = (kernels.mr(), kernels.nr(), kernels.lanes);
+    let (mr, nr, lanes) = (kernels.mr(1), kernels.nr(), kernels.lanes);
     let mut shapes = Vec::new();
     for (m, n) in pairs(0..=2 * mr + 1, 0..=2 * nr + 1) {
         shapes.extend([0, 1, lanes + 3].map(|k| (m, n, k)));
@@ -151,7 +161,7 @@ fn f64_is_exact_up_to_two_tiles() {
 /// Several k-blocks, blocks of packed A, B with contiguous rows packed and where it lies, column blocks, phases of B in
 /// both directions, and products that are computed transposed, with operands that lie right for it and with others.
 const BLOCKED: [(usize, usize, usize); 5] =
-    [(50, 20, 300), (40, 3, 270), (13, 1100, 17), (61, 550, 270), (2, 530, 4500)];
+    [(50, 20, 600), (70, 3, 530), (13, 1100, 17), (61, 850, 530), (2, 530, 4500)];
 
 #[test]
 #[cfg_attr(miri, ignore = "large")]
@@ -206,6 +216,22 @@ fn bits_do_not_depend_on_threads_tiles_or_layout() {
             let got = product(kernels, &executors[0], rows, b.view(), Accum::Add, &NoEpilogue);
             assert!(got == first.as_ref().unwrap()[31 * n..50 * n]);
         }
+    }
+}
+
+/// B is packed in phases of other sizes by one thread than by several.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn bits_do_not_depend_on_phases() {
+    let (m, n, k) = (50, 900, 1300);
+    let a = matrix::<f32>((m, k), Layout::Rows, fractions);
+    for layout in LAYOUTS {
+        let b = matrix::<f32>((k, n), layout, fractions);
+        let [alone, shared] = [1, 3].map(|threads| {
+            let exec = Executor::new(threads).unwrap();
+            product(f32::kernels(), &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue)
+        });
+        assert!(alone == shared);
     }
 }
 

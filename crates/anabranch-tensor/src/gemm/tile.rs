@@ -8,27 +8,27 @@
 //! C[0..R, ..] (+)= acc
 //! ```
 //!
-//! R·N accumulators fill the register file: with 12·2 of AVX-512's 32 registers there are 24 independent chains for
-//! multiply-adds of latency 4, and a step in k does 24 of them for 14 loads. A is read with any two strides, so it is
-//! used where it lies, row-major or transposed; a row of B is contiguous, in a packed panel or where it lies.
+//! R·N accumulators fill the register file: with 8·3 of AVX-512's 32 registers there are 24 independent chains for
+//! multiply-adds of latency 4, and a term takes 24 of them, 11 loads and little else: where two threads share a core, it
+//! is the number of instructions that limits. A is read where it lies if its rows or its columns are contiguous; a row of
+//! B is contiguous, in a packed panel or where it lies.
 
 use super::simd::Simd;
 use crate::prefetch::{prefetch, prefetch_to_write};
 
 /// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level cache takes.
 const AHEAD: isize = 24;
+/// Terms in one turn of the loop.
+const UNROLL: usize = 2;
 
 /// The operands of one tile.
 pub(super) struct Tile<T> {
     /// Terms of each sum.
     pub(super) k: usize,
-    /// `A[0, 0]`, `A[3, 0]`, `A[6, 0]` and `A[9, 0]` of the tile; not read beyond its rows. Four pointers, since the
-    /// compiler would derive twelve rows from one by a chain of additions that takes as long as twelve multiply-adds.
-    pub(super) a: [*const T; 4],
-    /// Elements from a row of A to the next.
-    pub(super) a_row: isize,
-    /// Elements from a column of A to the next.
-    pub(super) a_col: isize,
+    /// `A[0, 0]` of the tile; not read beyond its rows.
+    pub(super) a: *const T,
+    /// Elements from a row of A to the next where rows are contiguous, else from a column to the next.
+    pub(super) a_step: isize,
     /// `B[0, 0]` of the tile; its rows are contiguous.
     pub(super) b: *const T,
     /// Elements from a row of B to the next.
@@ -43,21 +43,32 @@ pub(super) struct Tile<T> {
     pub(super) add: bool,
 }
 
-/// Computes a tile of `R` rows and at most `N` vectors of columns.
+/// How A lies in a tile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contiguous {
+    /// The terms of a row are next to each other.
+    Rows,
+    /// The rows of a term are next to each other.
+    Columns,
+}
+
+/// Computes a tile of `R` rows and at most `N` vectors of columns, with rows of A contiguous if `ROWS`, else columns.
 ///
 /// # Safety
 /// The processor has V's instruction set. A and B are readable, C writable and not otherwise accessed, as far as
 /// `R`, `k` and `cols` reach.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize>(t: &Tile<V::Elem>) {
+pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
+    t: &Tile<V::Elem>,
+) {
     let last = t.cols - (N - 1) * V::LANES;
     // SAFETY: as the caller's.
     unsafe {
         if last == V::LANES {
             // The loop over k without masks: a masked load takes a multiply-add's place in a port.
-            multiply::<V, R, N>(t, WholeVector);
+            multiply::<V, R, N, ROWS>(t, WholeVector);
         } else {
-            multiply::<V, R, N>(t, FirstLanes(last));
+            multiply::<V, R, N, ROWS>(t, FirstLanes(last));
         }
     }
 }
@@ -104,7 +115,7 @@ impl LastVector for FirstLanes {
 
 /// [`tile`] with the last vector of columns known to be whole or not.
 #[inline(always)]
-unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
+unsafe fn multiply<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
     last: impl LastVector,
 ) {
@@ -112,32 +123,27 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
     // them are not read, hence `wrapping`.
     unsafe {
         for i in 0..R {
-            prefetch_to_write(t.c.wrapping_add(i * t.c_row));
-            if N > 1 {
-                prefetch_to_write(t.c.wrapping_add(i * t.c_row + t.cols - 1));
+            for j in 0..N {
+                prefetch_to_write(t.c.wrapping_add(i * t.c_row + j * V::LANES));
             }
         }
         let mut acc = [[V::zero(); N]; R];
-        let mut a = t.a;
+        // Pointers to rows 0, 3, 6 and 9, if rows are contiguous.
+        let group = if ROWS { 3 * t.a_step } else { 0 };
+        let mut a: [_; 4] = std::array::from_fn(|g| t.a.wrapping_offset(g as isize * group));
         let mut b = t.b;
-        for _ in 0..t.k {
-            let ahead = b.wrapping_offset(AHEAD * t.b_row);
-            prefetch(ahead);
-            if N > 1 {
-                prefetch(ahead.wrapping_add((N - 1) * V::LANES));
+        let to_next = if ROWS { 1 } else { t.a_step };
+        for _ in 0..t.k / UNROLL {
+            for u in 0..UNROLL {
+                let a = a.map(|p| p.wrapping_offset(u as isize * to_next));
+                term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
+                b = b.wrapping_offset(t.b_row);
             }
-            let mut row = [V::zero(); N];
-            for j in 0..N - 1 {
-                row[j] = V::load(b.add(j * V::LANES));
-            }
-            row[N - 1] = last.load(b.add((N - 1) * V::LANES));
-            for i in 0..R {
-                let x = V::splat(*a[i / 3].wrapping_offset((i % 3) as isize * t.a_row));
-                for j in 0..N {
-                    acc[i][j] = x.mul_add(row[j], acc[i][j]);
-                }
-            }
-            a = a.map(|p| p.wrapping_offset(t.a_col));
+            a = a.map(|p| p.wrapping_offset(UNROLL as isize * to_next));
+        }
+        for _ in 0..t.k % UNROLL {
+            term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
+            a = a.map(|p| p.wrapping_offset(to_next));
             b = b.wrapping_offset(t.b_row);
         }
         for i in 0..R {
@@ -153,4 +159,54 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize>(
             last.store(sum, p);
         }
     }
+}
+
+/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows 0, 3, 6 and 9 if rows are
+/// contiguous, else row 0.
+#[inline(always)]
+unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
+    t: &Tile<V::Elem>,
+    a: [*const V::Elem; 4],
+    b: *const V::Elem,
+    last: impl LastVector,
+    acc: &mut [[V; N]; R],
+) {
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut row = [V::zero(); N];
+        for j in 0..N {
+            prefetch(b.wrapping_offset(AHEAD * t.b_row).wrapping_add(j * V::LANES));
+            let p = b.add(j * V::LANES);
+            row[j] = if j + 1 < N { V::load(p) } else { last.load(p) };
+        }
+        let step = opaque(t.a_step * size_of::<V::Elem>() as isize);
+        for i in 0..R {
+            let p = if ROWS {
+                a[i / 3].wrapping_byte_offset((i % 3) as isize * step)
+            } else {
+                a[0].wrapping_add(i)
+            };
+            let x = V::splat(*p);
+            for j in 0..N {
+                acc[i][j] = x.mul_add(row[j], acc[i][j]);
+            }
+        }
+    }
+}
+
+/// `x`, of which the compiler knows nothing: it then derives the rows of A from one pointer and this step by the address
+/// forms of the instructions, where it would otherwise keep a pointer to each row in registers that there are not.
+#[inline(always)]
+fn opaque(x: isize) -> isize {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    {
+        let mut x = x;
+        // SAFETY: no instruction.
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) x, options(pure, nomem, nostack, preserves_flags));
+        }
+        x
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    x
 }
