@@ -75,13 +75,16 @@ impl<T> Kernels<T> {
     /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as wide as there are, but two
     /// of middle width rather than a full one and one of a single vector, which has too few sums to keep the processor busy.
     pub(super) fn panel(&self, cols: usize) -> usize {
-        let vectors = (cols - self.narrow.min(cols)).div_ceil(self.lanes);
+        if cols <= self.narrow {
+            return 0;
+        }
+        let vectors = cols.div_ceil(self.lanes);
         if vectors == self.vectors + 1 { vectors.div_ceil(2) } else { vectors.min(self.vectors) }
     }
 
     /// Full tiles at the start of a row of `cols` columns.
     pub(super) fn full_panels(&self, cols: usize) -> usize {
-        let vectors = (cols - self.narrow.min(cols)).div_ceil(self.lanes);
+        let vectors = cols.div_ceil(self.lanes);
         let left = vectors % self.vectors;
         (vectors / self.vectors).saturating_sub(usize::from(left == 1))
     }
