@@ -18,6 +18,8 @@ use crate::prefetch::{prefetch, prefetch_to_write};
 
 /// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level cache takes.
 const AHEAD: isize = 24;
+/// Fewest terms for which C is asked for: shorter sums are there as soon as C would be.
+const PREFETCH_C_TERMS: usize = 64;
 /// Terms in one turn of the loop.
 const UNROLL: usize = 2;
 
@@ -122,7 +124,7 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
     // them are not read, hence `wrapping`.
     unsafe {
-        for i in 0..R {
+        for i in (0..R).take_while(|_| t.k >= PREFETCH_C_TERMS) {
             for j in 0..N {
                 prefetch_to_write(t.c.wrapping_add(i * t.c_row + j * V::LANES));
             }
