@@ -225,6 +225,7 @@ impl<T: Scalar> Product<'_, T> {
         let pack = |col: usize, cols: usize, width: usize| {
             let dst = self.b_panel(phase, p, col);
             let layout = Panels { width, row: width, step: rows * width };
+            debug_assert!(col + cols <= block.end, "columns beyond the block");
             // SAFETY: the panels lie in B, and as many elements in scratch.
             unsafe { (kernels.pack)(self.b.at(p, col), rows, cols, dst, layout) };
         };
@@ -232,9 +233,11 @@ impl<T: Scalar> Product<'_, T> {
         let full = kernels.full_panels(block.len());
         let per_part = full.div_ceil(parts);
         let first = full.min(part * per_part);
-        let n = full.min(first + per_part) - first;
-        if n > 0 {
-            pack(block.start + first * nr, n * nr, nr);
+        let end = full.min(first + per_part);
+        if first < end {
+            let col = block.start + first * nr;
+            // Of the last vector of a full panel some columns may be missing.
+            pack(col, block.end.min(block.start + end * nr) - col, nr);
         }
         if part == parts - 1 {
             let mut col = block.start + full * nr;
