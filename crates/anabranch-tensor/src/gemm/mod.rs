@@ -11,6 +11,8 @@
 mod along;
 mod blocking;
 mod column;
+#[cfg(all(test, unix, not(miri)))]
+mod guarded;
 mod kernels;
 mod naive;
 mod pack;

@@ -1,0 +1,91 @@
+//! Operands between pages that cannot be accessed: what is read or written outside of them ends the test program.
+
+use std::ptr::null_mut;
+
+use super::*;
+use crate::view::{matrix, matrix_mut};
+
+/// Memory of whole pages between two guards.
+struct Guarded {
+    start: *mut u8,
+    len: usize,
+}
+
+/// Bytes of a guard: a page of any machine.
+const GUARD: usize = 1 << 16;
+
+impl Guarded {
+    /// Room for `len` bytes.
+    fn new(len: usize) -> Self {
+        let len = len.next_multiple_of(GUARD);
+        // SAFETY: a new mapping, the middle of which is opened.
+        unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+            let map = libc::mmap(null_mut(), len + 2 * GUARD, libc::PROT_NONE, flags, -1, 0);
+            assert!(map != libc::MAP_FAILED);
+            let start = map.cast::<u8>().add(GUARD);
+            let open = libc::PROT_READ | libc::PROT_WRITE;
+            assert_eq!(libc::mprotect(start.cast(), len, open), 0);
+            Self { start, len }
+        }
+    }
+
+    /// The last `len` elements before the guard behind the memory, or the first ones after that before it.
+    fn slice<T: Scalar>(&mut self, len: usize, at_end: bool) -> &mut [T] {
+        let bytes = len * size_of::<T>();
+        assert!(bytes <= self.len);
+        let skip = if at_end { self.len - bytes } else { 0 };
+        // SAFETY: the elements lie in the open memory, aligned as its pages are; all bits are numbers.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(skip).cast(), len) }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: the whole mapping, which nothing borrows any longer.
+        unsafe { libc::munmap(self.start.sub(GUARD).cast(), self.len + 2 * GUARD) };
+    }
+}
+
+/// All widths over two tiles with heights and sums around the sizes of tiles and vectors; and sizes at which A and B are
+/// packed and cut into blocks, the last ones not whole.
+fn shapes() -> Vec<(usize, usize, usize)> {
+    let mut shapes = Vec::new();
+    for n in 1..=120 {
+        shapes.extend([(1, n, 1), (5, n, 17), (13, n, 30), (50, n, 3)]);
+    }
+    shapes.extend([(50, 328, 20), (9, 1000, 520), (61, 850, 530), (130, 21, 70), (100, 1, 40)]);
+    shapes
+}
+
+fn stays_inside<T: Scalar>() {
+    let bytes = 1 << 24;
+    let [mut a, mut b, mut c, mut scratch] = [0; 4].map(|_| Guarded::new(bytes));
+    let execs = [1, 2].map(|threads| Executor::new(threads).unwrap());
+    for (kernels, (m, n, k)) in
+        T::available().flat_map(|k| shapes().into_iter().map(move |s| (k, s)))
+    {
+        for case in 0..16 {
+            let [at_end, a_rows, b_rows, parallel] = [1, 2, 4, 8].map(|bit| case & bit > 0);
+            let (a, b) = (a.slice::<T>(m * k, at_end), b.slice::<T>(k * n, at_end));
+            let exec = &execs[usize::from(parallel)];
+            let scratch =
+                scratch.slice(plan::scratch_len(kernels, exec.threads(), (m, n, k)), at_end);
+            let a = if a_rows { matrix(a, m, k) } else { matrix(a, k, m).reversed_axes() };
+            let b = if b_rows { matrix(b, k, n) } else { matrix(b, n, k).reversed_axes() };
+            let c = matrix_mut(c.slice(m * n, at_end), m, n);
+            let kc = plan::kc::<T>(k);
+            gemm_with(kernels, exec, a, b, kc, Accum::Add, c, scratch, &NoEpilogue);
+        }
+    }
+}
+
+#[test]
+fn f32_products_stay_inside_their_operands() {
+    stays_inside::<f32>();
+}
+
+#[test]
+fn f64_products_stay_inside_their_operands() {
+    stays_inside::<f64>();
+}
