@@ -12,7 +12,7 @@ use crate::backends::{Backend, Multiplication};
 use crate::cliffs;
 use crate::peak::Peak;
 use crate::products::{Form, StepProducts};
-use crate::report::{Report, digits, percent, write_json};
+use crate::report::{Report, digits, percent, say, write_json};
 use crate::shape::Shape;
 use crate::timing::{Sampler, rounds};
 
@@ -108,18 +108,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut json = Vec::new();
     if matches!(args.part, Part::All | Part::Step) {
         let records = measure_all(step_products(&args.shapes), args.seconds)?;
-        println!("The multiplications of a step, one thread");
+        say(&"The multiplications of a step, one thread");
         report(&records).print();
         json.extend(records.iter().flat_map(Record::json));
     }
     if matches!(args.part, Part::All | Part::Sweep) {
         let records = measure_all(sweep(args.max_width), args.seconds)?;
-        println!("\nSweeps of widths, one thread");
+        say(&"\nSweeps of widths, one thread");
         report(&records).print();
         json.extend(records.iter().flat_map(Record::json));
     }
     if matches!(args.part, Part::All | Part::Cliffs) {
-        println!("\nWidths from 8, each against the next multiple of 16");
+        say(&"\nWidths from 8, each against the next multiple of 16");
         json.extend(cliffs::run(args.max_width.min(512), args.seconds)?);
     }
     write_json(args.json.as_deref(), &json)

@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::network::{DROPOUT, Network, Rule};
+use crate::report::say;
 use crate::shape::Shape;
 
 const FEW_STEPS: u64 = 2;
@@ -77,7 +78,7 @@ fn collected(output: &Output) -> Result<u64> {
 
 /// The program that valgrind runs: says which vector instructions it found, and does some steps.
 pub(crate) fn run_child(args: &ChildArgs) -> Result<()> {
-    println!("{}", InstructionSet::detected().name());
+    say(&format_args!("{}", InstructionSet::detected().name()));
     let exec = Executor::serial();
     let mut network = Network::<f32>::new(&exec, args.shape, args.optimizer, DROPOUT)?;
     (0..args.steps).for_each(|_| network.step(&exec));

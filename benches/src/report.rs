@@ -1,6 +1,8 @@
 //! Results as a table for people and as JSON for scripts.
 
+use std::fmt::Display;
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -33,8 +35,14 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        println!("{}", self.table.trim_fmt());
+        say(&self.table.trim_fmt());
     }
+}
+
+/// Prints `text` and a line end on stdout. If its reader has gone (`cargo xtask bench gemm | head`), the measurements go on
+/// for whatever else is to be written.
+pub(crate) fn say(text: &dyn Display) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Three significant digits or more: `4.18`, `12.3`, `5170`.

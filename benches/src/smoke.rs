@@ -5,6 +5,7 @@ use std::fs;
 use clap::Parser;
 use serde_json::Value;
 
+use crate::report::say;
 use crate::{Cli, Result};
 
 /// The command lines; `FILE` is where the results go.
@@ -20,7 +21,7 @@ const COMMANDS: [&str; 6] = [
 /// Runs all, and then compares one with itself.
 pub(crate) fn run() -> Result<()> {
     for command in COMMANDS {
-        println!("\n{command}");
+        say(&format_args!("\n{command}"));
         results(command)?;
     }
     let folder = tempfile::tempdir()?;

@@ -13,7 +13,7 @@ use crate::instructions::{self, Count};
 use crate::network::{DROPOUT, Network, Rule};
 use crate::peak::Peak;
 use crate::products::StepProducts;
-use crate::report::{Report, digits, percent, write_json};
+use crate::report::{Report, digits, percent, say, write_json};
 use crate::shape::Shape;
 use crate::timing::{Sampler, rounds};
 use crate::versus::{self, PeerRecord, Versus};
@@ -233,7 +233,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     report(&records).print();
     if args.versus.is_asked() {
-        println!();
+        say(&"");
         let cases = records.iter().map(|r| (r.case, r.median_us, r.peers.as_slice()));
         versus::report(cases).print();
     }

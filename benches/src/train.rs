@@ -18,7 +18,7 @@ use crate::Result;
 use crate::generate::{self, CLASSIFY, REGRESS};
 use crate::memory;
 use crate::peers;
-use crate::report::{Report, digits, write_json};
+use crate::report::{Report, digits, say, write_json};
 use crate::timing::median;
 
 const HIDDEN: [usize; 2] = [128, 64];
@@ -133,10 +133,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let ratios: Vec<f64> =
         our_runs.iter().zip(&their_runs).map(|(us, them)| them.seconds() / us.seconds()).collect();
     let ratio = (!ratios.is_empty()).then(|| median(&ratios));
-    println!("{} rows, {} inputs, {} parameters", sizes.rows, sizes.inputs, sizes.parameters);
+    say(&format_args!(
+        "{} rows, {} inputs, {} parameters",
+        sizes.rows, sizes.inputs, sizes.parameters
+    ));
     report(&our_runs, &their_runs, ratio).print();
     if let Some(peak) = peak {
-        println!("\nPeak memory of our first run: {} MB", digits(peak as f64 / 1e6));
+        say(&format_args!("\nPeak memory of our first run: {} MB", digits(peak as f64 / 1e6)));
     }
     let program = program_on_wine(args.threads)?;
     let record = json!({
@@ -286,9 +289,7 @@ fn program_on_wine(threads: usize) -> Result<Option<f64>> {
     let program = env::current_exe()?.with_file_name("anabranch");
     let program = program.with_extension(env::consts::EXE_EXTENSION);
     if !program.exists() {
-        println!(
-            "\nThe program is not built: `cargo build --release` first to see it train on wine"
-        );
+        say(&"\nThe program is not built: `cargo build --release` first to see it train on wine");
         return Ok(None);
     }
     let mut seconds = Vec::new();
@@ -306,7 +307,9 @@ fn program_on_wine(threads: usize) -> Result<Option<f64>> {
         }
     }
     let seconds = median(&seconds);
-    println!("\n`anabranch train --epochs {WINE_EPOCHS}` on wine, start to exit: {seconds:.3} s");
+    say(&format_args!(
+        "\n`anabranch train --epochs {WINE_EPOCHS}` on wine, start to exit: {seconds:.3} s"
+    ));
     Ok(Some(seconds))
 }
 
