@@ -83,7 +83,7 @@ impl Record {
 fn model(exec: Executor) -> Result<Model> {
     let table = Table::wine()?;
     let Prepared { dataset, encoder, targets, .. } =
-        prepare::<f32>(&table, &TargetColumns::wine(), Fractions::default(), 1)?;
+        prepare::<f32>(&exec, &table, &TargetColumns::wine(), Fractions::default(), 1)?;
     let [hidden_a, hidden_b] = HIDDEN;
     let network =
         TwoBranch::new(dataset.n_inputs, hidden_a, dataset.n_outputs, hidden_b, dataset.n_classes);

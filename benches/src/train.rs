@@ -172,11 +172,11 @@ fn ours(task: &Task<'_>) -> Result<(Run, Sizes)> {
     let table = Table::read(task.file)?;
     let columns =
         TargetColumns { regress: vec![task.regress.into()], classify: task.classify.into() };
-    let Prepared { dataset, targets, .. } = prepare::<f32>(&table, &columns, FRACTIONS, 1)?;
+    let exec = Executor::new(task.threads)?;
+    let Prepared { dataset, targets, .. } = prepare::<f32>(&exec, &table, &columns, FRACTIONS, 1)?;
     let load = begin.elapsed().as_secs_f64();
 
     let begin = Instant::now();
-    let exec = Executor::new(task.threads)?;
     let [hidden_a, hidden_b] = HIDDEN;
     let network = TwoBranch {
         dropout: DROPOUT,

@@ -28,8 +28,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let Setup { prepared, network, config } = args.setup.setup::<f32>()?;
     let exec = args.setup.executor()?;
+    let Setup { prepared, network, config } = args.setup.setup::<f32>(&exec)?;
     let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
     let mut first = FirstStep { network, instance: None };
     trainer.run(&mut first)?;

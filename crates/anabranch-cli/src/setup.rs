@@ -137,7 +137,7 @@ enum JoinArg {
     Project,
 }
 
-/// A run that has its data, and lacks its threads only.
+/// A run that has its data.
 #[derive(Debug)]
 pub(crate) struct Setup<T> {
     pub(crate) prepared: Prepared<T>,
@@ -152,12 +152,12 @@ impl SetupArgs {
     }
 
     /// Reads and prepares the data, prints what is odd about it, and sizes the network.
-    pub(crate) fn setup<T: Scalar>(&self) -> Result<Setup<T>, Failure> {
+    pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
         let table = read_table(&self.data)?;
         let columns = self.targets(&table)?;
         let fractions =
             Fractions { test: self.test_fraction, validation: self.validation_fraction };
-        let prepared = prepare::<T>(&table, &columns, fractions, self.seed)?;
+        let prepared = prepare::<T>(exec, &table, &columns, fractions, self.seed)?;
         output::warn(&prepared.warnings);
         let data = &prepared.dataset;
         let (hidden_a, hidden_b) = (self.hidden_a, self.hidden_b);

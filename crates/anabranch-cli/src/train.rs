@@ -39,8 +39,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let Setup { prepared, network, config } = args.setup.setup::<f32>()?;
     let exec = args.setup.executor()?;
+    let Setup { prepared, network, config } = args.setup.setup::<f32>(&exec)?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, &network, &config, &exec)?;
     // A directory that cannot be is better known now than after hours of training; a run that is interrupted leaves none.

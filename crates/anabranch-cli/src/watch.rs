@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn a_wrong_gradient_ends_the_run() {
         let wine = Table::wine().unwrap();
-        let data =
-            prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap().dataset;
-        let network = TwoBranch::new(data.n_inputs, 5, data.n_outputs, 4, data.n_classes);
         let exec = Executor::serial();
+        let columns = TargetColumns::wine();
+        let data = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap().dataset;
+        let network = TwoBranch::new(data.n_inputs, 5, data.n_outputs, 4, data.n_classes);
         let mut trainer = Trainer::new(&data, &network, &TrainConfig::default(), &exec).unwrap();
         let mut watch = Mistaken(Watch::new(60, &network, 1));
         trainer.run(&mut watch).unwrap();

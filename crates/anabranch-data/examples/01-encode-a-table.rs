@@ -3,6 +3,7 @@
 //! `cargo run -p anabranch-data --example 01-encode-a-table`
 
 use anabranch_data::{Batches, Cell, Encoding, Fractions, Prepared, Table, TargetColumns, prepare};
+use anabranch_tensor::Executor;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Semicolons, a missing number, a missing category, a row without a price, a column that says nothing.
@@ -18,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let columns = TargetColumns { regress: vec!["price".into()], classify: "certified".into() };
     let Prepared { dataset, encoder, targets, rows_left_out, warnings } =
-        prepare::<f32>(&table, &columns, Fractions::default(), 42)?;
+        prepare::<f32>(&Executor::serial(), &table, &columns, Fractions::default(), 42)?;
 
     assert_eq!(rows_left_out, 1);
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();

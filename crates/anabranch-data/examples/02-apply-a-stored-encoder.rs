@@ -3,10 +3,17 @@
 //! `cargo run -p anabranch-data --example 02-apply-a-stored-encoder`
 
 use anabranch_data::{Encoder, Fractions, Table, TargetColumns, Targets, prepare};
+use anabranch_tensor::Executor;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wine = Table::wine()?;
-    let prepared = prepare::<f64>(&wine, &TargetColumns::wine(), Fractions::default(), 42)?;
+    let prepared = prepare::<f64>(
+        &Executor::serial(),
+        &wine,
+        &TargetColumns::wine(),
+        Fractions::default(),
+        42,
+    )?;
     let stored = serde_json::to_string(&(&prepared.encoder, &prepared.targets))?;
 
     // Elsewhere. What comes from a file is checked: a damaged one is an error, never a panic or NaN.
@@ -22,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let header: Vec<&str> = header.chain(["cellar"]).collect();
     let csv = format!("{}\n{}\n{}\n", header.join(","), ["1"; 11].join(","), ["?"; 11].join(","));
     let table = Table::from_reader("new.csv", csv.as_bytes())?;
-    let encoded = encoder.encode::<f64>(&table, &[0, 1])?;
+    let encoded = encoder.encode::<f64>(&Executor::serial(), &table, &[0, 1])?;
     assert_eq!(encoded.x.len(), 2 * encoder.width());
     // The second row holds no numbers: each of its cells is a median, and said so.
     assert_eq!(

@@ -1,6 +1,6 @@
 //! From a table to the matrices that a network trains on.
 
-use anabranch_tensor::Scalar;
+use anabranch_tensor::{Executor, Scalar};
 
 use crate::batch::gather_rows;
 use crate::column::out_of_range_error;
@@ -61,12 +61,14 @@ pub struct Prepared<T> {
 }
 
 /// Makes a data set of a table: leaves out rows that lack a target, splits the others by class, fits encoder and
-/// scale on the training rows, and encodes all. Targets are never inputs. The same arguments give the same bits.
+/// scale on the training rows, and encodes all. Targets are never inputs. The same arguments give the same bits, on any
+/// number of threads.
 ///
 /// # Errors
 /// [`DataError`] for a column that the table lacks or that is named as a target twice, no regression column, text in a
 /// regression column, infinity, one class only, no input columns, fractions out of range, or too few rows to split.
 pub fn prepare<T: Scalar>(
+    exec: &Executor,
     table: &Table,
     columns: &TargetColumns,
     fractions: Fractions,
@@ -91,9 +93,10 @@ pub fn prepare<T: Scalar>(
 
     let target_names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
-    let Fitted { encoder, numbers, warnings: about_columns } =
-        Encoder::fit_keeping(table, &train_rows, &target_names)?;
-    let Encoded { x, warnings: about_cells } = encoder.encode_read(table, &found.rows, &numbers)?;
+    let Fitted { encoder, cells, warnings: about_columns } =
+        Encoder::fit_keeping(exec, table, &train_rows, &target_names)?;
+    let Encoded { x, warnings: about_cells } =
+        encoder.encode_read(exec, table, &found.rows, &cells)?;
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
     let n_outputs = regress.len();

@@ -2,9 +2,11 @@
 //!
 //! ```
 //! use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
+//! use anabranch_tensor::Executor;
 //!
 //! let table = Table::wine()?;
-//! let wine = prepare::<f32>(&table, &TargetColumns::wine(), Fractions::default(), 42)?;
+//! let (exec, columns) = (Executor::serial(), TargetColumns::wine());
+//! let wine = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 42)?;
 //! assert_eq!((wine.dataset.n_rows, wine.dataset.n_inputs, wine.dataset.n_classes), (1599, 10, 6));
 //!
 //! // A model file keeps the encoder: it turns any later row into the network's inputs.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, LARGEST, Reading, value_of};
-use crate::column::{distinct, mean_and_std, out_of_range_error};
+use crate::column::{Categories, mean_and_std, out_of_range_error};
 use crate::error::{DataError, StoredError, excerpt, list};
 use crate::table::Table;
 
@@ -163,7 +163,7 @@ impl<'a> RawTargets<'a> {
     /// [`DataError::OneClass`].
     pub(crate) fn classes(&self, table: &Table, classify: usize) -> Result<ClassTarget, DataError> {
         let column = table.columns()[classify].trim().to_owned();
-        let distinct = distinct(self.labels.iter().copied());
+        let distinct = Categories::of(self.labels.iter().copied().map(Some)).values;
         let mut labels: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
         if let [label] = &labels[..] {
             let (file, label) = (table.name().to_owned(), excerpt(label));

@@ -1,6 +1,7 @@
 //! What cells become: every rule of the encoding, on small tables.
 
 use anabranch_data::{Cell, Encoded, Encoder, MissingColumn, RowError, RowNotes, Table, Warning};
+use anabranch_tensor::Executor;
 
 fn table(csv: &str) -> Table {
     Table::from_reader("t.csv", csv.as_bytes()).unwrap()
@@ -20,7 +21,8 @@ fn fit(csv: &str) -> (Encoder, Vec<String>) {
 /// Encodes all rows of `csv`: the numbers, and the warnings.
 fn encode(encoder: &Encoder, csv: &str) -> (Vec<f64>, Vec<String>) {
     let table = table(csv);
-    let Encoded { x, warnings } = encoder.encode(&table, &all_rows(&table)).unwrap();
+    let Encoded { x, warnings } =
+        encoder.encode(&Executor::serial(), &table, &all_rows(&table)).unwrap();
     (x, warnings.iter().map(Warning::to_string).collect())
 }
 
@@ -31,7 +33,7 @@ fn numbers_are_standardised_on_the_training_rows_alone() {
     let (encoder, warnings) = Encoder::fit::<&str>(&table, &[0, 1, 2, 3, 4, 5, 6, 7], &[]).unwrap();
     assert!(warnings.is_empty());
     assert_eq!(encoder.feature_names(), ["n"]);
-    let encoded = encoder.encode::<f32>(&table, &[7, 0, 8]).unwrap();
+    let encoded = encoder.encode::<f32>(&Executor::serial(), &table, &[7, 0, 8]).unwrap();
     assert_eq!(encoded.x, [2.0, -1.5, 497.5]);
     assert!(encoded.warnings.is_empty());
 }
@@ -137,7 +139,9 @@ fn targets_are_no_inputs_and_some_input_must_be_left() {
 #[test]
 fn tables_that_do_not_fit_are_refused() {
     let (encoder, _) = fit("n,c\n1,a\n2,b\n");
-    let error = |csv: &str| encoder.encode::<f32>(&table(csv), &[0]).unwrap_err().to_string();
+    let error = |csv: &str| {
+        encoder.encode::<f32>(&Executor::serial(), &table(csv), &[0]).unwrap_err().to_string()
+    };
     assert_eq!(
         error("x,n\n1,2\n"),
         r#"t.csv: no column "c", an input of the model: the columns found are "x", "n""#

@@ -3,6 +3,7 @@
 use anabranch_data::{
     DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, Warning, prepare,
 };
+use anabranch_tensor::Executor;
 use proptest::prelude::*;
 
 fn table(csv: &str) -> Table {
@@ -15,7 +16,7 @@ fn columns(regress: &[&str], classify: &str) -> TargetColumns {
 }
 
 fn prepared(csv: &str, regress: &[&str], classify: &str) -> Result<Prepared<f64>, DataError> {
-    prepare(&table(csv), &columns(regress, classify), Fractions::default(), 1)
+    prepare(&Executor::serial(), &table(csv), &columns(regress, classify), Fractions::default(), 1)
 }
 
 fn error(csv: &str, regress: &[&str], classify: &str) -> String {
@@ -168,7 +169,8 @@ fn targets_too_large_for_the_number_type_are_refused() {
     let csv = format!("x,y,c\n{csv}");
     let test_row = prepared(&csv, &["y"], "c").unwrap().dataset.split.test[0];
     let table = table(&csv.replace(&format!("\n{test_row},0,"), &format!("\n{test_row},1e50,")));
-    let prepare32 = prepare::<f32>(&table, &columns(&["y"], "c"), Fractions::default(), 1);
+    let prepare32 =
+        prepare::<f32>(&Executor::serial(), &table, &columns(&["y"], "c"), Fractions::default(), 1);
     assert_eq!(
         prepare32.unwrap_err().to_string(),
         format!(
@@ -239,8 +241,16 @@ fn stored_targets_are_checked() {
 #[test]
 fn wine_is_prepared_without_warnings() {
     let wine = Table::wine().unwrap();
-    let prepare =
-        |seed| prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), seed).unwrap();
+    let prepare = |seed| {
+        prepare::<f32>(
+            &Executor::serial(),
+            &wine,
+            &TargetColumns::wine(),
+            Fractions::default(),
+            seed,
+        )
+        .unwrap()
+    };
     let Prepared { dataset, encoder, targets, rows_left_out, warnings } = prepare(42);
     assert_eq!((rows_left_out, warnings.len()), (0, 0));
     assert_eq!(targets.class().labels, ["3", "4", "5", "6", "7", "8"]);
@@ -277,7 +287,7 @@ proptest! {
         });
         let csv = format!("y,x,z,c\n{}\n", rows.collect::<Vec<_>>().join("\n"));
         let fractions = Fractions { validation, test };
-        match prepare::<f64>(&table(&csv), &columns(&["y"], "c"), fractions, 3) {
+        match prepare::<f64>(&Executor::serial(), &table(&csv), &columns(&["y"], "c"), fractions, 3) {
             Ok(Prepared { dataset, encoder, rows_left_out, .. }) => {
                 prop_assert_eq!(dataset.n_rows + rows_left_out, 30);
                 prop_assert_eq!(dataset.x.len(), dataset.n_rows * encoder.width());
@@ -291,4 +301,27 @@ proptest! {
             Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
         }
     }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    // Rows of several tasks, with all that is counted in some of them only.
+    let cell = |i: usize| match i {
+        1500 | 4700 => "unseen".to_owned(),
+        i if i % 7 == 0 => String::new(),
+        i => format!("kind {}", i % 5),
+    };
+    let row = |i: usize| {
+        let number = if i % 900 == 899 { "odd".to_owned() } else { format!("{}.5", i % 311) };
+        format!("{number},{},{},{}\n", cell(i), i % 13, i % 2)
+    };
+    let csv: String = "x,kind,y,c\n".to_owned() + &(0..5000).map(row).collect::<String>();
+    let table = table(&csv);
+    let [alone, shared] = [1, 3].map(|threads| {
+        let exec = Executor::new(threads).unwrap();
+        prepare::<f32>(&exec, &table, &columns(&["y"], "c"), Fractions::default(), 1).unwrap()
+    });
+    assert!(alone.warnings.iter().any(|w| w.to_string().contains("odd")), "{:?}", alone.warnings);
+    assert_eq!(alone.warnings, shared.warnings);
+    assert_eq!((alone.dataset.x, alone.encoder), (shared.dataset.x, shared.encoder));
 }

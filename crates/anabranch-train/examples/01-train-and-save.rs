@@ -19,13 +19,13 @@ impl Observer<f32> for Losses {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wine = Table::wine()?;
-    let prepared = prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1)?;
+    let exec = Executor::new(2)?;
+    let prepared = prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1)?;
     let (data, targets) = (&prepared.dataset, prepared.targets.regression());
 
     let network = TwoBranch::new(data.n_inputs, 32, data.n_outputs, 16, data.n_classes);
     let network = TwoBranch { dropout: 0.1, ..network };
     let config = TrainConfig { epochs: 10, ..TrainConfig::default() };
-    let exec = Executor::new(2)?;
 
     let mut trainer = Trainer::new(data, &network, &config, &exec)?;
     let mut losses = Losses(Vec::new());

@@ -58,12 +58,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn train() -> Model {
     let wine = Table::wine().expect("it is built in");
-    let prepared = prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1)
+    let exec = Executor::serial();
+    let prepared = prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1)
         .expect("wine has these columns");
     let data = &prepared.dataset;
     let network = TwoBranch::new(data.n_inputs, 16, data.n_outputs, 16, data.n_classes);
     let config = TrainConfig { epochs: 2, ..TrainConfig::default() };
-    let exec = Executor::serial();
     let mut trainer = Trainer::new(data, &network, &config, &exec).expect("the sizes fit");
     trainer.run(&mut NoObserver).expect("the loss stays finite");
     Model::from_trainer(&trainer, prepared.encoder, prepared.targets).expect("the parts fit")

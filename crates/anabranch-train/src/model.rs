@@ -25,9 +25,10 @@ use crate::trainer::Trainer;
 /// # use anabranch_tensor::{Executor, matrix};
 /// # let table = Table::from_reader("grapes", "sugar,sort,alcohol,grade\n9,red,11,good\n7,white,9,fair\n".repeat(9).replace("\nsugar,sort,alcohol,grade", "").as_bytes())?;
 /// # let columns = TargetColumns { regress: vec!["alcohol".into()], classify: "grade".into() };
-/// # let prepared = prepare::<f32>(&table, &columns, Fractions::default(), 1)?;
+/// # let exec = Executor::serial();
+/// # let prepared = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1)?;
 /// # let network = TwoBranch::new(prepared.encoder.width(), 4, 1, 4, 2);
-/// # let (config, exec) = (TrainConfig { epochs: 1, ..TrainConfig::default() }, Executor::serial());
+/// # let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
 /// # let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
 /// # trainer.run(&mut NoObserver)?;
 /// # let file = tempfile::NamedTempFile::new()?;
@@ -255,7 +256,7 @@ impl Model {
     /// If an input column is missing or a number is infinite.
     pub fn predict_table(&self, table: &Table) -> Result<(Predictions, Vec<Warning>), TrainError> {
         let rows: Vec<usize> = (0..table.n_rows()).collect();
-        let encoded = self.encoder.encode::<f32>(table, &rows)?;
+        let encoded = self.encoder.encode::<f32>(&self.exec, table, &rows)?;
         let mut predictions = Predictions::default();
         let width = self.encoder.width();
         let copied = self.predict_chunks(table.n_rows(), &mut predictions, |rows, x| {
@@ -274,7 +275,7 @@ impl Model {
     /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no row has targets.
     pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
         let found = self.targets.read(table)?;
-        let encoded = self.encoder.encode::<f32>(table, &found.rows)?;
+        let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;
         let regression = self.targets.regression();
         let n_outputs = regression.len();
         let y: Vec<f32> = found

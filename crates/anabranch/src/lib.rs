@@ -8,14 +8,15 @@
 //! use anabranch::{Executor, Fractions, Model, NoObserver, Table, TargetColumns, TrainConfig, Trainer, TwoBranch};
 //!
 //! let wine = Table::wine()?;
-//! let prepared = anabranch::prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1)?;
+//! let exec = Executor::serial();
+//! let prepared =
+//!     anabranch::prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1)?;
 //! let data = &prepared.dataset;
 //! let network = TwoBranch {
 //!     dropout: 0.1,
 //!     ..TwoBranch::new(data.n_inputs, 32, data.n_outputs, 16, data.n_classes)
 //! };
 //! let config = TrainConfig { epochs: 30, ..TrainConfig::default() };
-//! let exec = Executor::serial();
 //! let mut trainer = Trainer::new(data, &network, &config, &exec)?;
 //! trainer.run(&mut NoObserver)?;
 //! let metrics = trainer.test_metrics(prepared.targets.regression());

@@ -1,8 +1,11 @@
 //! Fitting an encoder: which columns become inputs, and with which statistics.
 
-use super::{Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn};
-use crate::cell::value_of;
-use crate::column::{Column, distinct, mean_and_std, median};
+use std::sync::OnceLock;
+
+use anabranch_tensor::Executor;
+
+use super::{Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn, ReadCells};
+use crate::column::{Categories, Column, mean_and_std, median};
 use crate::error::DataError;
 use crate::table::Table;
 use crate::warning::Warning;
@@ -27,22 +30,31 @@ impl Encoder {
         rows: &[usize],
         leave_out: &[S],
     ) -> Result<(Self, Vec<Warning>), DataError> {
-        let Fitted { encoder, warnings, .. } = Self::fit_keeping(table, rows, leave_out)?;
+        let Fitted { encoder, warnings, .. } =
+            Self::fit_keeping(&Executor::serial(), table, rows, leave_out)?;
         Ok((encoder, warnings))
     }
 
-    /// [`fit`](Self::fit), with the numbers that were read for it.
+    /// [`fit`](Self::fit), with the cells that were read for it.
     pub(crate) fn fit_keeping<S: AsRef<str>>(
+        exec: &Executor,
         table: &Table,
         rows: &[usize],
         leave_out: &[S],
     ) -> Result<Fitted, DataError> {
         let left_out = leave_out.iter().map(|name| table.column_index(name.as_ref()));
         let left_out: Vec<usize> = left_out.collect::<Result<_, _>>()?;
-        let (mut columns, mut numbers, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-        for index in (0..table.columns().len()).filter(|index| !left_out.contains(index)) {
+        let inputs: Vec<usize> =
+            (0..table.columns().len()).filter(|index| !left_out.contains(index)).collect();
+        let fits: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
+        exec.run(inputs.len(), |i| {
+            fits[i].get_or_init(|| fit_column(table, inputs[i], rows));
+        });
+        let (mut columns, mut cells, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, fit) in inputs.into_iter().zip(fits) {
             let name = table.columns()[index].trim().to_owned();
-            let (fit, values) = fit_column(table, index, rows)?;
+            let fit = fit.into_inner().unwrap_or_else(|| fit_column(table, index, rows));
+            let (fit, read) = fit?;
             match fit {
                 Fit::Column(_) => {}
                 Fit::Constant(_) => warnings.push(Warning::ConstantColumn { column: name.clone() }),
@@ -53,21 +65,21 @@ impl Encoder {
             }
             if let Fit::Column(encoding) | Fit::Constant(encoding) = fit {
                 columns.push(InputColumn { name, encoding });
-                numbers.push(values);
+                cells.push(read);
             }
         }
         if columns.is_empty() {
             return Err(DataError::NoInputs { file: table.name().to_owned() });
         }
-        Ok(Fitted { encoder: Self::new(columns), numbers, warnings })
+        Ok(Fitted { encoder: Self::new(columns), cells, warnings })
     }
 }
 
 /// A fitted encoder, and what was read to fit it.
 pub(crate) struct Fitted {
     pub(crate) encoder: Encoder,
-    /// For each input column, the numbers in the table's rows, NaN where there is none; empty for categories.
-    pub(crate) numbers: Vec<Vec<f64>>,
+    /// The cells of each input column.
+    pub(crate) cells: Vec<ReadCells>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -81,48 +93,65 @@ enum Fit {
     },
 }
 
-/// The fit of a column, and its numbers if it is numeric.
-fn fit_column(table: &Table, index: usize, rows: &[usize]) -> Result<(Fit, Vec<f64>), DataError> {
-    let column = Column::read(table, index)?;
-    let fit = fit_read(&column, table, index, rows);
-    Ok(match column {
-        Column::Numbers(values) => (fit, values),
-        _ => (fit, Vec::new()),
+/// The fit of a column, and its cells.
+fn fit_column(table: &Table, index: usize, rows: &[usize]) -> Result<(Fit, ReadCells), DataError> {
+    Ok(match Column::read(table, index)? {
+        Column::Empty => (Fit::Empty, ReadCells::Not),
+        Column::Numbers(values) => (fit_numbers(&values, rows), ReadCells::Numbers(values)),
+        Column::Categories(Categories { values, .. }) if values.len() > MAX_CATEGORIES => {
+            (Fit::ManyCategories { distinct: values.len() }, ReadCells::Not)
+        }
+        Column::Categories(all) => fit_categories(all, rows),
     })
 }
 
-fn fit_read(column: &Column<'_>, table: &Table, index: usize, rows: &[usize]) -> Fit {
-    let (n_values, constant, encoding) = match column {
-        Column::Empty => return Fit::Empty,
-        Column::Categories(all) if all.len() > MAX_CATEGORIES => {
-            return Fit::ManyCategories { distinct: all.len() };
+fn fit_numbers(values: &[f64], rows: &[usize]) -> Fit {
+    let mut numbers: Vec<f64> =
+        rows.iter().map(|row| values[*row]).filter(|v| !v.is_nan()).collect();
+    if numbers.is_empty() {
+        return Fit::Empty;
+    }
+    let (mean, std) = mean_and_std(numbers.iter().copied());
+    let constant = numbers.iter().all(|v| *v == numbers[0]);
+    let missing = missing_column(rows.len() - numbers.len());
+    let median = median(&mut numbers);
+    fit((numbers.len(), rows.len()), constant, Encoding::Numeric { mean, std, median, missing })
+}
+
+fn fit_categories(all: Categories<'_>, rows: &[usize]) -> (Fit, ReadCells) {
+    let mut is_trained = vec![false; all.values.len()];
+    let mut n_missing = 0;
+    for row in rows {
+        match all.numbers[*row] {
+            Some(number) => is_trained[number as usize] = true,
+            None => n_missing += 1,
         }
-        Column::Categories(_) => {
-            let cells = rows.iter().map(|row| table.cell(*row, index));
-            let present: Vec<&str> = cells.filter_map(value_of).collect();
-            let categories = distinct(present.iter().copied());
-            let missing = missing_column(rows.len() - present.len());
-            let constant = categories.len() == 1;
-            let categories = categories.into_iter().map(str::to_owned).collect();
-            (present.len(), constant, Encoding::Categorical { categories, missing })
-        }
-        Column::Numbers(values) => {
-            let mut numbers: Vec<f64> =
-                rows.iter().map(|row| values[*row]).filter(|v| !v.is_nan()).collect();
-            if numbers.is_empty() {
-                return Fit::Empty;
-            }
-            let (mean, std) = mean_and_std(numbers.iter().copied());
-            let constant = numbers.iter().all(|v| *v == numbers[0]);
-            let missing = missing_column(rows.len() - numbers.len());
-            let median = median(&mut numbers);
-            (numbers.len(), constant, Encoding::Numeric { mean, std, median, missing })
-        }
-    };
+    }
+    // The places of the training rows' categories among themselves.
+    let mut places = vec![None; all.values.len()];
+    let mut categories = Vec::new();
+    for (number, value) in all.values.iter().enumerate().filter(|(number, _)| is_trained[*number]) {
+        places[number] = Some(categories.len() as u32);
+        categories.push((*value).to_owned());
+    }
+    let missing = missing_column(n_missing);
+    let of_missing = (missing == MissingColumn::Present).then_some(categories.len() as u32);
+    let hot = all.numbers.into_iter().map(|number| match number {
+        Some(number) => places[number as usize],
+        None => of_missing,
+    });
+    let read = ReadCells::Hot(hot.collect());
+    let constant = categories.len() == 1;
+    let encoding = Encoding::Categorical { categories, missing };
+    (fit((rows.len() - n_missing, rows.len()), constant, encoding), read)
+}
+
+/// The fit of a column that has a value in `n_values` of `n_rows` training rows.
+fn fit((n_values, n_rows): (usize, usize), constant: bool, encoding: Encoding) -> Fit {
     match n_values {
         0 => Fit::Empty,
         // Where some cells are missing, that they are still tells rows apart.
-        n if constant && n == rows.len() => Fit::Constant(encoding),
+        n if constant && n == n_rows => Fit::Constant(encoding),
         _ => Fit::Column(encoding),
     }
 }

@@ -3,7 +3,9 @@
 mod fit;
 mod stored;
 
-use anabranch_tensor::Scalar;
+use std::sync::OnceLock;
+
+use anabranch_tensor::{Executor, Part, Scalar};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Reading, value_of};
@@ -16,6 +18,9 @@ pub(crate) use fit::Fitted;
 
 /// A text column with more distinct values than this is left out: it names rows more than it groups them.
 pub const MAX_CATEGORIES: usize = 50;
+
+/// Rows that one task encodes.
+const CHUNK_ROWS: usize = 1024;
 
 /// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width) numbers, the same ones
 /// for the same cells wherever it is applied. A model file holds it (`serde`).
@@ -104,6 +109,16 @@ enum Outcome {
     AsTrained,
     UnseenCategory,
     NotANumber,
+}
+
+/// What has been read of a column's cells before they are encoded.
+pub(crate) enum ReadCells {
+    /// Nothing: they are read as text.
+    Not,
+    /// For each row of the table its number; NaN where there is none.
+    Numbers(Vec<f64>),
+    /// For each row of the table the encoded column that becomes 1; `None` for what training never saw.
+    Hot(Vec<Option<u32>>),
 }
 
 /// Why a cell cannot be encoded.
@@ -225,7 +240,7 @@ impl Encoder {
         Ok(notes)
     }
 
-    /// Encodes rows of a table: row `rows[i]` becomes row `i` of the result. The table may have more columns than
+    /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the result. The table may have more columns than
     /// the encoder needs, in any order.
     ///
     /// Unseen categories are counted in one warning; cells that are no numbers in one for each column.
@@ -238,19 +253,21 @@ impl Encoder {
     /// If a row is out of the table's range.
     pub fn encode<T: Scalar>(
         &self,
+        exec: &Executor,
         table: &Table,
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
-        self.encode_read(table, rows, &vec![Vec::new(); self.columns.len()])
+        let cells: Vec<ReadCells> = self.columns.iter().map(|_| ReadCells::Not).collect();
+        self.encode_read(exec, table, rows, &cells)
     }
 
-    /// [`encode`](Self::encode), where some columns' numbers have been read before: for each column those in the table's
-    /// rows, NaN where there is none, or nothing.
+    /// [`encode`](Self::encode), where the cells of some columns have been read before.
     pub(crate) fn encode_read<T: Scalar>(
         &self,
+        exec: &Executor,
         table: &Table,
         rows: &[usize],
-        numbers: &[Vec<f64>],
+        cells: &[ReadCells],
     ) -> Result<Encoded<T>, DataError> {
         let places = self.columns.iter().map(|column| {
             table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
@@ -261,27 +278,23 @@ impl Encoder {
         });
         let places: Vec<usize> = places.collect::<Result<_, _>>()?;
         let mut x = vec![T::ZERO; rows.len() * self.width];
-        // How many such cells, and where the first is.
+        let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
+        let parts = [Part::Rows(&mut x, self.width)];
+        exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, parts, |chunk, [x]| {
+            let (rows, tally) = &chunks[chunk.start / CHUNK_ROWS];
+            tally.get_or_init(|| self.encode_rows(table, &places, rows, cells, x));
+        });
+        // Counts from all chunks, and what comes first.
         let mut unseen: Option<(usize, usize, usize)> = None;
         let mut not_numbers: Vec<Option<(usize, usize)>> = vec![None; self.columns.len()];
-        for (x, &row) in x.chunks_exact_mut(self.width).zip(rows) {
-            let mut rest = x;
-            for (i, column) in self.columns.iter().enumerate() {
-                let (out, tail) = rest.split_at_mut(column.width());
-                rest = tail;
-                let cell = match numbers[i].get(row) {
-                    Some(number) if !number.is_nan() => Cell::Number(*number),
-                    // What is no number may be missing or text.
-                    _ => Cell::Text(table.cell(row, places[i])),
-                };
-                match column.encode(cell, out) {
-                    Ok(Outcome::AsTrained) => {}
-                    Ok(Outcome::UnseenCategory) => unseen.get_or_insert((0, row, i)).0 += 1,
-                    Ok(Outcome::NotANumber) => not_numbers[i].get_or_insert((0, row)).0 += 1,
-                    // Text is never a number for text.
-                    Err(CellError::OutOfRange | CellError::NumberForText) => {
-                        return Err(out_of_range_error(table, row, places[i]));
-                    }
+        for tally in chunks.into_iter().filter_map(|(_, tally)| tally.into_inner()) {
+            let tally = tally?;
+            if let Some((n, row, i)) = tally.unseen {
+                unseen.get_or_insert((0, row, i)).0 += n;
+            }
+            for (all, tally) in not_numbers.iter_mut().zip(tally.not_numbers) {
+                if let Some((n, row)) = tally {
+                    all.get_or_insert((0, row)).0 += n;
                 }
             }
         }
@@ -302,6 +315,65 @@ impl Encoder {
             first: excerpt(table.cell(row, places[i])),
         }));
         Ok(Encoded { x, warnings })
+    }
+
+    /// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
+    fn encode_rows<T: Scalar>(
+        &self,
+        table: &Table,
+        places: &[usize],
+        rows: &[usize],
+        cells: &[ReadCells],
+        x: &mut [T],
+    ) -> Result<Tally, DataError> {
+        let mut tally = Tally { unseen: None, not_numbers: vec![None; self.columns.len()] };
+        for (x, &row) in x.chunks_exact_mut(self.width).zip(rows) {
+            let mut rest = x;
+            for (i, column) in self.columns.iter().enumerate() {
+                let (out, tail) = rest.split_at_mut(column.width());
+                rest = tail;
+                let outcome = match &cells[i] {
+                    ReadCells::Hot(hot) => Ok(one_hot(hot[row].map(|hot| hot as usize), out)),
+                    ReadCells::Numbers(numbers) if !numbers[row].is_nan() => {
+                        column.encode(Cell::Number(numbers[row]), out)
+                    }
+                    // What is no number may be missing or text.
+                    _ => column.encode(Cell::Text(table.cell(row, places[i])), out),
+                };
+                match outcome {
+                    Ok(Outcome::AsTrained) => {}
+                    Ok(Outcome::UnseenCategory) => tally.unseen.get_or_insert((0, row, i)).0 += 1,
+                    Ok(Outcome::NotANumber) => {
+                        tally.not_numbers[i].get_or_insert((0, row)).0 += 1;
+                    }
+                    // Text is never a number for text.
+                    Err(CellError::OutOfRange | CellError::NumberForText) => {
+                        return Err(out_of_range_error(table, row, places[i]));
+                    }
+                }
+            }
+        }
+        Ok(tally)
+    }
+}
+
+/// Cells of some rows that are not what training saw: how many, and where the first is.
+struct Tally {
+    /// Its row and input column.
+    unseen: Option<(usize, usize, usize)>,
+    /// For each input column its row.
+    not_numbers: Vec<Option<(usize, usize)>>,
+}
+
+/// Makes `out` zeros but for a one at `hot`.
+fn one_hot<T: Scalar>(hot: Option<usize>, out: &mut [T]) -> Outcome {
+    out.fill(T::ZERO);
+    match hot {
+        Some(hot) => {
+            out[hot] = T::ONE;
+            Outcome::AsTrained
+        }
+        None => Outcome::UnseenCategory,
     }
 }
 
@@ -349,14 +421,7 @@ impl InputColumn {
                     None if *missing == MissingColumn::Present => Some(categories.len()),
                     None => None,
                 };
-                out.fill(T::ZERO);
-                match hot {
-                    Some(hot) => {
-                        out[hot] = T::ONE;
-                        Ok(Outcome::AsTrained)
-                    }
-                    None => Ok(Outcome::UnseenCategory),
-                }
+                Ok(one_hot(hot, out))
             }
         }
     }

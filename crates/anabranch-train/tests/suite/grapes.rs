@@ -22,7 +22,7 @@ pub(crate) fn columns() -> TargetColumns {
 }
 
 pub(crate) fn prepared(n_rows: usize, fractions: Fractions) -> Prepared<f32> {
-    prepare(&table(n_rows), &columns(), fractions, 3).unwrap()
+    prepare(&Executor::serial(), &table(n_rows), &columns(), fractions, 3).unwrap()
 }
 
 pub(crate) fn network(prepared: &Prepared<f32>, hidden: usize) -> TwoBranch {

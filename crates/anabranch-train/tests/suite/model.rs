@@ -41,11 +41,12 @@ fn a_row_is_predicted_as_in_its_table() {
 /// A model of numbers alone.
 fn of_numbers() -> (Model, Table) {
     let wine = Table::wine().unwrap();
-    let prepared = prepare::<f32>(&wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap();
+    let exec = Executor::serial();
+    let prepared =
+        prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap();
     let data = &prepared.dataset;
     let network = TwoBranch::new(data.n_inputs, 8, data.n_outputs, 8, data.n_classes);
     let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
-    let exec = Executor::serial();
     let mut trainer = Trainer::new(data, &network, &config, &exec).unwrap();
     trainer.run(&mut NoObserver).unwrap();
     let model = Model::from_trainer(&trainer, prepared.encoder, prepared.targets).unwrap();
