@@ -49,8 +49,8 @@ pub enum Accum {
 
 /// Work on the elements of C right after they have been computed, while they are in the cache.
 ///
-/// Called exactly once for each element, with a run of consecutive elements of one row: a whole row of C where that is
-/// not longer than 2 KB, else large parts of it. Mark `apply` `#[inline(always)]`: it is then compiled for the vector
+/// Called exactly once for each element, with a run of consecutive elements of one row: a whole row of C, or large parts
+/// of a long one. Mark `apply` `#[inline(always)]`: it is then compiled for the vector
 /// instructions that the kernels use.
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
