@@ -33,13 +33,8 @@ mod sealed {
 }
 
 type TileFn<T> = unsafe fn(&Tile<T>);
-/// Tiles with 1, 2, 3 and so on rows, where A lies in one way.
-struct Tiles<T: 'static> {
-    /// With a narrow vector, and with one vector.
-    slim: &'static [[TileFn<T>; 2]],
-    /// With two vectors, and with as many as there can be.
-    wide: &'static [[TileFn<T>; 2]],
-}
+/// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many as there can be.
+type Tiles<T> = [TileFn<T>; 4];
 type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
 
 /// The kernels of one instruction set for one number type.
@@ -52,8 +47,9 @@ pub struct Kernels<T: 'static> {
     pub(super) vectors: usize,
     /// Numbers in the narrow vector, 0 where there is none that costs less than a whole one.
     pub(super) narrow: usize,
-    by_rows: Tiles<T>,
-    by_columns: Tiles<T>,
+    /// At `[r − 1]`, tiles of r rows whose terms are next to each other in A, and tiles of terms whose rows are.
+    by_rows: &'static [Tiles<T>],
+    by_columns: &'static [Tiles<T>],
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
     pub(crate) dots: DotsFn<T>,
     pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
@@ -61,10 +57,9 @@ pub struct Kernels<T: 'static> {
 }
 
 impl<T> Kernels<T> {
-    /// Most rows of a tile of a product with `n` columns: as many sums fit the registers in either case.
-    pub(super) fn mr(&self, n: usize) -> usize {
-        let Tiles { slim, wide } = &self.by_rows;
-        if n <= self.lanes { slim.len() } else { wide.len() }
+    /// Rows of a full tile.
+    pub(super) fn mr(&self) -> usize {
+        self.by_rows.len()
     }
 
     /// Columns of a full tile.
@@ -92,13 +87,9 @@ impl<T> Kernels<T> {
     /// The tile of `rows` rows, where A lies so, and `vectors` vectors of columns, 0 for a narrow one.
     #[inline]
     pub(super) fn tile(&self, a: Contiguous, rows: usize, vectors: usize) -> TileFn<T> {
-        let Tiles { slim, wide } = match a {
-            Contiguous::Rows => &self.by_rows,
-            Contiguous::Columns => &self.by_columns,
-        };
-        match vectors {
-            0 | 1 => slim[rows - 1][vectors],
-            _ => wide[rows - 1][vectors - 2],
+        match a {
+            Contiguous::Rows => self.by_rows[rows - 1][vectors],
+            Contiguous::Columns => self.by_columns[rows - 1][vectors],
         }
     }
 
@@ -136,7 +127,7 @@ macro_rules! kernels {
     ($module:ident, $set:ident, $(#[$feature:meta])*
      f32: $f32:ty, $f32_lanes:literal, $f32_narrow:ty, $f32_narrow_lanes:literal;
      f64: $f64:ty, $f64_lanes:literal, $f64_narrow:ty, $f64_narrow_lanes:literal;
-     slim: $($slim:literal)*; wide: $most:literal vectors, $($wide:literal)*) => {
+     vectors: $most:literal; rows: $($r:literal)*) => {
         mod $module {
             use super::*;
 
@@ -147,16 +138,14 @@ macro_rules! kernels {
                 // SAFETY: as the caller's.
                 unsafe { tile::<V, R, N, ROWS>(t) }
             }
-            const fn tiles<V: Simd, Narrow: Simd<Elem = V::Elem>, const ROWS: bool>()
+            const fn tiles<V: Simd, Narrow: Simd<Elem = V::Elem>, const R: usize, const ROWS: bool>()
             -> Tiles<V::Elem> {
-                Tiles {
-                    slim: const {
-                        &[$([tile_of::<Narrow, $slim, 1, ROWS>, tile_of::<V, $slim, 1, ROWS>]),*]
-                    },
-                    wide: const {
-                        &[$([tile_of::<V, $wide, 2, ROWS>, tile_of::<V, $wide, $most, ROWS>]),*]
-                    },
-                }
+                [
+                    tile_of::<Narrow, R, 1, ROWS>,
+                    tile_of::<V, R, 1, ROWS>,
+                    tile_of::<V, R, 2, ROWS>,
+                    tile_of::<V, R, $most, ROWS>,
+                ]
             }
             $(#[$feature])*
             unsafe fn pack_of<V: Transpose<L>, const L: usize>(
@@ -220,8 +209,8 @@ macro_rules! kernels {
                 lanes: $f32_lanes,
                 narrow: $f32_narrow_lanes,
                 vectors: $most,
-                by_rows: tiles::<$f32, $f32_narrow, true>(),
-                by_columns: tiles::<$f32, $f32_narrow, false>(),
+                by_rows: &[$(tiles::<$f32, $f32_narrow, $r, true>()),*],
+                by_columns: &[$(tiles::<$f32, $f32_narrow, $r, false>()),*],
                 pack: pack_of::<$f32, $f32_lanes>,
                 dots: dots_of::<$f32, $f32_lanes>,
                 maxima: maxima_of::<$f32, $f32_lanes>,
@@ -232,8 +221,8 @@ macro_rules! kernels {
                 lanes: $f64_lanes,
                 narrow: $f64_narrow_lanes,
                 vectors: $most,
-                by_rows: tiles::<$f64, $f64_narrow, true>(),
-                by_columns: tiles::<$f64, $f64_narrow, false>(),
+                by_rows: &[$(tiles::<$f64, $f64_narrow, $r, true>()),*],
+                by_columns: &[$(tiles::<$f64, $f64_narrow, $r, false>()),*],
                 pack: pack_of::<$f64, $f64_lanes>,
                 dots: dots_of::<$f64, $f64_lanes>,
                 maxima: maxima_of::<$f64, $f64_lanes>,
@@ -248,21 +237,21 @@ kernels! {
     avx512, Avx512, #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
     f32: super::super::x86::avx512::F32x16, 16, super::super::x86::avx512::F32x8, 8;
     f64: super::super::x86::avx512::F64x8, 8, super::super::x86::avx512::F64x4, 4;
-    slim: 1 2 3 4 5 6 7 8 9 10 11 12; wide: 3 vectors, 1 2 3 4 5 6 7 8
+    vectors: 3; rows: 1 2 3 4 5 6 7 8
 }
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 kernels! {
     avx2, Avx2, #[target_feature(enable = "avx2,fma")]
     f32: super::super::x86::avx2::F32x8, 8, super::super::x86::avx2::F32x8, 0;
     f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 0;
-    slim: 1 2 3 4 5 6 7 8 9 10 11 12; wide: 2 vectors, 1 2 3 4 5 6
+    vectors: 2; rows: 1 2 3 4 5 6
 }
 // 8 accumulators of 16 bytes and a row of B fit the 16 registers of the oldest machines.
 kernels! {
     portable, Portable,
     f32: [f32; 4], 4, [f32; 4], 0;
     f64: [f64; 2], 2, [f64; 2], 0;
-    slim: 1 2 3 4 5 6 7 8; wide: 2 vectors, 1 2 3 4
+    vectors: 2; rows: 1 2 3 4
 }
 
 macro_rules! impl_gemm_scalar {

@@ -101,7 +101,7 @@ impl Plan {
         };
 
         // Tiles of one height, and blocks of columns of one width: as few as there can be. Divisions are for what is large.
-        let most_rows = kernels.mr(n);
+        let most_rows = kernels.mr();
         let mr = if m <= most_rows { m } else { m.div_ceil(m.div_ceil(most_rows)) };
         let packed_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
         let nc = if n * kc * size <= B_BLOCK_BYTES {

@@ -137,7 +137,7 @@ fn pairs<A: Copy, B: Copy>(
 /// height within and one beyond a tile. Height and sum need no more crossing: the micro-kernel runs the sum in one
 /// loop whatever its height, and packing of B, which knows widths and sums, does not know heights.
 fn up_to_two_tiles<T: Scalar>(kernels: &Kernels<T>) -> Vec<(usize, usize, usize)> {
-    let (mr, nr, lanes) = (kernels.mr(1), kernels.nr(), kernels.lanes);
+    let (mr, nr, lanes) = (kernels.mr(), kernels.nr(), kernels.lanes);
     let mut shapes = Vec::new();
     for (m, n) in pairs(0..=2 * mr + 1, 0..=2 * nr + 1) {
         shapes.extend([0, 1, lanes + 3].map(|k| (m, n, k)));

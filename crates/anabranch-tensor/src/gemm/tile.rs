@@ -20,8 +20,6 @@ use crate::prefetch::{prefetch, prefetch_to_write};
 const AHEAD: isize = 24;
 /// Fewest terms for which C is asked for: shorter sums are there as soon as C would be.
 const PREFETCH_C_TERMS: usize = 64;
-/// Terms in one turn of the loop.
-const UNROLL: usize = 2;
 
 /// The operands of one tile.
 pub(super) struct Tile<T> {
@@ -68,15 +66,17 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: b
     unsafe {
         if last == V::LANES {
             // The loop over k without masks: a masked load takes a multiply-add's place in a port.
-            multiply::<V, R, N, ROWS>(t, WholeVector);
+            multiply::<V, _, R, N, ROWS>(t, WholeVector);
         } else {
-            multiply::<V, R, N, ROWS>(t, FirstLanes(last));
+            multiply::<V, _, R, N, ROWS>(t, FirstLanes(last));
         }
     }
 }
 
 /// How much of a tile's last vector of columns is there.
 trait LastVector: Copy {
+    /// Whether that is all of it.
+    const WHOLE: bool;
     /// The columns that are there, then zeros.
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V;
     /// Writes the columns that are there.
@@ -87,6 +87,8 @@ trait LastVector: Copy {
 struct WholeVector;
 
 impl LastVector for WholeVector {
+    const WHOLE: bool = true;
+
     #[inline(always)]
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
         // SAFETY: as the caller's.
@@ -103,6 +105,8 @@ impl LastVector for WholeVector {
 struct FirstLanes(usize);
 
 impl LastVector for FirstLanes {
+    const WHOLE: bool = false;
+
     #[inline(always)]
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
         // SAFETY: as the caller's.
@@ -117,33 +121,37 @@ impl LastVector for FirstLanes {
 
 /// [`tile`] with the last vector of columns known to be whole or not.
 #[inline(always)]
-unsafe fn multiply<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
+unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
-    last: impl LastVector,
+    last: L,
 ) {
+    // Terms in one turn of the loop: the largest tile, in which most of the time is spent, is worth the code.
+    let unroll = if R * N >= 24 && L::WHOLE { 2 } else { 1 };
     // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
     // them are not read, hence `wrapping`.
     unsafe {
-        for i in (0..R).take_while(|_| t.k >= PREFETCH_C_TERMS) {
-            for j in 0..N {
-                prefetch_to_write(t.c.wrapping_add(i * t.c_row + j * V::LANES));
+        if t.k >= PREFETCH_C_TERMS {
+            for i in 0..R {
+                for j in 0..N {
+                    prefetch_to_write(t.c.wrapping_add(i * t.c_row + j * V::LANES));
+                }
             }
         }
         let mut acc = [[V::zero(); N]; R];
-        // Pointers to rows 0, 3, 6 and 9, if rows are contiguous.
+        // Pointers to rows 0, 3 and 6, if rows are contiguous.
         let group = if ROWS { 3 * t.a_step } else { 0 };
-        let mut a: [_; 4] = std::array::from_fn(|g| t.a.wrapping_offset(g as isize * group));
+        let mut a: [_; 3] = std::array::from_fn(|g| t.a.wrapping_offset(g as isize * group));
         let mut b = t.b;
         let to_next = if ROWS { 1 } else { t.a_step };
-        for _ in 0..t.k / UNROLL {
-            for u in 0..UNROLL {
+        for _ in 0..t.k / unroll {
+            for u in 0..unroll {
                 let a = a.map(|p| p.wrapping_offset(u as isize * to_next));
                 term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
                 b = b.wrapping_offset(t.b_row);
             }
-            a = a.map(|p| p.wrapping_offset(UNROLL as isize * to_next));
+            a = a.map(|p| p.wrapping_offset(unroll as isize * to_next));
         }
-        for _ in 0..t.k % UNROLL {
+        for _ in 0..t.k % unroll {
             term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
             a = a.map(|p| p.wrapping_offset(to_next));
             b = b.wrapping_offset(t.b_row);
@@ -163,12 +171,12 @@ unsafe fn multiply<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     }
 }
 
-/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows 0, 3, 6 and 9 if rows are
+/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows 0, 3 and 6 if rows are
 /// contiguous, else row 0.
 #[inline(always)]
 unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
-    a: [*const V::Elem; 4],
+    a: [*const V::Elem; 3],
     b: *const V::Elem,
     last: impl LastVector,
     acc: &mut [[V; N]; R],
