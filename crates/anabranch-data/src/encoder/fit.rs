@@ -53,6 +53,7 @@ impl Encoder {
         let (mut columns, mut cells, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for (index, fit) in inputs.into_iter().zip(fits) {
             let name = table.columns()[index].trim().to_owned();
+            // It is there: the executor runs every task.
             let fit = fit.into_inner().unwrap_or_else(|| fit_column(table, index, rows));
             let (fit, read) = fit?;
             match fit {

@@ -240,8 +240,8 @@ impl Encoder {
         Ok(notes)
     }
 
-    /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the result. The table may have more columns than
-    /// the encoder needs, in any order.
+    /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the result. The table may have
+    /// more columns than the encoder needs, in any order.
     ///
     /// Unseen categories are counted in one warning; cells that are no numbers in one for each column.
     ///
@@ -284,7 +284,7 @@ impl Encoder {
             let (rows, tally) = &chunks[chunk.start / CHUNK_ROWS];
             tally.get_or_init(|| self.encode_rows(table, &places, rows, cells, x));
         });
-        // Counts from all chunks, and what comes first.
+        // Every chunk has its tally: counts are added up, and what comes first is kept.
         let mut unseen: Option<(usize, usize, usize)> = None;
         let mut not_numbers: Vec<Option<(usize, usize)>> = vec![None; self.columns.len()];
         for tally in chunks.into_iter().filter_map(|(_, tally)| tally.into_inner()) {

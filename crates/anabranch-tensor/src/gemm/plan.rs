@@ -1,7 +1,7 @@
 //! How a product is cut: sizes of blocks and tasks, and what is packed.
 //!
 //! The k-blocks, which are all that the bits of the result depend on, follow from k alone. The rest decides who works
-//! when on which tile. It follows from the shape, the strides of B and constants; one thread alone takes all rows of C
+//! when on which tile. It follows from the shape, the strides and constants; one thread alone takes all rows of C
 //! as one task, so that it reads each block of B once.
 
 use super::kernels::Kernels;

@@ -125,6 +125,7 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
     t: &Tile<V::Elem>,
     last: L,
 ) {
+    const { assert!(R <= 9, "three pointers reach nine rows") };
     // Terms in one turn of the loop: the largest tile, in which most of the time is spent, is worth the code.
     let unroll = if R * N >= 24 && L::WHOLE { 2 } else { 1 };
     // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
