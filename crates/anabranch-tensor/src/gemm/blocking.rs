@@ -26,9 +26,10 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    PARALLEL_FLOPS, Plan, a_block_len, a_group, contiguous, is_better_transposed, round_up,
+    PARALLEL_FLOPS, Plan, a_group, contiguous, is_better_transposed, round_up, thread_len,
     transposed_len,
 };
+use super::skip::Sparse;
 use super::tile::{Contiguous, Tile};
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
@@ -50,19 +51,21 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,
     pub(super) accum: Accum,
-    /// Row-major and contiguous.
+    /// Contiguous, row by row, or column by column if so.
     pub(super) c: *mut T,
+    pub(super) c_transposed: bool,
 }
 
 /// Part of a product: the columns `cols` of C, and what the rows `rows` of B add to them.
-struct Phase<'a, T> {
-    plan: &'a Plan,
-    rows: Range<usize>,
+pub(super) struct Phase<'a, T> {
+    pub(super) plan: &'a Plan,
+    pub(super) rows: Range<usize>,
     cols: Range<usize>,
     /// Packed panels of the phase's B, k-block by k-block.
     b_panels: *mut T,
-    /// A packed block of A for each thread.
-    a_blocks: *mut T,
+    /// Scratch of each thread, `thread_len` elements.
+    threads: *mut T,
+    thread_len: usize,
 }
 
 /// A block of A, packed or where it lies.
@@ -115,15 +118,62 @@ impl<T: Scalar> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_column(parallel, epilogue) };
         }
-        if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) {
-            // SAFETY: as the caller's.
-            return unsafe { self.run_transposed(scratch, epilogue) };
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.sparse_operand() {
+                Some(Sparse::A) => self.run_sparse(scratch, epilogue),
+                Some(Sparse::B) => {
+                    Self { c_transposed: true, ..self.swapped() }.run_sparse(scratch, epilogue);
+                }
+                None if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) => {
+                    self.run_transposed(scratch, epilogue);
+                }
+                None => self.run_dense(scratch, epilogue),
+            }
         }
+    }
+
+    /// The product's Cᵀ = Bᵀ·Aᵀ, where C is.
+    fn swapped(&self) -> Self {
+        let (a, b) = (self.b.transposed(), self.a.transposed());
+        Self { m: self.n, n: self.m, a, b, ..*self }
+    }
+
+    /// The product, multiplying zeros.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline]
+    unsafe fn run_dense<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
+        let Self { kernels, m, n, k, kc, .. } = *self;
         let threads = self.exec.threads();
-        let plan = Plan::new(kernels, (m, n, k), self.kc, threads, (&self.a, &self.b));
+        let plan = Plan::new(kernels, (m, n, k), kc, threads, (&self.a, &self.b));
+        // SAFETY: as the caller's.
+        unsafe { self.run_phases(&plan, scratch, epilogue) };
+    }
+
+    /// The product, skipping A's zeros.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_sparse<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
+        let Self { kernels, m, n, k, kc, .. } = *self;
+        let plan = Plan::sparse(kernels, (m, n, k), kc, self.exec.threads());
+        // SAFETY: as the caller's.
+        unsafe { self.run_phases(&plan, scratch, epilogue) };
+    }
+
+    /// The product by a plan for it.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline]
+    unsafe fn run_phases<E: Epilogue<T>>(&self, plan: &Plan, scratch: &mut [T], epilogue: &E) {
+        let Self { kernels, m, n, k, .. } = *self;
         let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
-        let a_blocks = scratch[skip..].as_mut_ptr();
-        let b_panels = a_blocks.wrapping_add(threads * a_block_len::<T>(k));
+        let thread_len = thread_len(kernels, (m, n, k));
+        let threads = scratch[skip..].as_mut_ptr();
+        let b_panels = threads.wrapping_add(self.exec.threads() * thread_len);
 
         let mut col = 0;
         while col < n {
@@ -131,7 +181,8 @@ impl<T: Scalar> Product<'_, T> {
             let mut row = 0;
             while row < k {
                 let rows = row..k.min(row + plan.phase_rows);
-                let phase = Phase { plan: &plan, rows, cols: cols.clone(), b_panels, a_blocks };
+                let cols = cols.clone();
+                let phase = Phase { plan, rows, cols, b_panels, threads, thread_len };
                 // SAFETY: as the caller's; the scratch is long enough.
                 unsafe {
                     if plan.pack_b {
@@ -150,7 +201,7 @@ impl<T: Scalar> Product<'_, T> {
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn run_transposed<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
-        let Self { kernels, exec, m, n, k, kc, accum, c, .. } = *self;
+        let Self { kernels, m, n, accum, c, .. } = *self;
         let (c_t, scratch) = scratch.split_at_mut(transposed_len(kernels, m, n));
         // SAFETY: C has m·n elements, and the product's operands are valid as this one's are.
         unsafe {
@@ -161,15 +212,10 @@ impl<T: Scalar> Product<'_, T> {
                     }
                 }
             }
-            let (a, b) = (self.b.transposed(), self.a.transposed());
-            let product =
-                Product { kernels, exec, m: n, n: m, k, kc, a, b, accum, c: c_t.as_mut_ptr() };
-            product.run(scratch, &NoEpilogue);
-            for i in 0..m {
-                for j in 0..n {
-                    *c.add(i * n + j) = c_t[j * m + i];
-                }
-            }
+            let product = Self { c: c_t.as_mut_ptr(), ..self.swapped() };
+            product.run_dense(scratch, &NoEpilogue);
+            let columns = Matrix { ptr: c.cast_const(), row: 1, col: n as isize };
+            (kernels.put_sums)((c_t.as_ptr(), m), (n, m), columns, false);
             kernels.apply(epilogue, (0, 0), (m, n), c, n);
         }
     }
@@ -194,7 +240,8 @@ impl<T: Scalar> Product<'_, T> {
     /// As [`run`](Self::run).
     unsafe fn pack_b(&self, phase: &Phase<T>) {
         let Plan { kc, nc, parallel, .. } = *phase.plan;
-        let wide = self.kernels.nr() * PACK_PANELS;
+        let (width, _) = phase.plan.full_panels(self.kernels, nc);
+        let wide = width * PACK_PANELS;
         let blocks = phase.cols.clone().step_by(nc);
         let n_blocks = blocks.len();
         let tasks = if parallel { nc.div_ceil(wide) } else { 1 };
@@ -229,8 +276,7 @@ impl<T: Scalar> Product<'_, T> {
             // SAFETY: the panels lie in B, and as many elements in scratch.
             unsafe { (kernels.pack)(self.b.at(p, col), rows, cols, dst, layout) };
         };
-        let nr = kernels.nr();
-        let full = kernels.full_panels(block.len());
+        let (nr, full) = phase.plan.full_panels(kernels, block.len());
         let per_part = full.div_ceil(parts);
         let first = full.min(part * per_part);
         let end = full.min(first + per_part);
@@ -242,7 +288,7 @@ impl<T: Scalar> Product<'_, T> {
         if part == parts - 1 {
             let mut col = block.start + full * nr;
             while col < block.end {
-                let width = kernels.panel(block.end - col).max(1) * kernels.lanes;
+                let width = phase.plan.panel(kernels, block.end - col).max(1) * kernels.lanes;
                 pack(col, width.min(block.end - col), width);
                 col += width;
             }
@@ -250,7 +296,7 @@ impl<T: Scalar> Product<'_, T> {
     }
 
     /// Where the packed panel at column `col` of the k-block at row `p` begins.
-    fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
+    pub(super) fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
         let width = round_up(phase.cols.len(), self.kernels.lanes);
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
         let skip = (p - phase.rows.start) * width + (col - phase.cols.start) * rows;
@@ -264,11 +310,20 @@ impl<T: Scalar> Product<'_, T> {
     #[inline]
     unsafe fn multiply<E: Epilogue<T>>(&self, phase: &Phase<T>, epilogue: &E) {
         let Plan { mc, nc, .. } = *phase.plan;
+        let block = |rows, cols| {
+            // SAFETY: as the caller's; the tasks' blocks of C are disjoint.
+            unsafe {
+                if phase.plan.sparse_panel > 0 {
+                    self.sparse_block(phase, rows, cols, epilogue);
+                } else {
+                    self.block(phase, rows, cols, epilogue);
+                }
+            }
+        };
         if !phase.plan.parallel {
             let mut j = phase.cols.start;
             while j < phase.cols.end {
-                // SAFETY: as the caller's.
-                unsafe { self.block(phase, 0..self.m, j..phase.cols.end.min(j + nc), epilogue) };
+                block(0..self.m, j..phase.cols.end.min(j + nc));
                 j += nc;
             }
             return;
@@ -278,8 +333,7 @@ impl<T: Scalar> Product<'_, T> {
             let i = task / columns * mc;
             let j = phase.cols.start + task % columns * nc;
             let (rows, cols) = (i..self.m.min(i + mc), j..phase.cols.end.min(j + nc));
-            // SAFETY: the tasks' blocks of C are disjoint.
-            unsafe { self.block(phase, rows, cols, epilogue) };
+            block(rows, cols);
         });
     }
 
@@ -322,6 +376,12 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
+    /// This thread's scratch.
+    pub(super) fn thread_scratch(&self, phase: &Phase<T>) -> *mut T {
+        let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
+        phase.threads.wrapping_add(worker * phase.thread_len)
+    }
+
     /// The rows `rows` of A, at most `packed_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
     ///
     /// # Safety
@@ -339,8 +399,7 @@ impl<T: Scalar> Product<'_, T> {
             let contiguous = contiguous(&self.a, (self.m, self.k)).unwrap_or(Contiguous::Rows);
             return BlockOfA { first: a, contiguous, group: m, step: 0 };
         }
-        let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
-        let block = phase.a_blocks.wrapping_add(worker * a_block_len::<T>(self.k));
+        let block = self.thread_scratch(phase);
         let group = a_group(kernels, phase.plan.mr);
         let stride = round_up(group, kernels.lanes);
         let groups = Panels { width: group, row: stride, step: stride * k };

@@ -48,13 +48,13 @@ impl Drop for Guarded {
 }
 
 /// All widths over two tiles with heights and sums around the sizes of tiles and vectors; and sizes at which A and B are
-/// packed and cut into blocks, the last ones not whole.
+/// packed and cut into blocks and zeros are skipped, the last ones not whole.
 fn shapes() -> Vec<(usize, usize, usize)> {
     let mut shapes = Vec::new();
     for n in 1..=120 {
         shapes.extend([(1, n, 1), (5, n, 17), (13, n, 30), (50, n, 3)]);
     }
-    shapes.extend([(50, 328, 20), (9, 1000, 520), (61, 850, 530), (130, 21, 70), (100, 1, 40)]);
+    shapes.extend([(50, 328, 20), (9, 1000, 520), (61, 850, 530), (130, 21, 70), (270, 65, 100)]);
     shapes
 }
 
@@ -65,9 +65,15 @@ fn stays_inside<T: Scalar>() {
     for (kernels, (m, n, k)) in
         T::available().flat_map(|k| shapes().into_iter().map(move |s| (k, s)))
     {
-        for case in 0..16 {
-            let [at_end, a_rows, b_rows, parallel] = [1, 2, 4, 8].map(|bit| case & bit > 0);
+        for case in 0..64 {
+            let [at_end, a_rows, b_rows, parallel, a_zeros, b_zeros] =
+                [1, 2, 4, 8, 16, 32].map(|bit| case & bit > 0);
             let (a, b) = (a.slice::<T>(m * k, at_end), b.slice::<T>(k * n, at_end));
+            for (operand, zeros) in [(&mut *a, a_zeros), (&mut *b, b_zeros)] {
+                for (e, x) in operand.iter_mut().enumerate() {
+                    *x = T::from_f64(if zeros && e % 7 < 5 { 0.0 } else { 1.0 });
+                }
+            }
             let exec = &execs[usize::from(parallel)];
             let scratch =
                 scratch.slice(plan::scratch_len(kernels, exec.threads(), (m, n, k)), at_end);

@@ -9,11 +9,15 @@ use super::along::{dots, maxima};
 use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
+use super::sparse::{SparseRows, count_nonzero, find_nonzero, put_sums, sparse_rows};
 use super::tile::{Contiguous, Tile, tile};
 use crate::simd::InstructionSet;
 
 /// Chains of multiply-adds in the peak loop: more than latency × throughput on any machine.
 pub(super) const ACCUMULATORS: usize = 12;
+
+/// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time goes to finding them.
+pub(super) const SPARSE_VECTORS: usize = 8;
 
 /// The number types that have GEMM kernels; sealed.
 pub trait GemmScalar: sealed::Sealed + Sized + 'static {
@@ -35,6 +39,8 @@ mod sealed {
 type TileFn<T> = unsafe fn(&Tile<T>);
 /// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many as there can be.
 type Tiles<T> = [TileFn<T>; 4];
+type SparseFn<T> = unsafe fn(&SparseRows<T>);
+type PutSumsFn<T> = unsafe fn((*const T, usize), (usize, usize), Matrix<T>, bool);
 type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
 
 /// The kernels of one instruction set for one number type.
@@ -50,6 +56,11 @@ pub struct Kernels<T: 'static> {
     /// At `[r − 1]`, tiles of r rows whose terms are next to each other in A, and tiles of terms whose rows are.
     by_rows: &'static [Tiles<T>],
     by_columns: &'static [Tiles<T>],
+    /// At `[n − 1]`, rows of n vectors of columns, where zeros of A are skipped.
+    pub(super) sparse: [SparseFn<T>; SPARSE_VECTORS],
+    pub(super) find_nonzero: unsafe fn(Matrix<T>, (usize, usize), usize, *mut u64),
+    pub(super) count_nonzero: unsafe fn(*const T, usize) -> usize,
+    pub(super) put_sums: PutSumsFn<T>,
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
     pub(crate) dots: DotsFn<T>,
     pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
@@ -159,6 +170,48 @@ macro_rules! kernels {
                 unsafe { pack::<V, L>(src, rows, cols, dst, panels) }
             }
             $(#[$feature])*
+            unsafe fn sparse_of<V: Simd, const N: usize>(rows: &SparseRows<V::Elem>) {
+                // SAFETY: as the caller's.
+                unsafe { sparse_rows::<V, N>(rows) }
+            }
+            const fn sparse<V: Simd>() -> [SparseFn<V::Elem>; SPARSE_VECTORS] {
+                [
+                    sparse_of::<V, 1>,
+                    sparse_of::<V, 2>,
+                    sparse_of::<V, 3>,
+                    sparse_of::<V, 4>,
+                    sparse_of::<V, 5>,
+                    sparse_of::<V, 6>,
+                    sparse_of::<V, 7>,
+                    sparse_of::<V, 8>,
+                ]
+            }
+            $(#[$feature])*
+            unsafe fn find_nonzero_of<V: Transpose<L>, const L: usize>(
+                a: Matrix<V::Elem>,
+                shape: (usize, usize),
+                per_word: usize,
+                words: *mut u64,
+            ) {
+                // SAFETY: as the caller's.
+                unsafe { find_nonzero::<V, L>(a, shape, per_word, words) }
+            }
+            $(#[$feature])*
+            unsafe fn count_nonzero_of<V: Simd>(p: *const V::Elem, len: usize) -> usize {
+                // SAFETY: as the caller's.
+                unsafe { count_nonzero::<V>(p, len) }
+            }
+            $(#[$feature])*
+            unsafe fn put_sums_of<V: Transpose<L>, const L: usize>(
+                sums: (*const V::Elem, usize),
+                shape: (usize, usize),
+                c: Matrix<V::Elem>,
+                add: bool,
+            ) {
+                // SAFETY: as the caller's.
+                unsafe { put_sums::<V, L>(sums, shape, c, add) }
+            }
+            $(#[$feature])*
             unsafe fn dots_of<V: Transpose<L>, const L: usize>(
                 a: Matrix<V::Elem>,
                 b: Matrix<V::Elem>,
@@ -211,6 +264,10 @@ macro_rules! kernels {
                 vectors: $most,
                 by_rows: &[$(tiles::<$f32, $f32_narrow, $r, true>()),*],
                 by_columns: &[$(tiles::<$f32, $f32_narrow, $r, false>()),*],
+                sparse: sparse::<$f32>(),
+                find_nonzero: find_nonzero_of::<$f32, $f32_lanes>,
+                count_nonzero: count_nonzero_of::<$f32>,
+                put_sums: put_sums_of::<$f32, $f32_lanes>,
                 pack: pack_of::<$f32, $f32_lanes>,
                 dots: dots_of::<$f32, $f32_lanes>,
                 maxima: maxima_of::<$f32, $f32_lanes>,
@@ -223,6 +280,10 @@ macro_rules! kernels {
                 vectors: $most,
                 by_rows: &[$(tiles::<$f64, $f64_narrow, $r, true>()),*],
                 by_columns: &[$(tiles::<$f64, $f64_narrow, $r, false>()),*],
+                sparse: sparse::<$f64>(),
+                find_nonzero: find_nonzero_of::<$f64, $f64_lanes>,
+                count_nonzero: count_nonzero_of::<$f64>,
+                put_sums: put_sums_of::<$f64, $f64_lanes>,
                 pack: pack_of::<$f64, $f64_lanes>,
                 dots: dots_of::<$f64, $f64_lanes>,
                 maxima: maxima_of::<$f64, $f64_lanes>,

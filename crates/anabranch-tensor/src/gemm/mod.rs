@@ -4,9 +4,12 @@
 //! the operands lie): not on m, so that a part of the rows gives the same bits as all of them, nor on the number of threads
 //! or on which thread computes it.
 //!
+//! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
+//!
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles all three for each instruction set, `plan.rs` chooses sizes and
-//! `blocking.rs` runs the loops; `column.rs` has products with one column, `along.rs` kernels along rows.
+//! `blocking.rs` runs the loops; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros; `column.rs` has
+//! products with one column, `along.rs` kernels along rows.
 
 mod along;
 mod blocking;
@@ -19,6 +22,10 @@ mod pack;
 mod peak;
 mod plan;
 mod simd;
+mod skip;
+#[cfg(test)]
+mod skip_tests;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -150,7 +157,8 @@ fn gemm_with<T: Scalar>(
         row: view.strides()[0],
         col: view.strides()[1],
     };
-    let product = Product { kernels, exec, m, n, k, kc, a: matrix(a), b: matrix(b), accum, c };
+    let (a, b) = (matrix(a), matrix(b));
+    let product = Product { kernels, exec, m, n, k, kc, a, b, accum, c, c_transposed: false };
     // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed; the kernels are those of
     // this processor.
     unsafe { product.run(scratch, epilogue) };

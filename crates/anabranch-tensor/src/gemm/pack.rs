@@ -47,7 +47,8 @@ pub(super) struct Panels {
 /// Rows of a panel that are packed before those of the next one, where rows of the source are contiguous.
 const ROWS: usize = 16;
 
-/// Writes `rows`×`cols` elements to the panels at `dst`. What lies in a panel's rows beyond its columns is overwritten.
+/// Writes `rows`×`cols` elements to the panels at `dst`. The rest of a panel's last vector of columns is filled with zeros or
+/// elements of the source.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes; `src` is readable at `rows`×`cols` elements, and
@@ -88,7 +89,7 @@ unsafe fn pack_contiguous<V: Simd>(
 ) {
     // SAFETY: reads inside the source's rows, writes inside the panels' rows.
     unsafe {
-        if cols <= panels.width && cols > 2 * V::LANES {
+        if cols <= panels.width && cols > 2 * V::LANES && cols.is_multiple_of(V::LANES) {
             for i in 0..rows {
                 dst.add(i * panels.row).copy_from_nonoverlapping(src.at(i, 0).ptr, cols);
             }

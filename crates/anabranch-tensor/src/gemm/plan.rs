@@ -4,9 +4,10 @@
 //! when on which tile. It follows from the shape, the strides and constants; one thread alone takes all rows of C
 //! as one task, so that it reads each block of B once.
 
-use super::kernels::Kernels;
+use super::kernels::{Kernels, SPARSE_VECTORS};
 use super::pack::Matrix;
-use super::tile::Contiguous;
+use super::sparse::WORD;
+use super::tile::{Contiguous, SPARSE_TERMS};
 use crate::buffer::CACHE_LINE;
 
 /// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of a first-level cache of 32 KB or more.
@@ -35,6 +36,20 @@ const PACK_B_ROWS: usize = 48;
 /// packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all rows compete for the same
 /// cache sets and each has a page of its own, products without packing are a quarter slower.
 const NEAR_ROWS: usize = 2048;
+
+/// Rows of A whose sums are taken together where zeros are skipped.
+pub(super) const SPARSE_ROWS: usize = 256;
+/// Rows of C in a task that skips zeros, most to least: every task moves its part of B to its first-level cache.
+const SPARSE_TASK_ROWS: [usize; 3] = [192, 96, 64];
+/// Tasks to aim at then.
+const SPARSE_TASKS: usize = 8;
+/// Most bytes of B in the first-level cache while zeros are skipped.
+const SPARSE_B_BYTES: usize = 24 << 10;
+/// Most words for the terms of a k-block.
+const WORDS: usize = 12;
+/// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes too much of its time.
+const SPARSE_LEAST_ROWS: usize = 16;
+const SPARSE_MULTIPLY_ADDS: usize = 100_000;
 
 /// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
@@ -79,6 +94,10 @@ pub(super) struct Plan {
     pub(super) packed_rows: usize,
     /// Whether A is packed, panel by panel.
     pub(super) pack_a: bool,
+    /// Vectors in a panel of B where A's zeros are skipped, 0 where they are multiplied.
+    pub(super) sparse_panel: usize,
+    /// Terms in a word of bits that tells where A is not 0.
+    pub(super) per_word: usize,
 }
 
 impl Plan {
@@ -122,11 +141,62 @@ impl Plan {
             mr,
             packed_rows,
             pack_a,
+            sparse_panel: 0,
+            per_word: WORD,
         };
         if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
             plan.share_out((m, n, k), size, lanes);
         }
         plan
+    }
+
+    /// The cuts of the same product where A's zeros are skipped.
+    pub(super) fn sparse<T>(
+        kernels: &Kernels<T>,
+        (m, n, k): (usize, usize, usize),
+        kc: usize,
+        threads: usize,
+    ) -> Self {
+        let size = size_of::<T>();
+        let sparse_panel = sparse_panel(kernels, n);
+        let width = sparse_panel * kernels.lanes;
+        let words = kc.div_ceil(WORD.min(SPARSE_B_BYTES / size / width));
+        let panels = n.div_ceil(width).min((PACKED_BYTES / size / kc / width).max(1));
+        let mut plan = Self {
+            kc,
+            pack_b: true,
+            phase_rows: kc,
+            phase_cols: panels * width,
+            parallel: false,
+            mc: m,
+            nc: panels * width,
+            mr: 1,
+            packed_rows: m,
+            pack_a: false,
+            sparse_panel,
+            per_word: kc.div_ceil(words),
+        };
+        if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
+            plan.nc = width;
+            plan.share_out((m, n, k), size, kernels.lanes);
+        }
+        plan
+    }
+
+    /// Vectors in the next panel of a row of B of which `cols` columns are left, 0 for a narrow one.
+    pub(super) fn panel<T>(&self, kernels: &Kernels<T>, cols: usize) -> usize {
+        match self.sparse_panel {
+            0 => kernels.panel(cols),
+            vectors => vectors.min(cols.div_ceil(kernels.lanes)),
+        }
+    }
+
+    /// Columns of a full panel, and full panels at the start of a row of `cols` columns.
+    pub(super) fn full_panels<T>(&self, kernels: &Kernels<T>, cols: usize) -> (usize, usize) {
+        match self.sparse_panel {
+            0 => (kernels.nr(), kernels.full_panels(cols)),
+            n => (n * kernels.lanes, cols.div_ceil(kernels.lanes) / n),
+        }
     }
 
     /// Makes tasks of the plan for one thread, and larger phases, at whose ends the threads wait for each other.
@@ -136,8 +206,12 @@ impl Plan {
         let phase_rows = if k * nc <= most { k } else { most / nc / kc * kc };
         let phase_cols = n.min(most / phase_rows / nc * nc);
         let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
-        let mc = TASK_ROWS.into_iter().find(|&mc| tasks(mc, nc) >= TASKS).unwrap_or(TASK_ROWS[2]);
-        while tasks(mc, nc) < TASKS && nc > NC_MIN {
+        let (rows, least) = match self.sparse_panel {
+            0 => (TASK_ROWS, TASKS),
+            _ => (SPARSE_TASK_ROWS, SPARSE_TASKS),
+        };
+        let mc = rows.into_iter().find(|&mc| tasks(mc, nc) >= least).unwrap_or(rows[2]);
+        while self.sparse_panel == 0 && tasks(mc, nc) < TASKS && nc > NC_MIN {
             nc = round_up(nc / 2, lanes);
         }
         *self = Self { phase_rows, phase_cols, parallel: true, mc, nc, ..*self };
@@ -167,9 +241,48 @@ pub(super) fn contiguous<T>(a: &Matrix<T>, (rows, cols): (usize, usize)) -> Opti
     }
 }
 
-/// Elements of one thread's packed block of A; whole cache lines.
-pub(super) fn a_block_len<T>(k: usize) -> usize {
-    round_up(PACKED_ROWS * k.min(kc_max::<T>()), CACHE_LINE / size_of::<T>())
+/// Whether zeros of A may be skipped in a product of this shape with k-blocks of `kc`.
+pub(super) fn may_skip_zeros<T>(
+    kernels: &Kernels<T>,
+    (m, n, k): (usize, usize, usize),
+    kc: usize,
+) -> bool {
+    let last = || if k.is_multiple_of(kc) { kc } else { k % kc };
+    needs_sparse_scratch(kernels, (m, n, k)) && last() >= SPARSE_TERMS
+}
+
+/// Whether a product of this shape, or a smaller one, may skip zeros of A.
+fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize)) -> bool {
+    m * n * k >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
+}
+
+/// Whether skipping zeros pays in a product with `n` columns if the share `nonzero` of A is not 0. Each element costs the
+/// time of two multiply-adds besides its own, measured from two vectors of columns to eight; a fifth must be gained.
+pub(super) fn skipping_pays<T>(kernels: &Kernels<T>, n: usize, nonzero: f64) -> bool {
+    let vectors = sparse_panel(kernels, n) as f64;
+    nonzero * (vectors + 2.0) <= 0.8 * vectors
+}
+
+/// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can be.
+fn sparse_panel<T>(kernels: &Kernels<T>, n: usize) -> usize {
+    let vectors = n.div_ceil(kernels.lanes);
+    vectors.div_ceil(vectors.div_ceil(SPARSE_VECTORS))
+}
+
+/// Elements of a thread's words of bits, whole cache lines.
+pub(super) const fn words_len<T>() -> usize {
+    SPARSE_ROWS * WORDS * size_of::<u64>() / size_of::<T>()
+}
+
+/// Elements of one thread's scratch, whole cache lines: a packed block of A, or words of bits and sums.
+pub(super) fn thread_len<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize)) -> usize {
+    let packed = round_up(PACKED_ROWS * k.min(kc_max::<T>()), CACHE_LINE / size_of::<T>());
+    if needs_sparse_scratch(kernels, (m, n, k)) {
+        let width = (SPARSE_VECTORS * kernels.lanes).min(round_up(n, kernels.lanes));
+        packed.max(words_len::<T>() + SPARSE_ROWS * width)
+    } else {
+        packed
+    }
 }
 
 /// Most vectors of columns, and fewest terms, for which a product may be computed transposed: copying Cᵀ back takes as long
@@ -190,9 +303,9 @@ pub(super) fn is_better_transposed<T>(
     leaves_lanes_idle && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
 }
 
-/// Elements of Cᵀ, whole cache lines, for a product that may be computed transposed.
+/// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; whole cache lines.
 pub(super) fn transposed_len<T>(kernels: &Kernels<T>, m: usize, n: usize) -> usize {
-    round_up(m * n.min(NARROW_VECTORS * kernels.lanes), CACHE_LINE / size_of::<T>())
+    round_up(m * n.min(NARROW_VECTORS * kernels.lanes) + kernels.lanes, CACHE_LINE / size_of::<T>())
 }
 
 /// Elements of scratch for a product C[m,n] with `k` terms, and for every smaller one.
@@ -202,15 +315,19 @@ pub(super) fn scratch_len<T>(
     (m, n, k): (usize, usize, usize),
 ) -> usize {
     // The columns of a transposed product are m.
-    let direct = direct_scratch_len(kernels, threads, n, k);
+    let direct = direct_scratch_len(kernels, threads, (m, n, k));
     let narrow = n.min(NARROW_VECTORS * kernels.lanes);
     let transposed =
-        direct_scratch_len(kernels, threads, m, k) + transposed_len(kernels, m, narrow);
+        direct_scratch_len(kernels, threads, (n, m, k)) + transposed_len(kernels, m, narrow);
     direct.max(transposed)
 }
 
 /// The same for a product that is not transposed.
-fn direct_scratch_len<T>(kernels: &Kernels<T>, threads: usize, n: usize, k: usize) -> usize {
+fn direct_scratch_len<T>(
+    kernels: &Kernels<T>,
+    threads: usize,
+    (m, n, k): (usize, usize, usize),
+) -> usize {
     let b = (round_up(n, kernels.lanes) * k).min(PACKED_BYTES / size_of::<T>());
-    b + threads * a_block_len::<T>(k) + CACHE_LINE / size_of::<T>()
+    b + threads * thread_len(kernels, (m, n, k)) + CACHE_LINE / size_of::<T>()
 }

@@ -9,8 +9,8 @@
 /// # Safety
 /// All operations require a processor with the implementation's instruction set.
 pub(super) trait Simd: Copy {
-    /// The number type.
-    type Elem: Copy;
+    /// The number type, whose default is 0.
+    type Elem: Copy + Default + PartialEq;
     /// Numbers in a vector.
     const LANES: usize;
 
@@ -32,6 +32,8 @@ pub(super) trait Simd: Copy {
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The larger of self and `other`; `other` where one of them is NaN.
     unsafe fn max(self, other: Self) -> Self;
+    /// A bit for each lane, from the lowest on: whether it is not 0. NaN is not.
+    unsafe fn nonzero_bits(self) -> u32;
 }
 
 /// Vectors of `L` lanes of which `L` make a square block.
@@ -109,6 +111,10 @@ macro_rules! impl_simd_for_array {
                     self[i] = if self[i] > other[i] { self[i] } else { other[i] };
                 }
                 self
+            }
+            #[inline(always)]
+            unsafe fn nonzero_bits(self) -> u32 {
+                (0..$lanes).fold(0, |bits, i| bits | u32::from(self[i] != 0.0) << i)
             }
             #[inline(always)]
             unsafe fn mul_add(mut self, factor: Self, addend: Self) -> Self {

@@ -11,19 +11,19 @@ use super::*;
 
 /// Whether a matrix lies row by row or column by column.
 #[derive(Clone, Copy, Debug)]
-enum Layout {
+pub(super) enum Layout {
     Rows,
     Columns,
 }
 
-const LAYOUTS: [Layout; 2] = [Layout::Rows, Layout::Columns];
-const ACCUMS: [Accum; 2] = [Accum::Replace, Accum::Add];
+pub(super) const LAYOUTS: [Layout; 2] = [Layout::Rows, Layout::Columns];
+pub(super) const ACCUMS: [Accum; 2] = [Accum::Replace, Accum::Add];
 
 /// What C holds before a product that adds to it.
 const BEFORE: f64 = 100.0;
 
 /// A matrix of `element(row, col)`.
-fn matrix<T: Scalar>(
+pub(super) fn matrix<T: Scalar>(
     (rows, cols): (usize, usize),
     layout: Layout,
     element: impl Fn(usize, usize) -> f64,
@@ -44,7 +44,7 @@ fn integers_b(l: usize, j: usize) -> f64 {
     ((l * 11 + j * 3 + 1) % 13) as f64 - 6.0
 }
 
-fn fractions(i: usize, j: usize) -> f64 {
+pub(super) fn fractions(i: usize, j: usize) -> f64 {
     1.0 / (((i * 31 + j * 17) % 101) as f64 - 50.5)
 }
 
@@ -57,7 +57,7 @@ fn integers<T: Scalar>(
 }
 
 /// The product with `kernels`; checks that nothing is written beyond C.
-fn product<T: Scalar>(
+pub(super) fn product<T: Scalar>(
     kernels: &Kernels<T>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
@@ -126,7 +126,7 @@ fn check_corners<T: Scalar>(shapes: impl Fn(&Kernels<T>) -> Vec<(usize, usize, u
     }
 }
 
-fn pairs<A: Copy, B: Copy>(
+pub(super) fn pairs<A: Copy, B: Copy>(
     left: impl IntoIterator<Item = A>,
     right: impl IntoIterator<Item = B> + Clone,
 ) -> impl Iterator<Item = (A, B)> {
@@ -298,9 +298,19 @@ fn rounding_stays_within_the_bound_of_a_sum_of_k_terms() {
 }
 
 /// Counts how often each element comes, and doubles it.
-struct CountAndDouble {
+pub(super) struct CountAndDouble {
     n: usize,
     counts: Vec<AtomicU32>,
+}
+
+impl CountAndDouble {
+    pub(super) fn new(m: usize, n: usize) -> Self {
+        Self { n, counts: (0..m * n).map(|_| AtomicU32::new(0)).collect() }
+    }
+
+    pub(super) fn saw_all_once(&self) -> bool {
+        self.counts.iter().all(|count| count.load(Ordering::Relaxed) == 1)
+    }
 }
 
 impl<T: Scalar> Epilogue<T> for CountAndDouble {
@@ -324,11 +334,10 @@ fn epilogue_sees_every_finished_element_once() {
         let exec = Executor::new(threads).unwrap();
         for (kernels, accum) in pairs(f32::available(), ACCUMS) {
             let (a, b) = integers::<f32>((m, n, k), Layout::Rows, Layout::Columns);
-            let counts = (0..m * n).map(|_| AtomicU32::new(0)).collect();
-            let epilogue = CountAndDouble { n, counts };
+            let epilogue = CountAndDouble::new(m, n);
             let got = product(kernels, &exec, a.view(), b.view(), accum, &epilogue);
             let want = product(kernels, &exec, a.view(), b.view(), accum, &NoEpilogue);
-            assert!(epilogue.counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            assert!(epilogue.saw_all_once());
             assert!(got.iter().zip(&want).all(|(got, want)| *got == 2.0 * want));
         }
     }

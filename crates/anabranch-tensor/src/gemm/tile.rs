@@ -21,6 +21,10 @@ const AHEAD: isize = 24;
 /// Fewest terms for which C is asked for: shorter sums are there as soon as C would be.
 const PREFETCH_C_TERMS: usize = 64;
 
+/// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0 becomes 0, since what it
+/// would have been had zeros been multiplied is not known there.
+pub(super) const SPARSE_TERMS: usize = 32;
+
 /// The operands of one tile.
 pub(super) struct Tile<T> {
     /// Terms of each sum.
@@ -156,6 +160,13 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
             term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
             a = a.map(|p| p.wrapping_offset(to_next));
             b = b.wrapping_offset(t.b_row);
+        }
+        if t.k >= SPARSE_TERMS {
+            for i in 0..R {
+                for j in 0..N {
+                    acc[i][j] = acc[i][j].add(V::zero());
+                }
+            }
         }
         for i in 0..R {
             let c = t.c.add(i * t.c_row);

@@ -57,9 +57,14 @@ macro_rules! vector {
     };
 }
 
-/// Loads and stores of the first lanes with AVX-512's mask registers.
+/// Loads and stores of the first lanes, and comparisons, with AVX-512's mask registers.
 macro_rules! avx512_first {
-    ($elem:ty, $mask:ty, $load:ident, $store:ident) => {
+    ($elem:ty, $mask:ty, $load:ident, $store:ident, $compare:ident) => {
+        #[inline(always)]
+        unsafe fn nonzero_bits(self) -> u32 {
+            // SAFETY: see the head of the impl.
+            unsafe { u32::from($compare::<_CMP_NEQ_UQ>(self.0, Self::zero().0)) }
+        }
         #[inline(always)]
         unsafe fn load_first(p: *const $elem, len: usize) -> Self {
             let mask = (u32::MAX >> (32 - len)) as $mask;
@@ -77,7 +82,12 @@ macro_rules! avx512_first {
 
 /// Loads and stores of the first lanes with AVX2's vector masks: `len` ones out of a table of ones, then zeros.
 macro_rules! avx2_first {
-    ($elem:ty, $load:ident, $store:ident) => {
+    ($elem:ty, $load:ident, $store:ident, $compare:ident, $bits:ident) => {
+        #[inline(always)]
+        unsafe fn nonzero_bits(self) -> u32 {
+            // SAFETY: see the head of the impl.
+            unsafe { $bits($compare::<_CMP_NEQ_UQ>(self.0, Self::zero().0)) as u32 }
+        }
         #[inline(always)]
         unsafe fn load_first(p: *const $elem, len: usize) -> Self {
             // SAFETY: see the head of the impl; masked lanes are not touched.
@@ -99,25 +109,25 @@ pub(super) mod avx512 {
         /// 16 numbers.
         F32x16(__m512): [f32; 16],
         _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_max_ps, _mm512_fmadd_ps,
-        avx512_first!(f32, __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
+        avx512_first!(f32, __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_cmp_ps_mask);
     );
     vector!(
         /// 8 numbers.
         F64x8(__m512d): [f64; 8],
         _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_max_pd, _mm512_fmadd_pd,
-        avx512_first!(f64, __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
+        avx512_first!(f64, __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_cmp_pd_mask);
     );
     vector!(
         /// Half a register of 16.
         F32x8(__m256): [f32; 8],
         _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_max_ps, _mm256_fmadd_ps,
-        avx512_first!(f32, __mmask8, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps);
+        avx512_first!(f32, __mmask8, _mm256_maskz_loadu_ps, _mm256_mask_storeu_ps, _mm256_cmp_ps_mask);
     );
     vector!(
         /// Half a register of 8.
         F64x4(__m256d): [f64; 4],
         _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_max_pd, _mm256_fmadd_pd,
-        avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd);
+        avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_cmp_pd_mask);
     );
 
     // The first half of the work is done by loading: the 128-bit lanes of a vector come from columns 4 apart (2 apart
@@ -183,13 +193,13 @@ pub(super) mod avx2 {
         /// 8 numbers.
         F32x8(__m256): [f32; 8],
         _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_max_ps, _mm256_fmadd_ps,
-        avx2_first!(f32, _mm256_maskload_ps, _mm256_maskstore_ps);
+        avx2_first!(f32, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_cmp_ps, _mm256_movemask_ps);
     );
     vector!(
         /// 4 numbers.
         F64x4(__m256d): [f64; 4],
         _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_max_pd, _mm256_fmadd_pd,
-        avx2_first!(f64, _mm256_maskload_pd, _mm256_maskstore_pd);
+        avx2_first!(f64, _mm256_maskload_pd, _mm256_maskstore_pd, _mm256_cmp_pd, _mm256_movemask_pd);
     );
 
     impl F32x8 {

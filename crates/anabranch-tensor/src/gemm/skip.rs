@@ -1,0 +1,162 @@
+//! Products that skip zeros: when that pays, and their loops.
+//!
+//! ```text
+//! for each block (i, j) of C                     tasks: MC rows × NC columns, of which B is packed
+//!   for p in k-blocks by KC
+//!     for ir in rows of the block by 256         sums of so many rows stay in the second-level cache
+//!       find zeros of A[ir.., p..]               a word of bits for each row and some 50 terms
+//!       for jr in columns of the block           a panel of eight vectors
+//!         for l in terms by word                 B[l.., jr..] stays in the first-level cache
+//!           sums += A[ir.., l..] · B[l.., jr..]  skipping zeros
+//!         C[ir.., jr..] (+)= sums
+//! ```
+//!
+//! Zeros of B are skipped in Cᵀ = Bᵀ·Aᵀ, whose sums are transposed on their way to C.
+
+use std::ops::Range;
+
+use super::blocking::{Phase, Product};
+use super::pack::Matrix;
+use super::plan::{Plan, SPARSE_ROWS, contiguous, may_skip_zeros, skipping_pays, words_len};
+use super::sparse::SparseRows;
+use super::tile::Contiguous;
+use super::{Accum, Epilogue};
+use crate::scalar::Scalar;
+
+/// Rows or columns of an operand, as they lie, in which zeros are counted.
+const SAMPLE_LINES: usize = 8;
+/// The operand whose zeros are worth skipping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sparse {
+    A,
+    B,
+}
+
+impl<T: Scalar> Product<'_, T> {
+    /// The operand with the most zeros, if they are enough to skip them. The choice changes no bit of the result.
+    pub(super) fn sparse_operand(&self) -> Option<Sparse> {
+        let Self { kernels, m, n, k, kc, .. } = *self;
+        let of = |operand, matrix, (rows, cols)| {
+            if !may_skip_zeros(kernels, (rows, cols, k), kc) {
+                return None;
+            }
+            // SAFETY: A, or Bᵀ, is readable, which whoever made the product promised.
+            let share = unsafe { self.nonzero_share(matrix, (rows, k)) }?;
+            skipping_pays(kernels, cols, share).then_some((operand, share))
+        };
+        let a = of(Sparse::A, self.a, (m, n));
+        let b = of(Sparse::B, self.b.transposed(), (n, m));
+        a.into_iter().chain(b).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(operand, _)| operand)
+    }
+
+    /// About how much of a matrix is not 0, or `None` if neither its rows nor its columns are contiguous.
+    ///
+    /// # Safety
+    /// The matrix is readable.
+    unsafe fn nonzero_share(&self, matrix: Matrix<T>, shape: (usize, usize)) -> Option<f64> {
+        let (lines, len, matrix) = match contiguous(&matrix, shape)? {
+            Contiguous::Rows => (shape.0, shape.1, matrix),
+            Contiguous::Columns => (shape.1, shape.0, matrix.transposed()),
+        };
+        let step = lines.div_ceil(SAMPLE_LINES);
+        let sample = (0..lines).step_by(step);
+        let total = sample.len() * len;
+        // SAFETY: `len` elements of a row or column.
+        let count = |line| unsafe { (self.kernels.count_nonzero)(matrix.at(line, 0).ptr, len) };
+        Some(sample.map(count).sum::<usize>() as f64 / total as f64)
+    }
+
+    /// Adds the phase's part to the block `rows`×`cols` of C, skipping A's zeros.
+    ///
+    /// # Safety
+    /// As [`multiply`](Self::multiply), and the block is this call's alone.
+    pub(super) unsafe fn sparse_block<E: Epilogue<T>>(
+        &self,
+        phase: &Phase<T>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        epilogue: &E,
+    ) {
+        let mut p = phase.rows.start;
+        while p < phase.rows.end {
+            let terms = p..phase.rows.end.min(p + phase.plan.kc);
+            let mut i = rows.start;
+            while i < rows.end {
+                let block = i..rows.end.min(i + SPARSE_ROWS);
+                // SAFETY: rows of the caller's block.
+                unsafe {
+                    self.sparse_rows(phase, block.clone(), cols.clone(), terms.clone());
+                    if terms.end == self.k {
+                        self.finish(block.clone(), cols.clone(), epilogue);
+                    }
+                }
+                i = block.end;
+            }
+            p = terms.end;
+        }
+    }
+
+    /// Adds the products of the rows `rows` of A, at most [`SPARSE_ROWS`], in the k-block `terms`, with the columns `cols`
+    /// of B.
+    ///
+    /// # Safety
+    /// As [`sparse_block`](Self::sparse_block).
+    unsafe fn sparse_rows(
+        &self,
+        phase: &Phase<T>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        terms: Range<usize>,
+    ) {
+        let kernels = self.kernels;
+        let Plan { per_word, .. } = *phase.plan;
+        let scratch = self.thread_scratch(phase);
+        let (words, sums) = (scratch.cast::<u64>(), scratch.wrapping_add(words_len::<T>()));
+        let a = self.a.at(rows.start, terms.start);
+        let add = self.accum == Accum::Add || terms.start > 0;
+        // SAFETY: A's rows and the scratch's words; each panel of B; the caller's block of C.
+        unsafe {
+            (kernels.find_nonzero)(a, (rows.len(), terms.len()), per_word, words);
+            let mut col = cols.start;
+            while col < cols.end {
+                let vectors = phase.plan.panel(kernels, cols.end - col);
+                let width = vectors * kernels.lanes;
+                let b = self.b_panel(phase, terms.start, col).cast_const();
+                for (n, l) in (0..terms.len()).step_by(per_word).enumerate() {
+                    (kernels.sparse[vectors - 1])(&SparseRows {
+                        rows: rows.len(),
+                        terms: per_word.min(terms.len() - l),
+                        nonzero: words.add(n * rows.len()),
+                        a: a.at(0, l),
+                        b: b.add(l * width),
+                        sums,
+                        first: l == 0,
+                    });
+                }
+                let shape = (rows.len(), width.min(cols.end - col));
+                let c = self.c_matrix().at(rows.start, col);
+                (kernels.put_sums)((sums, width), shape, c, add);
+                col += width;
+            }
+        }
+    }
+
+    /// Applies the epilogue to the finished elements `rows`×`cols` of C.
+    ///
+    /// # Safety
+    /// As [`sparse_block`](Self::sparse_block).
+    unsafe fn finish<E: Epilogue<T>>(&self, rows: Range<usize>, cols: Range<usize>, epilogue: &E) {
+        let (rows, cols, stride) =
+            if self.c_transposed { (cols, rows, self.m) } else { (rows, cols, self.n) };
+        let c = self.c.wrapping_add(rows.start * stride + cols.start);
+        let (at, shape) = ((rows.start, cols.start), (rows.len(), cols.len()));
+        // SAFETY: the caller's block of C.
+        unsafe { self.kernels.apply(epilogue, at, shape, c, stride) };
+    }
+
+    /// C, whose elements may be written.
+    fn c_matrix(&self) -> Matrix<T> {
+        let (row, col) = if self.c_transposed { (1, self.m) } else { (self.n, 1) };
+        Matrix { ptr: self.c, row: row as isize, col: col as isize }
+    }
+}

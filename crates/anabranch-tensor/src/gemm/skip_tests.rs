@@ -1,0 +1,231 @@
+//! Products that skip zeros against plain loops, and to the bit against the same products row by row: a single row is
+//! too small a product to skip any.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::pack::Panels;
+use super::skip::Sparse;
+use super::tests::{ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product};
+use super::*;
+
+/// Whether the element [i, l] of an operand is left: two in seven are.
+fn is_left(i: usize, l: usize) -> bool {
+    (i * 3 + l * 5 + i * l) % 7 < 2
+}
+
+/// `element`, with most of them replaced by zeros of both signs.
+fn with_zeros(element: impl Fn(usize, usize) -> f64) -> impl Fn(usize, usize) -> f64 {
+    move |i, l| {
+        let zero = if (i + l) % 2 == 0 { 0.0 } else { -0.0 };
+        if is_left(i, l) { element(i, l) } else { zero }
+    }
+}
+
+/// A and B of fractions, one of them with zeros.
+fn operands<T: Scalar>(
+    (m, n, k): (usize, usize, usize),
+    (layout_a, layout_b): (Layout, Layout),
+    sparse: Sparse,
+) -> (Array2<T>, Array2<T>) {
+    match sparse {
+        Sparse::A => {
+            (matrix((m, k), layout_a, with_zeros(fractions)), matrix((k, n), layout_b, fractions))
+        }
+        Sparse::B => {
+            (matrix((m, k), layout_a, fractions), matrix((k, n), layout_b, with_zeros(fractions)))
+        }
+    }
+}
+
+/// The operand whose zeros a product skips.
+fn skips<T: Scalar>(
+    kernels: &Kernels<T>,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+) -> Option<Sparse> {
+    let matrix = |view: ArrayView2<'_, T>| Matrix {
+        ptr: view.as_ptr(),
+        row: view.strides()[0],
+        col: view.strides()[1],
+    };
+    let ((m, k), n) = (a.dim(), b.ncols());
+    Product {
+        kernels,
+        exec: &Executor::serial(),
+        m,
+        n,
+        k,
+        kc: plan::kc::<T>(k),
+        a: matrix(a),
+        b: matrix(b),
+        accum: Accum::Replace,
+        c: std::ptr::null_mut(),
+        c_transposed: false,
+    }
+    .sparse_operand()
+}
+
+/// The product row by row, which skips nothing.
+fn row_by_row<T: Scalar>(
+    kernels: &Kernels<T>,
+    a: &Array2<T>,
+    b: &Array2<T>,
+    accum: Accum,
+) -> Vec<T> {
+    let exec = Executor::serial();
+    let row =
+        |i| product(kernels, &exec, a.slice(ndarray::s![i..=i, ..]), b.view(), accum, &NoEpilogue);
+    (0..a.nrows()).flat_map(row).collect()
+}
+
+/// The bits of a number, those of all NaN the same.
+fn bits<T: Scalar>(x: &T) -> u64 {
+    let x = x.to_f64();
+    if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
+}
+
+fn same_bits<T: Scalar>(got: &[T], want: &[T]) -> bool {
+    got.iter().map(bits).eq(want.iter().map(bits))
+}
+
+/// More and fewer columns and rows than a panel and a block of rows have, one k-block and several, of whole vectors and not.
+const SHAPES: [(usize, usize, usize); 7] = [
+    (64, 64, 64),
+    (17, 150, 100),
+    (300, 33, 90),
+    (150, 40, 600),
+    (60, 300, 530),
+    (290, 290, 130),
+    (33, 34, 1100),
+];
+
+fn skipping_changes_no_bit<T: Scalar>() {
+    let executors = [1, 3].map(|threads| Executor::new(threads).unwrap());
+    let layouts: Vec<_> = pairs(LAYOUTS, LAYOUTS).collect();
+    for ((m, n, k), (layout_a, layout_b)) in pairs(SHAPES, layouts) {
+        for sparse in [Sparse::A, Sparse::B] {
+            let (a, b) = operands::<T>((m, n, k), (layout_a, layout_b), sparse);
+            for (kernels, accum) in pairs(T::available(), ACCUMS) {
+                assert_eq!(skips(kernels, a.view(), b.view()), Some(sparse), "{m}×{n}×{k}");
+                let want = row_by_row(kernels, &a, &b, accum);
+                for exec in &executors {
+                    let got = product(kernels, exec, a.view(), b.view(), accum, &NoEpilogue);
+                    assert!(
+                        same_bits(&got, &want),
+                        "{} {:?} {m}×{n}×{k} A {layout_a:?} B {layout_b:?} {sparse:?} {accum:?}",
+                        T::NAME,
+                        kernels.instruction_set
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn skipping_changes_no_bit_of_f32() {
+    skipping_changes_no_bit::<f32>();
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn skipping_changes_no_bit_of_f64() {
+    skipping_changes_no_bit::<f64>();
+}
+
+/// Sums of integers, exact in any order, against plain loops.
+#[test]
+fn products_that_skip_zeros_are_exact() {
+    let exec = Executor::serial();
+    let integer = |i: usize, j: usize| ((i * 7 + j * 5 + 3) % 17) as f64 - 8.5;
+    let (m, n, k) = (40, 70, 64);
+    for (layout_a, layout_b) in pairs(LAYOUTS, LAYOUTS) {
+        let a = matrix::<f32>((m, k), layout_a, with_zeros(integer));
+        let b = matrix::<f32>((k, n), layout_b, integer);
+        let mut want = Array2::zeros((m, n));
+        gemm_naive(a.view(), b.view(), Accum::Replace, want.view_mut());
+        for kernels in f32::available() {
+            assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
+            let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
+            assert_eq!(got, want.as_slice().unwrap());
+            // (A·B)ᵀ = Bᵀ·Aᵀ: now the zeros are B's.
+            let got = product(kernels, &exec, b.t(), a.t(), Accum::Replace, &NoEpilogue);
+            assert_eq!(got, want.t().as_standard_layout().as_slice().unwrap());
+        }
+    }
+}
+
+/// Zeros are not skipped where they would be multiplied with what is not finite.
+#[test]
+fn zero_times_infinity_is_nan() {
+    let exec = Executor::serial();
+    let (m, n, k) = (40, 300, 100);
+    let (infinite, nan) = ((70, 2), (3, 290));
+    let a = matrix::<f32>((m, k), Layout::Rows, with_zeros(fractions));
+    let b = matrix::<f32>((k, n), Layout::Rows, |l, j| match (l, j) {
+        at if at == infinite => f64::INFINITY,
+        at if at == nan => f64::NAN,
+        _ => fractions(l, j),
+    });
+    for kernels in f32::available() {
+        assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
+        let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
+        assert!(same_bits(&got, &row_by_row(kernels, &a, &b, Accum::Replace)));
+        for i in 0..m {
+            assert!(got[i * n + nan.1].is_nan());
+            assert_eq!(got[i * n + infinite.1].is_nan(), !is_left(i, infinite.0));
+        }
+    }
+}
+
+/// What a panel holds beyond its columns is multiplied too: were it not finite, no zero would be skipped.
+#[test]
+fn packed_panels_are_filled() {
+    let (rows, cols) = (20, 59);
+    for (layout, kernels) in pairs(LAYOUTS, f32::available().collect::<Vec<_>>()) {
+        let b = matrix::<f32>((rows, cols), layout, fractions);
+        let (row, col) = (b.strides()[0], b.strides()[1]);
+        let width = cols.next_multiple_of(kernels.lanes);
+        let mut panel = vec![f32::NAN; rows.next_multiple_of(kernels.lanes) * width];
+        let panels = Panels { width, row: width, step: rows * width };
+        let src = Matrix { ptr: b.as_ptr(), row, col };
+        // SAFETY: an available instruction set; the panel has more rows than the matrix.
+        unsafe { (kernels.pack)(src, rows, cols, panel.as_mut_ptr(), panels) };
+        assert!(panel[..rows * width].iter().all(|x| x.is_finite()), "{layout:?}");
+    }
+}
+
+/// A negative product too small for the number type rounds to −0, which it stays or not as zeros of one sign or the other
+/// are added.
+#[test]
+fn a_sum_that_underflows_is_positive_zero() {
+    let exec = Executor::serial();
+    let (m, n, k) = (40, 60, 64);
+    let a = matrix::<f32>((m, k), Layout::Rows, |_, l| if l == 9 { -1e-30 } else { -0.0 });
+    let b = matrix::<f32>((k, n), Layout::Rows, |_, j| if j % 2 == 0 { 1e-30 } else { -1e-30 });
+    for kernels in f32::available() {
+        assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
+        let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
+        assert!(got.iter().all(|x| x.to_bits() == 0));
+        assert!(same_bits(&got, &row_by_row(kernels, &a, &b, Accum::Replace)));
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn epilogue_sees_every_element_once_where_zeros_are_skipped() {
+    let (m, n, k) = (300, 290, 600);
+    for (threads, sparse) in pairs([1, 3], [Sparse::A, Sparse::B]) {
+        let exec = Executor::new(threads).unwrap();
+        let (a, b) = operands::<f32>((m, n, k), (Layout::Rows, Layout::Rows), sparse);
+        for kernels in f32::available() {
+            assert_eq!(skips(kernels, a.view(), b.view()), Some(sparse));
+            let epilogue = CountAndDouble::new(m, n);
+            let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &epilogue);
+            let want = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
+            assert!(epilogue.saw_all_once());
+            assert!(got.iter().zip(&want).all(|(got, want)| *got == 2.0 * want));
+        }
+    }
+}
