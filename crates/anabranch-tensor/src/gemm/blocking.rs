@@ -29,7 +29,6 @@ use super::plan::{
     PARALLEL_FLOPS, Plan, a_group, contiguous, is_better_transposed, round_up, thread_len,
     transposed_len,
 };
-use super::skip::Sparse;
 use super::tile::{Contiguous, Tile};
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
@@ -120,21 +119,18 @@ impl<T: Scalar> Product<'_, T> {
         }
         // SAFETY: as the caller's.
         unsafe {
-            match self.sparse_operand() {
-                Some(Sparse::A) => self.run_sparse(scratch, epilogue),
-                Some(Sparse::B) => {
-                    Self { c_transposed: true, ..self.swapped() }.run_sparse(scratch, epilogue);
-                }
-                None if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) => {
-                    self.run_transposed(scratch, epilogue);
-                }
-                None => self.run_dense(scratch, epilogue),
+            if self.is_large_enough_to_skip_zeros() && self.run_skipping(scratch, epilogue) {
+                return;
             }
+            if is_better_transposed(kernels, (m, n, k), (&self.a, &self.b)) {
+                return self.run_transposed(scratch, epilogue);
+            }
+            self.run_dense(scratch, epilogue);
         }
     }
 
     /// The product's Cᵀ = Bᵀ·Aᵀ, where C is.
-    fn swapped(&self) -> Self {
+    pub(super) fn swapped(&self) -> Self {
         let (a, b) = (self.b.transposed(), self.a.transposed());
         Self { m: self.n, n: self.m, a, b, ..*self }
     }
@@ -152,23 +148,17 @@ impl<T: Scalar> Product<'_, T> {
         unsafe { self.run_phases(&plan, scratch, epilogue) };
     }
 
-    /// The product, skipping A's zeros.
-    ///
-    /// # Safety
-    /// As [`run`](Self::run).
-    unsafe fn run_sparse<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
-        let Self { kernels, m, n, k, kc, .. } = *self;
-        let plan = Plan::sparse(kernels, (m, n, k), kc, self.exec.threads());
-        // SAFETY: as the caller's.
-        unsafe { self.run_phases(&plan, scratch, epilogue) };
-    }
-
     /// The product by a plan for it.
     ///
     /// # Safety
     /// As [`run`](Self::run).
     #[inline]
-    unsafe fn run_phases<E: Epilogue<T>>(&self, plan: &Plan, scratch: &mut [T], epilogue: &E) {
+    pub(super) unsafe fn run_phases<E: Epilogue<T>>(
+        &self,
+        plan: &Plan,
+        scratch: &mut [T],
+        epilogue: &E,
+    ) {
         let Self { kernels, m, n, k, .. } = *self;
         let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         let thread_len = thread_len(kernels, (m, n, k));
@@ -240,11 +230,16 @@ impl<T: Scalar> Product<'_, T> {
     /// As [`run`](Self::run).
     unsafe fn pack_b(&self, phase: &Phase<T>) {
         let Plan { kc, nc, parallel, .. } = *phase.plan;
+        if !parallel {
+            // The phase is one block.
+            // SAFETY: as the caller's.
+            return unsafe { self.pack_block(phase, phase.rows.start, phase.cols.clone(), (0, 1)) };
+        }
         let (width, _) = phase.plan.full_panels(self.kernels, nc);
         let wide = width * PACK_PANELS;
         let blocks = phase.cols.clone().step_by(nc);
         let n_blocks = blocks.len();
-        let tasks = if parallel { nc.div_ceil(wide) } else { 1 };
+        let tasks = nc.div_ceil(wide);
         let pack = |task: usize| {
             let p = phase.rows.start + task / tasks / n_blocks * kc;
             let j = phase.cols.start + task / tasks % n_blocks * nc;
@@ -253,7 +248,7 @@ impl<T: Scalar> Product<'_, T> {
             unsafe { self.pack_block(phase, p, block, (task % tasks, tasks)) };
         };
         let n_tasks = phase.rows.len().div_ceil(kc) * n_blocks * tasks;
-        if parallel { self.exec.run(n_tasks, pack) } else { (0..n_tasks).for_each(pack) }
+        self.exec.run(n_tasks, pack);
     }
 
     /// Packs a part of the columns `block` of the k-block at row `p`: panels as wide as the tiles that will read them.
@@ -358,7 +353,8 @@ impl<T: Scalar> Product<'_, T> {
                 let block = i..rows.end.min(i + packed_rows);
                 // SAFETY: the rows of A are those of C.
                 let a = unsafe { self.block_of_a(phase, block.clone(), terms.clone()) };
-                for first in block.clone().step_by(mr) {
+                let mut first = i;
+                while first < block.end {
                     let panel = first..block.end.min(first + mr);
                     let (a_panel, height) = (a.at(first - block.start), panel.len());
                     // SAFETY: the panel lies in the caller's block.
@@ -369,6 +365,7 @@ impl<T: Scalar> Product<'_, T> {
                             kernels.apply(epilogue, at, (height, cols.len()), c, n);
                         }
                     }
+                    first += mr;
                 }
                 i = block.end;
             }

@@ -134,7 +134,9 @@ unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     // SAFETY: reads at most `rows` elements of columns below `cols`, writes whole vectors at rows below `rows`.
     unsafe {
         for j in (0..cols).step_by(L) {
-            let to = dst.add(j / panels.width * panels.step + j % panels.width);
+            // Most often there is one panel, and nothing to divide.
+            let panel = if j < panels.width { 0 } else { j / panels.width };
+            let to = dst.add(panel * panels.step + j - panel * panels.width);
             // Where columns are missing the last one stands in: what it writes is beyond `cols`.
             let last = L.min(cols - j) - 1;
             let columns: [_; L] = std::array::from_fn(|c| src.at(0, j + c.min(last)).ptr);

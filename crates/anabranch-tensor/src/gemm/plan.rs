@@ -49,7 +49,7 @@ const SPARSE_B_BYTES: usize = 24 << 10;
 const WORDS: usize = 12;
 /// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes too much of its time.
 const SPARSE_LEAST_ROWS: usize = 16;
-const SPARSE_MULTIPLY_ADDS: usize = 100_000;
+pub(super) const SPARSE_MULTIPLY_ADDS: usize = 100_000;
 
 /// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
@@ -156,15 +156,18 @@ impl Plan {
         (m, n, k): (usize, usize, usize),
         kc: usize,
         threads: usize,
+        b: &Matrix<T>,
     ) -> Self {
         let size = size_of::<T>();
         let sparse_panel = sparse_panel(kernels, n);
         let width = sparse_panel * kernels.lanes;
         let words = kc.div_ceil(WORD.min(SPARSE_B_BYTES / size / width));
         let panels = n.div_ceil(width).min((PACKED_BYTES / size / kc / width).max(1));
+        // As narrow as one panel, B may lie as a packed one would.
+        let is_panel = b.col == 1 && n == width && b.row == width as isize;
         let mut plan = Self {
             kc,
-            pack_b: true,
+            pack_b: !is_panel,
             phase_rows: kc,
             phase_cols: panels * width,
             parallel: false,
@@ -187,7 +190,7 @@ impl Plan {
     pub(super) fn panel<T>(&self, kernels: &Kernels<T>, cols: usize) -> usize {
         match self.sparse_panel {
             0 => kernels.panel(cols),
-            vectors => vectors.min(cols.div_ceil(kernels.lanes)),
+            vectors => vectors.min(kernels.vectors_of(cols)),
         }
     }
 
@@ -195,7 +198,7 @@ impl Plan {
     pub(super) fn full_panels<T>(&self, kernels: &Kernels<T>, cols: usize) -> (usize, usize) {
         match self.sparse_panel {
             0 => (kernels.nr(), kernels.full_panels(cols)),
-            n => (n * kernels.lanes, cols.div_ceil(kernels.lanes) / n),
+            n => (n * kernels.lanes, kernels.vectors_of(cols) / n),
         }
     }
 
@@ -265,7 +268,7 @@ pub(super) fn skipping_pays<T>(kernels: &Kernels<T>, n: usize, nonzero: f64) -> 
 
 /// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can be.
 fn sparse_panel<T>(kernels: &Kernels<T>, n: usize) -> usize {
-    let vectors = n.div_ceil(kernels.lanes);
+    let vectors = kernels.vectors_of(n);
     vectors.div_ceil(vectors.div_ceil(SPARSE_VECTORS))
 }
 

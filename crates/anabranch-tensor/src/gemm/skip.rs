@@ -17,7 +17,9 @@ use std::ops::Range;
 
 use super::blocking::{Phase, Product};
 use super::pack::Matrix;
-use super::plan::{Plan, SPARSE_ROWS, contiguous, may_skip_zeros, skipping_pays, words_len};
+use super::plan::{
+    Plan, SPARSE_MULTIPLY_ADDS, SPARSE_ROWS, contiguous, may_skip_zeros, skipping_pays, words_len,
+};
 use super::sparse::SparseRows;
 use super::tile::Contiguous;
 use super::{Accum, Epilogue};
@@ -33,6 +35,34 @@ pub(super) enum Sparse {
 }
 
 impl<T: Scalar> Product<'_, T> {
+    /// Whether looking for zeros could pay, without having looked.
+    #[inline]
+    pub(super) fn is_large_enough_to_skip_zeros(&self) -> bool {
+        self.m * self.n * self.k >= SPARSE_MULTIPLY_ADDS
+    }
+
+    /// Computes the product if that pays by skipping zeros, and says whether it did.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline(never)]
+    pub(super) unsafe fn run_skipping<E: Epilogue<T>>(
+        &self,
+        scratch: &mut [T],
+        epilogue: &E,
+    ) -> bool {
+        let product = match self.sparse_operand() {
+            Some(Sparse::A) => Self { ..*self },
+            Some(Sparse::B) => Self { c_transposed: true, ..self.swapped() },
+            None => return false,
+        };
+        let Self { kernels, m, n, k, kc, .. } = product;
+        let plan = Plan::sparse(kernels, (m, n, k), kc, self.exec.threads(), &product.b);
+        // SAFETY: as the caller's.
+        unsafe { product.run_phases(&plan, scratch, epilogue) };
+        true
+    }
+
     /// The operand with the most zeros, if they are enough to skip them. The choice changes no bit of the result.
     pub(super) fn sparse_operand(&self) -> Option<Sparse> {
         let Self { kernels, m, n, k, kc, .. } = *self;
@@ -121,7 +151,11 @@ impl<T: Scalar> Product<'_, T> {
             while col < cols.end {
                 let vectors = phase.plan.panel(kernels, cols.end - col);
                 let width = vectors * kernels.lanes;
-                let b = self.b_panel(phase, terms.start, col).cast_const();
+                let b = if phase.plan.pack_b {
+                    self.b_panel(phase, terms.start, col).cast_const()
+                } else {
+                    self.b.at(terms.start, col).ptr
+                };
                 for (n, l) in (0..terms.len()).step_by(per_word).enumerate() {
                     (kernels.sparse[vectors - 1])(&SparseRows {
                         rows: rows.len(),

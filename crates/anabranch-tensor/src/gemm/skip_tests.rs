@@ -89,8 +89,9 @@ fn same_bits<T: Scalar>(got: &[T], want: &[T]) -> bool {
 }
 
 /// More and fewer columns and rows than a panel and a block of rows have, one k-block and several, of whole vectors and not.
-const SHAPES: [(usize, usize, usize); 7] = [
+const SHAPES: [(usize, usize, usize); 8] = [
     (64, 64, 64),
+    (150, 128, 70),
     (17, 150, 100),
     (300, 33, 90),
     (150, 40, 600),

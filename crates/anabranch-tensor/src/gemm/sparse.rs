@@ -30,7 +30,7 @@ pub(super) struct SparseRows<T> {
     pub(super) nonzero: *const u64,
     /// A's first row and term.
     pub(super) a: Matrix<T>,
-    /// A row of N vectors for each term, next to each other.
+    /// A row of N vectors for each term; rows are next to each other.
     pub(super) b: *const T,
     /// The same for each row.
     pub(super) sums: *mut T,
