@@ -1,7 +1,8 @@
 //! The suite `parts`: where the time of a step goes.
 //!
 //! Passes are timed inside the step, where caches are as they are. Dropout and BatchNorm are fused into other work:
-//! their cost is what a step loses when its network is built without them.
+//! their cost is what a step loses when its network is built without them. The zeros that dropout makes save more than
+//! drawing them costs, so for its own cost it drops few.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -42,33 +43,40 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
 }
 
-/// What a network is built without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Without {
-    Nothing,
-    Dropout,
-    BatchNorm,
+/// The layers of a network that differ between those compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Layers {
+    dropout: Option<f64>,
+    batch_norm: bool,
 }
 
-/// The network of a shape, as [`anabranch_graph::TwoBranch`] builds it, without one of its layers.
-fn graph<T: Scalar>(shape: Shape, without: Without) -> std::result::Result<Graph<T>, GraphError> {
+impl Layers {
+    const ALL: Self = Self { dropout: Some(DROPOUT), batch_norm: true };
+    /// The least probability for which as many random bits are drawn as for one half.
+    const FEW_DROPPED: Self = Self { dropout: Some(1.0 / 256.0), ..Self::ALL };
+    const NO_DROPOUT: Self = Self { dropout: None, ..Self::ALL };
+    const NO_BATCH_NORM: Self = Self { batch_norm: false, ..Self::ALL };
+}
+
+/// The network of a shape, as [`anabranch_graph::TwoBranch`] builds it, with or without some of its layers.
+fn graph<T: Scalar>(shape: Shape, layers: Layers) -> std::result::Result<Graph<T>, GraphError> {
     let Shape { inputs, hidden_a, outputs_a, classes, .. } = shape;
-    if without == Without::Nothing {
+    if layers == Layers::ALL {
         return shape.network(DROPOUT).build(Fusion::Fused);
     }
     let mut g = GraphBuilder::new(inputs);
     let x = g.input();
     let z1a = g.layer("fc1a", Linear::new(hidden_a), x)?;
     let mut h = g.layer("relu1a", Activation::Relu, z1a)?;
-    if without != Without::Dropout {
-        let dropout = Dropout::new(DROPOUT)
-            .map_err(|source| GraphError::Layer { node: "dp1a".into(), source })?;
+    if let Some(p) = layers.dropout {
+        let dropout =
+            Dropout::new(p).map_err(|source| GraphError::Layer { node: "dp1a".into(), source })?;
         h = g.layer("dp1a", dropout, h)?;
     }
     let y_a = g.layer("fc2a", Linear::new(outputs_a), h)?;
     let z1b = g.layer("fc1b", Linear::new(outputs_a), x)?;
     let mut a = g.layer("relu1b", Activation::Relu, z1b)?;
-    if without != Without::BatchNorm {
+    if layers.batch_norm {
         a = g.layer("bn1b", BatchNorm::new(), a)?;
     }
     let s = g.join("join", Join::Add, a, y_a)?;
@@ -129,6 +137,8 @@ struct Times {
     /// What a step costs more with than without, in the same round.
     dropout: Vec<f64>,
     batch_norm: Vec<f64>,
+    /// What a step costs more where few are dropped.
+    zeros: Vec<f64>,
 }
 
 /// Names and microseconds of the parts of a step.
@@ -145,6 +155,7 @@ impl Times {
         let [forward, losses, backward, optimizer] = self.passes.each_ref().map(|v| median(v));
         let [gemm_forward, gemm_backward] = self.products.each_ref().map(|v| median(v));
         let (dropout, batch_norm) = (median(&self.dropout), median(&self.batch_norm));
+        let zeros = median(&self.zeros);
         let parts = vec![
             ("forward GEMMs", gemm_forward),
             ("forward, the rest", forward - gemm_forward),
@@ -158,6 +169,7 @@ impl Times {
                 "dropout + BatchNorm + softmax + optimizer",
                 dropout + batch_norm + losses + optimizer,
             ),
+            ("saved by the zeros of dropout", zeros),
         ];
         Parts { shape, step, parts }
     }
@@ -165,20 +177,20 @@ impl Times {
 
 fn measure(args: &Args, shape: Shape) -> Result<Parts> {
     let exec = Executor::new(args.threads)?;
-    let network =
-        |without| Network::<f32>::of(&exec, shape, args.optimizer, graph(shape, without)?);
-    let mut full = network(Without::Nothing)?;
-    let mut no_dropout = network(Without::Dropout)?;
-    let mut no_batch_norm = network(Without::BatchNorm)?;
+    let network = |layers| Network::<f32>::of(&exec, shape, args.optimizer, graph(shape, layers)?);
+    let mut full = network(Layers::ALL)?;
+    let mut few_dropped = network(Layers::FEW_DROPPED)?;
+    let mut no_dropout = network(Layers::NO_DROPOUT)?;
+    let mut no_batch_norm = network(Layers::NO_BATCH_NORM)?;
     let mut products = StepProducts::<f32>::new(&exec, shape);
     let mut times = Times::default();
     let is_warm = &mut false;
     rounds(args.seconds, MIN_ROUNDS + 1, || {
-        let (passes, without, gemms) = exec.enter(|| {
+        let (passes, others, gemms) = exec.enter(|| {
             let passes = timed_steps(&mut full, &exec);
-            let without = [&mut no_dropout, &mut no_batch_norm]
+            let others = [&mut few_dropped, &mut no_dropout, &mut no_batch_norm]
                 .map(|network| timed_steps(network, &exec).iter().sum::<f64>());
-            (passes, without, timed_products(&mut products, &exec))
+            (passes, others, timed_products(&mut products, &exec))
         });
         // The first round warms up.
         if std::mem::replace(is_warm, true) {
@@ -186,8 +198,10 @@ fn measure(args: &Args, shape: Shape) -> Result<Parts> {
             times.step.push(step);
             times.passes.iter_mut().zip(passes).for_each(|(v, pass)| v.push(pass));
             times.products.iter_mut().zip(gemms).for_each(|(v, gemm)| v.push(gemm));
-            times.dropout.push(step - without[0]);
-            times.batch_norm.push(step - without[1]);
+            let [few_dropped, no_dropout, no_batch_norm] = others;
+            times.dropout.push(few_dropped - no_dropout);
+            times.batch_norm.push(step - no_batch_norm);
+            times.zeros.push(few_dropped - step);
         }
         Ok(())
     })?;
@@ -234,10 +248,11 @@ mod tests {
     #[test]
     fn a_network_lacks_only_what_is_left_out() {
         let shape = "8,3,5,4,3".parse().unwrap();
-        let params = |without| graph::<f32>(shape, without).unwrap().params_len();
-        assert_eq!(params(Without::Dropout), params(Without::Nothing));
-        assert_eq!(params(Without::BatchNorm) + 2 * 4, params(Without::Nothing));
+        let params = |layers| graph::<f32>(shape, layers).unwrap().params_len();
+        assert_eq!(params(Layers::NO_DROPOUT), params(Layers::ALL));
+        assert_eq!(params(Layers::FEW_DROPPED), params(Layers::ALL));
+        assert_eq!(params(Layers::NO_BATCH_NORM) + 2 * 4, params(Layers::ALL));
         let n_drawn: usize = Workload::<f32>::new(shape).params.iter().map(|(_, v)| v.len()).sum();
-        assert_eq!(params(Without::BatchNorm), n_drawn);
+        assert_eq!(params(Layers::NO_BATCH_NORM), n_drawn);
     }
 }

@@ -232,6 +232,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         });
     }
     report(&records).print();
+    say(
+        &"\nGflop/s and shares of P count every multiplication of a step; zeros are skipped where that pays.",
+    );
     if args.versus.is_asked() {
         say(&"");
         let cases = records.iter().map(|r| (r.case, r.median_us, r.peers.as_slice()));
