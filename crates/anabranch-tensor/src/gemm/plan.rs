@@ -162,6 +162,7 @@ impl Plan {
         let sparse_panel = sparse_panel(kernels, n);
         let width = sparse_panel * kernels.lanes;
         let words = kc.div_ceil(WORD.min(SPARSE_B_BYTES / size / width));
+        debug_assert!(words <= WORDS, "{words} words for {kc} terms");
         let panels = n.div_ceil(width).min((PACKED_BYTES / size / kc / width).max(1));
         // As narrow as one panel, B may lie as a packed one would.
         let is_panel = b.col == 1 && n == width && b.row == width as isize;
@@ -259,11 +260,14 @@ fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize
     m * n * k >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
 }
 
-/// Whether skipping zeros pays in a product with `n` columns if the share `nonzero` of A is not 0. Each element costs the
-/// time of two multiply-adds besides its own, measured from two vectors of columns to eight; a fifth must be gained.
-pub(super) fn skipping_pays<T>(kernels: &Kernels<T>, n: usize, nonzero: f64) -> bool {
-    let vectors = sparse_panel(kernels, n) as f64;
-    nonzero * (vectors + 2.0) <= 0.8 * vectors
+/// Whether skipping zeros pays in a product of `m`×`n` elements if the share `nonzero` of A is not 0. Measured, and rounded
+/// to what leaves a gain: each element costs the time of two multiply-adds besides its own, from two vectors of columns to
+/// eight; reading a panel of B costs the time of two rows, and packing several that of four more.
+pub(super) fn skipping_pays<T>(kernels: &Kernels<T>, (m, n): (usize, usize), nonzero: f64) -> bool {
+    let panel = sparse_panel(kernels, n);
+    let vectors = panel as f64;
+    let rows = if kernels.vectors_of(n) > panel { 6.0 } else { 2.0 };
+    nonzero * (vectors + 2.0) / vectors + rows / m as f64 <= 0.8
 }
 
 /// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can be.

@@ -72,7 +72,7 @@ impl<T: Scalar> Product<'_, T> {
             }
             // SAFETY: A, or Bᵀ, is readable, which whoever made the product promised.
             let share = unsafe { self.nonzero_share(matrix, (rows, k)) }?;
-            skipping_pays(kernels, cols, share).then_some((operand, share))
+            skipping_pays(kernels, (rows, cols), share).then_some((operand, share))
         };
         let a = of(Sparse::A, self.a, (m, n));
         let b = of(Sparse::B, self.b.transposed(), (n, m));
