@@ -81,7 +81,8 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
 ///
 /// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
-/// `scratch` has at least [`gemm_scratch_len`] elements; its contents do not matter.
+/// Where A or B has many zeros, products with them may be left out: that changes no bit, and a zero times an infinity is
+/// still NaN. `scratch` has at least [`gemm_scratch_len`] elements; its contents do not matter.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
