@@ -27,6 +27,7 @@ use crate::scalar::Scalar;
 
 /// Rows or columns of an operand, as they lie, in which zeros are counted.
 const SAMPLE_LINES: usize = 8;
+
 /// The operand whose zeros are worth skipping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sparse {
