@@ -208,9 +208,7 @@ impl Executor {
         parts: [Part<'_, T>; N],
         f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
     ) {
-        // Small steps feel a division.
-        let one_chunk = (1..=rows_per_chunk).contains(&n_rows);
-        let n_chunks = if one_chunk { 1 } else { n_rows.div_ceil(rows_per_chunk) };
+        let n_chunks = n_rows.div_ceil(rows_per_chunk);
         let arrays = parts.map(|part| {
             let (array, expected, per_chunk) = match part {
                 Part::Rows(array, width) => (array, n_rows * width, rows_per_chunk * width),

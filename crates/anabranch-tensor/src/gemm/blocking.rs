@@ -305,20 +305,11 @@ impl<T: Scalar> Product<'_, T> {
     #[inline]
     unsafe fn multiply<E: Epilogue<T>>(&self, phase: &Phase<T>, epilogue: &E) {
         let Plan { mc, nc, .. } = *phase.plan;
-        let block = |rows, cols| {
-            // SAFETY: as the caller's; the tasks' blocks of C are disjoint.
-            unsafe {
-                if phase.plan.sparse_panel > 0 {
-                    self.sparse_block(phase, rows, cols, epilogue);
-                } else {
-                    self.block(phase, rows, cols, epilogue);
-                }
-            }
-        };
         if !phase.plan.parallel {
             let mut j = phase.cols.start;
             while j < phase.cols.end {
-                block(0..self.m, j..phase.cols.end.min(j + nc));
+                // SAFETY: as the caller's.
+                unsafe { self.block(phase, 0..self.m, j..phase.cols.end.min(j + nc), epilogue) };
                 j += nc;
             }
             return;
@@ -328,7 +319,8 @@ impl<T: Scalar> Product<'_, T> {
             let i = task / columns * mc;
             let j = phase.cols.start + task % columns * nc;
             let (rows, cols) = (i..self.m.min(i + mc), j..phase.cols.end.min(j + nc));
-            block(rows, cols);
+            // SAFETY: the tasks' blocks of C are disjoint.
+            unsafe { self.block(phase, rows, cols, epilogue) };
         });
     }
 
@@ -343,34 +335,74 @@ impl<T: Scalar> Product<'_, T> {
         cols: Range<usize>,
         epilogue: &E,
     ) {
-        let Self { kernels, n, .. } = *self;
-        let Plan { mr, packed_rows, .. } = *phase.plan;
+        let Plan { kc, block_rows, sparse_panel, .. } = *phase.plan;
         let mut p = phase.rows.start;
         while p < phase.rows.end {
-            let terms = p..phase.rows.end.min(p + phase.plan.kc);
+            let terms = p..phase.rows.end.min(p + kc);
             let mut i = rows.start;
             while i < rows.end {
-                let block = i..rows.end.min(i + packed_rows);
-                // SAFETY: the rows of A are those of C.
-                let a = unsafe { self.block_of_a(phase, block.clone(), terms.clone()) };
-                let mut first = i;
-                while first < block.end {
-                    let panel = first..block.end.min(first + mr);
-                    let (a_panel, height) = (a.at(first - block.start), panel.len());
-                    // SAFETY: the panel lies in the caller's block.
-                    unsafe {
-                        self.panel(phase, (&a, a_panel), terms.clone(), panel, cols.clone());
-                        if terms.end == self.k {
-                            let (at, c) = ((first, cols.start), self.c.add(first * n + cols.start));
-                            kernels.apply(epilogue, at, (height, cols.len()), c, n);
-                        }
-                    }
-                    first += mr;
-                }
+                let block = i..rows.end.min(i + block_rows);
+                let (terms, cols) = (terms.clone(), cols.clone());
                 i = block.end;
+                // SAFETY: rows of the caller's block.
+                unsafe {
+                    if sparse_panel > 0 {
+                        self.sparse_rows(phase, block, cols, terms, epilogue);
+                    } else {
+                        self.dense_rows(phase, block, cols, terms, epilogue);
+                    }
+                }
             }
             p = terms.end;
         }
+    }
+
+    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`, with the columns `cols` of B,
+    /// and applies the epilogue if these are the last terms.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    #[inline]
+    unsafe fn dense_rows<E: Epilogue<T>>(
+        &self,
+        phase: &Phase<T>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        terms: Range<usize>,
+        epilogue: &E,
+    ) {
+        // SAFETY: the rows of A are those of C.
+        let a = unsafe { self.block_of_a(phase, rows.clone(), terms.clone()) };
+        for first in rows.clone().step_by(phase.plan.mr) {
+            let panel = first..rows.end.min(first + phase.plan.mr);
+            let a_panel = a.at(first - rows.start);
+            // SAFETY: the panel lies in the caller's block.
+            unsafe {
+                self.panel(phase, (&a, a_panel), terms.clone(), panel.clone(), cols.clone());
+                if terms.end == self.k {
+                    self.finish(panel, cols.clone(), epilogue);
+                }
+            }
+        }
+    }
+
+    /// Applies the epilogue to the finished elements `rows`×`cols` of C.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    #[inline]
+    pub(super) unsafe fn finish<E: Epilogue<T>>(
+        &self,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        epilogue: &E,
+    ) {
+        let (rows, cols, stride) =
+            if self.c_transposed { (cols, rows, self.m) } else { (rows, cols, self.n) };
+        let c = self.c.wrapping_add(rows.start * stride + cols.start);
+        let (at, shape) = ((rows.start, cols.start), (rows.len(), cols.len()));
+        // SAFETY: the caller's block of C.
+        unsafe { self.kernels.apply(epilogue, at, shape, c, stride) };
     }
 
     /// This thread's scratch.
@@ -379,7 +411,7 @@ impl<T: Scalar> Product<'_, T> {
         phase.threads.wrapping_add(worker * phase.thread_len)
     }
 
-    /// The rows `rows` of A, at most `packed_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
+    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
     ///
     /// # Safety
     /// As [`block`](Self::block).

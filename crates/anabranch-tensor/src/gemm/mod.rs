@@ -7,7 +7,7 @@
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
-//! where it reads them fast, `kernels.rs` compiles all three for each instruction set, `plan.rs` chooses sizes and
+//! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes and
 //! `blocking.rs` runs the loops; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros; `column.rs` has
 //! products with one column, `along.rs` kernels along rows.
 
@@ -153,12 +153,7 @@ fn gemm_with<T: Scalar>(
         "gemm: {} elements of scratch, {needed} needed (gemm_scratch_len)",
         scratch.len()
     );
-    let matrix = |view: ArrayView2<'_, T>| Matrix {
-        ptr: view.as_ptr(),
-        row: view.strides()[0],
-        col: view.strides()[1],
-    };
-    let (a, b) = (matrix(a), matrix(b));
+    let (a, b) = (Matrix::of(a), Matrix::of(b));
     let product = Product { kernels, exec, m, n, k, kc, a, b, accum, c, c_transposed: false };
     // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed; the kernels are those of
     // this processor.

@@ -6,6 +6,8 @@
 //! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a row-major A,
 //! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs no shuffles.
 
+use ndarray::ArrayView2;
+
 use super::simd::{Simd, Transpose};
 use crate::prefetch::prefetch;
 
@@ -21,6 +23,11 @@ pub(crate) struct Matrix<T> {
 }
 
 impl<T> Matrix<T> {
+    /// A view's pointer and strides.
+    pub(super) fn of(view: ArrayView2<'_, T>) -> Self {
+        Self { ptr: view.as_ptr(), row: view.strides()[0], col: view.strides()[1] }
+    }
+
     /// The matrix that begins at `[i, j]`.
     pub(super) fn at(self, i: usize, j: usize) -> Self {
         let ptr = self.ptr.wrapping_offset(i as isize * self.row + j as isize * self.col);
@@ -134,9 +141,7 @@ unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     // SAFETY: reads at most `rows` elements of columns below `cols`, writes whole vectors at rows below `rows`.
     unsafe {
         for j in (0..cols).step_by(L) {
-            // Most often there is one panel, and nothing to divide.
-            let panel = if j < panels.width { 0 } else { j / panels.width };
-            let to = dst.add(panel * panels.step + j - panel * panels.width);
+            let to = dst.add(j / panels.width * panels.step + j % panels.width);
             // Where columns are missing the last one stands in: what it writes is beyond `cols`.
             let last = L.min(cols - j) - 1;
             let columns: [_; L] = std::array::from_fn(|c| src.at(0, j + c.min(last)).ptr);

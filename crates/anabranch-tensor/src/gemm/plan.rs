@@ -38,7 +38,7 @@ const PACK_B_ROWS: usize = 48;
 const NEAR_ROWS: usize = 2048;
 
 /// Rows of A whose sums are taken together where zeros are skipped.
-pub(super) const SPARSE_ROWS: usize = 256;
+const SPARSE_ROWS: usize = 256;
 /// Rows of C in a task that skips zeros, most to least: every task moves its part of B to its first-level cache.
 const SPARSE_TASK_ROWS: [usize; 3] = [192, 96, 64];
 /// Tasks to aim at then.
@@ -90,8 +90,8 @@ pub(super) struct Plan {
     pub(super) nc: usize,
     /// Rows of C in a tile, but for the last ones.
     pub(super) mr: usize,
-    /// Rows of A that are packed at once, all where it is not.
-    pub(super) packed_rows: usize,
+    /// Rows of A that are worked on together: packed at once, or those whose zeros are skipped, else all.
+    pub(super) block_rows: usize,
     /// Whether A is packed, panel by panel.
     pub(super) pack_a: bool,
     /// Vectors in a panel of B where A's zeros are skipped, 0 where they are multiplied.
@@ -122,7 +122,7 @@ impl Plan {
         // Tiles of one height, and blocks of columns of one width: as few as there can be. Divisions are for what is large.
         let most_rows = kernels.mr();
         let mr = if m <= most_rows { m } else { m.div_ceil(m.div_ceil(most_rows)) };
-        let packed_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
+        let block_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
         let nc = if n * kc * size <= B_BLOCK_BYTES {
             round_up(n, lanes)
         } else {
@@ -139,7 +139,7 @@ impl Plan {
             mc: m,
             nc,
             mr,
-            packed_rows,
+            block_rows,
             pack_a,
             sparse_panel: 0,
             per_word: WORD,
@@ -175,7 +175,7 @@ impl Plan {
             mc: m,
             nc: panels * width,
             mr: 1,
-            packed_rows: m,
+            block_rows: SPARSE_ROWS,
             pack_a: false,
             sparse_panel,
             per_word: kc.div_ceil(words),

@@ -18,7 +18,7 @@ use std::ops::Range;
 use super::blocking::{Phase, Product};
 use super::pack::Matrix;
 use super::plan::{
-    Plan, SPARSE_MULTIPLY_ADDS, SPARSE_ROWS, contiguous, may_skip_zeros, skipping_pays, words_len,
+    Plan, SPARSE_MULTIPLY_ADDS, contiguous, may_skip_zeros, skipping_pays, words_len,
 };
 use super::sparse::SparseRows;
 use super::tile::Contiguous;
@@ -97,47 +97,18 @@ impl<T: Scalar> Product<'_, T> {
         Some(sample.map(count).sum::<usize>() as f64 / total as f64)
     }
 
-    /// Adds the phase's part to the block `rows`×`cols` of C, skipping A's zeros.
+    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`, with the columns `cols` of B,
+    /// skipping A's zeros, and applies the epilogue if these are the last terms.
     ///
     /// # Safety
-    /// As [`multiply`](Self::multiply), and the block is this call's alone.
-    pub(super) unsafe fn sparse_block<E: Epilogue<T>>(
-        &self,
-        phase: &Phase<T>,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        epilogue: &E,
-    ) {
-        let mut p = phase.rows.start;
-        while p < phase.rows.end {
-            let terms = p..phase.rows.end.min(p + phase.plan.kc);
-            let mut i = rows.start;
-            while i < rows.end {
-                let block = i..rows.end.min(i + SPARSE_ROWS);
-                // SAFETY: rows of the caller's block.
-                unsafe {
-                    self.sparse_rows(phase, block.clone(), cols.clone(), terms.clone());
-                    if terms.end == self.k {
-                        self.finish(block.clone(), cols.clone(), epilogue);
-                    }
-                }
-                i = block.end;
-            }
-            p = terms.end;
-        }
-    }
-
-    /// Adds the products of the rows `rows` of A, at most [`SPARSE_ROWS`], in the k-block `terms`, with the columns `cols`
-    /// of B.
-    ///
-    /// # Safety
-    /// As [`sparse_block`](Self::sparse_block).
-    unsafe fn sparse_rows(
+    /// As [`block`](Self::block).
+    pub(super) unsafe fn sparse_rows<E: Epilogue<T>>(
         &self,
         phase: &Phase<T>,
         rows: Range<usize>,
         cols: Range<usize>,
         terms: Range<usize>,
+        epilogue: &E,
     ) {
         let kernels = self.kernels;
         let Plan { per_word, .. } = *phase.plan;
@@ -166,6 +137,7 @@ impl<T: Scalar> Product<'_, T> {
                         b: b.add(l * width),
                         sums,
                         first: l == 0,
+                        last: l + per_word >= terms.len(),
                     });
                 }
                 let shape = (rows.len(), width.min(cols.end - col));
@@ -173,20 +145,10 @@ impl<T: Scalar> Product<'_, T> {
                 (kernels.put_sums)((sums, width), shape, c, add);
                 col += width;
             }
+            if terms.end == self.k {
+                self.finish(rows, cols, epilogue);
+            }
         }
-    }
-
-    /// Applies the epilogue to the finished elements `rows`×`cols` of C.
-    ///
-    /// # Safety
-    /// As [`sparse_block`](Self::sparse_block).
-    unsafe fn finish<E: Epilogue<T>>(&self, rows: Range<usize>, cols: Range<usize>, epilogue: &E) {
-        let (rows, cols, stride) =
-            if self.c_transposed { (cols, rows, self.m) } else { (rows, cols, self.n) };
-        let c = self.c.wrapping_add(rows.start * stride + cols.start);
-        let (at, shape) = ((rows.start, cols.start), (rows.len(), cols.len()));
-        // SAFETY: the caller's block of C.
-        unsafe { self.kernels.apply(epilogue, at, shape, c, stride) };
     }
 
     /// C, whose elements may be written.

@@ -5,7 +5,9 @@ use ndarray::{Array2, ArrayView2};
 
 use super::pack::Panels;
 use super::skip::Sparse;
-use super::tests::{ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product};
+use super::tests::{
+    ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product, product_in_blocks,
+};
 use super::*;
 
 /// Whether the element [i, l] of an operand is left: two in seven are.
@@ -43,11 +45,6 @@ fn skips<T: Scalar>(
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
 ) -> Option<Sparse> {
-    let matrix = |view: ArrayView2<'_, T>| Matrix {
-        ptr: view.as_ptr(),
-        row: view.strides()[0],
-        col: view.strides()[1],
-    };
     let ((m, k), n) = (a.dim(), b.ncols());
     Product {
         kernels,
@@ -56,8 +53,8 @@ fn skips<T: Scalar>(
         n,
         k,
         kc: plan::kc::<T>(k),
-        a: matrix(a),
-        b: matrix(b),
+        a: Matrix::of(a),
+        b: Matrix::of(b),
         accum: Accum::Replace,
         c: std::ptr::null_mut(),
         c_transposed: false,
@@ -186,11 +183,10 @@ fn packed_panels_are_filled() {
     let (rows, cols) = (20, 59);
     for (layout, kernels) in pairs(LAYOUTS, f32::available().collect::<Vec<_>>()) {
         let b = matrix::<f32>((rows, cols), layout, fractions);
-        let (row, col) = (b.strides()[0], b.strides()[1]);
         let width = cols.next_multiple_of(kernels.lanes);
         let mut panel = vec![f32::NAN; rows.next_multiple_of(kernels.lanes) * width];
         let panels = Panels { width, row: width, step: rows * width };
-        let src = Matrix { ptr: b.as_ptr(), row, col };
+        let src = Matrix::of(b.view());
         // SAFETY: an available instruction set; the panel has more rows than the matrix.
         unsafe { (kernels.pack)(src, rows, cols, panel.as_mut_ptr(), panels) };
         assert!(panel[..rows * width].iter().all(|x| x.is_finite()), "{layout:?}");
@@ -202,14 +198,62 @@ fn packed_panels_are_filled() {
 #[test]
 fn a_sum_that_underflows_is_positive_zero() {
     let exec = Executor::serial();
-    let (m, n, k) = (40, 60, 64);
-    let a = matrix::<f32>((m, k), Layout::Rows, |_, l| if l == 9 { -1e-30 } else { -0.0 });
+    // More terms than a word of bits has; the product is in the last one.
+    let (m, n, k) = (40, 60, 150);
+    let a = matrix::<f32>((m, k), Layout::Rows, |_, l| if l == k - 9 { -1e-30 } else { -0.0 });
     let b = matrix::<f32>((k, n), Layout::Rows, |_, j| if j % 2 == 0 { 1e-30 } else { -1e-30 });
     for kernels in f32::available() {
         assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
         let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
         assert!(got.iter().all(|x| x.to_bits() == 0));
         assert!(same_bits(&got, &row_by_row(kernels, &a, &b, Accum::Replace)));
+    }
+}
+
+/// Blocks too short to skip zeros in leave −0 as it is, in a product that is computed transposed too: all rows, or a few
+/// that are not.
+#[test]
+fn short_blocks_leave_negative_zero() {
+    let exec = Executor::serial();
+    let (m, n, k, kc) = (100, 5, 80, 40);
+    let a = matrix::<f32>((m, k), Layout::Columns, |_, l| if l % kc == 9 { -1e-30 } else { -0.0 });
+    let b = matrix::<f32>((k, n), Layout::Rows, |_, _| 1e-30);
+    for kernels in f32::available() {
+        let part = |rows| {
+            let (a, accum) = (a.slice(ndarray::s![..rows, ..]), Accum::Replace);
+            product_in_blocks(kernels, &exec, a, b.view(), kc, accum, &NoEpilogue)
+        };
+        assert!(same_bits(&part(m)[..5 * n], &part(5)), "{:?}", kernels.instruction_set);
+    }
+}
+
+/// The promise of [`gemm_in_blocks`] where all terms together are a product that skips zeros, and a block is too small for it.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn blocks_that_skip_zeros_are_products_that_do_not() {
+    let (exec, terms) = (Executor::serial(), 64);
+    let (m, n, k) = (30, 40, 3 * terms);
+    let (a, b) = operands::<f32>((m, n, k), (Layout::Columns, Layout::Rows), Sparse::A);
+    for kernels in f32::available() {
+        assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
+        let whole = product_in_blocks(
+            kernels,
+            &exec,
+            a.view(),
+            b.view(),
+            terms,
+            Accum::Replace,
+            &NoEpilogue,
+        );
+        let block = |i: usize| {
+            let block = i * terms..(i + 1) * terms;
+            let (a, b) = (a.slice(ndarray::s![.., block.clone()]), b.slice(ndarray::s![block, ..]));
+            assert_eq!(skips(kernels, a, b), None);
+            product(kernels, &exec, a, b, Accum::Replace, &NoEpilogue)
+        };
+        let [first, second, third] = [0, 1, 2].map(block);
+        let sum: Vec<f32> = (0..m * n).map(|e| first[e] + second[e] + third[e]).collect();
+        assert!(same_bits(&whole, &sum), "{:?}", kernels.instruction_set);
     }
 }
 

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The sums have the same bits as if the zeros had been multiplied: fma(0, b, s) = s for a finite b, but for the sign of
-//! a sum that is 0. Where B is not finite, nothing is skipped; and sums are added to C by way of s + 0, which leaves no
-//! −0, here and in `tile.rs`.
+//! a sum that is 0. Where B is not finite, nothing is skipped; and to the sum of a k-block 0 is added, which leaves no −0,
+//! here and in `tile.rs`.
 //!
 //! A multiply-add has a load to itself, as much as a first-level cache gives: this kernel reaches three quarters of the
 //! dense one's rate, on what is left of its work.
@@ -36,6 +36,8 @@ pub(super) struct SparseRows<T> {
     pub(super) sums: *mut T,
     /// Whether these are the first terms: the sums are not read then.
     pub(super) first: bool,
+    /// Whether these are the last terms of their k-block: a sum that is −0 becomes 0 then.
+    pub(super) last: bool,
 }
 
 /// Adds products to the sums, of `N` vectors a row.
@@ -78,7 +80,8 @@ pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem
                 }
             }
             for j in 0..N {
-                acc[j].store(sums.add(j * V::LANES));
+                let sum = if t.last { acc[j].add(V::zero()) } else { acc[j] };
+                sum.store(sums.add(j * V::LANES));
             }
         }
     }
@@ -137,7 +140,7 @@ unsafe fn load_up_to<V: Simd>(p: *const V::Elem, left: usize) -> V {
     unsafe { if left >= V::LANES { V::load(p) } else { V::load_first(p, left) } }
 }
 
-/// `C[rows, cols] (+)= sums + 0`, the sums in rows of `width`, rows of C contiguous, or columns.
+/// `C[rows, cols] (+)= sums`, the sums in rows of `width`, rows of C contiguous, or columns.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes; the sums are readable in whole vectors, C is
@@ -152,7 +155,6 @@ pub(super) unsafe fn put_sums<V: Transpose<L>, const L: usize>(
     let put = |sum: V, at: *const V::Elem, len: usize| {
         // SAFETY: `len` elements of C, which the caller may write.
         unsafe {
-            let sum = sum.add(V::zero());
             if len >= L {
                 (if add { V::load(at).add(sum) } else { sum }).store(at.cast_mut());
             } else {

@@ -65,6 +65,19 @@ pub(super) fn product<T: Scalar>(
     accum: Accum,
     epilogue: &impl Epilogue<T>,
 ) -> Vec<T> {
+    product_in_blocks(kernels, exec, a, b, plan::kc::<T>(b.nrows()), accum, epilogue)
+}
+
+/// [`product`] with k-blocks of `kc`.
+pub(super) fn product_in_blocks<T: Scalar>(
+    kernels: &Kernels<T>,
+    exec: &Executor,
+    a: ArrayView2<'_, T>,
+    b: ArrayView2<'_, T>,
+    kc: usize,
+    accum: Accum,
+    epilogue: &impl Epilogue<T>,
+) -> Vec<T> {
     let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
     let nan = T::from_f64(f64::NAN);
     let before = if accum == Accum::Add { T::from_f64(BEFORE) } else { nan };
@@ -73,17 +86,7 @@ pub(super) fn product<T: Scalar>(
     c.extend([beyond; 64]);
     let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), (m, n, k))];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
-    gemm_with(
-        kernels,
-        exec,
-        a,
-        b,
-        super::plan::kc::<T>(b.nrows()),
-        accum,
-        view,
-        &mut scratch,
-        epilogue,
-    );
+    gemm_with(kernels, exec, a, b, kc, accum, view, &mut scratch, epilogue);
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
     c
 }
