@@ -128,6 +128,12 @@ impl<T: Scalar> Product<'_, T> {
                 } else {
                     self.b.at(terms.start, col).ptr
                 };
+                let shape = (rows.len(), width.min(cols.end - col));
+                let c = self.c_matrix().at(rows.start, col);
+                // Sums of whole vectors that nothing is added to are taken in C itself.
+                let in_place = !add && !self.c_transposed && width == shape.1;
+                let (sums, sums_row) =
+                    if in_place { (c.ptr.cast_mut(), self.n) } else { (sums, width) };
                 for (n, l) in (0..terms.len()).step_by(per_word).enumerate() {
                     (kernels.sparse[vectors - 1])(&SparseRows {
                         rows: rows.len(),
@@ -136,13 +142,14 @@ impl<T: Scalar> Product<'_, T> {
                         a: a.at(0, l),
                         b: b.add(l * width),
                         sums,
+                        sums_row,
                         first: l == 0,
                         last: l + per_word >= terms.len(),
                     });
                 }
-                let shape = (rows.len(), width.min(cols.end - col));
-                let c = self.c_matrix().at(rows.start, col);
-                (kernels.put_sums)((sums, width), shape, c, add);
+                if !in_place {
+                    (kernels.put_sums)((sums, width), shape, c, add);
+                }
                 col += width;
             }
             if terms.end == self.k {

@@ -32,8 +32,10 @@ pub(super) struct SparseRows<T> {
     pub(super) a: Matrix<T>,
     /// A row of N vectors for each term; rows are next to each other.
     pub(super) b: *const T,
-    /// The same for each row.
+    /// The same for each row of A.
     pub(super) sums: *mut T,
+    /// Elements from the sums of a row to those of the next.
+    pub(super) sums_row: usize,
     /// Whether these are the first terms: the sums are not read then.
     pub(super) first: bool,
     /// Whether these are the last terms of their k-block: a sum that is −0 becomes 0 then.
@@ -62,7 +64,7 @@ pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem
 
         for i in 0..t.rows {
             let a = t.a.ptr.wrapping_offset(i as isize * t.a.row);
-            let sums = t.sums.add(i * width);
+            let sums = t.sums.add(i * t.sums_row);
             let mut acc = [V::zero(); N];
             if !t.first {
                 for j in 0..N {

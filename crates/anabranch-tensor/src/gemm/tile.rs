@@ -23,7 +23,7 @@ const PREFETCH_C_TERMS: usize = 64;
 
 /// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0 becomes 0, since what it
 /// would have been had zeros been multiplied is not known there.
-pub(super) const SPARSE_TERMS: usize = 64;
+pub(super) const SPARSE_TERMS: usize = 20;
 
 /// The operands of one tile.
 pub(super) struct Tile<T> {
