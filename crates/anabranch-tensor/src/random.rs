@@ -8,15 +8,13 @@
 //! seven rounds are the fewest that pass all of TestU01's BigCrush.
 
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 const ROUNDS: usize = 7;
 /// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
 const LANES: usize = 8;
-/// Bits that one group of blocks gives.
-const GROUP_BITS: usize = 128 * LANES;
-/// Mask elements that a group decides about, by 16 or by 8 bits each.
-const BY_16_BITS: usize = GROUP_BITS / 16;
-const BY_8_BITS: usize = GROUP_BITS / 8;
+/// Mask elements that a group of blocks decides about, by a byte each.
+const GROUP_BYTES: usize = 16 * LANES;
 
 /// What random numbers are drawn for: draws for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +31,41 @@ pub enum Purpose {
     Sample,
 }
 
-/// Turns (seed, purpose, stream) into a Philox key. SplitMix64's finaliser spreads nearby seeds over all bits.
+/// Turns (seed, purpose, stream) into a Philox key, with nearby seeds spread over all bits.
 fn key(seed: u64, purpose: Purpose, stream: u32) -> [u32; 2] {
-    let mix = |mut z: u64| {
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
     let place = (u64::from(stream) << 32) | (purpose as u64 + 1);
-    let k = mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ place);
+    let k = mix(mix(seed.wrapping_add(GOLDEN)) ^ place);
     [k as u32, (k >> 32) as u32]
+}
+
+/// SplitMix64's increment, 2⁶⁴ over the golden ratio, and its finaliser.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[inline(always)]
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What Philox's rounds mix in, derived from a key once: in the loop over counters they are constants.
+#[derive(Clone, Copy, Debug)]
+struct RoundKeys([[u64; 2]; ROUNDS]);
+
+impl RoundKeys {
+    fn new(key: [u32; 2]) -> Self {
+        const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
+        let word = |i: usize, round: u32| key[i].wrapping_add(WEYL[i].wrapping_mul(round));
+        Self(std::array::from_fn(|r| [0, 1].map(|i| u64::from(word(i, r as u32)))))
+    }
 }
 
 /// Philox4x32 on `LANES` counters at once. Words are kept in 64-bit lanes, whose upper halves are ignored, so that
 /// the 32×32→64-bit products need no conversions.
 #[inline(always)]
-fn philox<const N: usize>(key: [u32; 2], mut counter: [[u64; N]; 4]) -> [[u64; N]; 4] {
+fn philox<const N: usize>(keys: &RoundKeys, mut counter: [[u64; N]; 4]) -> [[u64; N]; 4] {
     const MUL: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
-    const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
-    let mut k = key;
-    for _ in 0..ROUNDS {
-        let (k0, k1) = (u64::from(k[0]), u64::from(k[1]));
+    for [k0, k1] in &keys.0 {
         for lane in 0..N {
             let [c0, c1, c2, c3] = [0, 1, 2, 3].map(|w| counter[w][lane]);
             let p0 = MUL[0] * (c0 & 0xffff_ffff);
@@ -63,7 +75,6 @@ fn philox<const N: usize>(key: [u32; 2], mut counter: [[u64; N]; 4]) -> [[u64; N
             counter[2][lane] = (p0 >> 32) ^ c3 ^ k1;
             counter[3][lane] = p0;
         }
-        k = [k[0].wrapping_add(WEYL[0]), k[1].wrapping_add(WEYL[1])];
     }
     counter
 }
@@ -71,36 +82,74 @@ fn philox<const N: usize>(key: [u32; 2], mut counter: [[u64; N]; 4]) -> [[u64; N
 /// A sequence of random numbers for one purpose and one index (an epoch, a layer, a test case).
 #[derive(Clone, Debug)]
 pub struct Random {
-    key: [u32; 2],
+    keys: RoundKeys,
     index: u64,
+    /// The next block that is not in `words`.
     block: u64,
-    words: [u32; 4],
+    /// The words of `LANES` blocks, of which `used` have been given.
+    words: [u32; 4 * LANES],
     used: usize,
 }
 
 impl Random {
     /// The sequence that belongs to `(seed, purpose, index)`.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
-        Self { key: key(seed, purpose, 0), index, block: 0, words: [0; 4], used: 4 }
+        let words = [0; 4 * LANES];
+        Self {
+            keys: RoundKeys::new(key(seed, purpose, 0)),
+            index,
+            block: 0,
+            words,
+            used: words.len(),
+        }
     }
 
     /// 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
-        if self.used == 4 {
-            let low = |v: u64| [v & 0xffff_ffff];
-            let counter =
-                [low(self.block), low(self.block >> 32), low(self.index), low(self.index >> 32)];
-            self.words = philox(self.key, counter).map(|[word]| word as u32);
-            self.block += 1;
-            self.used = 0;
+        if self.used == self.words.len() {
+            self.draw();
         }
         self.used += 1;
         self.words[self.used - 1]
     }
 
+    /// The words of the next blocks.
+    fn draw(&mut self) {
+        let Self { keys, index, block, words, .. } = self;
+        let (index, block) = (*index, *block);
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut counter = [[0; LANES]; 4];
+                for lane in 0..LANES {
+                    let block = block + lane as u64;
+                    counter[0][lane] = block & 0xffff_ffff;
+                    counter[1][lane] = block >> 32;
+                    counter[2][lane] = index & 0xffff_ffff;
+                    counter[3][lane] = index >> 32;
+                }
+                let of_lanes = philox(keys, counter);
+                for lane in 0..LANES {
+                    for w in 0..4 {
+                        words[4 * lane + w] = of_lanes[w][lane] as u32;
+                    }
+                }
+            },
+        );
+        self.block += LANES as u64;
+        self.used = 0;
+    }
+
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        (u64::from(self.next_u32()) << 32) | u64::from(self.next_u32())
+        let [high, low] = match self.words[self.used..] {
+            [high, low, ..] => {
+                self.used += 2;
+                [high, low]
+            }
+            _ => [self.next_u32(), self.next_u32()],
+        };
+        (u64::from(high) << 32) | u64::from(low)
     }
 
     /// A number in [0, 1), a multiple of 2⁻⁵³.
@@ -120,10 +169,10 @@ impl Random {
     /// If `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "below: n must be at least 1");
-        let threshold = n.wrapping_neg() % n;
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
-            if product as u64 >= threshold {
+            // What is rejected is below 2⁶⁴ mod n, which is below n: the slow remainder is hardly ever needed.
+            if product as u64 >= n || product as u64 >= n.wrapping_neg() % n {
                 return (product >> 64) as u64;
             }
         }
@@ -138,54 +187,64 @@ impl Random {
 }
 
 /// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p, where p is rounded to a
-/// multiple of 2⁻¹⁶. If it is one of 2⁻⁸, as 1/2 is, half as many random bits are drawn.
+/// multiple of 2⁻¹⁶.
+///
+/// An element is dropped if its 16 random bits are below p·2¹⁶. The upper 8 are its own; the lower 8, which matter to one
+/// element in 256, are those of its row. Where p is a multiple of 2⁻⁸, as 1/2 is, elements are independent; else two elements
+/// of a row are correlated by at most 2⁻¹⁸/(p·(1−p)): 4·10⁻⁵ for p = 1/10.
 ///
 /// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
 #[derive(Clone, Copy, Debug)]
 pub struct DrawnMask {
-    key: [u32; 2],
+    keys: RoundKeys,
     step: u64,
+    /// Where the sequence begins that rows take their bits from.
+    rows: u64,
     /// An element is dropped when its 16 random bits are below this.
     threshold: u32,
-    /// The same for 8 bits, where they are enough.
-    threshold_8: Option<u32>,
 }
 
 impl DrawnMask {
     /// The mask of layer number `layer` in `step` for dropping probability `p` in [0, 1].
     pub fn new(seed: u64, layer: u32, step: u64, p: f64) -> Self {
+        let key = key(seed, Purpose::Dropout, layer);
+        let rows = mix(mix(u64::from(key[0]) << 32 | u64::from(key[1])) ^ step);
         // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped.
         let threshold = (p * 65_536.0).round() as u32;
-        let threshold_8 = threshold.is_multiple_of(256).then_some(threshold / 256);
-        Self { key: key(seed, Purpose::Dropout, layer), step, threshold, threshold_8 }
+        Self { keys: RoundKeys::new(key), step, rows, threshold }
     }
 
     /// Multiplies `values`, the elements `[row, col .. col + values.len()]`, by `scale` where the mask keeps and
     /// by zero where it drops. A dropped element becomes 0 whatever it was.
     #[inline(always)]
     pub fn apply<T: Scalar>(&self, row: usize, col: usize, values: &mut [T], scale: T) {
-        match self.threshold_8 {
-            Some(threshold) => {
-                let words = |row, group| words_as_bytes(&self.words(row, group));
-                apply_groups::<T, u8, BY_8_BITS>((row, col), values, scale, threshold, words);
+        let threshold = self.threshold_of(row);
+        let mut done = 0;
+        while done < values.len() {
+            let col = col + done;
+            let bytes = self.bytes(row, col / GROUP_BYTES);
+            let first = col % GROUP_BYTES;
+            let n = (GROUP_BYTES - first).min(values.len() - done);
+            let run = &mut values[done..done + n];
+            for (value, byte) in run.iter_mut().zip(&bytes[first..first + n]) {
+                let kept = *value * scale;
+                *value = if u32::from(*byte) >= threshold { kept } else { T::ZERO };
             }
-            None => {
-                let words = |row, group| words_as_halves(&self.words(row, group));
-                apply_groups::<T, u16, BY_16_BITS>(
-                    (row, col),
-                    values,
-                    scale,
-                    self.threshold,
-                    words,
-                );
-            }
+            done += n;
         }
     }
 
-    /// The random words of group `group` of `row`: those of the blocks whose counters are (LANES·group + lane, row, step),
-    /// register by register.
+    /// What the upper 8 bits of a dropped element of `row` are below: 256·upper + lower < threshold is solved for upper.
     #[inline(always)]
-    fn words(&self, row: usize, group: usize) -> [u32; 4 * LANES] {
+    fn threshold_of(&self, row: usize) -> u32 {
+        let lower = mix(self.rows.wrapping_add((row as u64).wrapping_mul(GOLDEN))) as u32 % 256;
+        (self.threshold + 255 - lower) / 256
+    }
+
+    /// The random bytes of group `group` of `row`: those of the blocks whose counters are (LANES·group + lane, row, step),
+    /// the first two words of all blocks before the others.
+    #[inline(always)]
+    fn bytes(&self, row: usize, group: usize) -> [u8; GROUP_BYTES] {
         let mut counter = [[0u64; LANES]; 4];
         for lane in 0..LANES {
             counter[0][lane] = (LANES * group + lane) as u64;
@@ -193,59 +252,16 @@ impl DrawnMask {
             counter[2][lane] = self.step & 0xffff_ffff;
             counter[3][lane] = self.step >> 32;
         }
-        let words = philox(self.key, counter);
-        let mut low = [0u32; 4 * LANES];
-        for w in 0..4 {
-            for lane in 0..LANES {
-                low[LANES * w + lane] = words[w][lane] as u32;
+        let words = philox(&self.keys, counter);
+        let mut bytes = [0; GROUP_BYTES];
+        for (half, bytes) in bytes.chunks_exact_mut(8 * LANES).enumerate() {
+            let (first, second) = (&words[2 * half], &words[2 * half + 1]);
+            for (lane, bytes) in bytes.chunks_exact_mut(8).enumerate() {
+                let pair = first[lane] & 0xffff_ffff | second[lane] << 32;
+                bytes.copy_from_slice(&pair.to_le_bytes());
             }
         }
-        low
-    }
-}
-
-/// The bytes of `words`, the lowest of each first.
-#[inline(always)]
-fn words_as_bytes(words: &[u32; 4 * LANES]) -> [u8; BY_8_BITS] {
-    let mut bytes = [0; BY_8_BITS];
-    for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    bytes
-}
-
-/// The halves of `words`, the lower of each first.
-#[inline(always)]
-fn words_as_halves(words: &[u32; 4 * LANES]) -> [u16; BY_16_BITS] {
-    let mut halves = [0; BY_16_BITS];
-    for (halves, word) in halves.chunks_exact_mut(2).zip(words) {
-        (halves[0], halves[1]) = (*word as u16, (*word >> 16) as u16);
-    }
-    halves
-}
-
-/// Multiplies `values`, the elements `[row, col ..]`, by `scale` where their random bits are at least `threshold`, else by
-/// zero; `bits` gives those of the columns `N·group ..` of a row.
-#[inline(always)]
-fn apply_groups<T: Scalar, B: Copy + Into<u32>, const N: usize>(
-    (row, col): (usize, usize),
-    values: &mut [T],
-    scale: T,
-    threshold: u32,
-    bits: impl Fn(usize, usize) -> [B; N],
-) {
-    let mut done = 0;
-    while done < values.len() {
-        let col = col + done;
-        let bits = bits(row, col / N);
-        let first = col % N;
-        let n = (N - first).min(values.len() - done);
-        let run = &mut values[done..done + n];
-        for (value, bits) in run.iter_mut().zip(&bits[first..first + n]) {
-            let kept = *value * scale;
-            *value = if (*bits).into() >= threshold { kept } else { T::ZERO };
-        }
-        done += n;
+        bytes
     }
 }
 
@@ -256,8 +272,9 @@ mod tests {
     /// Known answers of philox4x32-7 from the Random123 distribution (`kat_vectors`).
     #[test]
     fn known_answers() {
-        let run =
-            |key, counter: [u64; 4]| philox(key, counter.map(|c| [c])).map(|[word]| word as u32);
+        let run = |key, counter: [u64; 4]| {
+            philox(&RoundKeys::new(key), counter.map(|c| [c])).map(|[word]| word as u32)
+        };
         assert_eq!(run([0, 0], [0; 4]), [0x5f6f_b709, 0x0d89_3f64, 0x4f12_1f81, 0x4f73_0a48]);
         assert_eq!(
             run([0xffff_ffff; 2], [0xffff_ffff; 4]),
@@ -307,6 +324,28 @@ mod tests {
             let n = (rows * cols) as f64;
             let deviation = (n * p * (1.0 - p)).sqrt();
             assert!((kept - n * (1.0 - p)).abs() <= 4.0 * deviation, "p = {p}: {kept} kept of {n}");
+        }
+    }
+
+    /// Whether the lower bits that a row's elements share are as random as their own: rows are dropped from as if each element
+    /// had 16 bits, to the number of elements in 65536 of them, whatever p.
+    #[test]
+    fn thresholds_of_rows_average_to_that_of_16_bits() {
+        for p in [0.1, 0.3, 0.999] {
+            let mask = DrawnMask::new(5, 1, 9, p);
+            let rows = 40_000;
+            let sum: u64 = (0..rows).map(|row| u64::from(mask.threshold_of(row))).sum();
+            let mean = sum as f64 / rows as f64;
+            let wanted = f64::from(mask.threshold) / 256.0;
+            // A row's threshold is one of two neighbours: four standard deviations, of at most ½/√rows.
+            assert!(
+                (mean - wanted).abs() < 4.0 * 0.5 / (rows as f64).sqrt(),
+                "{p}: {mean} {wanted}"
+            );
+        }
+        for (p, threshold) in [(0.0, 0), (0.25, 64), (0.5, 128), (1.0, 256)] {
+            let mask = DrawnMask::new(5, 1, 9, p);
+            assert!((0..1000).all(|row| mask.threshold_of(row) == threshold), "{p}");
         }
     }
 
