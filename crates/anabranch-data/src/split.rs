@@ -57,20 +57,23 @@ impl Split {
         for (row, class) in class.iter().enumerate() {
             rows_of.entry(*class).or_default().push(row);
         }
-        let mut split = Self::default();
+        let mut part_of = vec![Part::Train; class.len()];
+        let mut rare_classes = Vec::new();
         for (class, mut rows) in rows_of {
             if rows.len() < n_parts {
-                split.rare_classes.push(class);
-                split.train.extend(rows);
+                rare_classes.push(class);
                 continue;
             }
             Random::new(seed, Purpose::Split, u64::from(class)).shuffle(&mut rows);
             let (n_validation, n_test) = part_sizes(rows.len(), fractions);
-            split.train.extend(rows.drain(n_validation + n_test..));
-            split.test.extend(rows.drain(n_validation..));
-            split.validation.extend(rows);
+            let (validation, rows) = rows.split_at(n_validation);
+            for (part, rows) in [(Part::Validation, validation), (Part::Test, &rows[..n_test])] {
+                rows.iter().for_each(|row| part_of[*row] = part);
+            }
         }
-        let Self { train, validation, test, .. } = &mut split;
+        let rows_of = |part| (0..class.len()).filter(|row| part_of[*row] == part).collect();
+        let [train, validation, test]: [Vec<usize>; 3] =
+            [Part::Train, Part::Validation, Part::Test].map(rows_of);
         if train.len() < 2 || test.is_empty() || (n_parts == 3 && validation.is_empty()) {
             return Err(DataError::TooFewRows {
                 rows: class.len(),
@@ -80,11 +83,16 @@ impl Split {
                 needed: n_parts,
             });
         }
-        for part in [train, validation, test] {
-            part.sort_unstable();
-        }
-        Ok(split)
+        Ok(Self { train, validation, test, rare_classes })
     }
+}
+
+/// Where a row belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Validation,
+    Test,
 }
 
 /// Rows of validation and test for a class of `n` rows, at least as many as there are parts.

@@ -17,9 +17,9 @@ pub struct Table {
     name: String,
     separator: u8,
     columns: Vec<String>,
-    /// All cells, row after row, without separators.
+    /// All cells, row after row, with one byte behind each that belongs to none.
     text: String,
-    /// Cell `(row, column)` is `text[bounds[i]..bounds[i + 1]]` with `i = row * n_columns + column`.
+    /// Cell `(row, column)` is `text[bounds[i]..bounds[i + 1] - 1]` with `i = row * n_columns + column`.
     bounds: Vec<usize>,
     /// The line on which each row starts.
     lines: Vec<usize>,
@@ -49,21 +49,48 @@ impl Table {
         if let Err(source) = reader.read_to_end(&mut bytes) {
             return Err(DataError::Read { file: name, source });
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(name, text.strip_prefix('\u{feff}').unwrap_or(text)),
+        match String::from_utf8(bytes) {
+            Ok(mut text) => {
+                if text.starts_with(BYTE_ORDER_MARK) {
+                    text.drain(..BYTE_ORDER_MARK.len_utf8());
+                }
+                Self::parse(name, text)
+            }
             Err(error) => {
-                let line = 1 + line_ends(&bytes[..error.valid_up_to()]);
+                let valid = error.utf8_error().valid_up_to();
+                let line = 1 + line_ends(&error.as_bytes()[..valid]);
                 Err(DataError::NotUtf8 { file: name, line })
             }
         }
     }
 
-    fn parse(name: String, source: &str) -> Result<Self, DataError> {
-        let file = || name.clone();
+    fn parse(name: String, mut source: String) -> Result<Self, DataError> {
         if source.trim().is_empty() {
-            return Err(DataError::Empty { file: file() });
+            return Err(DataError::Empty { file: name });
         }
-        let separator = separator(source);
+        let separator = separator(&source);
+        if source.contains('"') {
+            return Self::parse_quoted(name, separator, &source);
+        }
+        if source.contains('\r') {
+            // Without quotes nothing but line ends changes by it, and no line its number.
+            let unix = source.replace("\r\n", "\n");
+            if unix.contains('\r') {
+                return Self::parse_quoted(name, separator, &source);
+            }
+            source = unix;
+        }
+        match cells_of_lines(&name, separator, &source)? {
+            Some(Cells { columns, bounds, lines }) => {
+                Ok(Self { name, separator, columns, text: source, bounds, lines })
+            }
+            None => Self::parse_quoted(name, separator, &source),
+        }
+    }
+
+    /// Splits any text.
+    fn parse_quoted(name: String, separator: u8, source: &str) -> Result<Self, DataError> {
+        let file = || name.clone();
         // Rows of any length are let through, so that a ragged one can be reported with its line in the file.
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
@@ -102,6 +129,7 @@ impl Table {
             }
             for cell in &record {
                 text.push_str(cell);
+                text.push('\n');
                 bounds.push(text.len());
             }
             lines.push(line);
@@ -153,7 +181,7 @@ impl Table {
     pub fn cell(&self, row: usize, column: usize) -> &str {
         assert!(column < self.columns.len(), "column {column} of {}", self.columns.len());
         let i = row * self.columns.len() + column;
-        &self.text[self.bounds[i]..self.bounds[i + 1]]
+        &self.text[self.bounds[i]..self.bounds[i + 1] - 1]
     }
 
     /// The cells of a row, in the header's order.
@@ -171,6 +199,55 @@ impl Table {
     pub fn line(&self, row: usize) -> usize {
         self.lines[row]
     }
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What a table knows of its text.
+struct Cells {
+    columns: Vec<String>,
+    bounds: Vec<usize>,
+    lines: Vec<usize>,
+}
+
+/// The cells of text without quotes, whose lines all end with LF; `None` if a line is empty.
+fn cells_of_lines(file: &str, separator: u8, text: &str) -> Result<Option<Cells>, DataError> {
+    let file = || file.to_owned();
+    let header = text.split('\n').next().unwrap_or(text);
+    if header.is_empty() {
+        return Ok(None);
+    }
+    let columns: Vec<String> = header.split(char::from(separator)).map(str::to_owned).collect();
+    check_names(&file(), 1, &columns)?;
+    let body = header.len() + 1;
+    let n_rows = text.len() / body;
+    let (mut bounds, mut lines) = (Vec::with_capacity(n_rows * columns.len()), Vec::new());
+    bounds.push(body);
+    let bytes = text.as_bytes().get(body..).unwrap_or_default();
+    // The last line may lack its end.
+    let end = (bytes.last().is_some_and(|byte| *byte != b'\n')).then_some(&b'\n');
+    for (i, byte) in bytes.iter().chain(end).enumerate() {
+        if *byte != separator && *byte != b'\n' {
+            continue;
+        }
+        bounds.push(body + i + 1);
+        if *byte == b'\n' {
+            let (expected, line) = (columns.len(), lines.len() + 2);
+            let [.., start, end] = bounds[..] else { continue };
+            let found = bounds.len() - 1 - lines.len() * expected;
+            if found == 1 && end == start + 1 {
+                return Ok(None);
+            }
+            if found != expected {
+                return Err(DataError::Ragged { file: file(), line, found, expected });
+            }
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() {
+        return Err(DataError::NoRows { file: file() });
+    }
+    Ok(Some(Cells { columns, bounds, lines }))
 }
 
 /// The separator: whichever of the three the header line has most of, outside quotes.

@@ -111,7 +111,7 @@ impl Targets {
 pub(crate) struct RawTargets<'a> {
     rows: Vec<usize>,
     values: Vec<f64>,
-    labels: Vec<&'a str>,
+    labels: Categories<'a>,
 }
 
 impl<'a> RawTargets<'a> {
@@ -121,12 +121,12 @@ impl<'a> RawTargets<'a> {
         regress: &[usize],
         classify: usize,
     ) -> Result<Self, DataError> {
-        let mut raw = Self { rows: Vec::new(), values: Vec::new(), labels: Vec::new() };
+        let (mut rows, mut values, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..table.n_rows() {
-            let before = raw.values.len();
+            let before = values.len();
             for &column in regress {
                 match Cell::Text(table.cell(row, column)).read_number() {
-                    Reading::Number(value) => raw.values.push(value),
+                    Reading::Number(value) => values.push(value),
                     Reading::Missing => {}
                     Reading::OutOfRange => return Err(out_of_range_error(table, row, column)),
                     Reading::Text => {
@@ -140,21 +140,21 @@ impl<'a> RawTargets<'a> {
                 }
             }
             match value_of(table.cell(row, classify)) {
-                Some(label) if raw.values.len() == before + regress.len() => {
-                    raw.rows.push(row);
-                    raw.labels.push(label);
+                Some(label) if values.len() == before + regress.len() => {
+                    rows.push(row);
+                    labels.push(Some(label));
                 }
-                _ => raw.values.truncate(before),
+                _ => values.truncate(before),
             }
         }
-        if raw.rows.is_empty() {
+        if rows.is_empty() {
             let columns = regress.iter().chain([&classify]).map(|i| table.columns()[*i].trim());
             return Err(DataError::NoTargets {
                 file: table.name().to_owned(),
                 columns: list(&columns.collect::<Vec<_>>()),
             });
         }
-        Ok(raw)
+        Ok(Self { rows, values, labels: Categories::of(labels.into_iter()) })
     }
 
     /// The distinct labels in class order.
@@ -163,8 +163,8 @@ impl<'a> RawTargets<'a> {
     /// [`DataError::OneClass`].
     pub(crate) fn classes(&self, table: &Table, classify: usize) -> Result<ClassTarget, DataError> {
         let column = table.columns()[classify].trim().to_owned();
-        let distinct = Categories::of(self.labels.iter().copied().map(Some)).values;
-        let mut labels: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
+        let mut labels: Vec<String> =
+            self.labels.values.iter().map(|label| (*label).to_owned()).collect();
         if let [label] = &labels[..] {
             let (file, label) = (table.name().to_owned(), excerpt(label));
             return Err(DataError::OneClass { file, column, label });
@@ -186,20 +186,25 @@ impl<'a> RawTargets<'a> {
         table: &Table,
         target: &ClassTarget,
     ) -> Result<TargetValues, DataError> {
-        let numbers: BTreeMap<&str, u32> =
+        let Self { rows, values, labels: Categories { values: found, numbers } } = self;
+        let known: BTreeMap<&str, u32> =
             target.labels.iter().map(String::as_str).zip(0u32..).collect();
-        let known = |(label, row): (&&str, &usize)| {
-            numbers.get(label).copied().ok_or_else(|| DataError::UnknownClass {
+        let classes: Vec<Option<u32>> =
+            found.iter().map(|label| known.get(label).copied()).collect();
+        let class_of = |(number, row): (Option<u32>, &usize)| {
+            // Every row has a label.
+            let number = number.unwrap_or_default() as usize;
+            classes[number].ok_or_else(|| DataError::UnknownClass {
                 file: table.name().to_owned(),
                 line: table.line(*row),
                 column: target.column.clone(),
-                label: excerpt(label),
+                label: excerpt(found[number]),
                 known: list(&target.labels),
             })
         };
-        let class = self.labels.iter().zip(&self.rows).map(known).collect::<Result<_, _>>()?;
-        let rows_left_out = table.n_rows() - self.rows.len();
-        Ok(TargetValues { rows: self.rows, values: self.values, class, rows_left_out })
+        let class = numbers.into_iter().zip(&rows).map(class_of).collect::<Result<_, _>>()?;
+        let rows_left_out = table.n_rows() - rows.len();
+        Ok(TargetValues { rows, values, class, rows_left_out })
     }
 }
 

@@ -132,6 +132,24 @@ proptest! {
         }
     }
 
+    /// A quoted name in the header has no other effect than that the text is read as text with quotes.
+    #[test]
+    fn plain_text_is_read_as_text_with_quotes_is(
+        body in "[a1é.,;\n\r]{0,40}", header in prop::sample::select(vec!["a,b", "a", "a;b", "a,b,c"]),
+    ) {
+        let read = |csv: String| {
+            let table = Table::from_reader("t.csv", csv.as_bytes()).map_err(|e| e.to_string())?;
+            let lines: Vec<usize> = (0..table.n_rows()).map(|row| table.line(row)).collect();
+            let cells: Vec<String> = rows(&table).concat().into_iter().map(str::to_owned).collect();
+            Ok::<_, String>((table.columns().to_owned(), cells, lines))
+        };
+        let quoted = header.replacen('a', "\"a\"", 1);
+        for line_end in ["\n", "\r\n"] {
+            let csv = |header: &str| format!("{header}\n{body}").replace('\n', line_end);
+            prop_assert_eq!(read(csv(header)), read(csv(&quoted)));
+        }
+    }
+
     #[test]
     fn quoted_cells_come_back_as_they_were(
         cells in prop::collection::vec("[a,;\t\"\r\n é]{0,6}", 3 * 4),
