@@ -87,6 +87,7 @@ impl<T: Scalar> Network<T> {
         let batch = Batch {
             x: matrix(&self.data.x, self.shape.rows, self.shape.inputs),
             targets: &[Target::Values(y_a), Target::Classes(&self.data.y_b)],
+            row_idx: None,
             masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
         };
         let written = (&mut *self.state, &mut *self.grads);

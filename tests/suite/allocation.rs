@@ -54,7 +54,7 @@ fn check<T: Scalar>(exec: &Executor, size: [usize; 6], join: Join, kind: Optimiz
         graph.forward(exec, &params, &mut state, &mut training, x, masks);
         graph.losses(exec, &mut training, &targets);
         graph.backward(exec, &params, &mut grads, &mut training, x);
-        let batch = Batch { x, targets: &targets, masks };
+        let batch = Batch { x, targets: &targets, row_idx: None, masks };
         graph.gradient(exec, &params, (&mut state, &mut grads), &mut training, batch);
         let scales = Scales { lr: 1.0, grads: clip.scale(global_norm(exec, &grads)) };
         optimizer.step(training.updater(exec), &mut params, &grads, scales);

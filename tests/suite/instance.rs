@@ -99,7 +99,7 @@ impl<T: Scalar> Instance<T> {
         let x = matrix(&self.x, self.rows, graph.inputs());
         let mut state = self.state.clone();
         let mut grads = vec![T::from_f64(f64::NAN); self.params.len()];
-        let batch = Batch { x, targets: &self.targets(graph), masks: masks() };
+        let batch = Batch { x, targets: &self.targets(graph), row_idx: None, masks: masks() };
         graph.gradient(exec, &self.params, (&mut state, &mut grads), &mut workspace, batch);
         let (losses, n_shards) = (workspace.losses().to_vec(), workspace.n_shards());
         graph.infer(exec, &self.params, &state, &mut workspace, x);

@@ -56,10 +56,11 @@ impl Watch {
 }
 
 impl Observer<f32> for Watch {
+    fn watches(&self, step: u64) -> bool {
+        self.audit_every > 0 && step.is_multiple_of(self.audit_every)
+    }
+
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
-        if self.audit_every == 0 || !step.step.is_multiple_of(self.audit_every) {
-            return ControlFlow::Continue(());
-        }
         self.n_audits += 1;
         let why = match self.audit(step) {
             Ok(audit) if audit.pass => return ControlFlow::Continue(()),

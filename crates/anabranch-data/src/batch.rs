@@ -1,6 +1,6 @@
-//! Which rows make a batch, and how they get there.
+//! Which rows make a batch.
 
-use anabranch_tensor::{LANES, Purpose, Random, prefetch_slice};
+use anabranch_tensor::{Purpose, Random};
 
 use crate::error::DataError;
 
@@ -72,35 +72,6 @@ impl Batches {
     }
 }
 
-/// Copies rows of a matrix: row `row_idx[i]` of `src` becomes row `i` of `dst`. Both are row-major, `width` numbers a
-/// row (1 for a vector). Allocates nothing.
-///
-/// # Panics
-/// If `dst` does not hold `row_idx.len()` rows, or an index is out of range.
-pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mut [T]) {
-    assert_eq!(dst.len(), row_idx.len() * width, "gather_rows: rows × width numbers in dst");
-    let row_of = |row: usize| &src[row * width..(row + 1) * width];
-    for (i, &row) in row_idx.iter().enumerate() {
-        // Rows of a shuffled batch lie anywhere.
-        if let Some(&next) = row_idx.get(i + ROWS_AHEAD) {
-            prefetch_slice(row_of(next));
-        }
-        copy_row(&mut dst[i * width..(i + 1) * width], row_of(row));
-    }
-}
-
-/// Rows that are asked for ahead of their use: what comes from memory then has time to arrive.
-const ROWS_AHEAD: usize = 8;
-
-/// `dst` = `src`, of the same length: in pieces of a fixed length, the last of which overlaps the one before. For rows of a
-/// few vectors, calling `memcpy` would take longer than copying.
-fn copy_row<T: Copy>(dst: &mut [T], src: &[T]) {
-    let Some(last) = src.len().checked_sub(LANES) else { return dst.copy_from_slice(src) };
-    for j in (0..last).step_by(LANES).chain([last]) {
-        dst[j..j + LANES].copy_from_slice(&src[j..j + LANES]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,16 +131,5 @@ mod tests {
             message(vec![4], 8),
             "training rows: 1: at least 2 are needed to form a batch: add rows"
         );
-    }
-
-    #[test]
-    fn rows_are_gathered_in_order() {
-        let src = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
-        let mut dst = [9.0; 4];
-        gather_rows(&src, 2, &[2, 0], &mut dst);
-        assert_eq!(dst, [2.0, 2.5, 0.0, 0.5]);
-        let mut labels = [0u32; 3];
-        gather_rows(&[7, 8, 9], 1, &[2, 2, 1], &mut labels);
-        assert_eq!(labels, [9, 9, 8]);
     }
 }

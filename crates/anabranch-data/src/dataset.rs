@@ -1,8 +1,7 @@
 //! From a table to the matrices that a network trains on.
 
-use anabranch_tensor::{Executor, Scalar};
+use anabranch_tensor::{ArrayView2, Executor, Scalar, gather_rows, matrix};
 
-use crate::batch::gather_rows;
 use crate::column::out_of_range_error;
 use crate::encoder::{Encoded, Encoder, Fitted};
 use crate::error::DataError;
@@ -33,6 +32,16 @@ pub struct Dataset<T> {
 }
 
 impl<T: Scalar> Dataset<T> {
+    /// The inputs `[n_rows, n_inputs]`.
+    pub fn x(&self) -> ArrayView2<'_, T> {
+        matrix(&self.x, self.n_rows, self.n_inputs)
+    }
+
+    /// The regression targets `[n_rows, n_outputs]`.
+    pub fn y(&self) -> ArrayView2<'_, T> {
+        matrix(&self.y, self.n_rows, self.n_outputs)
+    }
+
     /// Copies rows into a batch's buffers: inputs, regression targets and classes of `row_idx`, in its order.
     /// Allocates nothing.
     ///

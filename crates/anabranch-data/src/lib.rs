@@ -34,7 +34,7 @@ mod target;
 mod warning;
 mod wine;
 
-pub use batch::{Batches, gather_rows};
+pub use batch::Batches;
 pub use cell::{Cell, LARGEST};
 pub use dataset::{Dataset, Prepared, prepare};
 pub use encoder::{

@@ -31,7 +31,8 @@ impl<T: Scalar> Graph<T> {
 
     /// The backward pass of a node whose rows do not depend on each other.
     fn backward_node(&self, i: usize, source: &Source<'_, '_, T>, task: &mut Task<'_, T>) {
-        let Source { exec, x: batch, rows_per_shard, layout, .. } = *source;
+        let Source { exec, rows_per_shard, layout, .. } = *source;
+        let input = source.input();
         let Task { values, deltas, saved, scratch, grads, .. } = task;
         let node = &self.nodes[i];
         let (params, grads) =
@@ -42,8 +43,8 @@ impl<T: Scalar> Graph<T> {
                 let (dx, dy) = self.deltas(deltas, *x, i);
                 layer.backward(Backward {
                     exec,
-                    x: self.operand(batch, values, *x),
-                    y: self.operand(batch, values, i),
+                    x: self.operand(input, values, *x),
+                    y: self.operand(input, values, i),
                     dy,
                     dx: dx.map(|dx| (dx, node.accum[0])),
                     params,
@@ -64,7 +65,7 @@ impl<T: Scalar> Graph<T> {
                 let (d_right, dy) = self.deltas(deltas, *right, i);
                 join.backward(JoinBackward {
                     exec,
-                    right: self.operand(batch, values, *right),
+                    right: self.operand(input, values, *right),
                     dy: dy.view(),
                     d_right: d_right.map(|d| (d, node.accum[1])),
                     params,
@@ -86,7 +87,7 @@ impl<T: Scalar> Graph<T> {
         let Source { exec, layout, .. } = *source;
         let (width, params) = (self.nodes[node.i].width, self.nodes[node.i].params.clone());
         let x_width = self.nodes[node.x].width;
-        let x = flat(self.operand(source.x, &task.values, node.x));
+        let x = flat(self.operand(source.input(), &task.values, node.x));
         let dy = task.deltas.matrix(self.nodes[node.i].slot);
         let blocks = row_blocks(task.values.rows().len(), source.rows_per_shard);
         let summaries = task.summaries.chunks_exact_mut(layout.summaries_len);
@@ -112,7 +113,7 @@ impl<T: Scalar> Graph<T> {
         task: &mut Task<'_, T>,
     ) {
         let Source { exec, layout, merged, .. } = *source;
-        let x = self.operand(source.x, &task.values, node.x);
+        let x = self.operand(source.input(), &task.values, node.x);
         let accum = self.nodes[node.i].accum[0];
         let (Some(dx), dy) = self.deltas(&mut task.deltas, node.x, node.i) else { return };
         node.layer.apply_backward(ApplyBackward {

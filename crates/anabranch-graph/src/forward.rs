@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Forward, Infer, Layer};
+use anabranch_layers::{Forward, Infer, Layer, Target};
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, Shard, flat, matrix, matrix_mut,
+    ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, Shard, flat, gather_rows, matrix, matrix_mut,
 };
 
 use crate::graph::Graph;
 use crate::node::{Node, Op};
-use crate::pass::{Source, Task};
+use crate::pass::{Input, Source, Task};
 use crate::workspace::Workspace;
 
 /// One layer's part of a forward or evaluation pass, on the rows of a shard.
@@ -31,12 +31,16 @@ impl<T: Scalar> Graph<T> {
         source: &Source<'_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
-        let Source { exec, params, x, layout, merged, .. } = *source;
+        let Source { exec, params, layout, merged, .. } = *source;
         let Task { values, saved, scratch, summaries, .. } = task;
         let first_row = values.rows().start;
+        if let (0, Some(row_idx)) = (stage, source.row_idx) {
+            let rows = values.rows();
+            gather_rows(source.x, self.inputs(), &row_idx[rows], values.matrix_mut(0));
+        }
         let nodes = self.stages[stage].clone();
         let next = self.coupled(nodes.end);
-        self.walk(nodes, exec, params, x, values, scratch, |call| {
+        self.walk(nodes, exec, params, source.input(), values, scratch, |call| {
             let Call { i, node, layer, x, y, params, scratch } = call;
             if let Some(coupled) = layer.coupled() {
                 coupled.apply(exec, x, y, &merged[layout.merged[i].clone()]);
@@ -47,7 +51,7 @@ impl<T: Scalar> Graph<T> {
             layer.forward(Forward { exec, x, y, params, state, saved, scratch, mask });
         });
         let Some(next) = next else { return };
-        let x = self.operand(source.x, values, next.x);
+        let x = self.operand(source.input(), values, next.x);
         let of_shards = summaries.chunks_exact_mut(layout.summaries_len);
         for (x, all) in x.axis_chunks_iter(Axis(0), source.rows_per_shard).zip(of_shards) {
             let summary = &mut all[layout.summaries[next.i].clone()];
@@ -63,9 +67,17 @@ impl<T: Scalar> Graph<T> {
             let Node { slot, width, .. } = self.nodes[head.node];
             let prediction = matrix(task.values.matrix(slot), rows.len(), width);
             let [d, row_losses] = task.deltas.pair_mut([slot, self.nodes.len() + h]);
-            let (target, d) = (target.rows(rows.clone()), matrix_mut(d, rows.len(), width));
-            let (exec, n_rows) = (source.exec, source.n_rows);
-            head.loss.gradient(exec, prediction, target, n_rows, d, row_losses);
+            let d = matrix_mut(d, rows.len(), width);
+            let gradient = |target: Target<'_, T>| {
+                head.loss.gradient(source.exec, prediction, target, source.n_rows, d, row_losses);
+            };
+            match source.row_idx {
+                None => gradient(target.rows(rows.clone())),
+                Some(row_idx) => {
+                    let room = (&mut *task.scratch, &mut *task.classes);
+                    gradient(target.gather(&row_idx[rows.clone()], room));
+                }
+            }
         }
     }
 
@@ -84,7 +96,7 @@ impl<T: Scalar> Graph<T> {
         workspace.begin(x.nrows());
         let tasks = workspace.cut.tasks(exec);
         let Workspace { values, scratch, layout, .. } = workspace;
-        let (nodes, inner, x) = (0..self.nodes.len(), tasks.inner, flat(x));
+        let (nodes, inner, x) = (0..self.nodes.len(), tasks.inner, Input::Batch(flat(x)));
         let parts = [tasks.part(scratch, layout.scratch_len)];
         exec.for_each_shard(tasks.rows, [values], parts, |[mut shard], [scratch]| {
             self.walk(nodes.clone(), inner, params, x, &mut shard, scratch, |call| {
@@ -102,7 +114,7 @@ impl<T: Scalar> Graph<T> {
         nodes: Range<usize>,
         exec: &Executor,
         params: &[T],
-        batch: &[T],
+        input: Input<'_, T>,
         shard: &mut Shard<'_, T>,
         scratch: &mut [T],
         mut run: impl FnMut(Call<'_, T>),
@@ -113,46 +125,48 @@ impl<T: Scalar> Graph<T> {
             match &node.op {
                 Op::Input => {}
                 Op::Layer { layer, x } => {
-                    let (x, y) = self.operands(batch, shard, *x, i);
+                    let (x, y) = self.operands(input, shard, *x, i);
                     run(Call { i, node, layer: layer.as_ref(), x, y, params, scratch });
                 }
                 Op::Join { join, left, right } => {
                     if self.nodes[*left].slot != node.slot {
-                        let (left, mut y) = self.operands(batch, shard, *left, i);
+                        let (left, mut y) = self.operands(input, shard, *left, i);
                         y.assign(&left);
                     }
-                    let (right, y) = self.operands(batch, shard, *right, i);
+                    let (right, y) = self.operands(input, shard, *right, i);
                     join.forward(exec, right, params, y, scratch);
                 }
             }
         }
     }
 
-    /// The output of node `x`, or the batch for node 0, in a shard.
+    /// The output of node `x`, or the input for node 0, in a shard.
     pub(crate) fn operand<'a>(
         &self,
-        batch: &'a [T],
+        input: Input<'a, T>,
         shard: &'a Shard<'_, T>,
         x: usize,
     ) -> ArrayView2<'a, T> {
         let (width, rows) = (self.nodes[x].width, shard.rows());
-        match x {
-            0 => matrix(&batch[rows.start * width..rows.end * width], rows.len(), width),
+        match (x, input) {
+            (0, Input::Batch(batch)) => {
+                matrix(&batch[rows.start * width..rows.end * width], rows.len(), width)
+            }
             _ => matrix(shard.matrix(self.nodes[x].slot), rows.len(), width),
         }
     }
 
-    /// The output of node `x`, or the batch for node 0, and the output of node `y`, in a shard.
+    /// The output of node `x`, or the input for node 0, and the output of node `y`, in a shard.
     fn operands<'a>(
         &self,
-        batch: &'a [T],
+        input: Input<'a, T>,
         shard: &'a mut Shard<'_, T>,
         x: usize,
         y: usize,
     ) -> (ArrayView2<'a, T>, ArrayViewMut2<'a, T>) {
         let n_rows = shard.rows().len();
         let [x_node, y_node] = [x, y].map(|i| &self.nodes[i]);
-        if x == 0 {
+        if let (0, Input::Batch(batch)) = (x, input) {
             let rows = shard.rows();
             let x = &batch[rows.start * x_node.width..rows.end * x_node.width];
             let y = shard.matrix_mut(y_node.slot);

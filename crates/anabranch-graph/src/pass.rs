@@ -18,7 +18,7 @@ use crate::node::Op;
 use crate::workspace::{Layout, Workspace};
 
 /// Parameters whose gradients one task adds up: a few microseconds of work.
-const GRADS_PER_TASK: usize = 4096;
+const GRADS_PER_TASK: usize = 1024;
 
 /// What a training pass reads beside the network's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,17 @@ pub struct Batch<'a, T> {
     pub x: ArrayView2<'a, T>,
     /// One for each head.
     pub targets: &'a [Target<'a, T>],
+    /// Which rows of `x` and `targets` make the batch, in this order, where these are a table; `None` where they are the
+    /// batch. Each thread copies the rows that it works on.
+    pub row_idx: Option<&'a [usize]>,
     /// What dropout keeps.
     pub masks: Masks<'a, T>,
+}
+
+impl<T> Batch<'_, T> {
+    fn n_rows(&self) -> usize {
+        self.row_idx.map_or(self.x.nrows(), <[usize]>::len)
+    }
 }
 
 /// A coupled layer in its place.
@@ -52,8 +61,9 @@ pub(crate) struct Source<'a, 'b, T> {
     /// Who works on a task.
     pub(crate) exec: &'a Executor,
     pub(crate) params: &'a [T],
-    /// All rows of the batch.
+    /// The rows of the batch, or the table that they are picked from.
     pub(crate) x: &'a [T],
+    pub(crate) row_idx: Option<&'a [usize]>,
     pub(crate) targets: &'b [Target<'b, T>],
     pub(crate) masks: Masks<'b, T>,
     pub(crate) n_rows: usize,
@@ -61,6 +71,22 @@ pub(crate) struct Source<'a, 'b, T> {
     /// What the shards have told each other, at the places that the layout names.
     pub(crate) merged: &'a [T],
     pub(crate) layout: &'a Layout,
+}
+
+impl<'a, T> Source<'a, '_, T> {
+    /// Where tasks find their rows of the input.
+    pub(crate) fn input(&self) -> Input<'a, T> {
+        if self.row_idx.is_some() { Input::Copied } else { Input::Batch(self.x) }
+    }
+}
+
+/// Where a task finds its rows of the input.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a, T> {
+    /// At their places in the batch.
+    Batch(&'a [T]),
+    /// Copied to the task's own.
+    Copied,
 }
 
 /// Rows of a batch, one shard or all of them, and what a pass writes for them.
@@ -72,6 +98,8 @@ pub(crate) struct Task<'t, T> {
     /// Of each shard of the task.
     pub(crate) summaries: &'t mut [T],
     pub(crate) grads: &'t mut [T],
+    /// Room for the class of each row.
+    pub(crate) classes: &'t mut [u32],
 }
 
 /// A pass over a batch.
@@ -97,7 +125,7 @@ impl<T: Scalar> Graph<T> {
         batch: Batch<'_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
-        workspace.begin(batch.x.nrows());
+        workspace.begin(batch.n_rows());
         let mut pass = Pass { exec, params, workspace, batch };
         let last = self.stages.len() - 1;
         for stage in 0..last {
@@ -127,7 +155,7 @@ impl<T: Scalar> Graph<T> {
         masks: Masks<'_, T>,
     ) {
         workspace.begin(x.nrows());
-        let batch = Batch { x, targets: &[], masks };
+        let batch = Batch { x, targets: &[], row_idx: None, masks };
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in 0..self.stages.len() {
             if stage > 0 {
@@ -149,7 +177,7 @@ impl<T: Scalar> Graph<T> {
         targets: &'a [Target<'a, T>],
     ) {
         let (x, masks) = (ArrayView2::from(&[[T::ZERO; 0]; 0]), Masks::Given(&[]));
-        let batch = Batch { x, targets, masks };
+        let batch = Batch { x, targets, row_idx: None, masks };
         self.run(&mut Pass { exec, params: &[], workspace, batch }, &mut [], &[Step::Losses]);
         self.take_losses(workspace);
     }
@@ -167,7 +195,7 @@ impl<T: Scalar> Graph<T> {
         x: ArrayView2<'_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
-        let batch = Batch { x, targets: &[], masks: Masks::Given(&[]) };
+        let batch = Batch { x, targets: &[], row_idx: None, masks: Masks::Given(&[]) };
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in (0..self.stages.len()).rev() {
             self.run(&mut pass, grads, &[Step::Backward(stage)]);
@@ -191,6 +219,7 @@ impl<T: Scalar> Graph<T> {
             summaries,
             merged,
             grads: of_tasks,
+            classes,
             layout,
             ..
         } = &mut **workspace;
@@ -199,6 +228,7 @@ impl<T: Scalar> Graph<T> {
             exec: tasks.inner,
             params,
             x: flat(batch.x),
+            row_idx: batch.row_idx,
             targets: batch.targets,
             masks: batch.masks,
             n_rows: cut.n_rows,
@@ -219,9 +249,11 @@ impl<T: Scalar> Graph<T> {
             tasks.part(summaries, tasks.shards_per_task * layout.summaries_len),
             grads,
         ];
+        let parts = (parts, [Part::Rows(&mut classes[..cut.n_rows], 1)]);
         exec.for_each_shard(tasks.rows, [values, deltas], parts, move |shards, parts| {
-            let ([values, deltas], [saved, scratch, summaries, grads]) = (shards, parts);
-            let mut task = Task { values, deltas, saved, scratch, summaries, grads };
+            let [values, deltas] = shards;
+            let ([saved, scratch, summaries, grads], [classes]) = parts;
+            let mut task = Task { values, deltas, saved, scratch, summaries, grads, classes };
             for step in steps {
                 match *step {
                     Step::Forward(stage) => self.forward_stage(stage, &source, &mut task),

@@ -48,6 +48,8 @@ pub struct Workspace<T> {
     pub(crate) merged: Buffer<T>,
     /// The gradients of each task, if there are several.
     pub(crate) grads: Buffer<T>,
+    /// Room for the class of each row, where a batch is picked from a table.
+    pub(crate) classes: Vec<u32>,
     /// The loss of each head in the batch at hand.
     pub(crate) losses: Vec<f64>,
     /// The node whose memory holds a node's output.
@@ -145,18 +147,28 @@ impl<T: Scalar> Workspace<T> {
             layout.merged.push(append::<T>(&mut merged_len, merged));
             layout.merged_backward.push(append::<T>(&mut merged_len, summary));
         }
+        if mode == Mode::Training {
+            // A head's targets are copied there.
+            let width = graph.heads.iter().map(|head| graph.nodes[head.node].width).max();
+            layout.scratch_len = layout.scratch_len.max(most.rows * width.unwrap_or(0));
+        }
         if mode == Mode::Training && max_rows < min_rows {
             return Err(GraphError::TooFewRows { min_rows, rows: max_rows });
         }
         let line = CACHE_LINE / size_of::<T>();
         layout.scratch_len = layout.scratch_len.next_multiple_of(line);
-        // The input stays where its owner has it, and a node may share another one's memory.
-        let owned =
-            |(i, node): (usize, &Node<T>)| if node.slot == i && i > 0 { node.width } else { 0 };
-        let widths = || graph.nodes.iter().enumerate().map(owned);
-        let deltas = match mode {
-            Mode::Training => Arena::zeros(max_rows, widths().chain(graph.heads.iter().map(|_| 1))),
-            Mode::Inference => Arena::zeros(max_rows, []),
+        // A node may share another one's memory. The input's is for batches that are picked from a table.
+        let owned = |(i, node): (usize, &Node<T>)| if node.slot == i { node.width } else { 0 };
+        let widths = |of_input| {
+            let nodes = graph.nodes.iter().enumerate().skip(1).map(owned);
+            std::iter::once(of_input).chain(nodes)
+        };
+        let (of_input, deltas, n_classes) = match mode {
+            Mode::Training => {
+                let deltas = widths(0).chain(graph.heads.iter().map(|_| 1));
+                (graph.inputs(), Arena::zeros(max_rows, deltas), max_rows)
+            }
+            Mode::Inference => (0, Arena::zeros(max_rows, []), 0),
         };
         if most.tasks > 1 && mode == Mode::Training {
             layout.grads_len = graph.params_len().next_multiple_of(line);
@@ -166,13 +178,14 @@ impl<T: Scalar> Workspace<T> {
             n_params: graph.params_len(),
             sharding,
             cut: sharding.cut(0),
-            values: Arena::zeros(max_rows, widths()),
+            values: Arena::zeros(max_rows, widths(of_input)),
             deltas,
             saved: Buffer::zeros(most.tasks * layout.saved_len),
             scratch: Buffer::zeros(most.tasks * layout.scratch_len),
             summaries: Buffer::zeros(most.shards * layout.summaries_len),
             merged: Buffer::zeros(merged_len),
             grads: Buffer::zeros(most.tasks * layout.grads_len),
+            classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
             slots: graph.nodes.iter().map(|node| node.slot).collect(),
             layout,

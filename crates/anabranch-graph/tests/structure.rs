@@ -276,7 +276,7 @@ fn smaller_batches_may_be_cut_into_more_shards() {
                 let y_a = Target::Values(matrix(&y_a[..rows], rows, 1));
                 let targets = [y_a, Target::Classes(&classes[..rows])];
                 let masks = Masks::Drawn { seed: 1, step: 0 };
-                let batch = Batch { x, targets: &targets, masks };
+                let batch = Batch { x, targets: &targets, row_idx: None, masks };
                 let written = (&mut *state, &mut *grads);
                 graph.gradient(&exec, &params, written, &mut workspace, batch);
                 graph.infer(&exec, &params, &state, &mut evaluation, x);
@@ -287,5 +287,39 @@ fn smaller_batches_may_be_cut_into_more_shards() {
             (grads, evaluation.value(head).to_owned())
         };
         assert!(run(1) == run(2));
+    }
+}
+
+/// A batch picked from a table by row numbers is the batch of these rows, to the bit: one shard and several, and rows twice.
+#[test]
+fn batches_are_picked_from_a_table() {
+    let config = TwoBranch::new(20, 128, 1, 64, 5);
+    let graph = config.build::<f32>(Fusion::Fused).unwrap();
+    let table_rows = 700;
+    let x: Vec<f32> = (0..table_rows * 20).map(|i| (i * 37 % 101) as f32 * 0.02 - 1.0).collect();
+    let y: Vec<f32> = (0..table_rows).map(|i| (i % 17) as f32 * 0.1).collect();
+    let classes: Vec<u32> = (0..table_rows).map(|i| (i % 5) as u32).collect();
+    for n_rows in [40, 600] {
+        let row_idx: Vec<usize> = (0..n_rows).map(|i| i * i * 31 % table_rows).collect();
+        let picked_x: Vec<f32> =
+            row_idx.iter().flat_map(|i| x[20 * i..20 * i + 20].to_vec()).collect();
+        let picked_y: Vec<f32> = row_idx.iter().map(|i| y[*i]).collect();
+        let picked_classes: Vec<u32> = row_idx.iter().map(|i| classes[*i]).collect();
+        let gradient = |exec: &Executor, (x, y, classes): (&[f32], &[f32], &[u32]), row_idx| {
+            let mut workspace = Workspace::new(&graph, exec, n_rows, Mode::Training).unwrap();
+            let (params, mut state) = graph.init(1);
+            let mut grads = vec![f32::NAN; params.len()];
+            let targets = [Target::Values(matrix(y, y.len(), 1)), Target::Classes(classes)];
+            let (x, masks) = (matrix(x, y.len(), 20), Masks::Drawn { seed: 1, step: 0 });
+            let batch = Batch { x, targets: &targets, row_idx, masks };
+            graph.gradient(exec, &params, (&mut state, &mut grads), &mut workspace, batch);
+            (grads, workspace.losses().to_vec(), workspace.n_shards())
+        };
+        for threads in [1, 2] {
+            let exec = Executor::new(threads).unwrap();
+            let want = gradient(&exec, (&picked_x, &picked_y, &picked_classes), None);
+            assert_eq!(want.2, if n_rows == 40 { 1 } else { 3 });
+            assert_eq!(gradient(&exec, (&x, &y, &classes), Some(&row_idx)), want, "{n_rows}");
+        }
     }
 }

@@ -19,8 +19,8 @@
 use std::ops::Range;
 
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, row_dots, row_sum,
-    row_sums, rows_per_chunk,
+    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, gather_rows, matrix,
+    row_dots, row_sum, row_sums, rows_per_chunk,
 };
 
 use ndarray::Axis;
@@ -53,6 +53,32 @@ impl<'a, T: Scalar> Target<'a, T> {
             Self::Values(view) => Self::Values(of(view)),
             Self::Classes(classes) => Self::Classes(&classes[rows]),
             Self::Probabilities(view) => Self::Probabilities(of(view)),
+        }
+    }
+
+    /// Copies the targets of the rows `row_idx`, in this order, to the front of `values` or `classes`.
+    ///
+    /// # Panics
+    /// If there are no such rows, or the copy is longer than where it goes.
+    pub fn gather<'b>(
+        &self,
+        row_idx: &[usize],
+        (values, classes): (&'b mut [T], &'b mut [u32]),
+    ) -> Target<'b, T> {
+        let n_rows = row_idx.len();
+        let of = |view: &ArrayView2<'a, T>, values: &'b mut [T]| {
+            let width = view.ncols();
+            let values = &mut values[..n_rows * width];
+            gather_rows(flat(*view), width, row_idx, values);
+            matrix(values, n_rows, width)
+        };
+        match self {
+            Self::Values(view) => Target::Values(of(view, values)),
+            Self::Classes(all) => {
+                gather_rows(all, 1, row_idx, &mut classes[..n_rows]);
+                Target::Classes(&classes[..n_rows])
+            }
+            Self::Probabilities(view) => Target::Probabilities(of(view, values)),
         }
     }
 
@@ -260,10 +286,10 @@ fn softmax_narrow_rows<T: Scalar>(
     losses: &mut [T],
     classes: &mut [[T; SOFTMAX_ROWS]],
 ) {
-    let width = classes.len();
-    for (i, z) in z.chunks_exact(width).enumerate() {
-        for (class, z) in classes.iter_mut().zip(z) {
-            class[i] = *z;
+    let (n_rows, width) = (losses.len(), classes.len());
+    for (c, class) in classes.iter_mut().enumerate() {
+        for i in 0..n_rows {
+            class[i] = z[i * width + c];
         }
     }
     let mut maxima = [T::NEG_INFINITY; SOFTMAX_ROWS];
@@ -281,9 +307,12 @@ fn softmax_narrow_rows<T: Scalar>(
         }
     }
     let factors = finish_softmax(scale, &mut maxima, &sums, losses);
-    for (i, d) in d.chunks_exact_mut(width).enumerate() {
-        for (class, d) in classes.iter().zip(d) {
-            *d = class[i] * factors[i];
+    for (c, class) in classes.iter_mut().enumerate() {
+        for i in 0..SOFTMAX_ROWS {
+            class[i] *= factors[i];
+        }
+        for i in 0..n_rows {
+            d[i * width + c] = class[i];
         }
     }
 }

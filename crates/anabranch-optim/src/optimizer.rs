@@ -10,7 +10,7 @@ use crate::update::{
 };
 
 /// Parameters that one task updates: a microsecond or two of work, over the cost of handing it out.
-const CHUNK_LEN: usize = 4096;
+const CHUNK_LEN: usize = 1024;
 
 /// What one step multiplies the learning rate and the gradients by; 1 and 1 by default.
 #[derive(Debug, Clone, Copy, PartialEq)]

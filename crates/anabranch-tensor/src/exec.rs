@@ -154,12 +154,12 @@ impl Executor {
     ///
     /// # Panics
     /// If an array's length does not fit the number of rows or chunks, or `rows_per_chunk` is 0.
-    pub fn for_each_chunk<T: Send, const N: usize>(
+    pub fn for_each_chunk<P: Parts>(
         &self,
         n_rows: usize,
         rows_per_chunk: usize,
-        parts: [Part<'_, T>; N],
-        f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+        parts: P,
+        f: impl Fn(Range<usize>, P::Slices) + Sync,
     ) {
         // The chunks are the same on one thread or many, so the gate changes no result.
         self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
@@ -170,12 +170,12 @@ impl Executor {
     ///
     /// # Panics
     /// As `for_each_chunk`.
-    pub fn for_each_large_chunk<T: Send, const N: usize>(
+    pub fn for_each_large_chunk<P: Parts>(
         &self,
         n_rows: usize,
         rows_per_chunk: usize,
-        parts: [Part<'_, T>; N],
-        f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+        parts: P,
+        f: impl Fn(Range<usize>, P::Slices) + Sync,
     ) {
         self.for_each_of(2, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
@@ -185,12 +185,12 @@ impl Executor {
     ///
     /// # Panics
     /// If an arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
-    pub fn for_each_shard<T: Scalar, const N: usize, const M: usize>(
+    pub fn for_each_shard<T: Scalar, P: Parts, const N: usize>(
         &self,
         (n_rows, rows_per_shard): (usize, usize),
         arenas: [&mut Arena<T>; N],
-        parts: [Part<'_, T>; M],
-        f: impl Fn([Shard<'_, T>; N], [&mut [T]; M]) + Sync,
+        parts: P,
+        f: impl Fn([Shard<'_, T>; N], P::Slices) + Sync,
     ) {
         let arenas = arenas.map(Arena::shards);
         self.for_each_of(2, (n_rows, rows_per_shard), parts, move |rows, slices| {
@@ -201,30 +201,21 @@ impl Executor {
     }
 
     /// The tasks of the methods above, on all threads from `parallel_from` tasks on.
-    fn for_each_of<T: Send, const N: usize>(
+    fn for_each_of<P: Parts>(
         &self,
         parallel_from: usize,
         (n_rows, rows_per_chunk): (usize, usize),
-        parts: [Part<'_, T>; N],
-        f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+        parts: P,
+        f: impl Fn(Range<usize>, P::Slices) + Sync,
     ) {
         let n_chunks = n_rows.div_ceil(rows_per_chunk);
-        let arrays = parts.map(|part| {
-            let (array, expected, per_chunk) = match part {
-                Part::Rows(array, width) => (array, n_rows * width, rows_per_chunk * width),
-                Part::Chunks(array, width) => (array, n_chunks * width, width),
-            };
-            let len = array.len();
-            assert!(len == expected, "for_each_chunk: {len} elements instead of {expected}");
-            Pieces { start: array.as_mut_ptr(), len, per_chunk }
-        });
+        let pieces = parts.cut(n_rows, n_chunks, rows_per_chunk);
         // All that a task needs is in the closure itself: another core fetches it at once, not reference by reference.
         let run_chunk = move |chunk: usize| {
             let start = chunk * rows_per_chunk;
             let rows = start..n_rows.min(start + rows_per_chunk);
-            // SAFETY: the tasks have different chunk numbers, each below the number of chunks, and the arrays stay
-            // borrowed until all tasks have ended.
-            let slices = arrays.each_ref().map(|pieces| unsafe { pieces.of_chunk(chunk) });
+            // SAFETY: the tasks have different chunk numbers, each below the number of chunks.
+            let slices = unsafe { P::of_chunk(&pieces, chunk) };
             f(rows, slices);
         };
         self.run_dyn(n_chunks, parallel_from, &run_chunk);
@@ -233,9 +224,7 @@ impl Executor {
 
 /// `f`, compiled for the machine's vector instructions.
 #[inline(always)]
-fn vectorized_chunk<T, const N: usize>(
-    f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
-) -> impl Fn(Range<usize>, [&mut [T]; N]) + Sync {
+fn vectorized_chunk<S>(f: impl Fn(Range<usize>, S) + Sync) -> impl Fn(Range<usize>, S) + Sync {
     #[inline(always)]
     move |rows, slices| {
         vectorized(
@@ -259,8 +248,16 @@ pub enum Part<'a, T> {
     Chunks(&'a mut [T], usize),
 }
 
+/// What [`Executor::for_each_chunk`] hands out in pieces: arrays of [`Part`]s, or two of these whose numbers have different
+/// types.
+pub trait Parts: sealed::Cut {}
+
+impl<T: Send, const N: usize> Parts for [Part<'_, T>; N] {}
+impl<P: Parts, Q: Parts> Parts for (P, Q) {}
+
 /// A uniquely borrowed array, cut into a piece for each chunk.
-struct Pieces<T> {
+#[derive(Debug)]
+pub struct Pieces<T> {
     start: *mut T,
     len: usize,
     per_chunk: usize,
@@ -269,16 +266,69 @@ struct Pieces<T> {
 // SAFETY: threads only take different pieces, which is as if each were sent to its thread.
 unsafe impl<T: Send> Sync for Pieces<T> {}
 
-impl<T> Pieces<T> {
-    /// The piece of a chunk; the last one may be shorter.
-    ///
-    /// # Safety
-    /// The array is borrowed for `'a`, and nobody else has or takes this chunk's piece.
-    unsafe fn of_chunk<'a>(&self, chunk: usize) -> &'a mut [T] {
-        let start = (chunk * self.per_chunk).min(self.len);
-        let len = self.per_chunk.min(self.len - start);
-        // SAFETY: start + len is at most the array's length; pieces of different chunks do not overlap.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+mod sealed {
+    use super::{Part, Pieces};
+
+    /// How parts are cut: for the executor alone.
+    pub trait Cut {
+        /// The parts, cut.
+        type Pieces: Sync;
+        /// What one chunk gets.
+        type Slices;
+
+        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces;
+
+        /// The pieces of a chunk; those of the last one may be shorter.
+        ///
+        /// # Safety
+        /// Nobody else has or takes this chunk's pieces.
+        unsafe fn of_chunk(pieces: &Self::Pieces, chunk: usize) -> Self::Slices;
+    }
+
+    impl<'a, T: Send, const N: usize> Cut for [Part<'a, T>; N] {
+        type Pieces = [Pieces<T>; N];
+        type Slices = [&'a mut [T]; N];
+
+        #[inline(always)]
+        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces {
+            self.map(|part| {
+                let (array, expected, per_chunk) = match part {
+                    Part::Rows(array, width) => (array, n_rows * width, rows_per_chunk * width),
+                    Part::Chunks(array, width) => (array, n_chunks * width, width),
+                };
+                let len = array.len();
+                assert!(len == expected, "for_each_chunk: {len} elements instead of {expected}");
+                Pieces { start: array.as_mut_ptr(), len, per_chunk }
+            })
+        }
+
+        #[inline(always)]
+        unsafe fn of_chunk(pieces: &Self::Pieces, chunk: usize) -> Self::Slices {
+            pieces.each_ref().map(|Pieces { start, len, per_chunk }| {
+                let first = (chunk * per_chunk).min(*len);
+                let len = *per_chunk.min(&(len - first));
+                // SAFETY: first + len is at most the length of the array, which is borrowed for 'a; pieces of different
+                // chunks do not overlap.
+                unsafe { std::slice::from_raw_parts_mut(start.add(first), len) }
+            })
+        }
+    }
+
+    impl<P: Cut, Q: Cut> Cut for (P, Q) {
+        type Pieces = (P::Pieces, Q::Pieces);
+        type Slices = (P::Slices, Q::Slices);
+
+        #[inline(always)]
+        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces {
+            let (p, q) = self;
+            (p.cut(n_rows, n_chunks, rows_per_chunk), q.cut(n_rows, n_chunks, rows_per_chunk))
+        }
+
+        #[inline(always)]
+        unsafe fn of_chunk((p, q): &Self::Pieces, chunk: usize) -> Self::Slices {
+            // SAFETY: as the caller's.
+            unsafe { (P::of_chunk(p, chunk), Q::of_chunk(q, chunk)) }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod arena;
 mod buffer;
 mod exec;
 mod exp;
+mod gather;
 mod gemm;
 mod lanes;
 mod ln;
@@ -22,14 +23,14 @@ mod view;
 
 pub use arena::{Arena, Shard};
 pub use buffer::{Buffer, CACHE_LINE};
-pub use exec::{Executor, ExecutorError, Part, rows_per_chunk};
+pub use exec::{Executor, ExecutorError, Part, Parts, rows_per_chunk};
+pub use gather::gather_rows;
 pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
     gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
 pub use lanes::{LANES, for_lanes, load_lanes, store_lanes, sum_columns};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
-pub use prefetch::prefetch_slice;
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
 pub use rows::{row_dots, row_max, row_maxima, row_sum, row_sums};

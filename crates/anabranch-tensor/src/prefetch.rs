@@ -4,7 +4,7 @@ use crate::buffer::CACHE_LINE;
 
 /// Asks for the memory of `slice`, which is to be read soon.
 #[inline]
-pub fn prefetch_slice<T>(slice: &[T]) {
+pub(crate) fn prefetch_slice<T>(slice: &[T]) {
     let start = slice.as_ptr().cast::<u8>();
     for offset in (0..size_of_val(slice)).step_by(CACHE_LINE) {
         prefetch(start.wrapping_add(offset));

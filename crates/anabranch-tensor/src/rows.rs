@@ -33,9 +33,16 @@ pub fn row_sums<T: Scalar>(x: &[T], width: usize, sums: &mut [T]) {
 ///
 /// # Panics
 /// If `a` or `b` does not have as many rows as `dots` has elements.
+#[inline]
 pub fn row_dots<T: Scalar>(a: &[T], b: &[T], width: usize, dots: &mut [T]) {
     check(a, width, dots);
     check(b, width, dots);
+    if width == 1 {
+        for (dot, (a, b)) in dots.iter_mut().zip(a.iter().zip(b)) {
+            *dot = *a * *b;
+        }
+        return;
+    }
     let (a, b) = (rows_of(a, width), rows_of(b, width));
     // SAFETY: a and b have so many rows of so many elements; the kernels are those of this processor.
     unsafe { (T::kernels().dots)(a, b, (dots.len(), width), dots.as_mut_ptr(), false) };
@@ -80,7 +87,7 @@ mod tests {
     /// Whole numbers: every order of summation is exact.
     fn check_rows<T: Scalar>() {
         for (rows, width) in
-            [(0, 5), (1, 1), (3, 7), (17, 16), (33, 17), (5, 100), (40, 31), (2, 0)]
+            [(0, 5), (1, 1), (20, 1), (3, 7), (17, 16), (33, 17), (5, 100), (40, 31), (2, 0)]
         {
             let number = |i: usize| T::from_f64(((i * 37) % 71) as f64 - 80.0);
             let a: Vec<T> = (0..rows * width).map(number).collect();

@@ -11,6 +11,7 @@ mod model;
 mod model_error;
 mod model_file;
 mod observer;
+mod rows;
 mod trainer;
 
 pub use config::TrainConfig;

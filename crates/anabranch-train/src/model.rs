@@ -7,7 +7,7 @@ use anabranch_graph::{Fusion, Graph, GraphError, Mode, TwoBranch, Workspace};
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix, row_max, row_sum};
 
 use crate::error::TrainError;
-use crate::evaluate::{CHUNK_ROWS, Metrics, Sums, argmax, head_nodes};
+use crate::evaluate::{CHUNK_ROWS, Classes, Metrics, Sums, argmax, head_nodes};
 use crate::trainer::Trainer;
 
 /// A trained two-branch network with the encoding of its inputs.
@@ -286,6 +286,7 @@ impl Model {
             .collect();
         let [head_a, head_b] = head_nodes(&self.graph);
         let mut sums = Sums::new(n_outputs, self.network.classes);
+        let mut classes = Classes::new(self.network.classes);
         let mut cache = self.take();
         let width = self.encoder.width();
         let chunks = encoded.x.chunks(CHUNK_ROWS * width);
@@ -294,7 +295,8 @@ impl Model {
             cache.x[..x.len()].copy_from_slice(x);
             self.run(&self.exec, &mut cache, class.len());
             let workspace = &cache.workspace;
-            sums.add(workspace.value(head_a), workspace.value(head_b), y, class);
+            classes.read(&self.exec, workspace.value(head_b), class);
+            sums.add((y, workspace.value(head_a)), class, &classes);
         }
         self.put_back(cache);
         Ok(Evaluation {

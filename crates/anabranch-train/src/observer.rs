@@ -46,7 +46,14 @@ pub struct EpochReport {
 
 /// Watches a run. [`ControlFlow::Break`] ends it as early stopping would.
 pub trait Observer<T> {
-    /// Called in each step.
+    /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. What nobody watches costs
+    /// nothing.
+    fn watches(&self, step: u64) -> bool {
+        let _ = step;
+        true
+    }
+
+    /// Called in each step that it [`watches`](Self::watches).
     fn step(&mut self, step: &StepView<'_, T>) -> ControlFlow<()> {
         let _ = step;
         ControlFlow::Continue(())
@@ -63,4 +70,8 @@ pub trait Observer<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct NoObserver;
 
-impl<T> Observer<T> for NoObserver {}
+impl<T> Observer<T> for NoObserver {
+    fn watches(&self, _step: u64) -> bool {
+        false
+    }
+}

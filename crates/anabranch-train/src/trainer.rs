@@ -6,12 +6,13 @@ use anabranch_data::{Batches, Dataset, RegressionTarget};
 use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
-use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
+use anabranch_tensor::{Buffer, Executor, Scalar};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Metrics};
 use crate::observer::{EpochReport, Observer, StepView};
+use crate::rows::Rows;
 
 /// A network in training: its numbers, its optimizer, and all memory that a step needs.
 #[derive(Debug)]
@@ -30,17 +31,10 @@ pub struct Trainer<'d, T> {
     workspace: Workspace<T>,
     evaluator: Evaluator<T>,
     batches: Batches,
-    batch: BatchBuffers<T>,
+    /// The batch that an observer sees.
+    watched: Rows<T>,
     best: Best<T>,
     epochs_run: usize,
-}
-
-/// The rows of the batch at hand.
-#[derive(Debug)]
-struct BatchBuffers<T> {
-    x: Buffer<T>,
-    y: Buffer<T>,
-    class: Vec<u32>,
 }
 
 /// The weights with the lowest validation loss so far; empty without early stopping.
@@ -102,11 +96,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             clip: config.clip.map(ClipNorm::new).transpose()?,
             workspace: Workspace::new(&graph, exec, max_rows, Mode::Training)?,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
-            batch: BatchBuffers {
-                x: Buffer::zeros(max_rows * dataset.n_inputs),
-                y: Buffer::zeros(max_rows * dataset.n_outputs),
-                class: vec![0; max_rows],
-            },
+            watched: Rows::new(dataset, max_rows),
             best: Best {
                 loss: f64::INFINITY,
                 epoch: 0,
@@ -208,35 +198,31 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     ) -> ([f64; 2], f64, ControlFlow<()>) {
         let (dataset, exec, seed) = (self.dataset, self.exec, self.config.seed);
         let row_idx = self.batches.batch(batch);
-        let n_rows = row_idx.len();
-        let x = &mut self.batch.x[..n_rows * dataset.n_inputs];
-        let y = &mut self.batch.y[..n_rows * dataset.n_outputs];
-        let class = &mut self.batch.class[..n_rows];
-        dataset.gather(row_idx, x, y, class);
-
-        let x = || matrix(&self.batch.x[..n_rows * dataset.n_inputs], n_rows, dataset.n_inputs);
-        let y = &self.batch.y[..n_rows * dataset.n_outputs];
-        let targets = || {
-            let numbers = Target::Values(matrix(y, n_rows, dataset.n_outputs));
-            [numbers, Target::Classes(&self.batch.class[..n_rows])]
-        };
         let step = self.optimizer.steps();
         let (graph, workspace) = (&self.graph, &mut self.workspace);
-        let masks = Masks::Drawn { seed, step };
-        let batch = Batch { x: x(), targets: &targets(), masks };
+        let batch = Batch {
+            x: dataset.x(),
+            targets: &[Target::Values(dataset.y()), Target::Classes(&dataset.class)],
+            row_idx: Some(row_idx),
+            masks: Masks::Drawn { seed, step },
+        };
         let written = (&mut *self.state, &mut *self.grads);
         graph.gradient(exec, &self.params, written, workspace, batch);
         let losses = [workspace.losses()[0], workspace.losses()[1]];
-        let flow = observer.step(&StepView {
-            graph,
-            step,
-            seed,
-            x: x(),
-            targets: targets(),
-            params: &self.params,
-            grads: &self.grads,
-            losses: &losses,
-        });
+        let mut flow = ControlFlow::Continue(());
+        if observer.watches(step) {
+            self.watched.gather(dataset, row_idx);
+            flow = observer.step(&StepView {
+                graph,
+                step,
+                seed,
+                x: self.watched.x(),
+                targets: [Target::Values(self.watched.y()), Target::Classes(self.watched.class())],
+                params: &self.params,
+                grads: &self.grads,
+                losses: &losses,
+            });
+        }
         let progress = Progress { step, epoch: epoch as u64 };
         let scales = Scales {
             lr: self.schedule.factor(progress),
