@@ -17,7 +17,8 @@ use crate::masks::Masks;
 use crate::node::Op;
 use crate::workspace::{Layout, Workspace};
 
-/// Parameters whose gradients one task adds up: a few microseconds of work.
+/// Parameters whose gradients one task adds up: as many as one task of the update, whose thread then has the sums in its
+/// cache.
 const GRADS_PER_TASK: usize = 1024;
 
 /// What a training pass reads beside the network's numbers.

@@ -86,8 +86,9 @@ fn same_bits<T: Scalar>(got: &[T], want: &[T]) -> bool {
 }
 
 /// More and fewer columns and rows than a panel and a block of rows have, one k-block and several, of whole vectors and not.
-const SHAPES: [(usize, usize, usize); 8] = [
+const SHAPES: [(usize, usize, usize); 9] = [
     (64, 64, 64),
+    (150, 128, 21),
     (150, 128, 70),
     (17, 150, 100),
     (300, 33, 90),
@@ -215,7 +216,7 @@ fn a_sum_that_underflows_is_positive_zero() {
 #[test]
 fn short_blocks_leave_negative_zero() {
     let exec = Executor::serial();
-    let (m, n, k, kc) = (100, 5, 80, 40);
+    let (m, n, k, kc) = (100, 5, 80, 16);
     let a = matrix::<f32>((m, k), Layout::Columns, |_, l| if l % kc == 9 { -1e-30 } else { -0.0 });
     let b = matrix::<f32>((k, n), Layout::Rows, |_, _| 1e-30);
     for kernels in f32::available() {
