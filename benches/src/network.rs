@@ -91,8 +91,10 @@ impl<T: Scalar> Network<T> {
             masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
         };
         let written = (&mut *self.state, &mut *self.grads);
-        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
-        self.update(exec);
+        self.graph.shard_gradients(exec, &self.params, written, &mut self.workspace, batch);
+        let grads = self.workspace.shard_gradients(exec, &self.grads);
+        let updater = self.workspace.updater(exec);
+        self.optimizer.step_by_sum(updater, &mut self.params, grads, Scales::default());
     }
 
     pub(crate) fn forward(&mut self, exec: &Executor) {

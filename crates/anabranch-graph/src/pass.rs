@@ -10,15 +10,17 @@
 //! ```
 
 use anabranch_layers::{Coupled, Merge, Target};
-use anabranch_tensor::{ArrayView2, Executor, Part, Scalar, Shard, flat};
+use anabranch_tensor::{
+    ArrayView2, Executor, Part, Scalar, Shard, even_chunk_len, flat, sum_arrays,
+};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
 use crate::node::Op;
 use crate::workspace::{Layout, Workspace};
 
-/// Parameters whose gradients one task adds up: as many as one task of the update, whose thread then has the sums in its
-/// cache.
+/// Most parameters whose gradients one task adds up: as many as one task of the update, whose thread then has the sums in
+/// its cache.
 const GRADS_PER_TASK: usize = 1024;
 
 /// What a training pass reads beside the network's numbers.
@@ -125,6 +127,23 @@ impl<T: Scalar> Graph<T> {
         workspace: &mut Workspace<T>,
         batch: Batch<'_, T>,
     ) {
+        self.shard_gradients(exec, params, (state, grads), workspace, batch);
+        self.add_up(exec, workspace, grads);
+    }
+
+    /// [`gradient`](Self::gradient) before the last sum, that of the gradients of the batch's shards, which an optimizer can
+    /// do in its own pass: [`Workspace::shard_gradients`] has them.
+    ///
+    /// # Panics
+    /// As `gradient`.
+    pub fn shard_gradients(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        (state, grads): (&mut [T], &mut [T]),
+        workspace: &mut Workspace<T>,
+        batch: Batch<'_, T>,
+    ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
         workspace.begin(batch.n_rows());
         let mut pass = Pass { exec, params, workspace, batch };
@@ -139,7 +158,6 @@ impl<T: Scalar> Graph<T> {
             self.merge_backward(&mut pass, stage + 1);
             self.run(&mut pass, grads, &[Step::Backward(stage)]);
         }
-        self.add_up(&pass, grads);
     }
 
     /// The training pass on the batch `x` `[rows, inputs]`.
@@ -204,7 +222,7 @@ impl<T: Scalar> Graph<T> {
                 self.merge_backward(&mut pass, stage);
             }
         }
-        self.add_up(&pass, grads);
+        self.add_up(exec, workspace, grads);
     }
 
     /// Does `steps` with the rows of each task; `grads` may be empty if there is no backward step.
@@ -298,31 +316,17 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// `grads` becomes the sum of the gradients of all tasks, in their order; it is already, if there was one.
-    fn add_up(&self, pass: &Pass<'_, '_, T>, grads: &mut [T]) {
-        let n_tasks = pass.workspace.cut.tasks(pass.exec).n_tasks;
-        if n_tasks <= 1 {
+    fn add_up(&self, exec: &Executor, workspace: &Workspace<T>, grads: &mut [T]) {
+        let of_tasks = workspace.shard_gradients(exec, &[]);
+        if of_tasks.len() <= 1 {
             return;
         }
-        let stride = pass.workspace.layout.grads_len;
-        let of_tasks = &pass.workspace.grads[..n_tasks * stride];
-        pass.exec.for_each_large_chunk(
+        exec.for_each_large_chunk(
             grads.len(),
-            GRADS_PER_TASK,
+            even_chunk_len(grads.len(), GRADS_PER_TASK),
             [Part::Rows(grads, 1)],
             #[inline(always)]
-            |range, [grads]| {
-                let (first, others) = of_tasks.split_at(stride);
-                let second = &others[range.clone()];
-                for (grad, (a, b)) in grads.iter_mut().zip(first[range.clone()].iter().zip(second))
-                {
-                    *grad = *a + *b;
-                }
-                for task in others.chunks_exact(stride).skip(1) {
-                    for (grad, of_task) in grads.iter_mut().zip(&task[range.clone()]) {
-                        *grad += *of_task;
-                    }
-                }
-            },
+            |range, [grads]| sum_arrays(of_tasks.clone(), range, grads),
         );
     }
 

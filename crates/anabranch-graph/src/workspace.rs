@@ -208,6 +208,21 @@ impl<T: Scalar> Workspace<T> {
         if self.cut.is_one() && self.n_params < PARALLEL_PARAMS { &SERIAL } else { exec }
     }
 
+    /// The gradients of the shards of a batch after [`Graph::shard_gradients`] by `exec`: their sum, in this order, is the
+    /// batch's. `grads` is what was passed there; it is the only one where the batch was not cut.
+    pub fn shard_gradients<'a>(
+        &'a self,
+        exec: &Executor,
+        grads: &'a [T],
+    ) -> impl ExactSizeIterator<Item = &'a [T]> + Clone + Sync {
+        let n_params = self.n_params;
+        let (arrays, stride) = match self.cut.tasks(exec).n_tasks {
+            ..=1 => (grads, n_params),
+            n_tasks => (&self.grads[..n_tasks * self.layout.grads_len], self.layout.grads_len),
+        };
+        arrays.chunks_exact(stride.max(1)).map(move |array| &array[..n_params])
+    }
+
     /// The loss of each head, after [`Graph::losses`].
     pub fn losses(&self) -> &[f64] {
         &self.losses

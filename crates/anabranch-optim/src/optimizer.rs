@@ -1,6 +1,6 @@
 //! The optimizer: settings, moments, and a step over the flat slices.
 
-use anabranch_tensor::{Buffer, Executor, Part, Scalar};
+use anabranch_tensor::{Buffer, Executor, Part, Scalar, even_chunk_len, sum_arrays};
 
 use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};
@@ -9,7 +9,7 @@ use crate::update::{
     Adagrad, Adam, Decay, GroupConstants, Momentum, Nesterov, RmsProp, Rule, Sgd, StepConstants,
 };
 
-/// Parameters that one task updates: half a microsecond of work, ten times what taking a task costs. Small networks have
+/// Most parameters that one task updates: half a microsecond of work, ten times what taking a task costs. Small networks have
 /// several tasks too: what one thread alone writes, the other has to fetch.
 const CHUNK_LEN: usize = 1024;
 
@@ -125,8 +125,26 @@ impl<T: Scalar> Optimizer<T> {
     /// # Panics
     /// If a slice is not as long as the number of parameters that the optimizer was made for.
     pub fn step(&mut self, exec: &Executor, params: &mut [T], grads: &[T], scales: Scales) {
+        self.step_by_sum(exec, params, std::iter::once(grads), scales);
+    }
+
+    /// [`step`](Self::step) from the sum of several gradients, such as those of the shards of a batch, added in their order in
+    /// the same pass.
+    ///
+    /// # Panics
+    /// As `step`, or if there is no gradient.
+    pub fn step_by_sum<'g>(
+        &mut self,
+        exec: &Executor,
+        params: &mut [T],
+        grads: impl ExactSizeIterator<Item = &'g [T]> + Clone + Sync,
+        scales: Scales,
+    ) {
         assert_eq!(params.len(), self.n_params, "parameters that the optimizer was not made for");
-        assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
+        assert!(grads.len() > 0, "no gradient");
+        for grads in grads.clone() {
+            assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
+        }
         self.steps = self.steps.saturating_add(1);
         let mut constants = StepConstants {
             lr: self.lr * scales.lr,
@@ -166,15 +184,15 @@ impl<T: Scalar> Optimizer<T> {
     }
 
     /// Applies a rule with `M` moments to all parameters, chunk by chunk and, in a chunk, group by group.
-    fn update<const M: usize>(
+    fn update<'g, const M: usize>(
         &mut self,
         exec: &Executor,
         params: &mut [T],
-        grads: &[T],
+        grads: impl ExactSizeIterator<Item = &'g [T]> + Clone + Sync,
         constants: StepConstants,
         rule: impl Rule<T, M>,
     ) {
-        let groups = self.groups.as_slice();
+        let (groups, n_params, is_one) = (self.groups.as_slice(), self.n_params, grads.len() == 1);
         let [first, second] = &mut self.moments;
         // Moments that the rule does not have are empty: arrays with no elements for each parameter.
         let parts = [
@@ -183,11 +201,20 @@ impl<T: Scalar> Optimizer<T> {
             Part::Rows(second, usize::from(M > 1)),
         ];
         exec.for_each_large_chunk(
-            self.n_params,
-            CHUNK_LEN,
+            n_params,
+            even_chunk_len(n_params, CHUNK_LEN),
             parts,
             #[inline(always)]
             |chunk, slices| {
+                let mut sums = None;
+                let grads = match grads.clone().next() {
+                    Some(grads) if is_one => &grads[chunk.clone()],
+                    _ => {
+                        let sums = &mut sums.insert([T::ZERO; CHUNK_LEN])[..chunk.len()];
+                        sum_arrays(grads.clone(), chunk.clone(), sums);
+                        sums
+                    }
+                };
                 let first_group = groups.partition_point(|group| group.range.end <= chunk.start);
                 let [params, first, second] = slices;
                 for group in &groups[first_group..] {
@@ -201,7 +228,7 @@ impl<T: Scalar> Optimizer<T> {
                         rule,
                         &constants.of_group(group),
                         &mut params[part.clone()],
-                        &grads[start..end],
+                        &grads[part.clone()],
                         // Out of bounds, and so left empty, for a moment that the rule does not have.
                         first.get_mut(part.clone()).unwrap_or_default(),
                         second.get_mut(part).unwrap_or_default(),

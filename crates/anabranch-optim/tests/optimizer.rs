@@ -74,6 +74,30 @@ fn scaled_gradients_are_as_gradients_scaled_before() {
 }
 
 #[test]
+fn a_step_by_a_sum_is_one_by_the_gradients_added_before() {
+    // Several chunks, in the last of which a group ends.
+    let groups = [ParamGroup::new(0..2_500, 0.1), ParamGroup::new(2_500..2_600, 0.0)];
+    for kind in OptimizerKind::ALL {
+        for n_grads in 1..4 {
+            let mut inside = (rough(2_600, 0), optimizer(kind, &groups));
+            let mut before = inside.clone();
+            for step in 1..4 {
+                let grads: Vec<Vec<f32>> =
+                    (0..n_grads).map(|i| rough(2_600, 10 * step + i)).collect();
+                // From the first on: 0 + g would lose the sign of −0.
+                let sum_of = |i: usize| grads[1..].iter().fold(grads[0][i], |sum, g| sum + g[i]);
+                let sum: Vec<f32> = (0..2_600).map(sum_of).collect();
+                let (exec, scales) = (Executor::new(2).unwrap(), Scales { lr: 0.5, grads: 0.3 });
+                let all = grads.iter().map(Vec::as_slice);
+                inside.1.step_by_sum(&exec, &mut inside.0, all, scales);
+                before.1.step(&exec, &mut before.0, &sum, scales);
+            }
+            assert!(bits(&inside.0) == bits(&before.0), "{kind}, {n_grads} gradients");
+        }
+    }
+}
+
+#[test]
 fn a_group_without_rate_is_frozen_and_one_without_decay_rests_without_gradient() {
     let frozen = ParamGroup { range: 0..10, weight_decay: 0.1, lr_scale: 0.0 };
     let groups = [frozen, ParamGroup::new(10..20, 0.0), ParamGroup::new(20..30, 0.1)];

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
 use crate::arena::{Arena, Shard};
+use crate::lanes::LANES;
 use crate::scalar::Scalar;
 use crate::simd::vectorized;
 use crate::team::Team;
@@ -239,6 +240,13 @@ pub fn rows_per_chunk(width: usize) -> usize {
     (CHUNK_LEN / width.max(1)).max(1)
 }
 
+/// Length of chunks of at most `most` elements, whole vectors, that cut `len` elements evenly for two threads: in every step
+/// each works on the same chunks then, which stay in its cache.
+pub fn even_chunk_len(len: usize, most: usize) -> usize {
+    let pairs = len.div_ceil(2 * most).max(1);
+    len.div_ceil(2 * pairs).max(1).next_multiple_of(LANES)
+}
+
 /// An array that [`Executor::for_each_chunk`] hands out in pieces.
 #[derive(Debug)]
 pub enum Part<'a, T> {
@@ -379,6 +387,15 @@ mod tests {
                 assert!(b.iter().enumerate().all(|(i, v)| *v == i + 1));
                 assert!(c.chunks(2).enumerate().all(|(i, v)| v == [0, i + 1]));
             }
+        }
+    }
+
+    #[test]
+    fn chunks_are_even() {
+        for (len, most, expected) in
+            [(0, 64, 16), (1, 64, 16), (100, 64, 64), (4806, 1024, 816), (1 << 20, 1024, 1024)]
+        {
+            assert_eq!(even_chunk_len(len, most), expected, "{len}");
         }
     }
 

@@ -23,7 +23,7 @@ mod view;
 
 pub use arena::{Arena, Shard};
 pub use buffer::{Buffer, CACHE_LINE};
-pub use exec::{Executor, ExecutorError, Part, Parts, rows_per_chunk};
+pub use exec::{Executor, ExecutorError, Part, Parts, even_chunk_len, rows_per_chunk};
 pub use gather::gather_rows;
 pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
@@ -32,7 +32,9 @@ pub use gemm::{
 pub use lanes::{LANES, for_lanes, load_lanes, store_lanes, sum_columns};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use random::{DrawnMask, Purpose, Random};
-pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
+pub use reduce::{
+    column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks, sum_arrays,
+};
 pub use rows::{row_dots, row_max, row_maxima, row_sum, row_sums};
 pub use scalar::Scalar;
 pub use simd::InstructionSet;

@@ -207,10 +207,16 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             masks: Masks::Drawn { seed, step },
         };
         let written = (&mut *self.state, &mut *self.grads);
-        graph.gradient(exec, &self.params, written, workspace, batch);
+        let is_watched = observer.watches(step);
+        let is_seen_whole = is_watched || self.clip.is_some();
+        if is_seen_whole {
+            graph.gradient(exec, &self.params, written, workspace, batch);
+        } else {
+            graph.shard_gradients(exec, &self.params, written, workspace, batch);
+        }
         let losses = [workspace.losses()[0], workspace.losses()[1]];
         let mut flow = ControlFlow::Continue(());
-        if observer.watches(step) {
+        if is_watched {
             self.watched.gather(dataset, row_idx);
             flow = observer.step(&StepView {
                 graph,
@@ -228,8 +234,13 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             lr: self.schedule.factor(progress),
             grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
         };
-        let updater = self.workspace.updater(exec);
-        self.optimizer.step(updater, &mut self.params, &self.grads, scales);
+        let (updater, params) = (self.workspace.updater(exec), &mut *self.params);
+        if is_seen_whole {
+            self.optimizer.step(updater, params, &self.grads, scales);
+        } else {
+            let grads = self.workspace.shard_gradients(exec, &self.grads);
+            self.optimizer.step_by_sum(updater, params, grads, scales);
+        }
         (losses, scales.lr, flow)
     }
 

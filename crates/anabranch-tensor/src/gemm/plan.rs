@@ -260,14 +260,20 @@ fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize
     m * n * k >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
 }
 
-/// Whether skipping zeros pays in a product of `m`×`n` elements if the share `nonzero` of A is not 0. Measured, and rounded
-/// to what leaves a gain: each element costs the time of two multiply-adds besides its own, from two vectors of columns to
-/// eight; reading a panel of B costs the time of two rows, and packing several that of four more.
-pub(super) fn skipping_pays<T>(kernels: &Kernels<T>, (m, n): (usize, usize), nonzero: f64) -> bool {
-    let panel = sparse_panel(kernels, n);
+/// What a product of `m`×`n` elements costs that skips zeros, if the share `nonzero` of A is not 0, in multiply-adds of
+/// vectors for each term; `None` where multiplying the zeros costs less. Measured, and rounded to what leaves a gain: each
+/// element costs the time of two multiply-adds besides its own, from two vectors of columns to eight; reading a panel of B
+/// costs the time of two rows, and packing several that of four more.
+pub(super) fn cost_of_skipping<T>(
+    kernels: &Kernels<T>,
+    (m, n): (usize, usize),
+    nonzero: f64,
+) -> Option<f64> {
+    let (panel, of_row) = (sparse_panel(kernels, n), kernels.vectors_of(n));
     let vectors = panel as f64;
-    let rows = if kernels.vectors_of(n) > panel { 6.0 } else { 2.0 };
-    nonzero * (vectors + 2.0) / vectors + rows / m as f64 <= 0.8
+    let rows = if of_row > panel { 6.0 } else { 2.0 };
+    let share = nonzero * (vectors + 2.0) / vectors + rows / m as f64;
+    (share <= 0.8).then_some(share * (m * of_row) as f64)
 }
 
 /// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can be.

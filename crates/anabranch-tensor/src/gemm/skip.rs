@@ -18,7 +18,7 @@ use std::ops::Range;
 use super::blocking::{Phase, Product};
 use super::pack::Matrix;
 use super::plan::{
-    Plan, SPARSE_MULTIPLY_ADDS, contiguous, may_skip_zeros, skipping_pays, words_len,
+    Plan, SPARSE_MULTIPLY_ADDS, contiguous, cost_of_skipping, may_skip_zeros, words_len,
 };
 use super::sparse::SparseRows;
 use super::tile::Contiguous;
@@ -64,7 +64,7 @@ impl<T: Scalar> Product<'_, T> {
         true
     }
 
-    /// The operand with the most zeros, if they are enough to skip them. The choice changes no bit of the result.
+    /// The operand whose zeros spare the most, if they are enough to skip them. The choice changes no bit of the result.
     pub(super) fn sparse_operand(&self) -> Option<Sparse> {
         let Self { kernels, m, n, k, kc, .. } = *self;
         let of = |operand, matrix, (rows, cols)| {
@@ -73,7 +73,7 @@ impl<T: Scalar> Product<'_, T> {
             }
             // SAFETY: A, or Bᵀ, is readable, which whoever made the product promised.
             let share = unsafe { self.nonzero_share(matrix, (rows, k)) }?;
-            skipping_pays(kernels, (rows, cols), share).then_some((operand, share))
+            cost_of_skipping(kernels, (rows, cols), share).map(|cost| (operand, cost))
         };
         let a = of(Sparse::A, self.a, (m, n));
         let b = of(Sparse::B, self.b.transposed(), (n, m));

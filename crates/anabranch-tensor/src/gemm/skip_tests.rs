@@ -134,6 +134,19 @@ fn skipping_changes_no_bit_of_f64() {
 }
 
 /// Sums of integers, exact in any order, against plain loops.
+/// As dW of a first layer behind ReLU, with one-hot inputs: where both operands have as many zeros, those of B spare more, since
+/// a row of B does not fill its vectors.
+#[test]
+fn the_operand_whose_zeros_spare_more_is_chosen() {
+    let sparse = with_zeros(fractions);
+    for kernels in f32::available().filter(|kernels| kernels.lanes == 16) {
+        let dy = matrix::<f32>((128, 128), Layout::Rows, &sparse);
+        let x = matrix((128, 21), Layout::Rows, &sparse);
+        assert_eq!(skips(kernels, dy.t(), x.view()), Some(Sparse::B));
+        assert_eq!(skips(kernels, x.t(), dy.view()), Some(Sparse::A));
+    }
+}
+
 #[test]
 fn products_that_skip_zeros_are_exact() {
     let exec = Executor::serial();
