@@ -68,23 +68,32 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     pub(crate) fn new(mask: Mask<'a, T>, width: usize, p: f64) -> Self {
         let kept = match mask {
             Mask::Drawn { seed, layer, step, first_row } => {
-                Kept::Drawn { mask: DrawnMask::new(seed, layer, step, p), first_row }
+                Kept::Drawn { mask: DrawnMask::new(seed, layer, width, step, p), first_row }
             }
             Mask::Given(mask) => Kept::Given { mask, width },
         };
         Self { scale: keep_scale(p), kept }
     }
 
-    /// Multiplies `values`, the elements `[row, col ..]`, by M.
+    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `run(i)` is those of the i-th row.
     #[inline(always)]
-    pub(crate) fn apply(&self, row: usize, col: usize, values: &mut [T]) {
+    pub(crate) fn apply<'v>(
+        &self,
+        (row, col): (usize, usize),
+        n_rows: usize,
+        mut run: impl FnMut(usize) -> &'v mut [T],
+    ) where
+        T: 'v,
+    {
         match &self.kept {
             Kept::Drawn { mask, first_row } => {
-                mask.apply(first_row + row, col, values, self.scale);
+                mask.apply((first_row + row, col), n_rows, run, self.scale);
             }
             Kept::Given { mask, width } => {
-                for (v, kept) in values.iter_mut().zip(&mask[row * width + col..]) {
-                    *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
+                for i in 0..n_rows {
+                    for (v, kept) in run(i).iter_mut().zip(&mask[(row + i) * width + col..]) {
+                        *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
+                    }
                 }
             }
         }
@@ -128,9 +137,13 @@ impl<T: Scalar> Layer<T> for Dropout {
             #[inline(always)]
             |rows, [y, m]| {
                 m.fill(T::ONE);
-                for (row, m) in rows.clone().zip(m.chunks_exact_mut(width)) {
-                    mask.apply(row, 0, m);
-                }
+                let mut runs = m.chunks_exact_mut(width);
+                mask.apply(
+                    (rows.start, 0),
+                    rows.len(),
+                    #[inline(always)]
+                    |_| runs.next().unwrap_or_default(),
+                );
                 multiply(&x[rows.start * width..], m, y);
             },
         );

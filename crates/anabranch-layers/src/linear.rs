@@ -102,8 +102,36 @@ struct AddBiasReluDropout<'a, T> {
 impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
     #[inline(always)]
     fn apply(&self, row: usize, col: usize, y: &mut [T]) {
-        self.relu.apply(row, col, y);
-        self.mask.apply(row, col, y);
+        let mut y = Some(y);
+        self.apply_rows(
+            row,
+            col,
+            1,
+            #[inline(always)]
+            |_| y.take().unwrap_or_default(),
+        );
+    }
+
+    #[inline(always)]
+    fn apply_rows<'y>(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        mut run: impl FnMut(usize) -> &'y mut [T],
+    ) where
+        T: 'y,
+    {
+        self.mask.apply(
+            (row, col),
+            n_rows,
+            #[inline(always)]
+            |i| {
+                let y = run(i);
+                self.relu.apply(row + i, col, y);
+                y
+            },
+        );
     }
 }
 

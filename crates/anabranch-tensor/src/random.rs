@@ -202,35 +202,92 @@ pub struct DrawnMask {
     rows: u64,
     /// An element is dropped when its 16 random bits are below this.
     threshold: u32,
+    /// Rows that share a group of bytes: as many as it has room for.
+    rows_per_group: usize,
 }
 
 impl DrawnMask {
-    /// The mask of layer number `layer` in `step` for dropping probability `p` in [0, 1].
-    pub fn new(seed: u64, layer: u32, step: u64, p: f64) -> Self {
+    /// The mask of layer number `layer`, with rows of `width` elements, in `step` for dropping probability `p` in [0, 1].
+    pub fn new(seed: u64, layer: u32, width: usize, step: u64, p: f64) -> Self {
         let key = key(seed, Purpose::Dropout, layer);
         let rows = mix(mix(u64::from(key[0]) << 32 | u64::from(key[1])) ^ step);
         // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped.
         let threshold = (p * 65_536.0).round() as u32;
-        Self { keys: RoundKeys::new(key), step, rows, threshold }
+        let rows_per_group = (GROUP_BYTES / width.clamp(1, GROUP_BYTES).next_power_of_two()).max(1);
+        Self { keys: RoundKeys::new(key), step, rows, threshold, rows_per_group }
     }
 
-    /// Multiplies `values`, the elements `[row, col .. col + values.len()]`, by `scale` where the mask keeps and
-    /// by zero where it drops. A dropped element becomes 0 whatever it was.
+    /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by `scale` where the mask keeps and by
+    /// zero where it drops; `run(i)` is those of the i-th row, asked for once each, in order. A dropped element becomes 0
+    /// whatever it was.
     #[inline(always)]
-    pub fn apply<T: Scalar>(&self, row: usize, col: usize, values: &mut [T], scale: T) {
-        let threshold = self.threshold_of(row);
+    pub fn apply<'v, T: Scalar>(
+        &self,
+        (row, col): (usize, usize),
+        n_rows: usize,
+        mut run: impl FnMut(usize) -> &'v mut [T],
+        scale: T,
+    ) {
+        if self.rows_per_group > 1 {
+            return self.apply_to_narrow((row, col), n_rows, run, scale);
+        }
+        // Bytes take long to draw: those of two rows take turns.
+        for i in (0..n_rows - n_rows % 2).step_by(2) {
+            let runs = [run(i), run(i + 1)];
+            self.apply_to_wide((row + i, col), runs, scale);
+        }
+        if n_rows % 2 == 1 {
+            self.apply_to_wide((row + n_rows - 1, col), [run(n_rows - 1)], scale);
+        }
+    }
+
+    /// Some rows that have groups of their own, of one length.
+    #[inline(always)]
+    fn apply_to_wide<T: Scalar, const R: usize>(
+        &self,
+        (row, col): (usize, usize),
+        mut runs: [&mut [T]; R],
+        scale: T,
+    ) {
+        let len = runs[0].len();
         let mut done = 0;
-        while done < values.len() {
-            let col = col + done;
-            let bytes = self.bytes(row, col / GROUP_BYTES);
-            let first = col % GROUP_BYTES;
-            let n = (GROUP_BYTES - first).min(values.len() - done);
-            let run = &mut values[done..done + n];
-            for (value, byte) in run.iter_mut().zip(&bytes[first..first + n]) {
-                let kept = *value * scale;
-                *value = if u32::from(*byte) >= threshold { kept } else { T::ZERO };
+        while done < len {
+            let group = (col + done) / GROUP_BYTES;
+            let first = (col + done) % GROUP_BYTES;
+            let n = (GROUP_BYTES - first).min(len - done);
+            let mut bytes = [[0; GROUP_BYTES]; R];
+            for (r, bytes) in bytes.iter_mut().enumerate() {
+                *bytes = self.bytes(row + r, group);
+            }
+            for (r, values) in runs.iter_mut().enumerate() {
+                let run = &mut values[done..done + n];
+                drop_below(self.threshold_of(row + r), &bytes[r][first..first + n], run, scale);
             }
             done += n;
+        }
+    }
+
+    /// Rows of which several share a group.
+    #[inline(always)]
+    fn apply_to_narrow<'v, T: Scalar>(
+        &self,
+        (row, col): (usize, usize),
+        n_rows: usize,
+        mut run: impl FnMut(usize) -> &'v mut [T],
+        scale: T,
+    ) {
+        let mut group = row / self.rows_per_group;
+        let mut bytes = self.bytes(group, 0);
+        for i in 0..n_rows {
+            let row = row + i;
+            if row / self.rows_per_group != group {
+                group = row / self.rows_per_group;
+                bytes = self.bytes(group, 0);
+            }
+            let values = run(i);
+            let first = row % self.rows_per_group * (GROUP_BYTES / self.rows_per_group) + col;
+            let bytes = &bytes[first..first + values.len()];
+            drop_below(self.threshold_of(row), bytes, values, scale);
         }
     }
 
@@ -241,8 +298,8 @@ impl DrawnMask {
         (self.threshold + 255 - lower) / 256
     }
 
-    /// The random bytes of group `group` of `row`: those of the blocks whose counters are (LANES·group + lane, row, step),
-    /// the first two words of all blocks before the others.
+    /// The random bytes of group `group` of `row`, or of the rows number `row` that share one: those of the blocks whose
+    /// counters are (LANES·group + lane, row, step), the first two words of all blocks before the others.
     #[inline(always)]
     fn bytes(&self, row: usize, group: usize) -> [u8; GROUP_BYTES] {
         let mut counter = [[0u64; LANES]; 4];
@@ -262,6 +319,15 @@ impl DrawnMask {
             }
         }
         bytes
+    }
+}
+
+/// Multiplies `values` by `scale`, or by zero where a byte is below `threshold`.
+#[inline(always)]
+fn drop_below<T: Scalar>(threshold: u32, bytes: &[u8], values: &mut [T], scale: T) {
+    for (value, byte) in values.iter_mut().zip(bytes) {
+        let kept = *value * scale;
+        *value = if u32::from(*byte) >= threshold { kept } else { T::ZERO };
     }
 }
 
@@ -286,44 +352,61 @@ mod tests {
         );
     }
 
-    #[test]
-    fn mask_elements_do_not_depend_on_how_a_row_is_cut() {
-        for p in [0.4, 0.5] {
-            check_cuts(&DrawnMask::new(7, 3, 11, p));
-        }
+    /// `n_rows` rows of the mask from `row` on, each one whole, as factors.
+    fn rows_of(mask: &DrawnMask, row: usize, n_rows: usize, width: usize) -> Vec<f32> {
+        part_of(mask, (row, 0), n_rows, width)
     }
 
-    fn check_cuts(mask: &DrawnMask) {
-        let mut whole = vec![1.0f32; 301];
-        mask.apply(5, 0, &mut whole, 2.0);
-        for cut in [1, 8, 31, 32, 33, 64, 100, 128, 150, 256] {
-            let mut parts = vec![1.0f32; 301];
-            let (left, right) = parts.split_at_mut(cut);
-            mask.apply(5, 0, left, 2.0);
-            mask.apply(5, cut, right, 2.0);
-            assert_eq!(parts, whole, "cut at {cut}");
+    /// The elements of `n_rows` rows from (row, col) on, `width` of each, as factors.
+    fn part_of(mask: &DrawnMask, at: (usize, usize), n_rows: usize, width: usize) -> Vec<f32> {
+        let mut values = vec![1.0; n_rows * width];
+        let mut rows = values.chunks_exact_mut(width);
+        mask.apply(at, n_rows, |_| rows.next().unwrap(), 2.0);
+        values
+    }
+
+    /// Rows of several groups, of one, and of which several share one.
+    #[test]
+    fn mask_elements_do_not_depend_on_how_rows_are_cut() {
+        for (width, p) in
+            [(301, 0.4), (301, 0.5), (128, 0.5), (65, 0.5), (64, 0.4), (33, 0.5), (8, 0.5)]
+        {
+            let mask = DrawnMask::new(7, 3, width, 11, p);
+            let whole = rows_of(&mask, 5, 21, width);
+            for cut in [1, 8, 31, 32, 33, 64, 100, 128, 150, 256] {
+                for n_rows in [1, 2, 3, 21] {
+                    for cols in [0..cut.min(width), cut.min(width - 1)..width] {
+                        let part = part_of(&mask, (5, cols.start), n_rows, cols.len());
+                        let of_whole =
+                            whole.chunks_exact(width).flat_map(|row| &row[cols.clone()]).copied();
+                        assert!(of_whole.take(part.len()).eq(part), "{width} cut at {cut}");
+                    }
+                }
+            }
+            for row in 0..21 {
+                let alone = rows_of(&mask, 5 + row, 1, width);
+                assert_eq!(alone, whole[row * width..(row + 1) * width], "row {row} of {width}");
+            }
+            let mut rows: Vec<&[f32]> = whole.chunks_exact(width).collect();
+            rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            // Of 21 rows of 8 elements, some may be alike.
+            rows.dedup();
+            assert!(rows.len() >= if width == 8 { 18 } else { 21 }, "{width}");
         }
-        let mut other = vec![1.0f32; 301];
-        mask.apply(6, 0, &mut other, 2.0);
-        assert_ne!(other, whole);
     }
 
     /// Fixed seed: the counts are constants, and lie within four standard deviations of their expectation.
     #[test]
     fn keep_rate_is_one_minus_p() {
-        for p in [0.0, 0.1, 0.5, 0.95, 1.0] {
-            let mask = DrawnMask::new(42, 0, 1, p);
-            let (rows, cols) = (400, 250);
-            let mut kept = 0.0;
-            let mut values = vec![0.0f64; cols];
-            for row in 0..rows {
-                values.fill(1.0);
-                mask.apply(row, 0, &mut values, 1.0);
-                kept += values.iter().sum::<f64>();
+        for (rows, cols) in [(400, 250), (10_000, 10)] {
+            for p in [0.0, 0.1, 0.5, 0.95, 1.0] {
+                let mask = DrawnMask::new(42, 0, cols, 1, p);
+                let kept: f64 =
+                    rows_of(&mask, 0, rows, cols).iter().map(|v| f64::from(*v) / 2.0).sum();
+                let n = (rows * cols) as f64;
+                let deviation = (n * p * (1.0 - p)).sqrt();
+                assert!((kept - n * (1.0 - p)).abs() <= 4.0 * deviation, "p = {p}: {kept} of {n}");
             }
-            let n = (rows * cols) as f64;
-            let deviation = (n * p * (1.0 - p)).sqrt();
-            assert!((kept - n * (1.0 - p)).abs() <= 4.0 * deviation, "p = {p}: {kept} kept of {n}");
         }
     }
 
@@ -332,7 +415,7 @@ mod tests {
     #[test]
     fn thresholds_of_rows_average_to_that_of_16_bits() {
         for p in [0.1, 0.3, 0.999] {
-            let mask = DrawnMask::new(5, 1, 9, p);
+            let mask = DrawnMask::new(5, 1, 100, 9, p);
             let rows = 40_000;
             let sum: u64 = (0..rows).map(|row| u64::from(mask.threshold_of(row))).sum();
             let mean = sum as f64 / rows as f64;
@@ -344,7 +427,7 @@ mod tests {
             );
         }
         for (p, threshold) in [(0.0, 0), (0.25, 64), (0.5, 128), (1.0, 256)] {
-            let mask = DrawnMask::new(5, 1, 9, p);
+            let mask = DrawnMask::new(5, 1, 100, 9, p);
             assert!((0..1000).all(|row| mask.threshold_of(row) == threshold), "{p}");
         }
     }

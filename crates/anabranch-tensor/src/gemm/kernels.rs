@@ -255,11 +255,14 @@ macro_rules! kernels {
                 c: *mut T,
                 stride: usize,
             ) {
-                for i in 0..rows {
+                epilogue.apply_rows(
+                    row,
+                    col,
+                    rows,
+                    #[inline(always)]
                     // SAFETY: `cols` elements of row i, ours alone.
-                    let run = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), cols) };
-                    epilogue.apply(row + i, col, run);
-                }
+                    |i| unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), cols) },
+                );
             }
 
             pub(super) static F32: Kernels<f32> = Kernels {

@@ -62,6 +62,23 @@ pub enum Accum {
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);
+
+    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on. `run(i)` is that of the i-th of them, to
+    /// be asked for once each, in order.
+    #[inline(always)]
+    fn apply_rows<'c>(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        mut run: impl FnMut(usize) -> &'c mut [T],
+    ) where
+        T: 'c,
+    {
+        for i in 0..n_rows {
+            self.apply(row + i, col, run(i));
+        }
+    }
 }
 
 /// The epilogue that leaves C as it is.
