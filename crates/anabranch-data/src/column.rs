@@ -103,18 +103,18 @@ pub(crate) fn out_of_range_error(table: &Table, row: usize, column: usize) -> Da
     }
 }
 
-/// Mean and population standard deviation √(Σ(v−mean)²/n) by Welford's recurrence, which is exact for equal values:
-/// a constant column has deviation 0, not a rounding error. A deviation of 0 is given back as 1, so that dividing by
+/// Mean and population standard deviation √(Σ(v−mean)²/n), in two passes from the first value on, which is exact for equal
+/// values: a constant column has deviation 0, not a rounding error. A deviation of 0 is given back as 1, so that dividing by
 /// it turns such a column into zeros. No values: (0, 1).
-pub(crate) fn mean_and_std(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
-    for value in values {
+pub(crate) fn mean_and_std(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let Some(first) = values.clone().next() else { return (0.0, 1.0) };
+    let (mut n, mut sum) = (0.0, 0.0);
+    for value in values.clone() {
         n += 1.0;
-        let delta = value - mean;
-        mean += delta / n;
-        squares += delta * (value - mean);
+        sum += value - first;
     }
-    let std = if n > 0.0 { f64::sqrt(squares / n) } else { 0.0 };
+    let mean = first + sum / n;
+    let std = f64::sqrt(values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / n);
     (mean, if std > 0.0 { std } else { 1.0 })
 }
 

@@ -225,13 +225,10 @@ fn cells_of_lines(file: &str, separator: u8, text: &str) -> Result<Option<Cells>
     bounds.push(body);
     let bytes = text.as_bytes().get(body..).unwrap_or_default();
     // The last line may lack its end.
-    let end = (bytes.last().is_some_and(|byte| *byte != b'\n')).then_some(&b'\n');
-    for (i, byte) in bytes.iter().chain(end).enumerate() {
-        if *byte != separator && *byte != b'\n' {
-            continue;
-        }
+    let end = (bytes.last().is_some_and(|byte| *byte != b'\n')).then_some(bytes.len());
+    for i in memchr::memchr2_iter(separator, b'\n', bytes).chain(end) {
         bounds.push(body + i + 1);
-        if *byte == b'\n' {
+        if bytes.get(i) != Some(&separator) {
             let (expected, line) = (columns.len(), lines.len() + 2);
             let [.., start, end] = bounds[..] else { continue };
             let found = bounds.len() - 1 - lines.len() * expected;

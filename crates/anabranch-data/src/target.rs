@@ -63,7 +63,7 @@ pub struct TargetValues {
 
 impl RegressionTarget {
     /// Takes the scale from training values.
-    pub(crate) fn fit(column: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn fit(column: &str, values: impl Iterator<Item = f64> + Clone) -> Self {
         let (mean, std) = mean_and_std(values);
         Self { column: column.to_owned(), mean, std }
     }
