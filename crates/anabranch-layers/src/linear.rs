@@ -18,8 +18,8 @@
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
     column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_in_blocks,
-    gemm_scratch_len, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk, store_lanes,
-    sum_columns,
+    gemm_scratch_len, is_narrow, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk,
+    store_lanes, sum_columns, sum_narrow_columns,
 };
 
 use crate::dropout::{DropoutMask, keep_scale};
@@ -200,6 +200,21 @@ pub fn outer_product<T: Scalar>(
 #[inline(always)]
 fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) {
     let width = db.len();
+    if is_narrow(width) {
+        return sum_narrow_columns(
+            (dy.len(), width),
+            [db],
+            #[inline(always)]
+            |numbers, [db]| {
+                let y = &y[numbers.clone()];
+                for ((dy, y), db) in dy[numbers].iter_mut().zip(y).zip(db) {
+                    let passed = *dy * scale;
+                    *dy = if *y > T::ZERO { passed } else { T::ZERO };
+                    *db += *dy;
+                }
+            },
+        );
+    }
     sum_columns(
         width,
         [db],

@@ -2,6 +2,8 @@
 //!
 //! The compiler turns a loop over an array of fixed length into vector instructions where it would not risk that for a slice.
 
+use std::ops::Range;
+
 use crate::scalar::Scalar;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use crate::simd::InstructionSet;
@@ -126,6 +128,68 @@ pub fn sum_columns<T: Scalar, const N: usize>(
             }
         },
     );
+}
+
+/// Fewest columns of rows that are never narrow.
+const WIDE: usize = 3 * LANES;
+/// Numbers of [`LANES`] narrow rows, at most.
+const SIDE_BY_SIDE: usize = LANES * WIDE;
+
+/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of them.
+#[inline(always)]
+pub fn is_narrow(width: usize) -> bool {
+    width < WIDE && !width.is_multiple_of(LANES)
+}
+
+/// [`sum_columns`] for matrices of `len` numbers in [narrow](is_narrow) rows of `width`: [`LANES`] rows side by side are added up
+/// first, then these.
+///
+/// `add(numbers, sums)` adds to `sums[n][i]` what the i-th of these numbers contributes; vectors with a number for each column
+/// are [repeated](repeat_side_by_side) for it. Mark it `#[inline(always)]`.
+#[inline(always)]
+pub fn sum_narrow_columns<T: Scalar, const N: usize>(
+    (len, width): (usize, usize),
+    totals: [&mut [T]; N],
+    add: impl FnMut(Range<usize>, [&mut [T]; N]),
+) {
+    // Clearing the sums of wider rows would take as long as adding up a few narrow ones.
+    if width <= LANES {
+        sum_side_by_side::<T, N, { LANES * LANES }>((len, width), totals, add);
+    } else {
+        sum_side_by_side::<T, N, SIDE_BY_SIDE>((len, width), totals, add);
+    }
+}
+
+/// The same for rows of which [`LANES`] have at most `LEN` numbers.
+#[inline(always)]
+fn sum_side_by_side<T: Scalar, const N: usize, const LEN: usize>(
+    (len, width): (usize, usize),
+    totals: [&mut [T]; N],
+    mut add: impl FnMut(Range<usize>, [&mut [T]; N]),
+) {
+    let mut sums = [[T::ZERO; LEN]; N];
+    for start in (0..len).step_by(LANES * width) {
+        let end = len.min(start + LANES * width);
+        add(start..end, sums.each_mut().map(|sums| &mut sums[..end - start]));
+    }
+    for (total, sums) in totals.into_iter().zip(&sums) {
+        total.fill(T::ZERO);
+        for row in sums[..LANES * width].chunks_exact(width) {
+            for (total, v) in total.iter_mut().zip(row) {
+                *total += *v;
+            }
+        }
+    }
+}
+
+/// `vector`, of as many numbers as a narrow row, for [`LANES`] rows side by side.
+#[inline(always)]
+pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
+    let mut repeated = [T::ZERO; SIDE_BY_SIDE];
+    for row in repeated[..LANES * vector.len()].chunks_exact_mut(vector.len().max(1)) {
+        row.copy_from_slice(vector);
+    }
+    repeated
 }
 
 /// Calls `f(j, len)` for the columns `j .. j + len` of every [`LANES`] columns of `width`: with a constant `len` where

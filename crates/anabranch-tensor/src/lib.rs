@@ -29,7 +29,10 @@ pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
     gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
-pub use lanes::{LANES, for_lanes, load_lanes, store_lanes, sum_columns};
+pub use lanes::{
+    LANES, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes, sum_columns,
+    sum_narrow_columns,
+};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::exec::{Executor, Part, rows_per_chunk};
 use crate::gemm::Accum;
-use crate::lanes::{LANES, load_lanes, sum_columns};
+use crate::lanes::{LANES, is_narrow, load_lanes, sum_columns, sum_narrow_columns};
 use crate::scalar::Scalar;
 
 /// Chunks that a sum over `n_rows` rows of `width` elements is cut into.
@@ -55,8 +55,17 @@ pub fn column_sums<T: Scalar>(
 #[inline(always)]
 fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
     let width = sums.len();
-    if width < LANES {
-        return sum_narrow_rows(x, sums);
+    if is_narrow(width) {
+        return sum_narrow_columns(
+            (x.len(), width),
+            [sums],
+            #[inline(always)]
+            |numbers, [sums]| {
+                for (sum, v) in sums.iter_mut().zip(&x[numbers]) {
+                    *sum += *v;
+                }
+            },
+        );
     }
     sum_columns(
         width,
@@ -71,27 +80,6 @@ fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
             }
         },
     );
-}
-
-/// The same for rows of fewer than [`LANES`] elements: so many rows side by side are added up first, then these.
-#[inline(always)]
-fn sum_narrow_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
-    let width = sums.len();
-    let mut rows = [T::ZERO; LANES * LANES];
-    let rows = &mut rows[..LANES * width];
-    let blocks = x.chunks_exact(LANES * width);
-    let rest = blocks.remainder();
-    for block in blocks.chain([rest]) {
-        for (sum, v) in rows.iter_mut().zip(block) {
-            *sum += *v;
-        }
-    }
-    sums.fill(T::ZERO);
-    for row in rows.chunks_exact(width) {
-        for (sum, v) in sums.iter_mut().zip(row) {
-            *sum += *v;
-        }
-    }
 }
 
 /// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of them.
@@ -156,8 +144,10 @@ mod tests {
     #[test]
     fn sums_columns_exactly_and_the_same_for_any_threads() {
         // Rows of more than a vector, and narrow ones, of which the last chunk has no whole number of vectors.
+        check_sums(2_500, 49);
         check_sums(2_500, 17);
         check_sums(11_001, 3);
+        check_sums(1_003, 33);
         check_sums(40_009, 1);
     }
 

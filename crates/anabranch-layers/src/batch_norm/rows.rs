@@ -1,12 +1,18 @@
 //! Batch normalisation's loops over the rows of a chunk.
 
-use anabranch_tensor::{Accum, LANES, Scalar, for_lanes, load_lanes, store_lanes, sum_columns};
+use anabranch_tensor::{
+    Accum, LANES, Scalar, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes,
+    sum_columns, sum_narrow_columns,
+};
 
 /// The mean of each column of `x`, and M2 = Σ (x − mean)².
 #[inline(always)]
 pub(super) fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
     let units = mean.len();
     let one_over_n = T::from_f64(units as f64 / x.len() as f64);
+    if is_narrow(units) {
+        return mean_and_m2_of_narrow(x, one_over_n, mean, m2);
+    }
     // Both passes over some columns before the next ones: the second finds them in the cache.
     sum_columns(
         units,
@@ -26,6 +32,35 @@ pub(super) fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
                     let d = x[lane] - mean[lane];
                     m2[lane] += d * d;
                 }
+            }
+        },
+    );
+}
+
+/// The same for rows that do not fill a vector.
+#[inline(always)]
+fn mean_and_m2_of_narrow<T: Scalar>(x: &[T], one_over_n: T, mean: &mut [T], m2: &mut [T]) {
+    let shape = (x.len(), mean.len());
+    sum_narrow_columns(
+        shape,
+        [&mut *mean],
+        #[inline(always)]
+        |numbers, [mean]| {
+            for (mean, x) in mean.iter_mut().zip(&x[numbers]) {
+                *mean += *x;
+            }
+        },
+    );
+    mean.iter_mut().for_each(|mean| *mean *= one_over_n);
+    let mean = repeat_side_by_side(mean);
+    sum_narrow_columns(
+        shape,
+        [m2],
+        #[inline(always)]
+        |numbers, [m2]| {
+            for ((m2, x), mean) in m2.iter_mut().zip(&x[numbers]).zip(&mean) {
+                let d = *x - *mean;
+                *m2 += d * d;
             }
         },
     );
@@ -53,6 +88,23 @@ pub(super) fn backward_sums<T: Scalar>(
 ) {
     let units = vectors[0].len();
     let [mean, r] = vectors.map(|vector| &vector[..units]);
+    if is_narrow(units) {
+        let (mean, r) = (repeat_side_by_side(mean), repeat_side_by_side(r));
+        return sum_narrow_columns(
+            (x.len(), units),
+            [sums.0, sums.1],
+            #[inline(always)]
+            |numbers, [sum_dy, sum_dy_a_hat]| {
+                let (x, dy, n) = (&x[numbers.clone()], &dy[numbers.clone()], numbers.len());
+                let (mean, r) = (&mean[..n], &r[..n]);
+                let (sum_dy, sum_dy_a_hat) = (&mut sum_dy[..n], &mut sum_dy_a_hat[..n]);
+                for i in 0..n {
+                    sum_dy[i] += dy[i];
+                    sum_dy_a_hat[i] += dy[i] * ((x[i] - mean[i]) * r[i]);
+                }
+            },
+        );
+    }
     sum_columns(
         units,
         [sums.0, sums.1],
@@ -76,6 +128,29 @@ const BLOCK_LEN: usize = 2048;
 /// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.
 #[inline(always)]
 pub(super) fn backward_rows<T: Scalar>(
+    x: &[T],
+    dy: &[T],
+    dx: &mut [T],
+    accum: Accum,
+    vectors: [&[T]; 5],
+) {
+    let units = vectors[0].len();
+    if is_narrow(units) {
+        // Rows side by side are one row; what is left of them, each its own.
+        let repeated = vectors.map(repeat_side_by_side);
+        let side_by_side = repeated.each_ref().map(|vector| &vector[..LANES * units]);
+        let whole = x.len() - x.len() % (LANES * units);
+        let (dx, dx_left) = dx.split_at_mut(whole);
+        backward_wide_rows(&x[..whole], &dy[..whole], dx, accum, side_by_side);
+        backward_wide_rows(&x[whole..], &dy[whole..], dx_left, accum, vectors);
+    } else {
+        backward_wide_rows(x, dy, dx, accum, vectors);
+    }
+}
+
+/// The same, for rows that fill a vector or are few.
+#[inline(always)]
+fn backward_wide_rows<T: Scalar>(
     x: &[T],
     dy: &[T],
     dx: &mut [T],

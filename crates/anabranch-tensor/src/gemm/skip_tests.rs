@@ -138,7 +138,8 @@ fn skipping_changes_no_bit_of_f64() {
 /// fill its vectors.
 #[test]
 fn the_operand_whose_zeros_spare_more_is_chosen() {
-    let one_in_four = |i: usize, l: usize| if (i + l).is_multiple_of(4) { fractions(i, l) } else { 0.0 };
+    let one_in_four =
+        |i: usize, l: usize| if (i + l).is_multiple_of(4) { fractions(i, l) } else { 0.0 };
     for kernels in f32::available().filter(|kernels| kernels.lanes == 16) {
         let dy = matrix::<f32>((128, 128), Layout::Rows, one_in_four);
         let x = matrix((128, 21), Layout::Rows, with_zeros(fractions));
