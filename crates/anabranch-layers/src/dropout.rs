@@ -75,23 +75,23 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
         Self { scale: keep_scale(p), kept }
     }
 
-    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `run(i)` is those of the i-th row.
+    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `next_run` gives them row by row.
     #[inline(always)]
     pub(crate) fn apply<'v>(
         &self,
         (row, col): (usize, usize),
         n_rows: usize,
-        mut run: impl FnMut(usize) -> &'v mut [T],
+        mut next_run: impl FnMut() -> &'v mut [T],
     ) where
         T: 'v,
     {
         match &self.kept {
             Kept::Drawn { mask, first_row } => {
-                mask.apply((first_row + row, col), n_rows, run, self.scale);
+                mask.apply((first_row + row, col), n_rows, next_run, self.scale);
             }
             Kept::Given { mask, width } => {
                 for i in 0..n_rows {
-                    for (v, kept) in run(i).iter_mut().zip(&mask[(row + i) * width + col..]) {
+                    for (v, kept) in next_run().iter_mut().zip(&mask[(row + i) * width + col..]) {
                         *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
                     }
                 }
@@ -142,7 +142,7 @@ impl<T: Scalar> Layer<T> for Dropout {
                     (rows.start, 0),
                     rows.len(),
                     #[inline(always)]
-                    |_| runs.next().unwrap_or_default(),
+                    || runs.next().unwrap_or_default(),
                 );
                 multiply(&x[rows.start * width..], m, y);
             },

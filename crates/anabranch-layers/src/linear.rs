@@ -108,7 +108,7 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
             col,
             1,
             #[inline(always)]
-            |_| y.take().unwrap_or_default(),
+            || y.take().unwrap_or_default(),
         );
     }
 
@@ -118,7 +118,7 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
         row: usize,
         col: usize,
         n_rows: usize,
-        mut run: impl FnMut(usize) -> &'y mut [T],
+        mut next_run: impl FnMut() -> &'y mut [T],
     ) where
         T: 'y,
     {
@@ -126,9 +126,10 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
             (row, col),
             n_rows,
             #[inline(always)]
-            |i| {
-                let y = run(i);
-                self.relu.apply(row + i, col, y);
+            || {
+                let y = next_run();
+                // The bias is that of the column, whatever the row.
+                self.relu.apply(row, col, y);
                 y
             },
         );

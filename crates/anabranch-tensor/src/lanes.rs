@@ -146,6 +146,9 @@ pub fn is_narrow(width: usize) -> bool {
 ///
 /// `add(numbers, sums)` adds to `sums[n][i]` what the i-th of these numbers contributes; vectors with a number for each column
 /// are [repeated](repeat_side_by_side) for it. Mark it `#[inline(always)]`.
+///
+/// # Panics
+/// If rows of `width` are not narrow.
 #[inline(always)]
 pub fn sum_narrow_columns<T: Scalar, const N: usize>(
     (len, width): (usize, usize),
@@ -183,6 +186,9 @@ fn sum_side_by_side<T: Scalar, const N: usize, const LEN: usize>(
 }
 
 /// `vector`, of as many numbers as a narrow row, for [`LANES`] rows side by side.
+///
+/// # Panics
+/// If `vector` is longer than a narrow row.
 #[inline(always)]
 pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
     let mut repeated = [T::ZERO; SIDE_BY_SIDE];

@@ -218,26 +218,25 @@ impl DrawnMask {
     }
 
     /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by `scale` where the mask keeps and by
-    /// zero where it drops; `run(i)` is those of the i-th row, asked for once each, in order. A dropped element becomes 0
-    /// whatever it was.
+    /// zero where it drops; `next_run` gives them row by row. A dropped element becomes 0 whatever it was.
     #[inline(always)]
     pub fn apply<'v, T: Scalar>(
         &self,
         (row, col): (usize, usize),
         n_rows: usize,
-        mut run: impl FnMut(usize) -> &'v mut [T],
+        mut next_run: impl FnMut() -> &'v mut [T],
         scale: T,
     ) {
         if self.rows_per_group > 1 {
-            return self.apply_to_narrow((row, col), n_rows, run, scale);
+            return self.apply_to_narrow((row, col), n_rows, next_run, scale);
         }
         // Bytes take long to draw: those of two rows take turns.
         for i in (0..n_rows - n_rows % 2).step_by(2) {
-            let runs = [run(i), run(i + 1)];
+            let runs = [next_run(), next_run()];
             self.apply_to_wide((row + i, col), runs, scale);
         }
         if n_rows % 2 == 1 {
-            self.apply_to_wide((row + n_rows - 1, col), [run(n_rows - 1)], scale);
+            self.apply_to_wide((row + n_rows - 1, col), [next_run()], scale);
         }
     }
 
@@ -273,7 +272,7 @@ impl DrawnMask {
         &self,
         (row, col): (usize, usize),
         n_rows: usize,
-        mut run: impl FnMut(usize) -> &'v mut [T],
+        mut next_run: impl FnMut() -> &'v mut [T],
         scale: T,
     ) {
         let mut group = row / self.rows_per_group;
@@ -284,7 +283,7 @@ impl DrawnMask {
                 group = row / self.rows_per_group;
                 bytes = self.bytes(group, 0);
             }
-            let values = run(i);
+            let values = next_run();
             let first = row % self.rows_per_group * (GROUP_BYTES / self.rows_per_group) + col;
             let bytes = &bytes[first..first + values.len()];
             drop_below(self.threshold_of(row), bytes, values, scale);
@@ -361,7 +360,7 @@ mod tests {
     fn part_of(mask: &DrawnMask, at: (usize, usize), n_rows: usize, width: usize) -> Vec<f32> {
         let mut values = vec![1.0; n_rows * width];
         let mut rows = values.chunks_exact_mut(width);
-        mask.apply(at, n_rows, |_| rows.next().unwrap(), 2.0);
+        mask.apply(at, n_rows, || rows.next().unwrap(), 2.0);
         values
     }
 

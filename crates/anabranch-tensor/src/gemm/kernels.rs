@@ -255,13 +255,20 @@ macro_rules! kernels {
                 c: *mut T,
                 stride: usize,
             ) {
+                let mut given = 0;
                 epilogue.apply_rows(
                     row,
                     col,
                     rows,
                     #[inline(always)]
-                    // SAFETY: `cols` elements of row i, ours alone.
-                    |i| unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), cols) },
+                    || {
+                        if given == rows {
+                            return &mut [];
+                        }
+                        given += 1;
+                        // SAFETY: `cols` elements of a row of the block, which is ours alone; each row is given once.
+                        unsafe { std::slice::from_raw_parts_mut(c.add((given - 1) * stride), cols) }
+                    },
                 );
             }
 

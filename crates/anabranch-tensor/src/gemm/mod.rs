@@ -63,20 +63,20 @@ pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);
 
-    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on. `run(i)` is that of the i-th of them, to
-    /// be asked for once each, in order.
+    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which `next_run` gives one after the other,
+    /// and nothing but empty ones afterwards.
     #[inline(always)]
     fn apply_rows<'c>(
         &self,
         row: usize,
         col: usize,
         n_rows: usize,
-        mut run: impl FnMut(usize) -> &'c mut [T],
+        mut next_run: impl FnMut() -> &'c mut [T],
     ) where
         T: 'c,
     {
         for i in 0..n_rows {
-            self.apply(row + i, col, run(i));
+            self.apply(row + i, col, next_run());
         }
     }
 }

@@ -326,6 +326,37 @@ impl<T: Scalar> Epilogue<T> for CountAndDouble {
     }
 }
 
+/// Asks for more rows than there are, and keeps all that it gets.
+struct AskTooOften;
+
+impl Epilogue<f32> for AskTooOften {
+    fn apply(&self, _: usize, _: usize, _: &mut [f32]) {}
+
+    fn apply_rows<'c>(
+        &self,
+        _: usize,
+        _: usize,
+        n_rows: usize,
+        mut next_run: impl FnMut() -> &'c mut [f32],
+    ) {
+        let mut runs: Vec<_> = (0..n_rows + 3).map(|_| next_run()).collect();
+        assert!(runs[n_rows..].iter().all(|run| run.is_empty()));
+        for run in &mut runs {
+            run.iter_mut().for_each(|x| *x += 1.0);
+        }
+    }
+}
+
+#[test]
+fn an_epilogue_gets_no_row_twice_and_none_that_is_not_there() {
+    let (a, b) = (Array2::<f32>::zeros((9, 4)), Array2::zeros((4, 5)));
+    for kernels in f32::available() {
+        let exec = Executor::serial();
+        let c = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &AskTooOften);
+        assert_eq!(c, [1.0; 45]);
+    }
+}
+
 #[test]
 fn epilogue_sees_every_finished_element_once() {
     let shapes: &[(usize, usize, usize)] = if cfg!(miri) {
