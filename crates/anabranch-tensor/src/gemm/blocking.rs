@@ -373,14 +373,24 @@ impl<T: Scalar> Product<'_, T> {
     ) {
         // SAFETY: the rows of A are those of C.
         let a = unsafe { self.block_of_a(phase, rows.clone(), terms.clone()) };
-        for first in rows.clone().step_by(phase.plan.mr) {
-            let panel = first..rows.end.min(first + phase.plan.mr);
-            let a_panel = a.at(first - rows.start);
-            // SAFETY: the panel lies in the caller's block.
+        let Plan { mr, tiles, .. } = *phase.plan;
+        for first in rows.clone().step_by(mr * tiles) {
+            let group = first..rows.end.min(first + mr * tiles);
+            let whole = if group.len() == mr * tiles { tiles } else { group.len() / mr };
+            let rest = first + whole * mr..group.end;
+            let at = |row: usize| (&a, a.at(row - rows.start));
+            // SAFETY: the tiles lie in the caller's block.
             unsafe {
-                self.panel(phase, (&a, a_panel), terms.clone(), panel.clone(), cols.clone());
+                if whole > 0 {
+                    let height = (first, mr, whole);
+                    self.tiles(phase, at(first), terms.clone(), height, cols.clone());
+                }
+                if !rest.is_empty() {
+                    let height = (rest.start, rest.len(), 1);
+                    self.tiles(phase, at(rest.start), terms.clone(), height, cols.clone());
+                }
                 if terms.end == self.k {
-                    self.finish(panel, cols.clone(), epilogue);
+                    self.finish(group, cols.clone(), epilogue);
                 }
             }
         }
@@ -438,17 +448,17 @@ impl<T: Scalar> Product<'_, T> {
         BlockOfA { first, contiguous: Contiguous::Columns, group, step: stride * k }
     }
 
-    /// Adds the products of the panel of A at `panel` in the block `a`, with the rows `rows`, at most MR, and the k-block
-    /// `terms`, with B's columns `cols`.
+    /// Adds the products of the rows of A at `rows_of_a` in the block `a`, for `tiles` tiles of `height` rows from row `first`
+    /// of C on, and the k-block `terms`, with B's columns `cols`.
     ///
     /// # Safety
     /// As [`block`](Self::block).
-    unsafe fn panel(
+    unsafe fn tiles(
         &self,
         phase: &Phase<T>,
-        (a, panel): (&BlockOfA<T>, *const T),
+        (a, rows_of_a): (&BlockOfA<T>, *const T),
         terms: Range<usize>,
-        rows: Range<usize>,
+        (first, height, tiles): (usize, usize, usize),
         cols: Range<usize>,
     ) {
         let Self { kernels, n, .. } = *self;
@@ -459,12 +469,13 @@ impl<T: Scalar> Product<'_, T> {
             self.b.at(terms.start, cols.start).ptr
         };
         let mut tile = Tile {
+            tiles,
             k: terms.len(),
-            a: panel,
+            a: rows_of_a,
             a_step: a.stride(),
             b,
             b_row: self.b.row,
-            c: self.c.wrapping_add(rows.start * n + cols.start),
+            c: self.c.wrapping_add(first * n + cols.start),
             c_row: n,
             cols: 0,
             add: self.accum == Accum::Add || terms.start > 0,
@@ -481,7 +492,7 @@ impl<T: Scalar> Product<'_, T> {
                 width
             };
             // SAFETY: the tile lies in A, B and C; the kernels suit the processor.
-            unsafe { kernels.tile(a.contiguous, rows.len(), vectors)(&tile) };
+            unsafe { kernels.tile(a.contiguous, height, vectors)(&tile) };
             left -= tile.cols;
             tile.b = tile.b.wrapping_add(b_next);
             tile.c = tile.c.wrapping_add(width);

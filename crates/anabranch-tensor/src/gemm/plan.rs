@@ -16,6 +16,9 @@ const KC_BYTES: usize = 2048;
 const B_BLOCK_BYTES: usize = 768 << 10;
 /// Rows of A that are packed at once, with those that fill up vectors.
 const PACKED_ROWS: usize = 48;
+/// Tiles, one below the other, that are computed in one go if their A and their C take at most so many bytes each.
+const TILES: usize = 4;
+const TILES_BYTES: usize = 16 << 10;
 /// Rows of C in a task, most to least: multiples of most tiles' rows.
 const TASK_ROWS: [usize; 3] = [96, 48, 24];
 /// Tasks to aim at: enough that a thread that lags delays the others by little.
@@ -90,6 +93,8 @@ pub(super) struct Plan {
     pub(super) nc: usize,
     /// Rows of C in a tile, but for the last ones.
     pub(super) mr: usize,
+    /// Tiles, one below the other, that are computed in one go.
+    pub(super) tiles: usize,
     /// Rows of A that are worked on together: packed at once, or those whose zeros are skipped, else all.
     pub(super) block_rows: usize,
     /// Whether A is packed, panel by panel.
@@ -122,6 +127,8 @@ impl Plan {
         // Tiles of one height, and blocks of columns of one width: as few as there can be. Divisions are for what is large.
         let most_rows = kernels.mr();
         let mr = if m <= most_rows { m } else { m.div_ceil(m.div_ceil(most_rows)) };
+        let is_small = mr * kc.max(n) * size <= TILES_BYTES / TILES;
+        let tiles = if is_small && !pack_a { TILES } else { 1 };
         let block_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
         let nc = if n * kc * size <= B_BLOCK_BYTES {
             round_up(n, lanes)
@@ -139,6 +146,7 @@ impl Plan {
             mc: m,
             nc,
             mr,
+            tiles,
             block_rows,
             pack_a,
             sparse_panel: 0,
@@ -175,6 +183,7 @@ impl Plan {
             mc: m,
             nc: panels * width,
             mr: 1,
+            tiles: 1,
             block_rows: SPARSE_ROWS,
             pack_a: false,
             sparse_panel,

@@ -25,11 +25,13 @@ const PREFETCH_C_TERMS: usize = 64;
 /// would have been had zeros been multiplied is not known there.
 pub(super) const SPARSE_TERMS: usize = 20;
 
-/// The operands of one tile.
+/// The operands of some tiles of the same columns.
 pub(super) struct Tile<T> {
+    /// Tiles, one below the other.
+    pub(super) tiles: usize,
     /// Terms of each sum.
     pub(super) k: usize,
-    /// `A[0, 0]` of the tile; not read beyond its rows.
+    /// `A[0, 0]` of the first tile; not read beyond its rows.
     pub(super) a: *const T,
     /// Elements from a row of A to the next where rows are contiguous, else from a column to the next.
     pub(super) a_step: isize,
@@ -37,7 +39,7 @@ pub(super) struct Tile<T> {
     pub(super) b: *const T,
     /// Elements from a row of B to the next.
     pub(super) b_row: isize,
-    /// `C[0, 0]` of the tile; its rows are contiguous.
+    /// `C[0, 0]` of the first tile; its rows are contiguous.
     pub(super) c: *mut T,
     /// Elements from a row of C to the next.
     pub(super) c_row: usize,
@@ -70,10 +72,26 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: b
     unsafe {
         if last == V::LANES {
             // The loop over k without masks: a masked load takes a multiply-add's place in a port.
-            multiply::<V, _, R, N, ROWS>(t, WholeVector);
+            each::<V, _, R, N, ROWS>(t, WholeVector);
         } else {
-            multiply::<V, _, R, N, ROWS>(t, FirstLanes(last));
+            each::<V, _, R, N, ROWS>(t, FirstLanes(last));
         }
+    }
+}
+
+/// [`tile`] with the last vector of columns known to be whole or not.
+#[inline(always)]
+unsafe fn each<V: Simd, L: LastVector, const R: usize, const N: usize, const ROWS: bool>(
+    t: &Tile<V::Elem>,
+    last: L,
+) {
+    let a_next = if ROWS { R as isize * t.a_step } else { R as isize };
+    let (mut a, mut c) = (t.a, t.c);
+    for _ in 0..t.tiles {
+        // SAFETY: as the caller's.
+        unsafe { multiply::<V, L, R, N, ROWS>(t, a, c, last) };
+        a = a.wrapping_offset(a_next);
+        c = c.wrapping_add(R * t.c_row);
     }
 }
 
@@ -123,10 +141,12 @@ impl LastVector for FirstLanes {
     }
 }
 
-/// [`tile`] with the last vector of columns known to be whole or not.
+/// The tile of `t` whose A and C begin at `a` and `c`.
 #[inline(always)]
 unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
+    a: *const V::Elem,
+    c: *mut V::Elem,
     last: L,
 ) {
     const { assert!(R <= 9, "three pointers reach nine rows") };
@@ -138,14 +158,14 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
         if t.k >= PREFETCH_C_TERMS {
             for i in 0..R {
                 for j in 0..N {
-                    prefetch_to_write(t.c.wrapping_add(i * t.c_row + j * V::LANES));
+                    prefetch_to_write(c.wrapping_add(i * t.c_row + j * V::LANES));
                 }
             }
         }
         let mut acc = [[V::zero(); N]; R];
         // Pointers to rows 0, 3 and 6, if rows are contiguous.
         let group = if ROWS { 3 * t.a_step } else { 0 };
-        let mut a: [_; 3] = std::array::from_fn(|g| t.a.wrapping_offset(g as isize * group));
+        let mut a: [_; 3] = std::array::from_fn(|g| a.wrapping_offset(g as isize * group));
         let mut b = t.b;
         let to_next = if ROWS { 1 } else { t.a_step };
         for _ in 0..t.k / unroll {
@@ -169,7 +189,7 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
             }
         }
         for i in 0..R {
-            let c = t.c.add(i * t.c_row);
+            let c = c.add(i * t.c_row);
             for j in 0..N - 1 {
                 let p = c.add(j * V::LANES);
                 let sum = if t.add { V::load(p).add(acc[i][j]) } else { acc[i][j] };
