@@ -83,19 +83,25 @@ impl<T> Kernels<T> {
         (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
     }
 
+    /// Vectors that hold `cols` columns, but for those of a narrow vector behind them.
+    fn wide_vectors_of(&self, cols: usize) -> usize {
+        let left = cols & (self.lanes - 1);
+        self.vectors_of(cols) - usize::from(left > 0 && left <= self.narrow)
+    }
+
     /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as wide as there are, but two
     /// of middle width rather than a full one and one of a single vector, which has too few sums to keep the processor busy.
     pub(super) fn panel(&self, cols: usize) -> usize {
         if cols <= self.narrow {
             return 0;
         }
-        let vectors = self.vectors_of(cols);
+        let vectors = self.wide_vectors_of(cols);
         if vectors == self.vectors + 1 { vectors.div_ceil(2) } else { vectors.min(self.vectors) }
     }
 
     /// Full tiles at the start of a row of `cols` columns.
     pub(super) fn full_panels(&self, cols: usize) -> usize {
-        let vectors = self.vectors_of(cols);
+        let vectors = self.wide_vectors_of(cols);
         let left = vectors % self.vectors;
         (vectors / self.vectors).saturating_sub(usize::from(left == 1))
     }
