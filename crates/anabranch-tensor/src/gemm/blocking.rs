@@ -26,8 +26,8 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    PARALLEL_FLOPS, Plan, a_group, contiguous, is_better_transposed, round_up, thread_len,
-    transposed_len,
+    PARALLEL_FLOPS, Plan, a_group, contiguous, is_better_transposed, round_up, scratch_len,
+    thread_len, transposed_len,
 };
 use super::tile::{Contiguous, Tile};
 use super::{Accum, Epilogue, NoEpilogue};
@@ -94,13 +94,27 @@ impl<T: Scalar> BlockOfA<T> {
     }
 }
 
+/// The first whole cache line of `scratch`, or where it would be.
+fn aligned<T>(scratch: &mut [T]) -> *mut T {
+    let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
+    scratch.as_mut_ptr().wrapping_add(skip)
+}
+
+fn check_len<T>(scratch: &[T], needed: usize) {
+    let len = scratch.len();
+    assert!(len >= needed, "gemm: {len} elements of scratch, {needed} needed (gemm_scratch_len)");
+}
+
 // SAFETY: tasks read A and B, and write disjoint elements of C.
 unsafe impl<T: Send + Sync> Sync for Product<'_, T> {}
 // SAFETY: tasks write disjoint panels.
 unsafe impl<T: Send + Sync> Sync for Phase<'_, T> {}
 
 impl<T: Scalar> Product<'_, T> {
-    /// Computes the product with at least [`scratch_len`](super::plan::scratch_len) elements of scratch.
+    /// Computes the product with [`scratch_len`] elements of scratch, small ones with less.
+    ///
+    /// # Panics
+    /// If that is not there.
     ///
     /// # Safety
     /// A, B and C are valid for the shape, and C is not otherwise accessed; the processor has the kernels' instruction
@@ -117,7 +131,12 @@ impl<T: Scalar> Product<'_, T> {
             // SAFETY: as the caller's.
             return unsafe { self.run_column(parallel, epilogue) };
         }
-        // SAFETY: as the caller's.
+        if let Some(plan) = Plan::small(kernels, (m, n, k), self.kc, (&self.a, &self.b)) {
+            // SAFETY: as the caller's.
+            return unsafe { self.run_small(&plan, scratch, epilogue) };
+        }
+        check_len(scratch, scratch_len(kernels, self.exec.threads(), (m, n, k)));
+        // SAFETY: as the caller's; the scratch is long enough.
         unsafe {
             if self.is_large_enough_to_skip_zeros() && self.run_skipping(scratch, epilogue) {
                 return;
@@ -148,6 +167,35 @@ impl<T: Scalar> Product<'_, T> {
         unsafe { self.run_phases(&plan, scratch, epilogue) };
     }
 
+    /// A product of one block by a plan for it.
+    ///
+    /// # Panics
+    /// If there is too little scratch.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    #[inline]
+    unsafe fn run_small<E: Epilogue<T>>(&self, plan: &Plan, scratch: &mut [T], epilogue: &E) {
+        let Self { kernels, m, n, k, .. } = *self;
+        let b_panels = if plan.pack_b {
+            let b_len = round_up(n, kernels.lanes) * k;
+            check_len(scratch, b_len + CACHE_LINE / size_of::<T>());
+            aligned(scratch)
+        } else {
+            std::ptr::null_mut()
+        };
+        // A is read where it lies: no thread needs scratch of its own.
+        let (threads, thread_len) = (std::ptr::null_mut(), 0);
+        let phase = Phase { plan, rows: 0..k, cols: 0..n, b_panels, threads, thread_len };
+        // SAFETY: as the caller's; the scratch is long enough.
+        unsafe {
+            if plan.pack_b {
+                self.pack_block(&phase, 0, 0..n, (0, 1));
+            }
+            self.dense_rows(&phase, 0..m, 0..n, 0..k, epilogue);
+        }
+    }
+
     /// The product by a plan for it.
     ///
     /// # Safety
@@ -160,9 +208,8 @@ impl<T: Scalar> Product<'_, T> {
         epilogue: &E,
     ) {
         let Self { kernels, m, n, k, .. } = *self;
-        let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
         let thread_len = thread_len(kernels, (m, n, k));
-        let threads = scratch[skip..].as_mut_ptr();
+        let threads = aligned(scratch);
         let b_panels = threads.wrapping_add(self.exec.threads() * thread_len);
 
         let mut col = 0;

@@ -116,20 +116,12 @@ impl Plan {
         (a, b): (&Matrix<T>, &Matrix<T>),
     ) -> Self {
         let (lanes, size) = (kernels.lanes, size_of::<T>());
-        let far = b.row.unsigned_abs() * size > NEAR_ROWS;
-        let pack_b = (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS);
-        let pack_a = match contiguous(a, (m, k)) {
-            Some(Contiguous::Rows) => false,
-            Some(Contiguous::Columns) => n >= PACK_A_COLS,
-            None => true,
-        };
-
-        // Tiles of one height, and blocks of columns of one width: as few as there can be. Divisions are for what is large.
-        let most_rows = kernels.mr();
-        let mr = if m <= most_rows { m } else { m.div_ceil(m.div_ceil(most_rows)) };
-        let is_small = mr * kc.max(n) * size <= TILES_BYTES / TILES;
-        let tiles = if is_small && !pack_a { TILES } else { 1 };
+        let pack_b = packs_b(b, (m, n));
+        let pack_a = packs_a(a, (m, n, k));
+        let mr = tile_rows(kernels, m);
+        let tiles = if pack_a { 1 } else { tiles_at_once::<T>(mr, kc.max(n)) };
         let block_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
+        // Blocks of columns of one width, as few as there can be.
         let nc = if n * kc * size <= B_BLOCK_BYTES {
             round_up(n, lanes)
         } else {
@@ -156,6 +148,41 @@ impl Plan {
             plan.share_out((m, n, k), size, lanes);
         }
         plan
+    }
+
+    /// The same cuts, found faster, of a product that is one block of so few multiplications that no zeros are looked for, if A
+    /// is read where it lies and the product is not better computed transposed.
+    #[inline]
+    pub(super) fn small<T>(
+        kernels: &Kernels<T>,
+        (m, n, k): (usize, usize, usize),
+        kc: usize,
+        (a, b): (&Matrix<T>, &Matrix<T>),
+    ) -> Option<Self> {
+        let is_small = m * n * k < SPARSE_MULTIPLY_ADDS
+            && k <= kc
+            && !packs_a(a, (m, n, k))
+            && !is_better_transposed(kernels, (m, n, k), (a, b));
+        if !is_small {
+            return None;
+        }
+        let nc = round_up(n, kernels.lanes);
+        let mr = tile_rows(kernels, m);
+        Some(Self {
+            kc,
+            pack_b: packs_b(b, (m, n)),
+            phase_rows: kc,
+            phase_cols: nc,
+            parallel: false,
+            mc: m,
+            nc,
+            mr,
+            tiles: tiles_at_once::<T>(mr, kc.max(n)),
+            block_rows: m,
+            pack_a: false,
+            sparse_panel: 0,
+            per_word: WORD,
+        })
     }
 
     /// The cuts of the same product where A's zeros are skipped.
@@ -229,6 +256,32 @@ impl Plan {
         }
         *self = Self { phase_rows, phase_cols, parallel: true, mc, nc, ..*self };
     }
+}
+
+/// Whether B is packed for a product with C[m,n].
+fn packs_b<T>(b: &Matrix<T>, (m, n): (usize, usize)) -> bool {
+    let far = b.row.unsigned_abs() * size_of::<T>() > NEAR_ROWS;
+    (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS)
+}
+
+/// Whether A is packed.
+fn packs_a<T>(a: &Matrix<T>, (m, n, k): (usize, usize, usize)) -> bool {
+    match contiguous(a, (m, k)) {
+        Some(Contiguous::Rows) => false,
+        Some(Contiguous::Columns) => n >= PACK_A_COLS,
+        None => true,
+    }
+}
+
+/// Rows of a tile of `m` rows of C: tiles of one height, as few as there can be. Divisions are for what is large.
+fn tile_rows<T>(kernels: &Kernels<T>, m: usize) -> usize {
+    let most = kernels.mr();
+    if m <= most { m } else { m.div_ceil(m.div_ceil(most)) }
+}
+
+/// Tiles of `mr` rows that are computed in one go, if a row of A or C in a block has at most `longest` elements.
+fn tiles_at_once<T>(mr: usize, longest: usize) -> usize {
+    if mr * longest * size_of::<T>() <= TILES_BYTES / TILES { TILES } else { 1 }
 }
 
 /// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as many panels as fill a
@@ -352,4 +405,33 @@ fn direct_scratch_len<T>(
 ) -> usize {
     let b = (round_up(n, kernels.lanes) * k).min(PACKED_BYTES / size_of::<T>());
     b + threads * thread_len(kernels, (m, n, k)) + CACHE_LINE / size_of::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::super::kernels::GemmScalar;
+    use super::*;
+
+    #[test]
+    fn small_products_are_cut_as_others() {
+        let mut n_small = 0;
+        for kernels in f32::available() {
+            for (m, n, k) in [(1, 1, 5), (7, 5, 16), (8, 130, 1), (32, 16, 40), (200, 40, 9)] {
+                let matrix = |rows, cols| Array2::<f32>::zeros((rows, cols));
+                let (a, a_t, b, b_t) = (matrix(m, k), matrix(k, m), matrix(k, n), matrix(n, k));
+                for a in [a.view(), a_t.t()].map(Matrix::of) {
+                    for b in [b.view(), b_t.t()].map(Matrix::of) {
+                        let Some(small) = Plan::small(kernels, (m, n, k), k, (&a, &b)) else {
+                            continue;
+                        };
+                        assert_eq!(small, Plan::new(kernels, (m, n, k), k, 2, (&a, &b)));
+                        n_small += 1;
+                    }
+                }
+            }
+        }
+        assert!(n_small >= 15, "{n_small}");
+    }
 }

@@ -400,7 +400,18 @@ fn shapes_must_agree() {
 #[test]
 #[should_panic(expected = "gemm_scratch_len")]
 fn scratch_must_be_long_enough() {
-    let (a, b) = (Array2::<f32>::zeros((2, 3)), Array2::<f32>::zeros((3, 5)));
+    // A transposed B is packed, a small product otherwise needs no scratch.
+    let (a, b) = (Array2::<f32>::zeros((2, 3)), Array2::<f32>::zeros((5, 3)));
     let mut c = Array2::<f32>::zeros((2, 5));
-    gemm(&Executor::serial(), a.view(), b.view(), Accum::Add, c.view_mut(), &mut [], &NoEpilogue);
+    gemm(&Executor::serial(), a.view(), b.t(), Accum::Add, c.view_mut(), &mut [], &NoEpilogue);
+}
+
+#[test]
+#[should_panic(expected = "gemm_scratch_len")]
+fn scratch_of_a_large_product_must_be_long_enough() {
+    let (a, b) = (Array2::<f32>::zeros((70, 60)), Array2::<f32>::zeros((60, 50)));
+    let mut c = Array2::<f32>::zeros((70, 50));
+    let mut scratch = vec![0.0; gemm_scratch_len::<f32>(&Executor::serial(), 70, 50, 60) - 1];
+    let (a, b) = (a.view(), b.view());
+    gemm(&Executor::serial(), a, b, Accum::Add, c.view_mut(), &mut scratch, &NoEpilogue);
 }
