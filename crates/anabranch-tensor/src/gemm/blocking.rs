@@ -421,25 +421,24 @@ impl<T: Scalar> Product<'_, T> {
         // SAFETY: the rows of A are those of C.
         let a = unsafe { self.block_of_a(phase, rows.clone(), terms.clone()) };
         let Plan { mr, tiles, .. } = *phase.plan;
-        for first in rows.clone().step_by(mr * tiles) {
-            let group = first..rows.end.min(first + mr * tiles);
-            let whole = if group.len() == mr * tiles { tiles } else { group.len() / mr };
-            let rest = first + whole * mr..group.end;
-            let at = |row: usize| (&a, a.at(row - rows.start));
+        let mut first = rows.start;
+        while first < rows.end {
+            let left = rows.end - first;
+            let (height, n_tiles) = match left {
+                _ if left >= mr * tiles => (mr, tiles),
+                _ if left >= mr => (mr, left / mr),
+                _ => (left, 1),
+            };
+            let end = first + height * n_tiles;
             // SAFETY: the tiles lie in the caller's block.
             unsafe {
-                if whole > 0 {
-                    let height = (first, mr, whole);
-                    self.tiles(phase, at(first), terms.clone(), height, cols.clone());
-                }
-                if !rest.is_empty() {
-                    let height = (rest.start, rest.len(), 1);
-                    self.tiles(phase, at(rest.start), terms.clone(), height, cols.clone());
-                }
+                let a = (&a, a.at(first - rows.start));
+                self.tiles(phase, a, terms.clone(), (first, height, n_tiles), cols.clone());
                 if terms.end == self.k {
-                    self.finish(group, cols.clone(), epilogue);
+                    self.finish(first..end, cols.clone(), epilogue);
                 }
             }
+            first = end;
         }
     }
 
