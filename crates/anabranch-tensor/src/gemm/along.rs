@@ -4,9 +4,14 @@
 //! vectors of the machine; they are folded in halves, those of a block of rows at once, after a transpose. So the bits
 //! depend on the length of a row alone.
 
+use std::hint::black_box;
+
 use super::pack::Matrix;
 use super::simd::Transpose;
 use crate::lanes::LANES;
+
+/// Rows whose sums take turns: one alone would wait for each of its multiply-adds.
+const ROWS: usize = 4;
 
 /// The dot products of rows of `a` and of `b`, `rows` rows of `k` elements each, replace `c` or are added to it. The rows
 /// of `b` may be one row, and its elements one vector of [`LANES`] elements: distances of rows and columns are 0 then.
@@ -25,10 +30,19 @@ pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     // SAFETY: reads at most k elements of each row; writes `rows` elements of c.
     unsafe {
         for first in (0..rows).step_by(L) {
-            let n = L.min(rows - first);
+            // The compiler, did it know that these are few, would unroll the loops over them, and run out of registers.
+            let n = black_box(L.min(rows - first));
             let mut sums = [V::zero(); L];
-            for (i, sum) in sums.iter_mut().enumerate().take(n) {
-                *sum = lane_sums::<V, L>(a.at(first + i, 0).ptr, b.at(first + i, 0), k);
+            let (mut a, mut b) = (a.at(first, 0), b.at(first, 0));
+            let mut i = 0;
+            while i + ROWS <= n {
+                let rows = lane_sums::<V, L, ROWS>(a, b, k);
+                sums[i..i + ROWS].copy_from_slice(&rows);
+                (a, b, i) = (a.at(ROWS, 0), b.at(ROWS, 0), i + ROWS);
+            }
+            while i < n {
+                [sums[i]] = lane_sums::<V, L, 1>(a, b, k);
+                (a, b, i) = (a.at(1, 0), b.at(1, 0), i + 1);
             }
             let sums = fold(sums, |a, b| a.add(b));
             let c = c.add(first);
@@ -87,24 +101,26 @@ unsafe fn fold<V: Transpose<L>, const L: usize>(vectors: [V; L], f: impl Fn(V, V
     lanes[0]
 }
 
-/// Σ a·b of every L-th element of a row.
+/// Σ a·b of every L-th element, for each of `R` rows.
 ///
 /// # Safety
 /// As [`dots`].
 #[inline(always)]
-unsafe fn lane_sums<V: Transpose<L>, const L: usize>(
-    a: *const V::Elem,
+unsafe fn lane_sums<V: Transpose<L>, const L: usize, const R: usize>(
+    a: Matrix<V::Elem>,
     b: Matrix<V::Elem>,
     k: usize,
-) -> V {
+) -> [V; R] {
     // SAFETY: as the caller's.
     unsafe {
-        let mut sums = [V::zero(); LANES];
+        let mut sums = [[V::zero(); LANES]; R];
         let mut l = 0;
         while l + LANES <= k {
             for v in 0..LANES / L {
-                let at = l + v * L;
-                sums[v] = V::load(a.add(at)).mul_add(V::load(b.at(0, at).ptr), sums[v]);
+                for r in 0..R {
+                    let (a, b) = (V::load(a.at(r, l + v * L).ptr), V::load(b.at(r, l + v * L).ptr));
+                    sums[r][v] = a.mul_add(b, sums[r][v]);
+                }
             }
             l += LANES;
         }
@@ -112,17 +128,21 @@ unsafe fn lane_sums<V: Transpose<L>, const L: usize>(
             let at = l + v * L;
             if at < k {
                 let n = L.min(k - at);
-                let b = V::load_first(b.at(0, at).ptr, n);
-                sums[v] = V::load_first(a.add(at), n).mul_add(b, sums[v]);
+                for r in 0..R {
+                    let (a, b) = (a.at(r, at).ptr, b.at(r, at).ptr);
+                    sums[r][v] = V::load_first(a, n).mul_add(V::load_first(b, n), sums[r][v]);
+                }
             }
         }
-        let mut width = LANES / L / 2;
-        while width > 0 {
-            for v in 0..width {
-                sums[v] = sums[v].add(sums[v + width]);
+        sums.map(|mut sums| {
+            let mut width = LANES / L / 2;
+            while width > 0 {
+                for v in 0..width {
+                    sums[v] = sums[v].add(sums[v + width]);
+                }
+                width /= 2;
             }
-            width /= 2;
-        }
-        sums[0]
+            sums[0]
+        })
     }
 }
