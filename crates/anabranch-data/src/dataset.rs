@@ -1,9 +1,11 @@
 //! From a table to the matrices that a network trains on.
 
+use std::sync::OnceLock;
+
 use anabranch_tensor::{ArrayView2, Executor, Scalar, gather_rows, matrix};
 
 use crate::column::out_of_range_error;
-use crate::encoder::{Encoded, Encoder, Fitted};
+use crate::encoder::{Encoded, Encoder, Fitted, ReadColumn, input_columns};
 use crate::error::DataError;
 use crate::split::{Fractions, Split};
 use crate::table::Table;
@@ -86,7 +88,10 @@ pub fn prepare<T: Scalar>(
     let (regress, classify) = resolve(table, columns)?;
     let mut warnings = Vec::new();
 
-    let raw = RawTargets::read(table, &regress, classify)?;
+    let target_names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
+    let inputs = input_columns(table, &target_names)?;
+    let (raw, inputs) = read(exec, table, (&regress, classify), &inputs);
+    let raw = raw?;
     let class_target = raw.classes(table, classify)?;
     let found = raw.with_classes(table, &class_target)?;
     if found.rows_left_out > 0 {
@@ -100,10 +105,9 @@ pub fn prepare<T: Scalar>(
         rows: found.class.iter().filter(|class| *class == rare).count(),
     }));
 
-    let target_names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let Fitted { encoder, cells, warnings: about_columns } =
-        Encoder::fit_keeping(exec, table, &train_rows, &target_names)?;
+        Encoder::fit_read(exec, table, &train_rows, inputs)?;
     let Encoded { x, warnings: about_cells } =
         encoder.encode_read(exec, table, &found.rows, &cells)?;
     warnings.extend(about_columns.into_iter().chain(about_cells));
@@ -138,6 +142,30 @@ pub fn prepare<T: Scalar>(
     };
     let targets = Targets::new(regression, class_target);
     Ok(Prepared { dataset, encoder, targets, rows_left_out: found.rows_left_out, warnings })
+}
+
+/// Reads the targets and the columns `inputs`.
+fn read<'a>(
+    exec: &Executor,
+    table: &'a Table,
+    (regress, classify): (&[usize], usize),
+    inputs: &[usize],
+) -> (Result<RawTargets<'a>, DataError>, Vec<ReadColumn<'a>>) {
+    let read_targets = || RawTargets::read(table, regress, classify);
+    let targets = OnceLock::new();
+    let columns: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
+    exec.run(1 + inputs.len(), |task| {
+        match task.checked_sub(1) {
+            None => _ = targets.get_or_init(read_targets),
+            Some(i) => _ = columns[i].get_or_init(|| ReadColumn::read(table, inputs[i])),
+        };
+    });
+    // All is there: the executor runs every task.
+    let targets = targets.into_inner().unwrap_or_else(read_targets);
+    let columns = columns.into_iter().zip(inputs).map(|(column, index)| {
+        column.into_inner().unwrap_or_else(|| ReadColumn::read(table, *index))
+    });
+    (targets, columns.collect())
 }
 
 /// The places of the target columns in the table.

@@ -30,32 +30,30 @@ impl Encoder {
         rows: &[usize],
         leave_out: &[S],
     ) -> Result<(Self, Vec<Warning>), DataError> {
+        let inputs = input_columns(table, leave_out)?;
+        let inputs = inputs.into_iter().map(|index| ReadColumn::read(table, index)).collect();
         let Fitted { encoder, warnings, .. } =
-            Self::fit_keeping(&Executor::serial(), table, rows, leave_out)?;
+            Self::fit_read(&Executor::serial(), table, rows, inputs)?;
         Ok((encoder, warnings))
     }
 
-    /// [`fit`](Self::fit), with the cells that were read for it.
-    pub(crate) fn fit_keeping<S: AsRef<str>>(
+    /// [`fit`](Self::fit) of columns that have been read, with their cells.
+    pub(crate) fn fit_read(
         exec: &Executor,
         table: &Table,
         rows: &[usize],
-        leave_out: &[S],
+        inputs: Vec<ReadColumn<'_>>,
     ) -> Result<Fitted, DataError> {
-        let left_out = leave_out.iter().map(|name| table.column_index(name.as_ref()));
-        let left_out: Vec<usize> = left_out.collect::<Result<_, _>>()?;
-        let inputs: Vec<usize> =
-            (0..table.columns().len()).filter(|index| !left_out.contains(index)).collect();
         let fits: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
         exec.run(inputs.len(), |i| {
-            fits[i].get_or_init(|| fit_column(table, inputs[i], rows));
+            fits[i].get_or_init(|| inputs[i].column.as_ref().ok().map(|c| fit_column(c, rows)));
         });
         let (mut columns, mut cells, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, fit) in inputs.into_iter().zip(fits) {
+        for (ReadColumn { index, column }, fit) in inputs.into_iter().zip(fits) {
+            let column = column?;
             let name = table.columns()[index].trim().to_owned();
             // It is there: the executor runs every task.
-            let fit = fit.into_inner().unwrap_or_else(|| fit_column(table, index, rows));
-            let (fit, read) = fit?;
+            let fit = fit.into_inner().flatten().unwrap_or_else(|| fit_column(&column, rows));
             match fit {
                 Fit::Column(_) => {}
                 Fit::Constant(_) => warnings.push(Warning::ConstantColumn { column: name.clone() }),
@@ -64,15 +62,41 @@ impl Encoder {
                     warnings.push(Warning::ManyCategories { column: name.clone(), distinct });
                 }
             }
-            if let Fit::Column(encoding) | Fit::Constant(encoding) = fit {
-                columns.push(InputColumn { name, encoding });
-                cells.push(read);
+            if let Fit::Column(fitted) | Fit::Constant(fitted) = fit {
+                columns.push(InputColumn { name, encoding: fitted.encoding });
+                cells.push(match column {
+                    Column::Numbers(values) => ReadCells::Numbers(values),
+                    Column::Empty | Column::Categories(_) => ReadCells::Hot(fitted.hot),
+                });
             }
         }
         if columns.is_empty() {
             return Err(DataError::NoInputs { file: table.name().to_owned() });
         }
         Ok(Fitted { encoder: Self::new(columns), cells, warnings })
+    }
+}
+
+/// The columns of `table` but `leave_out`, in its order.
+pub(crate) fn input_columns<S: AsRef<str>>(
+    table: &Table,
+    leave_out: &[S],
+) -> Result<Vec<usize>, DataError> {
+    let left_out = leave_out.iter().map(|name| table.column_index(name.as_ref()));
+    let left_out: Vec<usize> = left_out.collect::<Result<_, _>>()?;
+    Ok((0..table.columns().len()).filter(|index| !left_out.contains(index)).collect())
+}
+
+/// A column that may become an input.
+pub(crate) struct ReadColumn<'a> {
+    /// Its place in the table.
+    pub(crate) index: usize,
+    pub(crate) column: Result<Column<'a>, DataError>,
+}
+
+impl<'a> ReadColumn<'a> {
+    pub(crate) fn read(table: &'a Table, index: usize) -> Self {
+        Self { index, column: Column::read(table, index) }
     }
 }
 
@@ -84,26 +108,31 @@ pub(crate) struct Fitted {
     pub(crate) warnings: Vec<Warning>,
 }
 
+/// An encoding, and for categories what it makes of each cell.
+struct FittedColumn {
+    encoding: Encoding,
+    hot: Vec<Option<u32>>,
+}
+
 enum Fit {
-    Column(Encoding),
+    Column(FittedColumn),
     /// Encodes every training row alike.
-    Constant(Encoding),
+    Constant(FittedColumn),
     Empty,
     ManyCategories {
         distinct: usize,
     },
 }
 
-/// The fit of a column, and its cells.
-fn fit_column(table: &Table, index: usize, rows: &[usize]) -> Result<(Fit, ReadCells), DataError> {
-    Ok(match Column::read(table, index)? {
-        Column::Empty => (Fit::Empty, ReadCells::Not),
-        Column::Numbers(values) => (fit_numbers(&values, rows), ReadCells::Numbers(values)),
+fn fit_column(column: &Column<'_>, rows: &[usize]) -> Fit {
+    match column {
+        Column::Empty => Fit::Empty,
+        Column::Numbers(values) => fit_numbers(values, rows),
         Column::Categories(Categories { values, .. }) if values.len() > MAX_CATEGORIES => {
-            (Fit::ManyCategories { distinct: values.len() }, ReadCells::Not)
+            Fit::ManyCategories { distinct: values.len() }
         }
         Column::Categories(all) => fit_categories(all, rows),
-    })
+    }
 }
 
 fn fit_numbers(values: &[f64], rows: &[usize]) -> Fit {
@@ -116,10 +145,11 @@ fn fit_numbers(values: &[f64], rows: &[usize]) -> Fit {
     let constant = numbers.iter().all(|v| *v == numbers[0]);
     let missing = missing_column(rows.len() - numbers.len());
     let median = median(&mut numbers);
-    fit((numbers.len(), rows.len()), constant, Encoding::Numeric { mean, std, median, missing })
+    let encoding = Encoding::Numeric { mean, std, median, missing };
+    fit((numbers.len(), rows.len()), constant, FittedColumn { encoding, hot: Vec::new() })
 }
 
-fn fit_categories(all: Categories<'_>, rows: &[usize]) -> (Fit, ReadCells) {
+fn fit_categories(all: &Categories<'_>, rows: &[usize]) -> Fit {
     let mut is_trained = vec![false; all.values.len()];
     let mut n_missing = 0;
     for row in rows {
@@ -137,23 +167,23 @@ fn fit_categories(all: Categories<'_>, rows: &[usize]) -> (Fit, ReadCells) {
     }
     let missing = missing_column(n_missing);
     let of_missing = (missing == MissingColumn::Present).then_some(categories.len() as u32);
-    let hot = all.numbers.into_iter().map(|number| match number {
-        Some(number) => places[number as usize],
+    let hot = all.numbers.iter().map(|number| match number {
+        Some(number) => places[*number as usize],
         None => of_missing,
     });
-    let read = ReadCells::Hot(hot.collect());
+    let hot = hot.collect();
     let constant = categories.len() == 1;
     let encoding = Encoding::Categorical { categories, missing };
-    (fit((rows.len() - n_missing, rows.len()), constant, encoding), read)
+    fit((rows.len() - n_missing, rows.len()), constant, FittedColumn { encoding, hot })
 }
 
 /// The fit of a column that has a value in `n_values` of `n_rows` training rows.
-fn fit((n_values, n_rows): (usize, usize), constant: bool, encoding: Encoding) -> Fit {
+fn fit((n_values, n_rows): (usize, usize), constant: bool, fitted: FittedColumn) -> Fit {
     match n_values {
         0 => Fit::Empty,
         // Where some cells are missing, that they are still tells rows apart.
-        n if constant && n == n_rows => Fit::Constant(encoding),
-        _ => Fit::Column(encoding),
+        n if constant && n == n_rows => Fit::Constant(fitted),
+        _ => Fit::Column(fitted),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{DataError, RowError, excerpt, list};
 use crate::table::Table;
 use crate::warning::Warning;
 
-pub(crate) use fit::Fitted;
+pub(crate) use fit::{Fitted, ReadColumn, input_columns};
 
 /// A text column with more distinct values than this is left out: it names rows more than it groups them.
 pub const MAX_CATEGORIES: usize = 50;
