@@ -74,15 +74,31 @@ impl<'a> Column<'a> {
 }
 
 impl<'a> Categories<'a> {
-    /// Numbers texts, of which few are distinct as a rule.
+    /// Numbers texts.
     pub(crate) fn of(texts: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut found: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut number = |text: &'a str| {
-            let next = found.len() as u32;
-            *found.entry(text).or_insert(next)
-        };
-        let mut numbers: Vec<Option<u32>> = texts.map(|text| text.map(&mut number)).collect();
-        // From the order in which they were found to that of their texts.
+        let mut numbering = Numbering::default();
+        texts.for_each(|text| numbering.push(text));
+        numbering.finish()
+    }
+}
+
+/// [`Categories`] in the making.
+#[derive(Default)]
+pub(crate) struct Numbering<'a> {
+    /// The distinct texts, of which there are few as a rule, numbered as they were found.
+    found: BTreeMap<&'a str, u32>,
+    numbers: Vec<Option<u32>>,
+}
+
+impl<'a> Numbering<'a> {
+    pub(crate) fn push(&mut self, text: Option<&'a str>) {
+        let next = self.found.len() as u32;
+        self.numbers.push(text.map(|text| *self.found.entry(text).or_insert(next)));
+    }
+
+    /// From the order in which texts were found to that of the texts.
+    pub(crate) fn finish(self) -> Categories<'a> {
+        let Self { found, mut numbers } = self;
         let mut places = vec![0; found.len()];
         for (place, found) in (0..).zip(found.values()) {
             places[*found as usize] = place;
@@ -90,7 +106,7 @@ impl<'a> Categories<'a> {
         for number in numbers.iter_mut().flatten() {
             *number = places[*number as usize];
         }
-        Self { values: found.into_keys().collect(), numbers }
+        Categories { values: found.into_keys().collect(), numbers }
     }
 }
 

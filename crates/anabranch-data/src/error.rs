@@ -48,6 +48,14 @@ pub enum DataError {
         /// Columns that the header has.
         expected: usize,
     },
+    /// A row that is longer than any table's should be.
+    #[error("{file}: line {line}: a row of more than 4 GiB: is this a table?")]
+    LongRow {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+    },
     /// The file ends inside a quoted cell.
     #[error(
         "{file}: line {line}: a quoted cell of this row is never closed: add the missing quotation mark"

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{DataError, list};
@@ -19,10 +20,34 @@ pub struct Table {
     columns: Vec<String>,
     /// All cells, row after row, with one byte behind each that belongs to none.
     text: String,
-    /// Cell `(row, column)` is `text[bounds[i]..bounds[i + 1] - 1]` with `i = row * n_columns + column`.
-    bounds: Vec<usize>,
-    /// The line on which each row starts.
-    lines: Vec<usize>,
+    cells: Cells,
+}
+
+/// Where rows and cells lie in a table's text.
+#[derive(Clone, Debug)]
+struct Cells {
+    n_columns: usize,
+    /// Where each row starts.
+    rows: Vec<usize>,
+    /// Behind each cell, counted from the start of its row: small numbers, since writing them takes a large part of the time.
+    ends: Vec<u32>,
+    /// The line of the file on which each row starts, unless each is on a line of its own, from the second on.
+    lines: Option<Vec<usize>>,
+}
+
+impl Cells {
+    /// None yet.
+    fn new(n_columns: usize) -> Self {
+        Self { n_columns, rows: Vec::new(), ends: Vec::new(), lines: None }
+    }
+
+    /// The place of a cell in the text.
+    fn place(&self, row: usize, column: usize) -> Range<usize> {
+        let (start, i) = (self.rows[row], row * self.n_columns + column);
+        // One byte between two cells.
+        let skip = if column == 0 { 0 } else { self.ends[i - 1] as usize + 1 };
+        start + skip..start + self.ends[i] as usize
+    }
 }
 
 impl Table {
@@ -81,9 +106,7 @@ impl Table {
             source = unix;
         }
         match cells_of_lines(&name, separator, &source)? {
-            Some(Cells { columns, bounds, lines }) => {
-                Ok(Self { name, separator, columns, text: source, bounds, lines })
-            }
+            Some((columns, cells)) => Ok(Self { name, separator, columns, text: source, cells }),
             None => Self::parse_quoted(name, separator, &source),
         }
     }
@@ -98,9 +121,9 @@ impl Table {
             .delimiter(separator)
             .from_reader(source.as_bytes());
         let mut record = csv::StringRecord::new();
-        let mut lines = Vec::new();
         let mut columns: Vec<String> = Vec::new();
-        let (mut text, mut bounds) = (String::with_capacity(source.len()), vec![0]);
+        let (mut text, mut cells) = (String::with_capacity(source.len()), Cells::new(0));
+        let mut lines = Vec::new();
         let (mut line, mut counted) = (1, 0);
         loop {
             // The reader stands behind the last row, on what is left of its line end and on empty lines.
@@ -121,23 +144,27 @@ impl Table {
             if columns.is_empty() {
                 columns = record.iter().map(str::to_owned).collect();
                 check_names(&name, line, &columns)?;
+                cells.n_columns = columns.len();
                 continue;
             }
             if record.len() != columns.len() {
                 let (found, expected) = (record.len(), columns.len());
                 return Err(DataError::Ragged { file: file(), line, found, expected });
             }
+            let start = text.len();
             for cell in &record {
                 text.push_str(cell);
+                cells.ends.push(end_of_cell(&name, line, text.len() - start)?);
                 text.push('\n');
-                bounds.push(text.len());
             }
+            cells.rows.push(start);
             lines.push(line);
         }
         if lines.is_empty() {
             return Err(DataError::NoRows { file: name });
         }
-        Ok(Self { name, separator, columns, text, bounds, lines })
+        cells.lines = Some(lines);
+        Ok(Self { name, separator, columns, text, cells })
     }
 
     /// What messages call the table: its path, as a rule.
@@ -157,7 +184,7 @@ impl Table {
 
     /// Number of data rows, at least 1.
     pub fn n_rows(&self) -> usize {
-        self.lines.len()
+        self.cells.rows.len()
     }
 
     /// Index of the column of that name. Space around a name means nothing.
@@ -180,8 +207,7 @@ impl Table {
     /// If the row or the column is out of range.
     pub fn cell(&self, row: usize, column: usize) -> &str {
         assert!(column < self.columns.len(), "column {column} of {}", self.columns.len());
-        let i = row * self.columns.len() + column;
-        &self.text[self.bounds[i]..self.bounds[i + 1] - 1]
+        &self.text[self.cells.place(row, column)]
     }
 
     /// The cells of a row, in the header's order.
@@ -197,54 +223,60 @@ impl Table {
     /// # Panics
     /// If the row is out of range.
     pub fn line(&self, row: usize) -> usize {
-        self.lines[row]
+        assert!(row < self.n_rows(), "row {row} of {}", self.n_rows());
+        self.cells.lines.as_ref().map_or(row + 2, |lines| lines[row])
     }
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a table knows of its text.
-struct Cells {
-    columns: Vec<String>,
-    bounds: Vec<usize>,
-    lines: Vec<usize>,
-}
-
-/// The cells of text without quotes, whose lines all end with LF; `None` if a line is empty.
-fn cells_of_lines(file: &str, separator: u8, text: &str) -> Result<Option<Cells>, DataError> {
-    let file = || file.to_owned();
+/// Names of columns and the cells of text without quotes, whose lines all end with LF; `None` if a line is empty.
+fn cells_of_lines(
+    file: &str,
+    separator: u8,
+    text: &str,
+) -> Result<Option<(Vec<String>, Cells)>, DataError> {
     let header = text.split('\n').next().unwrap_or(text);
     if header.is_empty() {
         return Ok(None);
     }
     let columns: Vec<String> = header.split(char::from(separator)).map(str::to_owned).collect();
-    check_names(&file(), 1, &columns)?;
-    let body = header.len() + 1;
-    let n_rows = text.len() / body;
-    let (mut bounds, mut lines) = (Vec::with_capacity(n_rows * columns.len()), Vec::new());
-    bounds.push(body);
-    let bytes = text.as_bytes().get(body..).unwrap_or_default();
+    check_names(file, 1, &columns)?;
+    let mut start = header.len() + 1;
+    let bytes = text.as_bytes();
+    let mut cells = Cells::new(columns.len());
+    cells.ends.reserve(text.len() / start * columns.len());
     // The last line may lack its end.
-    let end = (bytes.last().is_some_and(|byte| *byte != b'\n')).then_some(bytes.len());
-    for i in memchr::memchr2_iter(separator, b'\n', bytes).chain(end) {
-        bounds.push(body + i + 1);
-        if bytes.get(i) != Some(&separator) {
-            let (expected, line) = (columns.len(), lines.len() + 2);
-            let [.., start, end] = bounds[..] else { continue };
-            let found = bounds.len() - 1 - lines.len() * expected;
-            if found == 1 && end == start + 1 {
-                return Ok(None);
-            }
-            if found != expected {
-                return Err(DataError::Ragged { file: file(), line, found, expected });
-            }
-            lines.push(line);
+    let end = (text.len() > start && !text.ends_with('\n')).then_some(text.len());
+    let body = bytes.get(start..).unwrap_or_default();
+    let ends = memchr::memchr2_iter(separator, b'\n', body).map(|i| header.len() + 1 + i);
+    for end in ends.chain(end) {
+        // Within 32 bits if the whole row is, which its end shows.
+        cells.ends.push((end - start) as u32);
+        if bytes.get(end) == Some(&separator) {
+            continue;
         }
+        if end == start {
+            return Ok(None);
+        }
+        let (expected, line) = (columns.len(), cells.rows.len() + 2);
+        let found = cells.ends.len() - cells.rows.len() * expected;
+        if found != expected {
+            return Err(DataError::Ragged { file: file.to_owned(), line, found, expected });
+        }
+        end_of_cell(file, line, end - start)?;
+        cells.rows.push(start);
+        start = end + 1;
     }
-    if lines.is_empty() {
-        return Err(DataError::NoRows { file: file() });
+    if cells.rows.is_empty() {
+        return Err(DataError::NoRows { file: file.to_owned() });
     }
-    Ok(Some(Cells { columns, bounds, lines }))
+    Ok(Some((columns, cells)))
+}
+
+/// `end`, of a cell in a row that starts on `line`, as it is kept.
+fn end_of_cell(file: &str, line: usize, end: usize) -> Result<u32, DataError> {
+    u32::try_from(end).map_err(|_| DataError::LongRow { file: file.to_owned(), line })
 }
 
 /// The separator: whichever of the three the header line has most of, outside quotes.

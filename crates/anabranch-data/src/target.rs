@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, LARGEST, Reading, value_of};
-use crate::column::{Categories, mean_and_std, out_of_range_error};
+use crate::column::{Categories, Numbering, mean_and_std, out_of_range_error};
 use crate::error::{DataError, StoredError, excerpt, list};
 use crate::table::Table;
 
@@ -121,7 +121,7 @@ impl<'a> RawTargets<'a> {
         regress: &[usize],
         classify: usize,
     ) -> Result<Self, DataError> {
-        let (mut rows, mut values, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut values, mut labels) = (Vec::new(), Vec::new(), Numbering::default());
         for row in 0..table.n_rows() {
             let before = values.len();
             for &column in regress {
@@ -154,7 +154,7 @@ impl<'a> RawTargets<'a> {
                 columns: list(&columns.collect::<Vec<_>>()),
             });
         }
-        Ok(Self { rows, values, labels: Categories::of(labels.into_iter()) })
+        Ok(Self { rows, values, labels: labels.finish() })
     }
 
     /// The distinct labels in class order.
