@@ -17,8 +17,8 @@ const B_BLOCK_BYTES: usize = 768 << 10;
 /// Rows of A that are packed at once, with those that fill up vectors.
 const PACKED_ROWS: usize = 48;
 /// Tiles, one below the other, that are computed in one go if their A and their C take at most so many bytes each.
-const TILES: usize = 4;
-const TILES_BYTES: usize = 16 << 10;
+const TILES: usize = 8;
+const TILES_BYTES: usize = 32 << 10;
 /// Rows of C in a task, most to least: multiples of most tiles' rows.
 const TASK_ROWS: [usize; 3] = [96, 48, 24];
 /// Tasks to aim at: enough that a thread that lags delays the others by little.
