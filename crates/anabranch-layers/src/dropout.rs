@@ -100,6 +100,23 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     }
 }
 
+impl<T: Scalar> DropoutMask<'_, T> {
+    /// Multiplies whole rows from row `row` on, `width` elements each, by M.
+    #[inline(always)]
+    pub(crate) fn apply_to_whole_rows(&self, row: usize, width: usize, values: &mut [T]) {
+        match &self.kept {
+            Kept::Drawn { mask, first_row } => {
+                mask.apply_to_whole_rows(first_row + row, width, values, self.scale);
+            }
+            Kept::Given { mask, .. } => {
+                for (v, kept) in values.iter_mut().zip(&mask[row * width..]) {
+                    *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
+                }
+            }
+        }
+    }
+}
+
 /// y = x⊙m.
 #[inline(always)]
 fn multiply<T: Scalar>(x: &[T], m: &[T], y: &mut [T]) {

@@ -18,8 +18,8 @@
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
     column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_in_blocks,
-    gemm_scratch_len, is_narrow, load_lanes, matrix, matrix_mut, row_blocks, rows_per_chunk,
-    store_lanes, sum_columns, sum_narrow_columns,
+    gemm_scratch_len, is_narrow, load_lanes, map_rows, matrix, matrix_mut, row_blocks,
+    rows_per_chunk, store_lanes, sum_columns, sum_narrow_columns,
 };
 
 use crate::dropout::{DropoutMask, keep_scale};
@@ -76,6 +76,16 @@ impl<T: Scalar> Epilogue<T> for AddBias<'_, T> {
             *y += *b;
         }
     }
+
+    #[inline(always)]
+    fn apply_whole_rows(&self, _row: usize, _width: usize, y: &mut [T]) {
+        map_rows(
+            y,
+            self.b,
+            #[inline(always)]
+            |y, b| y + b,
+        );
+    }
 }
 
 /// relu(y + b), NaN kept.
@@ -87,10 +97,24 @@ impl<T: Scalar> Epilogue<T> for AddBiasRelu<'_, T> {
     #[inline(always)]
     fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
         for (y, b) in y.iter_mut().zip(&self.b[col..]) {
-            let z = *y + *b;
-            *y = if z <= T::ZERO { T::ZERO } else { z };
+            *y = relu(*y + *b);
         }
     }
+
+    #[inline(always)]
+    fn apply_whole_rows(&self, _row: usize, _width: usize, y: &mut [T]) {
+        map_rows(
+            y,
+            self.b,
+            #[inline(always)]
+            |y, b| relu(y + b),
+        );
+    }
+}
+
+#[inline(always)]
+fn relu<T: Scalar>(z: T) -> T {
+    if z <= T::ZERO { T::ZERO } else { z }
 }
 
 /// relu(y + b)⊙M.
@@ -133,6 +157,12 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
                 y
             },
         );
+    }
+
+    #[inline(always)]
+    fn apply_whole_rows(&self, row: usize, width: usize, y: &mut [T]) {
+        self.relu.apply_whole_rows(row, width, y);
+        self.mask.apply_to_whole_rows(row, width, y);
     }
 }
 

@@ -192,10 +192,53 @@ fn sum_side_by_side<T: Scalar, const N: usize, const LEN: usize>(
 #[inline(always)]
 pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
     let mut repeated = [T::ZERO; SIDE_BY_SIDE];
-    for row in repeated[..LANES * vector.len()].chunks_exact_mut(vector.len().max(1)) {
-        row.copy_from_slice(vector);
+    let mut len = vector.len();
+    repeated[..len].copy_from_slice(vector);
+    while len < LANES * vector.len() {
+        let (first, next) = repeated.split_at_mut(len);
+        next[..len].copy_from_slice(first);
+        len *= 2;
     }
     repeated
+}
+
+/// x ← f(x, v) for the elements x of some rows and that element v of `vector` which stands in the same column. Mark `f`
+/// `#[inline(always)]`.
+///
+/// # Panics
+/// If `rows` are not whole rows as long as `vector`.
+#[inline(always)]
+pub fn map_rows<T: Scalar>(rows: &mut [T], vector: &[T], f: impl Fn(T, T) -> T) {
+    let width = vector.len();
+    assert!(rows.len().is_multiple_of(width.max(1)), "{} elements in rows of {width}", rows.len());
+    if width < LANES && rows.len() >= 3 * LANES * width {
+        let vector = repeat_side_by_side(vector);
+        for rows in rows.chunks_mut(LANES * width.max(1)) {
+            for (x, v) in rows.iter_mut().zip(&vector) {
+                *x = f(*x, *v);
+            }
+        }
+        return;
+    }
+    // In long rows the compiler's loops are as good, and memory is read in order.
+    let whole = if width < 2 * WIDE { width - width % LANES } else { 0 };
+    for j in (0..whole).step_by(LANES) {
+        let vector = load_lanes(&vector[j..], LANES);
+        for row in rows.chunks_exact_mut(width) {
+            let mut x = load_lanes(&row[j..], LANES);
+            for lane in 0..LANES {
+                x[lane] = f(x[lane], vector[lane]);
+            }
+            store_lanes(&mut row[j..], &x, LANES);
+        }
+    }
+    if whole < width {
+        for row in rows.chunks_exact_mut(width) {
+            for (x, v) in row[whole..].iter_mut().zip(&vector[whole..]) {
+                *x = f(*x, *v);
+            }
+        }
+    }
 }
 
 /// Calls `f(j, len)` for the columns `j .. j + len` of every [`LANES`] columns of `width`: with a constant `len` where
@@ -208,5 +251,34 @@ pub fn for_lanes(width: usize, mut f: impl FnMut(usize, usize)) {
     }
     if whole < width {
         f(whole, width - whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_meets_that_of_its_column() {
+        // Short and long rows of each kind, side by side in whole blocks and in parts.
+        for width in [1, 5, 8, 15, 16, 17, 33, 48, 64, 95, 96, 100] {
+            for n_rows in [0, 1, 3, 47, 48, 70] {
+                let x = |i: usize| (i * 7 % 31) as f32;
+                let mut rows: Vec<f32> = (0..n_rows * width).map(x).collect();
+                let vector: Vec<f32> = (0..width).map(|j| 100.0 * j as f32).collect();
+                map_rows(&mut rows, &vector, |x, v| 2.0 * x + v);
+                for (i, got) in rows.iter().enumerate() {
+                    let want = 2.0 * x(i) + 100.0 * (i % width) as f32;
+                    assert_eq!(*got, want, "element {i} of {n_rows} rows of {width}");
+                }
+            }
+        }
+        map_rows(&mut [], &[], |x: f32, _| x);
+    }
+
+    #[test]
+    #[should_panic(expected = "20 elements in rows of 8")]
+    fn rows_must_be_whole() {
+        map_rows(&mut [0.0f32; 20], &[0.0; 8], |x, _| x);
     }
 }

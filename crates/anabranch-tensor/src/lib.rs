@@ -30,8 +30,8 @@ pub use gemm::{
     gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
 pub use lanes::{
-    LANES, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes, sum_columns,
-    sum_narrow_columns,
+    LANES, for_lanes, is_narrow, load_lanes, map_rows, repeat_side_by_side, store_lanes,
+    sum_columns, sum_narrow_columns,
 };
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use random::{DrawnMask, Purpose, Random};

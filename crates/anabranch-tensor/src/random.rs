@@ -240,6 +240,37 @@ impl DrawnMask {
         }
     }
 
+    /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values` holds one after the other.
+    #[inline(always)]
+    pub fn apply_to_whole_rows<T: Scalar>(
+        &self,
+        row: usize,
+        width: usize,
+        values: &mut [T],
+        scale: T,
+    ) {
+        let rows = self.rows_per_group;
+        // Without lower bits that matter, and no bytes left over, a group is one run of elements.
+        if rows == 1 || width * rows != GROUP_BYTES || !self.threshold.is_multiple_of(256) {
+            let n_rows = values.len() / width.max(1);
+            let mut runs = values.chunks_exact_mut(width.max(1));
+            return self.apply(
+                (row, 0),
+                n_rows,
+                #[inline(always)]
+                || runs.next().unwrap_or_default(),
+                scale,
+            );
+        }
+        let (mut group, mut first) = (row / rows, row % rows * width);
+        let mut rest = values;
+        while !rest.is_empty() {
+            let (run, behind) = rest.split_at_mut(rest.len().min(GROUP_BYTES - first));
+            drop_below(self.threshold / 256, &self.bytes(group, 0)[first..], run, scale);
+            (group, first, rest) = (group + 1, 0, behind);
+        }
+    }
+
     /// Some rows that have groups of their own, of one length.
     #[inline(always)]
     fn apply_to_wide<T: Scalar, const R: usize>(
@@ -367,9 +398,16 @@ mod tests {
     /// Rows of several groups, of one, and of which several share one.
     #[test]
     fn mask_elements_do_not_depend_on_how_rows_are_cut() {
-        for (width, p) in
-            [(301, 0.4), (301, 0.5), (128, 0.5), (65, 0.5), (64, 0.4), (33, 0.5), (8, 0.5)]
-        {
+        for (width, p) in [
+            (301, 0.4),
+            (301, 0.5),
+            (128, 0.5),
+            (65, 0.5),
+            (64, 0.4),
+            (64, 0.5),
+            (33, 0.5),
+            (8, 0.5),
+        ] {
             let mask = DrawnMask::new(7, 3, width, 11, p);
             let whole = rows_of(&mask, 5, 21, width);
             for cut in [1, 8, 31, 32, 33, 64, 100, 128, 150, 256] {
@@ -385,6 +423,11 @@ mod tests {
             for row in 0..21 {
                 let alone = rows_of(&mask, 5 + row, 1, width);
                 assert_eq!(alone, whole[row * width..(row + 1) * width], "row {row} of {width}");
+            }
+            for (from, to) in [(0, 21), (0, 1), (3, 20), (7, 9)] {
+                let mut values = vec![1.0; (to - from) * width];
+                mask.apply_to_whole_rows(5 + from, width, &mut values, 2.0);
+                assert_eq!(values, whole[from * width..to * width], "rows {from} of {width}");
             }
             let mut rows: Vec<&[f32]> = whole.chunks_exact(width).collect();
             rows.sort_by(|a, b| a.partial_cmp(b).unwrap());

@@ -261,6 +261,11 @@ macro_rules! kernels {
                 c: *mut T,
                 stride: usize,
             ) {
+                if cols == stride && cols > 0 {
+                    // SAFETY: the rows of the block, which is ours alone, lie one after the other.
+                    let c = unsafe { std::slice::from_raw_parts_mut(c, rows * cols) };
+                    return epilogue.apply_whole_rows(row, cols, c);
+                }
                 let mut given = 0;
                 epilogue.apply_rows(
                     row,

@@ -56,8 +56,9 @@ pub enum Accum {
 
 /// Work on the elements of C right after they have been computed, while they are in the cache.
 ///
-/// Called exactly once for each element, with a run of consecutive elements of one row: a whole row of C, or large parts
-/// of a long one. Mark `apply` `#[inline(always)]`: it is then compiled for the vector
+/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of C or large parts of a long
+/// one, or in several whole rows at once. `apply` is all that has to be written; an epilogue that can do better on several rows
+/// has its own `apply_rows` or `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
 /// instructions that the kernels use.
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
@@ -78,6 +79,23 @@ pub trait Epilogue<T>: Sync {
         for i in 0..n_rows {
             self.apply(row + i, col, next_run());
         }
+    }
+
+    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one after the other.
+    ///
+    /// # Panics
+    /// May if `c` does not hold whole rows.
+    #[inline(always)]
+    fn apply_whole_rows(&self, row: usize, width: usize, c: &mut [T]) {
+        let n_rows = c.len() / width;
+        let mut rows = c.chunks_exact_mut(width);
+        self.apply_rows(
+            row,
+            0,
+            n_rows,
+            #[inline(always)]
+            || rows.next().unwrap_or_default(),
+        );
     }
 }
 
