@@ -20,9 +20,10 @@ const WARM_UP: Duration = Duration::from_micros(300);
 /// Passes in a second of the time for each width, and the most of them.
 const PASSES_PER_SECOND: f64 = 300.0;
 const MOST_PASSES: usize = 5;
-/// How often the worst width is measured again, and the worst ratio stays within this share, until it is believed.
-const CONFIRMATIONS: usize = 5;
-const SAME: f64 = 0.02;
+/// A width below this share of the next multiple's rate is a cliff.
+const CLIFF: f64 = 0.6;
+/// How often cliffs, and the worst width, are measured again: what a disturbance made slow becomes fast.
+const CONFIRMATIONS: usize = 10;
 const NARROWEST: usize = 8;
 const VECTOR: usize = 16;
 
@@ -84,17 +85,28 @@ pub(crate) fn run(max_width: usize, seconds: f64) -> Result<Vec<Value>> {
     let squares = Form::ALL.map(Work::Square);
     let panels = Form::ALL.map(Work::Panel);
     let passes = ((seconds * PASSES_PER_SECOND) as usize).clamp(1, MOST_PASSES);
-    let mut report = Report::new(["work", "worst width", "of the next 16's rate"]);
+    let mut report =
+        Report::new(["work", "worst width", "of the next 16's rate", "widths under 0.6 of it"]);
     let mut json = Vec::new();
     for work in squares.into_iter().chain(panels).chain([Work::Step]) {
         let mut rates = rates(work, max_width.next_multiple_of(VECTOR), passes)?;
-        let Some((width, ratio)) = confirmed_worst(work, &mut rates, max_width)? else { continue };
-        report.row([work.name(), width.to_string(), digits(ratio)]);
+        for _ in 0..CONFIRMATIONS {
+            let worst = worst(&rates, max_width).map(|(width, _)| width);
+            for width in cliffs(&rates, max_width).into_iter().chain(worst) {
+                for width in [width, width.next_multiple_of(VECTOR)] {
+                    rates[width] = f64::max(rates[width], work.rate(width)?);
+                }
+            }
+        }
+        let Some((width, ratio)) = worst(&rates, max_width) else { continue };
+        let cliffs = cliffs(&rates, max_width);
+        report.row([work.name(), width.to_string(), digits(ratio), ranges(&cliffs)]);
         json.push(json!({
             "suite": "gemm",
             "case": format!("cliffs: {}", work.name()),
             "worst_width": width,
             "worst_ratio": ratio,
+            "cliffs": cliffs,
         }));
     }
     report.print();
@@ -112,32 +124,31 @@ fn rates(work: Work, top: usize, passes: usize) -> Result<Vec<f64>> {
     Ok(rates)
 }
 
-/// The worst width that still is when it is measured again: what a disturbance made slow becomes fast.
-fn confirmed_worst(
-    work: Work,
-    rates: &mut [f64],
-    max_width: usize,
-) -> Result<Option<(usize, f64)>> {
-    let mut confirmations = 0;
-    let mut found = worst(rates, max_width);
-    while let Some((width, ratio)) = found
-        && confirmations < CONFIRMATIONS
-    {
-        for width in [width, width.next_multiple_of(VECTOR)] {
-            rates[width] = f64::max(rates[width], work.rate(width)?);
-        }
-        found = worst(rates, max_width);
-        let is_same = found.is_some_and(|(_, now)| (now - ratio).abs() <= SAME * ratio);
-        confirmations = if is_same { confirmations + 1 } else { 0 };
-    }
-    Ok(found)
-}
-
 /// The width with the smallest rate relative to that of the next multiple of 16, and the ratio.
 fn worst(rates: &[f64], max_width: usize) -> Option<(usize, f64)> {
+    ratios(rates, max_width).min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// Widths that are much slower than the next multiple of 16.
+fn cliffs(rates: &[f64], max_width: usize) -> Vec<usize> {
+    ratios(rates, max_width).filter(|(_, ratio)| *ratio < CLIFF).map(|(width, _)| width).collect()
+}
+
+/// Widths, and their rates as shares of that of the next multiple of 16.
+fn ratios(rates: &[f64], max_width: usize) -> impl Iterator<Item = (usize, f64)> {
     let ratio = |width: usize| rates[width] / rates[width.next_multiple_of(VECTOR)];
-    let ratios = (NARROWEST..=max_width).map(|width| (width, ratio(width)));
-    ratios.min_by(|a, b| a.1.total_cmp(&b.1))
+    (NARROWEST..=max_width).map(move |width| (width, ratio(width)))
+}
+
+/// Ascending numbers as a person would write them: 8–11, 17.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}–{last}"),
+    });
+    let text = runs.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -150,5 +161,13 @@ mod tests {
         (rates[17], rates[32]) = (6.0, 20.0);
         assert_eq!(worst(&rates, 32), Some((17, 0.3)));
         assert_eq!(worst(&rates, 16), Some((8, 1.0)));
+        (rates[19], rates[20]) = (13.0, 11.9);
+        assert_eq!(cliffs(&rates, 20), [17, 18, 20]);
+    }
+
+    #[test]
+    fn numbers_are_written_as_ranges() {
+        assert_eq!(ranges(&[8, 9, 10, 12, 17, 18]), "8–10, 12, 17–18");
+        assert_eq!(ranges(&[]), "none");
     }
 }
