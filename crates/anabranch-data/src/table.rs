@@ -55,7 +55,8 @@ impl Table {
     ///
     /// # Errors
     /// [`DataError`] when the file cannot be read, is empty, has no data rows, is not UTF-8, has a column without a
-    /// name or two of one name, a row whose number of cells differs from the header's, or a quoted cell without end.
+    /// name or two of one name, a row whose number of cells differs from the header's or that is longer than 4 GiB, or a quoted
+    /// cell without end.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let name = path.as_ref().display().to_string();
         match File::open(path) {
@@ -335,4 +336,16 @@ fn line_ends(bytes: &[u8]) -> usize {
         return feeds;
     }
     feeds + returns - bytes.windows(2).filter(|pair| pair == b"\r\n").count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_an_end_that_can_be_kept() {
+        assert_eq!(end_of_cell("t.csv", 3, 4_294_967_295).unwrap(), u32::MAX);
+        let error = end_of_cell("t.csv", 3, 4_294_967_296).unwrap_err().to_string();
+        assert_eq!(error, "t.csv: line 3: a row of more than 4 GiB: is this a table?");
+    }
 }

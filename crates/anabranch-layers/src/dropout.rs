@@ -91,16 +91,12 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
             }
             Kept::Given { mask, width } => {
                 for i in 0..n_rows {
-                    for (v, kept) in next_run().iter_mut().zip(&mask[(row + i) * width + col..]) {
-                        *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
-                    }
+                    keep_given(next_run(), &mask[(row + i) * width + col..], self.scale);
                 }
             }
         }
     }
-}
 
-impl<T: Scalar> DropoutMask<'_, T> {
     /// Multiplies whole rows from row `row` on, `width` elements each, by M.
     #[inline(always)]
     pub(crate) fn apply_to_whole_rows(&self, row: usize, width: usize, values: &mut [T]) {
@@ -108,12 +104,16 @@ impl<T: Scalar> DropoutMask<'_, T> {
             Kept::Drawn { mask, first_row } => {
                 mask.apply_to_whole_rows(first_row + row, width, values, self.scale);
             }
-            Kept::Given { mask, .. } => {
-                for (v, kept) in values.iter_mut().zip(&mask[row * width..]) {
-                    *v = if *kept == T::ZERO { T::ZERO } else { *v * self.scale };
-                }
-            }
+            Kept::Given { mask, width } => keep_given(values, &mask[row * width..], self.scale),
         }
+    }
+}
+
+/// Multiplies values by `scale` where `mask` is not 0, else by 0.
+#[inline(always)]
+fn keep_given<T: Scalar>(values: &mut [T], mask: &[T], scale: T) {
+    for (v, kept) in values.iter_mut().zip(mask) {
+        *v = if *kept == T::ZERO { T::ZERO } else { *v * scale };
     }
 }
 

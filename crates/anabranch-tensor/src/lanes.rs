@@ -210,10 +210,13 @@ pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
 #[inline(always)]
 pub fn map_rows<T: Scalar>(rows: &mut [T], vector: &[T], f: impl Fn(T, T) -> T) {
     let width = vector.len();
-    assert!(rows.len().is_multiple_of(width.max(1)), "{} elements in rows of {width}", rows.len());
+    assert!(rows.len().is_multiple_of(width), "{} elements in rows of {width}", rows.len());
+    if rows.is_empty() {
+        return;
+    }
     if width < LANES && rows.len() >= 3 * LANES * width {
         let vector = repeat_side_by_side(vector);
-        for rows in rows.chunks_mut(LANES * width.max(1)) {
+        for rows in rows.chunks_mut(LANES * width) {
             for (x, v) in rows.iter_mut().zip(&vector) {
                 *x = f(*x, *v);
             }
@@ -274,6 +277,12 @@ mod tests {
             }
         }
         map_rows(&mut [], &[], |x: f32, _| x);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 elements in rows of 0")]
+    fn rows_without_columns_have_no_elements() {
+        map_rows(&mut [0.0f32; 3], &[], |x, _| x);
     }
 
     #[test]

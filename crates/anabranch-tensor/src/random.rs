@@ -241,6 +241,9 @@ impl DrawnMask {
     }
 
     /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values` holds one after the other.
+    ///
+    /// # Panics
+    /// If `values` are not whole rows.
     #[inline(always)]
     pub fn apply_to_whole_rows<T: Scalar>(
         &self,
@@ -249,10 +252,11 @@ impl DrawnMask {
         values: &mut [T],
         scale: T,
     ) {
-        let rows = self.rows_per_group;
+        let (rows, len) = (self.rows_per_group, values.len());
         // Without lower bits that matter, and no bytes left over, a group is one run of elements.
         if rows == 1 || width * rows != GROUP_BYTES || !self.threshold.is_multiple_of(256) {
-            let n_rows = values.len() / width.max(1);
+            let n_rows = len.checked_div(width).unwrap_or(0);
+            assert!(n_rows * width == len, "{len} elements in rows of {width}");
             let mut runs = values.chunks_exact_mut(width.max(1));
             return self.apply(
                 (row, 0),
@@ -262,6 +266,8 @@ impl DrawnMask {
                 scale,
             );
         }
+        // A power of two: no division.
+        assert!(len & (width - 1) == 0, "{len} elements in rows of {width}");
         let (mut group, mut first) = (row / rows, row % rows * width);
         let mut rest = values;
         while !rest.is_empty() {

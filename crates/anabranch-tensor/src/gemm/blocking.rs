@@ -6,16 +6,12 @@
 //!     pack B[pc.., jc..] into panels           tasks: some panels of one k-block
 //!     for each block (i, j) of C[.., jc..]     tasks: MC rows × NC columns
 //!       for p in k-blocks by KC                B[p.., j..] stays in the second-level cache
-//!         for ir in rows of the block by MR    A[ir.., p..] stays in the first-level cache
-//!           pack some rows of A[ir.., p..]     where need be, once in as many rows
-//!           for jr in columns of the block by NR
-//!             tile                             C[ir.., jr..] (+)= A[ir.., p..] · B[p.., jr..]
-//!           epilogue on C[ir.., j..]           after the last k-block
+//!         rows of the block (`dense.rs`)       C[i.., j..] (+)= A[i.., p..] · B[p.., j..], then the epilogue
 //! ```
 //!
-//! The same loops serve every size. A small product is one task. A is read where it lies if its rows are contiguous, or its
-//! columns and C is narrow; B if its rows are contiguous and near each other. A product with few columns goes through the
-//! loops as its transposed where that fills the vectors better.
+//! The same loops serve every size; a small product is one block and skips the outer ones. A is read where it lies if its rows
+//! are contiguous, or its columns and C is narrow; B if its rows are contiguous and near each other. A product with few columns
+//! goes through the loops as its transposed where that fills the vectors better.
 //!
 //! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one micro-kernel; the blocks
 //! depend on k alone. So its bits depend neither on which tile or task it lies in, nor on the instruction set as long
@@ -26,10 +22,8 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    PARALLEL_FLOPS, Plan, a_group, contiguous, is_better_transposed, round_up, scratch_len,
-    thread_len, transposed_len,
+    PARALLEL_FLOPS, Plan, is_better_transposed, round_up, scratch_len, thread_len, transposed_len,
 };
-use super::tile::{Contiguous, Tile};
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
 use crate::exec::Executor;
@@ -67,33 +61,6 @@ pub(super) struct Phase<'a, T> {
     thread_len: usize,
 }
 
-/// A block of A, packed or where it lies.
-struct BlockOfA<T> {
-    first: Matrix<T>,
-    contiguous: Contiguous,
-    /// Rows whose columns are next to each other, and elements from so many rows to the next.
-    group: usize,
-    step: usize,
-}
-
-impl<T: Scalar> BlockOfA<T> {
-    /// The element `[row, 0]`.
-    fn at(&self, row: usize) -> *const T {
-        if row < self.group {
-            return self.first.at(row, 0).ptr;
-        }
-        self.first.at(row % self.group, 0).ptr.wrapping_add(row / self.group * self.step)
-    }
-
-    /// Elements from a row to the next where rows are contiguous, else from a column to the next.
-    fn stride(&self) -> isize {
-        match self.contiguous {
-            Contiguous::Rows => self.first.row,
-            Contiguous::Columns => self.first.col,
-        }
-    }
-}
-
 /// The first whole cache line of `scratch`, or where it would be.
 fn aligned<T>(scratch: &mut [T]) -> *mut T {
     let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
@@ -102,7 +69,10 @@ fn aligned<T>(scratch: &mut [T]) -> *mut T {
 
 fn check_len<T>(scratch: &[T], needed: usize) {
     let len = scratch.len();
-    assert!(len >= needed, "gemm: {len} elements of scratch, {needed} needed (gemm_scratch_len)");
+    assert!(
+        len >= needed,
+        "gemm: {len} elements of scratch, {needed} needed (gemm_scratch_len tells what is always enough)"
+    );
 }
 
 // SAFETY: tasks read A and B, and write disjoint elements of C.
@@ -177,15 +147,10 @@ impl<T: Scalar> Product<'_, T> {
     #[inline]
     unsafe fn run_small<E: Epilogue<T>>(&self, plan: &Plan, scratch: &mut [T], epilogue: &E) {
         let Self { kernels, m, n, k, .. } = *self;
-        let b_panels = if plan.pack_b {
-            let b_len = round_up(n, kernels.lanes) * k;
-            check_len(scratch, b_len + CACHE_LINE / size_of::<T>());
-            aligned(scratch)
-        } else {
-            std::ptr::null_mut()
-        };
+        check_len(scratch, plan.small_scratch_len(kernels, (n, k)));
         // A is read where it lies: no thread needs scratch of its own.
         let (threads, thread_len) = (std::ptr::null_mut(), 0);
+        let b_panels = aligned(scratch);
         let phase = Phase { plan, rows: 0..k, cols: 0..n, b_panels, threads, thread_len };
         // SAFETY: as the caller's; the scratch is long enough.
         unsafe {
@@ -404,44 +369,6 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`, with the columns `cols` of B,
-    /// and applies the epilogue if these are the last terms.
-    ///
-    /// # Safety
-    /// As [`block`](Self::block).
-    #[inline]
-    unsafe fn dense_rows<E: Epilogue<T>>(
-        &self,
-        phase: &Phase<T>,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        terms: Range<usize>,
-        epilogue: &E,
-    ) {
-        // SAFETY: the rows of A are those of C.
-        let a = unsafe { self.block_of_a(phase, rows.clone(), terms.clone()) };
-        let Plan { mr, tiles, .. } = *phase.plan;
-        let mut first = rows.start;
-        while first < rows.end {
-            let left = rows.end - first;
-            let (height, n_tiles) = match left {
-                _ if left >= mr * tiles => (mr, tiles),
-                _ if left >= mr => (mr, left / mr),
-                _ => (left, 1),
-            };
-            let end = first + height * n_tiles;
-            // SAFETY: the tiles lie in the caller's block.
-            unsafe {
-                let a = (&a, a.at(first - rows.start));
-                self.tiles(phase, a, terms.clone(), (first, height, n_tiles), cols.clone());
-                if terms.end == self.k {
-                    self.finish(first..end, cols.clone(), epilogue);
-                }
-            }
-            first = end;
-        }
-    }
-
     /// Applies the epilogue to the finished elements `rows`×`cols` of C.
     ///
     /// # Safety
@@ -465,83 +392,5 @@ impl<T: Scalar> Product<'_, T> {
     pub(super) fn thread_scratch(&self, phase: &Phase<T>) -> *mut T {
         let worker = if phase.plan.parallel { self.exec.worker() } else { 0 };
         phase.threads.wrapping_add(worker * phase.thread_len)
-    }
-
-    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
-    ///
-    /// # Safety
-    /// As [`block`](Self::block).
-    unsafe fn block_of_a(
-        &self,
-        phase: &Phase<T>,
-        rows: Range<usize>,
-        terms: Range<usize>,
-    ) -> BlockOfA<T> {
-        let kernels = self.kernels;
-        let (m, k) = (rows.len(), terms.len());
-        let a = self.a.at(rows.start, terms.start);
-        if !phase.plan.pack_a {
-            let contiguous = contiguous(&self.a, (self.m, self.k)).unwrap_or(Contiguous::Rows);
-            return BlockOfA { first: a, contiguous, group: m, step: 0 };
-        }
-        let block = self.thread_scratch(phase);
-        let group = a_group(kernels, phase.plan.mr);
-        let stride = round_up(group, kernels.lanes);
-        let groups = Panels { width: group, row: stride, step: stride * k };
-        // SAFETY: the block of scratch is this thread's and holds as many rows in such groups.
-        unsafe { (kernels.pack)(a.transposed(), k, m, block, groups) };
-        let first = Matrix { ptr: block.cast_const(), row: 1, col: stride as isize };
-        BlockOfA { first, contiguous: Contiguous::Columns, group, step: stride * k }
-    }
-
-    /// Adds the products of the rows of A at `rows_of_a` in the block `a`, for `tiles` tiles of `height` rows from row `first`
-    /// of C on, and the k-block `terms`, with B's columns `cols`.
-    ///
-    /// # Safety
-    /// As [`block`](Self::block).
-    unsafe fn tiles(
-        &self,
-        phase: &Phase<T>,
-        (a, rows_of_a): (&BlockOfA<T>, *const T),
-        terms: Range<usize>,
-        (first, height, tiles): (usize, usize, usize),
-        cols: Range<usize>,
-    ) {
-        let Self { kernels, n, .. } = *self;
-        let lanes = kernels.lanes;
-        let b = if phase.plan.pack_b {
-            self.b_panel(phase, terms.start, cols.start).cast_const()
-        } else {
-            self.b.at(terms.start, cols.start).ptr
-        };
-        let mut tile = Tile {
-            tiles,
-            k: terms.len(),
-            a: rows_of_a,
-            a_step: a.stride(),
-            b,
-            b_row: self.b.row,
-            c: self.c.wrapping_add(first * n + cols.start),
-            c_row: n,
-            cols: 0,
-            add: self.accum == Accum::Add || terms.start > 0,
-        };
-        let mut left = cols.len();
-        while left > 0 {
-            let vectors = kernels.panel(left);
-            let width = vectors.max(1) * lanes;
-            tile.cols = left.min(width);
-            let b_next = if phase.plan.pack_b {
-                tile.b_row = width as isize;
-                width * terms.len()
-            } else {
-                width
-            };
-            // SAFETY: the tile lies in A, B and C; the kernels suit the processor.
-            unsafe { kernels.tile(a.contiguous, height, vectors)(&tile) };
-            left -= tile.cols;
-            tile.b = tile.b.wrapping_add(b_next);
-            tile.c = tile.c.wrapping_add(width);
-        }
     }
 }

@@ -78,12 +78,17 @@ fn stays_inside<T: Scalar>() {
                 }
             }
             let exec = &execs[usize::from(parallel)];
-            let scratch =
-                scratch.slice(plan::scratch_len(kernels, exec.threads(), (m, n, k)), at_end);
             let a = if a_rows { matrix(a, m, k) } else { matrix(a, k, m).reversed_axes() };
             let b = if b_rows { matrix(b, k, n) } else { matrix(b, n, k).reversed_axes() };
             let c = matrix_mut(c.slice(m * n, at_end), m, n);
             let kc = plan::kc::<T>(k);
+            // No more than is needed.
+            let small = plan::Plan::small(kernels, (m, n, k), kc, (&Matrix::of(a), &Matrix::of(b)));
+            let scratch_len = match small {
+                Some(plan) => plan.small_scratch_len(kernels, (n, k)),
+                None => plan::scratch_len(kernels, exec.threads(), (m, n, k)),
+            };
+            let scratch = scratch.slice(scratch_len, at_end);
             gemm_with(kernels, exec, a, b, kc, Accum::Add, c, scratch, &NoEpilogue);
         }
     }

@@ -19,6 +19,18 @@ pub(super) const ACCUMULATORS: usize = 12;
 /// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time goes to finding them.
 pub(super) const SPARSE_VECTORS: usize = 8;
 
+/// Most bytes of the rows that an epilogue gets at once: they are to stay in the first-level cache.
+const EPILOGUE_BYTES: usize = 16 << 10;
+
+/// How many of `rows` rows of `cols` elements an epilogue gets at once: all, or a power of two, as is the number of rows that
+/// share random bytes.
+#[inline(always)]
+fn whole_rows<T>(rows: usize, cols: usize) -> usize {
+    let most = EPILOGUE_BYTES / size_of::<T>();
+    // Divisions are for what is large.
+    if rows * cols <= most { rows.max(1) } else { 1 << (most / cols).max(1).ilog2() }
+}
+
 /// The number types that have GEMM kernels; sealed.
 pub trait GemmScalar: sealed::Sealed + Sized + 'static {
     /// The kernels that suit this processor best.
@@ -106,7 +118,7 @@ impl<T> Kernels<T> {
         (vectors / self.vectors).saturating_sub(usize::from(left == 1))
     }
 
-    /// The tile of `rows` rows, where A lies so, and `vectors` vectors of columns, 0 for a narrow one.
+    /// The kernel for tiles of `rows` rows, where A lies so, and `vectors` vectors of columns, 0 for a narrow one.
     #[inline]
     pub(super) fn tile(&self, a: Contiguous, rows: usize, vectors: usize) -> TileFn<T> {
         match a {
@@ -264,7 +276,11 @@ macro_rules! kernels {
                 if cols == stride && cols > 0 {
                     // SAFETY: the rows of the block, which is ours alone, lie one after the other.
                     let c = unsafe { std::slice::from_raw_parts_mut(c, rows * cols) };
-                    return epilogue.apply_whole_rows(row, cols, c);
+                    let at_once = whole_rows::<T>(rows, cols);
+                    for (i, c) in c.chunks_mut(at_once * cols).enumerate() {
+                        epilogue.apply_whole_rows(row + i * at_once, cols, c);
+                    }
+                    return;
                 }
                 let mut given = 0;
                 epilogue.apply_rows(

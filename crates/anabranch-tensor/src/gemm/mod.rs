@@ -7,13 +7,14 @@
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
-//! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes and
-//! `blocking.rs` runs the loops; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros; `column.rs` has
-//! products with one column, `along.rs` kernels along rows.
+//! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes, `dense.rs` runs the
+//! inner loops and `blocking.rs` the outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
+//! `column.rs` has products with one column, `along.rs` kernels along rows.
 
 mod along;
 mod blocking;
 mod column;
+mod dense;
 #[cfg(all(test, unix, not(miri)))]
 mod guarded;
 mod kernels;
@@ -84,7 +85,7 @@ pub trait Epilogue<T>: Sync {
     /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one after the other.
     ///
     /// # Panics
-    /// May if `c` does not hold whole rows.
+    /// If `width` is 0.
     #[inline(always)]
     fn apply_whole_rows(&self, row: usize, width: usize, c: &mut [T]) {
         let n_rows = c.len() / width;
@@ -117,7 +118,8 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 ///
 /// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
 /// Where A or B has many zeros, products with them may be left out: that changes no bit, and a zero times an infinity is
-/// still NaN. `scratch` has at least [`gemm_scratch_len`] elements; its contents do not matter.
+/// still NaN. `scratch` has [`gemm_scratch_len`] elements or more, of which a small product may need fewer; its contents do not
+/// matter.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.

@@ -120,7 +120,7 @@ unsafe fn pack_contiguous<V: Simd>(
                         // The next panel's part of the row: too far apart for the processor to foresee it.
                         prefetch(from.wrapping_add(panels.width));
                         from = from.wrapping_offset(src.row);
-                        to = to.add(panels.row);
+                        to = to.wrapping_add(panels.row);
                     }
                 }
                 panel = panel.wrapping_add(panels.step);

@@ -116,34 +116,18 @@ impl Plan {
         (a, b): (&Matrix<T>, &Matrix<T>),
     ) -> Self {
         let (lanes, size) = (kernels.lanes, size_of::<T>());
-        let pack_b = packs_b(b, (m, n));
-        let pack_a = packs_a(a, (m, n, k));
-        let mr = tile_rows(kernels, m);
-        let tiles = if pack_a { 1 } else { tiles_at_once::<T>(mr, kc.max(n)) };
-        let block_rows = if pack_a { a_packed_rows(kernels, mr) } else { m };
-        // Blocks of columns of one width, as few as there can be.
-        let nc = if n * kc * size <= B_BLOCK_BYTES {
-            round_up(n, lanes)
-        } else {
-            let most = (B_BLOCK_BYTES / size / kc / lanes * lanes).max(lanes);
-            round_up(n.div_ceil(n.div_ceil(most)), lanes)
-        };
-        let (phase_rows, phase_cols, parallel) = (kc, nc, false);
-        let mut plan = Self {
-            kc,
-            pack_b,
-            phase_rows,
-            phase_cols,
-            parallel,
-            mc: m,
-            nc,
-            mr,
-            tiles,
-            block_rows,
-            pack_a,
-            sparse_panel: 0,
-            per_word: WORD,
-        };
+        let mut plan = Self::one_block(kernels, (m, n, k), kc, b);
+        if packs_a(a, (m, n, k)) {
+            let block_rows = a_packed_rows(kernels, plan.mr);
+            plan = Self { pack_a: true, tiles: 1, block_rows, ..plan };
+        }
+        let terms = k.min(kc);
+        if n * terms * size > B_BLOCK_BYTES {
+            // Blocks of columns of one width, as few as there can be.
+            let most = (B_BLOCK_BYTES / size / terms / lanes * lanes).max(lanes);
+            plan.nc = round_up(n.div_ceil(n.div_ceil(most)), lanes);
+            plan.phase_cols = plan.nc;
+        }
         if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
             plan.share_out((m, n, k), size, lanes);
         }
@@ -163,26 +147,49 @@ impl Plan {
             && k <= kc
             && !packs_a(a, (m, n, k))
             && !is_better_transposed(kernels, (m, n, k), (a, b));
-        if !is_small {
-            return None;
-        }
+        is_small.then(|| Self::one_block(kernels, (m, n, k), kc, b))
+    }
+
+    /// The cuts of a product with one block of rows and columns, whose A is read where it lies.
+    #[inline]
+    fn one_block<T>(
+        kernels: &Kernels<T>,
+        (m, n, k): (usize, usize, usize),
+        kc: usize,
+        b: &Matrix<T>,
+    ) -> Self {
+        let far = b.row.unsigned_abs() * size_of::<T>() > NEAR_ROWS;
+        let pack_b = (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS);
+        // Tiles of one height, as few as there can be. Divisions are for what is large.
+        let most = kernels.mr();
+        let mr = if m <= most { m } else { m.div_ceil(m.div_ceil(most)) };
+        let longest_row = k.min(kc).max(n);
+        let is_small = mr * longest_row * size_of::<T>() <= TILES_BYTES / TILES;
         let nc = round_up(n, kernels.lanes);
-        let mr = tile_rows(kernels, m);
-        Some(Self {
+        Self {
             kc,
-            pack_b: packs_b(b, (m, n)),
+            pack_b,
             phase_rows: kc,
             phase_cols: nc,
             parallel: false,
             mc: m,
             nc,
             mr,
-            tiles: tiles_at_once::<T>(mr, kc.max(n)),
+            tiles: if is_small { TILES } else { 1 },
             block_rows: m,
             pack_a: false,
             sparse_panel: 0,
             per_word: WORD,
-        })
+        }
+    }
+
+    /// Elements of scratch that a product of `n` columns and `k` terms needs whose plan is [`small`](Self::small).
+    pub(super) fn small_scratch_len<T>(
+        &self,
+        kernels: &Kernels<T>,
+        (n, k): (usize, usize),
+    ) -> usize {
+        if self.pack_b { round_up(n, kernels.lanes) * k + CACHE_LINE / size_of::<T>() } else { 0 }
     }
 
     /// The cuts of the same product where A's zeros are skipped.
@@ -258,12 +265,6 @@ impl Plan {
     }
 }
 
-/// Whether B is packed for a product with C[m,n].
-fn packs_b<T>(b: &Matrix<T>, (m, n): (usize, usize)) -> bool {
-    let far = b.row.unsigned_abs() * size_of::<T>() > NEAR_ROWS;
-    (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS)
-}
-
 /// Whether A is packed.
 fn packs_a<T>(a: &Matrix<T>, (m, n, k): (usize, usize, usize)) -> bool {
     match contiguous(a, (m, k)) {
@@ -271,17 +272,6 @@ fn packs_a<T>(a: &Matrix<T>, (m, n, k): (usize, usize, usize)) -> bool {
         Some(Contiguous::Columns) => n >= PACK_A_COLS,
         None => true,
     }
-}
-
-/// Rows of a tile of `m` rows of C: tiles of one height, as few as there can be. Divisions are for what is large.
-fn tile_rows<T>(kernels: &Kernels<T>, m: usize) -> usize {
-    let most = kernels.mr();
-    if m <= most { m } else { m.div_ceil(m.div_ceil(most)) }
-}
-
-/// Tiles of `mr` rows that are computed in one go, if a row of A or C in a block has at most `longest` elements.
-fn tiles_at_once<T>(mr: usize, longest: usize) -> usize {
-    if mr * longest * size_of::<T>() <= TILES_BYTES / TILES { TILES } else { 1 }
 }
 
 /// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as many panels as fill a
@@ -411,27 +401,33 @@ fn direct_scratch_len<T>(
 mod tests {
     use ndarray::Array2;
 
-    use super::super::kernels::GemmScalar;
     use super::*;
+    use crate::scalar::Scalar;
 
-    #[test]
-    fn small_products_are_cut_as_others() {
+    fn check_small_plans<T: Scalar>() {
         let mut n_small = 0;
-        for kernels in f32::available() {
+        for kernels in T::available() {
             for (m, n, k) in [(1, 1, 5), (7, 5, 16), (8, 130, 1), (32, 16, 40), (200, 40, 9)] {
-                let matrix = |rows, cols| Array2::<f32>::zeros((rows, cols));
+                let matrix = |rows, cols| Array2::from_elem((rows, cols), T::ZERO);
                 let (a, a_t, b, b_t) = (matrix(m, k), matrix(k, m), matrix(k, n), matrix(n, k));
                 for a in [a.view(), a_t.t()].map(Matrix::of) {
                     for b in [b.view(), b_t.t()].map(Matrix::of) {
-                        let Some(small) = Plan::small(kernels, (m, n, k), k, (&a, &b)) else {
-                            continue;
-                        };
-                        assert_eq!(small, Plan::new(kernels, (m, n, k), k, 2, (&a, &b)));
-                        n_small += 1;
+                        for kc in [k, k + 60] {
+                            let small = Plan::small(kernels, (m, n, k), kc, (&a, &b));
+                            let plan = Plan::new(kernels, (m, n, k), kc, 2, (&a, &b));
+                            assert!(small.is_none_or(|small| small == plan), "{small:?} {plan:?}");
+                            n_small += usize::from(small.is_some());
+                        }
                     }
                 }
             }
         }
-        assert!(n_small >= 15, "{n_small}");
+        assert!(n_small >= 30, "{n_small}");
+    }
+
+    #[test]
+    fn small_products_are_cut_as_others() {
+        check_small_plans::<f32>();
+        check_small_plans::<f64>();
     }
 }

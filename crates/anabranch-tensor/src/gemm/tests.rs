@@ -349,11 +349,14 @@ impl Epilogue<f32> for AskTooOften {
 
 #[test]
 fn an_epilogue_gets_no_row_twice_and_none_that_is_not_there() {
-    let (a, b) = (Array2::<f32>::zeros((9, 4)), Array2::zeros((4, 5)));
-    for kernels in f32::available() {
-        let exec = Executor::serial();
-        let c = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &AskTooOften);
-        assert_eq!(c, [1.0; 45]);
+    // Whole rows, and the last columns of rows that are cut: of blocks of B's columns, and of tasks.
+    let exec = Executor::new(2).unwrap();
+    for (m, n, k) in [(9, 5, 4), (20, 1100, 300)] {
+        let (a, b) = (Array2::<f32>::ones((m, k)), Array2::ones((k, n)));
+        for (kernels, exec) in pairs(f32::available(), [&Executor::serial(), &exec]) {
+            let c = product(kernels, exec, a.view(), b.view(), Accum::Replace, &AskTooOften);
+            assert!(c.iter().all(|x| *x == k as f32 + 1.0), "{m}x{n}");
+        }
     }
 }
 

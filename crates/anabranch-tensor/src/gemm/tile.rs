@@ -58,11 +58,11 @@ pub(super) enum Contiguous {
     Columns,
 }
 
-/// Computes a tile of `R` rows and at most `N` vectors of columns, with rows of A contiguous if `ROWS`, else columns.
+/// Computes tiles of `R` rows and at most `N` vectors of columns, with rows of A contiguous if `ROWS`, else columns.
 ///
 /// # Safety
 /// The processor has V's instruction set. A and B are readable, C writable and not otherwise accessed, as far as
-/// `R`, `k` and `cols` reach.
+/// `tiles`·`R`, `k` and `cols` reach.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
