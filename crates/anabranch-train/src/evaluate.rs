@@ -38,12 +38,12 @@ impl Sums {
         }
     }
 
-    /// Takes in rows: the true and the predicted standardised numbers, and the classes with what was predicted of them.
+    /// Takes in rows: the true and the predicted standardised numbers, and the classes with their scores and losses.
     pub(crate) fn add<T: Scalar>(
         &mut self,
         (y, y_a): (&[T], ArrayView2<'_, T>),
-        class: &[u32],
-        predicted: &Classes,
+        (class, z_b): (&[u32], ArrayView2<'_, T>),
+        log_losses: &[f64],
     ) {
         let n_outputs = y_a.ncols();
         for (y_a, y) in flat(y_a).chunks_exact(n_outputs).zip(y.chunks_exact(n_outputs)) {
@@ -51,16 +51,10 @@ impl Sums {
                 sums.add(y.to_f64(), y_a.to_f64());
             }
         }
-        let predicted = predicted.most_probable.iter().zip(&predicted.log_losses);
-        for (class, (most_probable, log_loss)) in class.iter().zip(predicted) {
-            self.class.add(*class as usize, *most_probable as usize, -log_loss);
+        let scores = flat(z_b).chunks_exact(z_b.ncols());
+        for ((class, z_b), log_loss) in class.iter().zip(scores).zip(log_losses) {
+            self.class.add(*class as usize, argmax(z_b), -log_loss);
         }
-    }
-
-    /// The losses of both tasks, without their weights.
-    pub(crate) fn losses(&self) -> [f64; 2] {
-        let a = self.regression.iter().map(RegressionSums::half_squared_error).sum();
-        [a, self.class.log_loss()]
     }
 
     /// The metrics, in the units of `targets`.
@@ -74,30 +68,27 @@ impl Sums {
     }
 }
 
-/// What the scores of some rows, at most [`CHUNK_ROWS`], say of their classes.
+/// −log softmax(z)\[class\] of some rows, at most [`CHUNK_ROWS`], in f64.
 #[derive(Clone, Debug)]
-pub(crate) struct Classes {
+pub(crate) struct LogLosses {
     z: Vec<f64>,
     d: Vec<f64>,
-    /// −log softmax(z)[class] of each row.
-    log_losses: Vec<f64>,
-    most_probable: Vec<u32>,
+    of_rows: Vec<f64>,
 }
 
-impl Classes {
+impl LogLosses {
     pub(crate) fn new(n_classes: usize) -> Self {
         let scores = || vec![0.0; CHUNK_ROWS * n_classes];
-        let (log_losses, most_probable) = (vec![0.0; CHUNK_ROWS], vec![0; CHUNK_ROWS]);
-        Self { z: scores(), d: scores(), log_losses, most_probable }
+        Self { z: scores(), d: scores(), of_rows: vec![0.0; CHUNK_ROWS] }
     }
 
-    /// Compares the scores `z_b` with the true `class`, in f64.
+    /// Compares the scores `z_b` with the true `class`.
     pub(crate) fn read<T: Scalar>(
         &mut self,
         exec: &Executor,
         z_b: ArrayView2<'_, T>,
         class: &[u32],
-    ) {
+    ) -> &[f64] {
         let (n_rows, n_classes) = z_b.dim();
         let len = n_rows * n_classes;
         for (z, z_b) in self.z.iter_mut().zip(flat(z_b)) {
@@ -107,11 +98,9 @@ impl Classes {
         let loss = Loss::SoftmaxCrossEntropy { weight: 1.0 };
         let z = matrix(&self.z[..len], n_rows, n_classes);
         let d = matrix_mut(&mut self.d[..len], n_rows, n_classes);
-        let log_losses = &mut self.log_losses[..n_rows];
-        loss.gradient(exec, z, Target::Classes(class), n_rows, d, log_losses);
-        for (most_probable, z_b) in self.most_probable.iter_mut().zip(flat(z_b).chunks(n_classes)) {
-            *most_probable = argmax(z_b) as u32;
-        }
+        let of_rows = &mut self.of_rows[..n_rows];
+        loss.gradient(exec, z, Target::Classes(class), n_rows, d, of_rows);
+        of_rows
     }
 }
 
@@ -133,7 +122,7 @@ pub(crate) struct Evaluator<T> {
 struct Lane<T> {
     workspace: Workspace<T>,
     rows: Rows<T>,
-    classes: Classes,
+    log_losses: LogLosses,
 }
 
 /// The two heads of a two-branch network.
@@ -155,42 +144,68 @@ impl<T: Scalar> Evaluator<T> {
             Ok(Lane {
                 workspace: Workspace::new(graph, &ALONE, CHUNK_ROWS, Mode::Inference)?,
                 rows: Rows::new(dataset, CHUNK_ROWS),
-                classes: Classes::new(dataset.n_classes),
+                log_losses: LogLosses::new(dataset.n_classes),
             })
         };
         Ok(Self { lanes: (0..exec.threads()).map(lane).collect::<Result<_, _>>()? })
     }
 
-    /// Sums over the rows `row_idx` of `dataset`.
-    pub(crate) fn sums(
-        &mut self,
-        graph: &Graph<T>,
-        exec: &Executor,
-        params: &[T],
-        state: &[T],
-        dataset: &Dataset<T>,
-        row_idx: &[usize],
-    ) -> Sums {
-        let [head_a, head_b] = head_nodes(graph);
+    /// Sums over the rows of `source`.
+    pub(crate) fn sums(&mut self, exec: &Executor, source: &Source<'_, T>) -> Sums {
+        let [head_a, head_b] = head_nodes(source.graph);
+        let mut sums = Sums::new(source.dataset.n_outputs, source.dataset.n_classes);
+        self.predict(exec, source, |Lane { workspace, rows, log_losses }| {
+            let numbers = (flat(rows.y()), workspace.value(head_a));
+            sums.add(numbers, (rows.class(), workspace.value(head_b)), &log_losses.of_rows);
+        });
+        sums
+    }
+
+    /// The losses of both tasks, without their weights: means over the rows of `source`.
+    pub(crate) fn losses(&mut self, exec: &Executor, source: &Source<'_, T>) -> [f64; 2] {
+        let [head_a, _] = head_nodes(source.graph);
+        let (mut squared_errors, mut log_losses) = (0.0, 0.0);
+        self.predict(exec, source, |lane| {
+            let y_a = flat(lane.workspace.value(head_a));
+            for (y_a, y) in y_a.iter().zip(flat(lane.rows.y())) {
+                let error = y_a.to_f64() - y.to_f64();
+                squared_errors += error * error;
+            }
+            for log_loss in &lane.log_losses.of_rows[..lane.rows.class().len()] {
+                log_losses += log_loss;
+            }
+        });
+        let n_rows = source.row_idx.len() as f64;
+        [0.5 * squared_errors / n_rows, log_losses / n_rows]
+    }
+
+    /// Predicts the rows of `source`; `read` gets them in their order, however many threads there are.
+    fn predict(&mut self, exec: &Executor, source: &Source<'_, T>, mut read: impl FnMut(&Lane<T>)) {
+        let Source { graph, params, state, dataset, row_idx } = *source;
+        let [_, head_b] = head_nodes(graph);
         let n_lanes = self.lanes.len();
-        let mut sums = Sums::new(dataset.n_outputs, dataset.n_classes);
         for row_idx in row_idx.chunks(n_lanes * CHUNK_ROWS) {
             let rows_per_lane = row_idx.len().div_ceil(n_lanes);
             let n_lanes = row_idx.len().div_ceil(rows_per_lane);
             let parts = [Part::Chunks(&mut self.lanes[..n_lanes], 1)];
             exec.for_each_large_chunk(row_idx.len(), rows_per_lane, parts, |rows, [lane]| {
-                let Lane { workspace, rows: batch, classes } = &mut lane[0];
+                let Lane { workspace, rows: batch, log_losses } = &mut lane[0];
                 batch.gather(dataset, &row_idx[rows]);
                 graph.infer(&ALONE, params, state, workspace, batch.x());
-                classes.read(&ALONE, workspace.value(head_b), batch.class());
+                log_losses.read(&ALONE, workspace.value(head_b), batch.class());
             });
-            // In the order of the rows, however many threads there are.
-            for Lane { workspace, rows, classes } in &self.lanes[..n_lanes] {
-                sums.add((flat(rows.y()), workspace.value(head_a)), rows.class(), classes);
-            }
+            self.lanes[..n_lanes].iter().for_each(&mut read);
         }
-        sums
     }
+}
+
+/// What is evaluated, on which rows.
+pub(crate) struct Source<'a, T> {
+    pub(crate) graph: &'a Graph<T>,
+    pub(crate) params: &'a [T],
+    pub(crate) state: &'a [T],
+    pub(crate) dataset: &'a Dataset<T>,
+    pub(crate) row_idx: &'a [usize],
 }
 
 /// Who works in a lane.

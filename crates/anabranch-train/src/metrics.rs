@@ -48,11 +48,6 @@ impl RegressionSums {
         self.m2 += d * (y - self.mean);
     }
 
-    /// Mean of half the squared error.
-    pub fn half_squared_error(&self) -> f64 {
-        0.5 * self.squared_error / self.n
-    }
-
     /// The metrics of the rows so far, where a column's unit is `unit` of the numbers taken in.
     pub fn metrics(&self, unit: f64) -> RegressionMetrics {
         let some = self.n > 0.0;
@@ -93,11 +88,6 @@ impl ClassSums {
         }
     }
 
-    /// Mean of −log p(true class).
-    pub fn log_loss(&self) -> f64 {
-        self.log_loss / self.n
-    }
-
     /// The metrics of the rows so far.
     pub fn metrics(&self) -> ClassificationMetrics {
         let some = self.n > 0.0;
@@ -107,7 +97,7 @@ impl ClassSums {
             occurring.map(|[rows, predicted, hits]| 2.0 * hits / (rows + predicted)).collect();
         ClassificationMetrics {
             accuracy: some.then(|| hits / self.n),
-            log_loss: some.then(|| self.log_loss()),
+            log_loss: some.then(|| self.log_loss / self.n),
             macro_f1: some.then(|| f1.iter().sum::<f64>() / f1.len() as f64),
         }
     }
@@ -130,7 +120,6 @@ mod tests {
         assert!((metrics.rmse.unwrap() - 10.0 * (5.0f64 / 3.0).sqrt()).abs() < 1e-14);
         assert!((metrics.mae.unwrap() - 10.0).abs() < 1e-14);
         assert!((metrics.r2.unwrap() - (1.0 - 5.0 / 26.0)).abs() < 1e-15);
-        assert!((sums.half_squared_error() - 5.0 / 6.0).abs() < 1e-15);
     }
 
     /// scikit-learn: `f1_score([0, 0, 1, 2], [0, 1, 1, 0], average="macro")` is 0.3888…

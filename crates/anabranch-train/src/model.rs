@@ -7,7 +7,7 @@ use anabranch_graph::{Fusion, Graph, GraphError, Mode, TwoBranch, Workspace};
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix, row_max, row_sum};
 
 use crate::error::TrainError;
-use crate::evaluate::{CHUNK_ROWS, Classes, Metrics, Sums, argmax, head_nodes};
+use crate::evaluate::{CHUNK_ROWS, LogLosses, Metrics, Sums, argmax, head_nodes};
 use crate::trainer::Trainer;
 
 /// A trained two-branch network with the encoding of its inputs.
@@ -286,7 +286,7 @@ impl Model {
             .collect();
         let [head_a, head_b] = head_nodes(&self.graph);
         let mut sums = Sums::new(n_outputs, self.network.classes);
-        let mut classes = Classes::new(self.network.classes);
+        let mut log_losses = LogLosses::new(self.network.classes);
         let mut cache = self.take();
         let width = self.encoder.width();
         let chunks = encoded.x.chunks(CHUNK_ROWS * width);
@@ -294,9 +294,9 @@ impl Model {
         for ((x, y), class) in chunks.zip(y).zip(found.class.chunks(CHUNK_ROWS)) {
             cache.x[..x.len()].copy_from_slice(x);
             self.run(&self.exec, &mut cache, class.len());
-            let workspace = &cache.workspace;
-            classes.read(&self.exec, workspace.value(head_b), class);
-            sums.add((y, workspace.value(head_a)), class, &classes);
+            let (y_a, z_b) = (cache.workspace.value(head_a), cache.workspace.value(head_b));
+            let log_losses = log_losses.read(&self.exec, z_b, class);
+            sums.add((y, y_a), (class, z_b), log_losses);
         }
         self.put_back(cache);
         Ok(Evaluation {

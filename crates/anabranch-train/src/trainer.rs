@@ -10,7 +10,7 @@ use anabranch_tensor::{Buffer, Executor, Scalar};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluator, Metrics};
+use crate::evaluate::{Evaluator, Metrics, Source};
 use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::Rows;
 
@@ -250,19 +250,28 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         if rows.is_empty() {
             return None;
         }
-        let (graph, exec) = (&self.graph, self.exec);
-        let sums = self.evaluator.sums(graph, exec, &self.params, &self.state, self.dataset, rows);
-        let [a, b] = sums.losses();
+        let source = Source {
+            graph: &self.graph,
+            params: &self.params,
+            state: &self.state,
+            dataset: self.dataset,
+            row_idx: rows,
+        };
+        let [a, b] = self.evaluator.losses(self.exec, &source);
         Some([self.network.weight_a * a, self.network.weight_b * b])
     }
 
     /// The metrics on the test rows, in the units of `targets`.
     pub fn test_metrics(&mut self, targets: &[RegressionTarget]) -> Metrics {
-        let rows = &self.dataset.split.test;
-        let (graph, exec) = (&self.graph, self.exec);
-        let (params, state, dataset) = (&self.params, &self.state, self.dataset);
-        let evaluator = &mut self.evaluator;
-        let sums = exec.enter(|| evaluator.sums(graph, exec, params, state, dataset, rows));
+        let source = Source {
+            graph: &self.graph,
+            params: &self.params,
+            state: &self.state,
+            dataset: self.dataset,
+            row_idx: &self.dataset.split.test,
+        };
+        let (exec, evaluator) = (self.exec, &mut self.evaluator);
+        let sums = exec.enter(|| evaluator.sums(exec, &source));
         sums.metrics(targets)
     }
 
