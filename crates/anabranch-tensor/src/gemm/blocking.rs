@@ -302,8 +302,13 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
+    /// The element `[p, col]` of B, packed if the phase's B is: the first of a k-block and of a panel.
+    pub(super) fn b_at(&self, phase: &Phase<T>, p: usize, col: usize) -> *const T {
+        if phase.plan.pack_b { self.b_panel(phase, p, col) } else { self.b.at(p, col).ptr }
+    }
+
     /// Where the packed panel at column `col` of the k-block at row `p` begins.
-    pub(super) fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
+    fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
         let width = round_up(phase.cols.len(), self.kernels.lanes);
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
         let skip = (p - phase.rows.start) * width + (col - phase.cols.start) * rows;

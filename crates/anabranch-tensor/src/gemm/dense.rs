@@ -125,11 +125,7 @@ impl<T: Scalar> Product<'_, T> {
     ) {
         let Self { kernels, n, .. } = *self;
         let lanes = kernels.lanes;
-        let b = if phase.plan.pack_b {
-            self.b_panel(phase, terms.start, cols.start).cast_const()
-        } else {
-            self.b.at(terms.start, cols.start).ptr
-        };
+        let b = self.b_at(phase, terms.start, cols.start);
         let mut tile = Tile {
             tiles,
             k: terms.len(),

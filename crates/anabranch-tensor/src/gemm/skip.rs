@@ -123,11 +123,7 @@ impl<T: Scalar> Product<'_, T> {
             while col < cols.end {
                 let vectors = phase.plan.panel(kernels, cols.end - col);
                 let width = vectors * kernels.lanes;
-                let b = if phase.plan.pack_b {
-                    self.b_panel(phase, terms.start, col).cast_const()
-                } else {
-                    self.b.at(terms.start, col).ptr
-                };
+                let b = self.b_at(phase, terms.start, col);
                 let shape = (rows.len(), width.min(cols.end - col));
                 let c = self.c_matrix().at(rows.start, col);
                 // Sums of whole vectors that nothing is added to are taken in C itself.
