@@ -13,6 +13,8 @@ use crate::simd::vectorized;
 const ROUNDS: usize = 7;
 /// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
 const LANES: usize = 8;
+/// Blocks whose words a sequence of numbers keeps: two registers take turns.
+const DRAWN: usize = 2 * LANES;
 /// Mask elements that a group of blocks decides about, by a byte each.
 const GROUP_BYTES: usize = 16 * LANES;
 
@@ -86,15 +88,15 @@ pub struct Random {
     index: u64,
     /// The next block that is not in `words`.
     block: u64,
-    /// The words of `LANES` blocks, of which `used` have been given.
-    words: [u32; 4 * LANES],
+    /// The words of `DRAWN` blocks, of which `used` have been given.
+    words: [u32; 4 * DRAWN],
     used: usize,
 }
 
 impl Random {
     /// The sequence that belongs to `(seed, purpose, index)`.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
-        let words = [0; 4 * LANES];
+        let words = [0; 4 * DRAWN];
         Self {
             keys: RoundKeys::new(key(seed, purpose, 0)),
             index,
@@ -105,6 +107,7 @@ impl Random {
     }
 
     /// 32 random bits.
+    #[inline]
     pub fn next_u32(&mut self) -> u32 {
         if self.used == self.words.len() {
             self.draw();
@@ -120,8 +123,8 @@ impl Random {
         vectorized(
             #[inline(always)]
             || {
-                let mut counter = [[0; LANES]; 4];
-                for lane in 0..LANES {
+                let mut counter = [[0; DRAWN]; 4];
+                for lane in 0..DRAWN {
                     let block = block + lane as u64;
                     counter[0][lane] = block & 0xffff_ffff;
                     counter[1][lane] = block >> 32;
@@ -129,18 +132,19 @@ impl Random {
                     counter[3][lane] = index >> 32;
                 }
                 let of_lanes = philox(keys, counter);
-                for lane in 0..LANES {
+                for lane in 0..DRAWN {
                     for w in 0..4 {
                         words[4 * lane + w] = of_lanes[w][lane] as u32;
                     }
                 }
             },
         );
-        self.block += LANES as u64;
+        self.block += DRAWN as u64;
         self.used = 0;
     }
 
     /// 64 random bits.
+    #[inline]
     pub fn next_u64(&mut self) -> u64 {
         let [high, low] = match self.words[self.used..] {
             [high, low, ..] => {
@@ -167,6 +171,7 @@ impl Random {
     ///
     /// # Panics
     /// If `n` is 0.
+    #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "below: n must be at least 1");
         loop {
