@@ -234,3 +234,46 @@ pub fn baselines<T: Scalar>(dataset: &Dataset<T>, targets: &[RegressionTarget]) 
     }
     sums.metrics(targets)
 }
+
+#[cfg(test)]
+mod tests {
+    use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
+    use anabranch_graph::{Fusion, TwoBranch};
+
+    use super::*;
+
+    /// By way of the metrics: half the squared RMSE of each column, and the log-loss.
+    #[test]
+    fn losses_are_what_the_metrics_say_on_any_number_of_threads() {
+        let row = |i: usize| format!("{},{},{},{}\n", i % 17, i * 7 % 31, i * i % 23, i % 3);
+        let csv = "x,a,b,class\n".to_owned() + &(0..2_000).map(row).collect::<String>();
+        let table = Table::from_reader("numbers", csv.as_bytes()).unwrap();
+        let columns =
+            TargetColumns { regress: vec!["a".into(), "b".into()], classify: "class".into() };
+        let serial = Executor::serial();
+        let Prepared { dataset, targets, .. } =
+            prepare::<f32>(&serial, &table, &columns, Fractions::default(), 1).unwrap();
+        let graph = TwoBranch::new(1, 6, 2, 2, 3).build::<f32>(Fusion::Fused).unwrap();
+        let (params, state) = graph.init(1);
+        // More rows than two threads predict at once, and not a whole number of chunks.
+        let row_idx = &dataset.split.train[..1_100];
+        let source =
+            Source { graph: &graph, params: &params, state: &state, dataset: &dataset, row_idx };
+        let mut first = None;
+        for threads in [1, 2, 3] {
+            let exec = Executor::new(threads).unwrap();
+            let mut evaluator = Evaluator::new(&graph, &exec, &dataset).unwrap();
+            let losses = evaluator.losses(&exec, &source);
+            let metrics = evaluator.sums(&exec, &source).metrics(targets.regression());
+            let half_square = |(metrics, target): (&RegressionMetrics, &RegressionTarget)| {
+                0.5 * (metrics.rmse.unwrap() / target.std).powi(2)
+            };
+            let a: f64 = metrics.regression.iter().zip(targets.regression()).map(half_square).sum();
+            let b = metrics.classification.log_loss.unwrap();
+            // 1,100 sums in f64, in another order.
+            assert!((losses[0] / a - 1.0).abs() < 1e-13, "{} {a}", losses[0]);
+            assert!((losses[1] / b - 1.0).abs() < 1e-13, "{} {b}", losses[1]);
+            assert_eq!(*first.get_or_insert(losses), losses);
+        }
+    }
+}
