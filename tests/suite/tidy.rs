@@ -9,7 +9,7 @@ use crate::source::{identifiers, without_comments_and_strings};
 /// The crates from the ground up: a crate may use those on lower levels only.
 const LEVELS: [&[&str]; 6] = [
     &["anabranch-tensor"],
-    &["anabranch-layers", "anabranch-optim", "anabranch-data"],
+    &["anabranch-layers", "anabranch-optim", "anabranch-data", "anabranch-audit"],
     &["anabranch-graph"],
     &["anabranch-train", "anabranch-verify"],
     &["anabranch"],

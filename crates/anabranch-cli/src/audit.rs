@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::verify::audit::{Formula, Verdict, as_expected, audit, report, source_derivation};
+use anabranch::audit::{Formula, Verdict, as_expected, audit, report, source_derivation};
 use serde_json::json;
 
 use crate::failure::Failure;

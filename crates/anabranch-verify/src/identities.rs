@@ -19,8 +19,8 @@
 
 use serde::Serialize;
 
-use crate::mistakes::Gradients;
-use crate::reference::{Affine, Join, Network, Param, Params, Values};
+use anabranch_audit::mistakes::Gradients;
+use anabranch_audit::reference::{Affine, Join, Network, Param, Params, Values};
 
 /// A row-major matrix that lies in somebody else's memory; a vector has one row.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +45,8 @@ impl<'a> View<'a> {
     }
 }
 
-impl<'a> From<&'a crate::matrix::Matrix> for View<'a> {
-    fn from(matrix: &'a crate::matrix::Matrix) -> Self {
+impl<'a> From<&'a anabranch_audit::matrix::Matrix> for View<'a> {
+    fn from(matrix: &'a anabranch_audit::matrix::Matrix) -> Self {
         Self::new(matrix.data(), matrix.rows(), matrix.cols())
     }
 }

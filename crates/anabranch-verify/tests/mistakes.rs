@@ -4,15 +4,15 @@
 
 use std::path::Path;
 
-use anabranch_verify::identities::{Quantities, identities};
-use anabranch_verify::matrix::Matrix;
-use anabranch_verify::measure::relative_error;
-use anabranch_verify::mistakes::{Gradients, Mistake, backward_naive};
-use anabranch_verify::oracle::Case;
-use anabranch_verify::reference::{
+use anabranch_audit::matrix::Matrix;
+use anabranch_audit::measure::relative_error;
+use anabranch_audit::mistakes::{Gradients, Mistake, backward_naive};
+use anabranch_audit::reference::{
     Affine, Batch, Join, Network, Param, Params, central_difference, dual_gradient, forward,
     random_instance,
 };
+use anabranch_verify::identities::{Quantities, identities};
+use anabranch_verify::oracle::Case;
 
 /// `inputs == hidden_a`: dθ2a from x has the right shape and must be caught by its numbers.
 const NET: Network = Network {

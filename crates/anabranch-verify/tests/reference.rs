@@ -1,13 +1,13 @@
 //! Dual numbers, the backward pass by hand, central differences and the identities agree.
 
-use anabranch_verify::identities::{Quantities, identities};
-use anabranch_verify::measure::relative_error;
-use anabranch_verify::mistakes::{Gradients, backward_naive};
-use anabranch_verify::reference::{
+use anabranch_audit::measure::relative_error;
+use anabranch_audit::mistakes::{Gradients, backward_naive};
+use anabranch_audit::reference::{
     Affine, Batch, Join, Network, Node, Param, Params, Values, central_difference,
     dual_batch_norm_jacobian, dual_delta, dual_dropout_jacobian, dual_gradient,
     dual_softmax_jacobian, forward, random_instance,
 };
+use anabranch_verify::identities::{Quantities, identities};
 
 const BASE: Network = Network {
     inputs: 4,

@@ -30,6 +30,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub use anabranch_audit as audit;
 pub use anabranch_data as data;
 pub use anabranch_graph as graph;
 pub use anabranch_layers as layers;

@@ -1,6 +1,6 @@
 //! How two gradients of one tensor compare, beside the whole gradient.
 
-use crate::measure::relative_error;
+use anabranch_audit::measure::relative_error;
 
 /// Part of the whole gradient's norm below which a tensor's own norm does not count.
 const WHOLE_SHARE: f64 = 1e-3;

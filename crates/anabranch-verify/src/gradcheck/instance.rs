@@ -5,7 +5,7 @@ use anabranch_layers::{Activation, Target};
 use anabranch_tensor::{ArrayView2, Scalar};
 
 use super::error::GradcheckError;
-use crate::matrix::Matrix;
+use anabranch_audit::matrix::Matrix;
 
 /// One training step: network, parameters, batch, and what its dropout mask is drawn by.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //!
 //! | route | what it shares with the production gradient | limit |
 //! |---|---|---|
-//! | dual numbers through the naive [`reference`](crate::reference) | nothing but the equations | 1e-10 |
+//! | dual numbers through the naive [`reference`](anabranch_audit::reference) | nothing but the equations | 1e-10 |
 //! | central differences of the production loss | the forward pass | 1e-6 |
 //! | the [`identities`](crate::identities) | the forward pass; they tie parts of the gradient to each other | 1e-10 |
 //! | the production gradient in f32 | the formulas, not the rounding | 1e-3 |
@@ -53,8 +53,8 @@ pub use report::{Gradcheck, TensorCheck};
 pub use step_audit::{StepAudit, audit_step};
 
 #[cfg(doc)]
-use crate::measure::relative_error;
-use crate::reference::{dual_entries, sample_entries};
+use anabranch_audit::measure::relative_error;
+use anabranch_audit::reference::{dual_entries, sample_entries};
 use comparison::{Comparison, norm};
 use production::Production;
 

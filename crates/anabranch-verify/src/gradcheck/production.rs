@@ -6,7 +6,7 @@ use anabranch_tensor::{ArrayView2, Buffer, Executor, Scalar, flat, matrix};
 
 use super::error::GradcheckError;
 use super::instance::{Instance, Labels};
-use crate::matrix::Matrix;
+use anabranch_audit::matrix::Matrix;
 
 /// A graph with its memory and the batch of an instance, all in the numbers `T`.
 pub(super) struct Production<T> {

@@ -7,8 +7,8 @@ use super::error::GradcheckError;
 use super::instance::Instance;
 use super::production::Production;
 use crate::identities::{self, Identity, Quantities, View};
-use crate::matrix::Matrix;
-use crate::reference::{Affine, Batch, Join, Network, Param, Params};
+use anabranch_audit::matrix::Matrix;
+use anabranch_audit::reference::{Affine, Batch, Join, Network, Param, Params};
 
 /// The parameter called `name` in the production network.
 pub(super) fn param(name: &str) -> Param {

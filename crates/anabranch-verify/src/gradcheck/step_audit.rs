@@ -13,7 +13,7 @@ use super::production::Production;
 use super::{DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, routes};
 use crate::identities::Identity;
 #[cfg(doc)]
-use crate::measure::relative_error;
+use anabranch_audit::measure::relative_error;
 
 /// What a step's gradient looks like from the side.
 #[derive(Clone, Debug, PartialEq, Serialize)]

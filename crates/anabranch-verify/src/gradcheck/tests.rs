@@ -3,8 +3,8 @@ use anabranch_layers::{Activation, Affine, Target};
 use anabranch_tensor::{ArrayView2, Purpose, Random, Scalar, matrix};
 
 use super::*;
-use crate::mistakes::{Mistake, backward_naive};
-use crate::reference::forward;
+use anabranch_audit::mistakes::{Mistake, backward_naive};
+use anabranch_audit::reference::forward;
 
 /// As many inputs as hidden units of A, so that a gradient made from the wrong activation has the right shape.
 fn network(join: Join) -> TwoBranch {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::case::Case;
 use super::replay::Computed;
 use super::spec::{TensorSpec, Timing};
-use crate::measure::relative_error;
+use anabranch_audit::measure::relative_error;
 
 /// The numbers that a case is replayed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,11 +1,11 @@
 //! The value of an expression on one instance, under one reading.
 
-use super::Evaluation;
-use super::parser::{Axis, Expr, Fold, Function, Node};
-use super::quantity::{Kind, Target};
-use super::truth::{MaskReading, Scope, Truth};
-use super::value::{MAX_ENTRIES, Undefined, Value, outer};
+use crate::Evaluation;
 use crate::matrix::Matrix;
+use crate::parser::{Axis, Expr, Fold, Function, Node};
+use crate::quantity::{Kind, Target};
+use crate::truth::{MaskReading, Scope, Truth};
+use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
 
 /// How to read what a formula leaves open.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +251,7 @@ fn diag(v: &Matrix) -> Result<Matrix, Undefined> {
     } else if v.rows() == v.cols() {
         Ok(Matrix::from_fn(v.rows(), 1, |i, _| v[(i, i)]))
     } else {
-        let shape = super::value::shown(v);
+        let shape = crate::value::shown(v);
         Err(Undefined::Shapes(format!("`diag` of {shape}: it takes a vector or a square matrix")))
     }
 }

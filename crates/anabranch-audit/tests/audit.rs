@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use anabranch_verify::audit::{
+use anabranch_audit::{
     Auditor, Evaluation, Finding, Formula, Target, Verdict, as_expected, audit, report,
     source_derivation,
 };

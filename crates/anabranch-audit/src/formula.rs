@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Verdict;
-use super::parser::{Expr, parse};
-use super::quantity::{Target, suggestion};
+use crate::Verdict;
+use crate::parser::{Expr, parse};
+use crate::quantity::{Target, suggestion};
 
 /// What the quantities of a formula stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A formula says that a [`Target`], for example dθ2b, equals an expression over the network's
 //! quantities. It is evaluated on seeded random networks, none of whose sizes or constants are equal
 //! or at a default, and compared with the truth by dual numbers. The network is
-//! [`reference`](crate::reference)'s with join `add`, γ and β for each unit, and wa = wb = 1.
+//! [`mod@reference`]'s with join `add`, γ and β for each unit, and wa = wb = 1.
 //!
 //! # The language
 //!
@@ -44,6 +44,8 @@
 //! makes it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for all
 //! units, a join that broadcasts.
 
+#![forbid(unsafe_code)]
+
 mod early;
 mod eval;
 mod factor;
@@ -52,8 +54,12 @@ mod finding;
 mod formula;
 mod judge;
 mod lexer;
+pub mod matrix;
+pub mod measure;
+pub mod mistakes;
 mod parser;
 mod quantity;
+pub mod reference;
 mod truth;
 mod value;
 
@@ -76,7 +82,7 @@ use crate::reference::{Affine, Join, Network};
 /// Never: the file is part of the crate.
 pub fn source_derivation() -> Vec<Formula> {
     let path = Path::new("formulas/source-derivation.toml");
-    Formula::parse(include_str!("../../formulas/source-derivation.toml"), path)
+    Formula::parse(include_str!("../formulas/source-derivation.toml"), path)
         .expect("the crate's own formulas are tested")
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::Evaluation;
-use super::quantity::{Kind, Quantity, Target, Units};
-use super::value::Value;
+use crate::Evaluation;
 use crate::matrix::Matrix;
 use crate::mistakes::{Gradients, Mistake, backward_naive};
+use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::reference::{
     Batch, Network, Node, Param, Params, Values, dual_batch_norm_jacobian, dual_delta,
     dual_dropout_jacobian, dual_gradient, dual_softmax_jacobian, forward, random_instance,
 };
+use crate::value::Value;
 
 /// What one instance knows.
 pub(crate) struct Truth {

@@ -1,14 +1,14 @@
 //! Averages that are taken too early: before a product instead of after it.
 
-use super::eval::{Reading, Sums, goes_over_the_batch};
-use super::factor::{Pair, factor};
-use super::judge::pairs;
-use super::parser::{Expr, Node, Operator};
-use super::quantity::Kind;
-use super::truth::{Truth, UnitAxis};
-use super::{Evaluation, Formula};
+use crate::eval::{Reading, Sums, goes_over_the_batch};
+use crate::factor::{Pair, factor};
+use crate::judge::pairs;
 use crate::matrix::Matrix;
 use crate::mistakes::Mistake;
+use crate::parser::{Expr, Node, Operator};
+use crate::quantity::Kind;
+use crate::truth::{Truth, UnitAxis};
+use crate::{Evaluation, Formula};
 
 /// Whether the target has a row for each sample, and the printed value is their mean or sum.
 pub(crate) fn collapsed_to_mean(pairs: &[Pair<'_>], formula: &Formula, reading: Reading) -> bool {

@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::Formula;
-use super::quantity::Target;
 use crate::mistakes::Mistake;
+use crate::quantity::Target;
+use crate::{Evaluation, Formula};
 
 /// The verdict on a formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +94,8 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
         let _ = writeln!(text, "{mark} {}: {}", finding.name, finding.verdict);
         let expression = formula.expression().split_whitespace().collect::<Vec<_>>().join(" ");
         let per_row = match formula.evaluation() {
-            super::Evaluation::PerRow => "   (per row)",
-            super::Evaluation::Batch => "",
+            Evaluation::PerRow => "   (per row)",
+            Evaluation::Batch => "",
         };
         let _ = writeln!(text, "    {} = {expression}{per_row}", finding.target);
         write_wrapped(&mut text, &finding.explanation);

@@ -1,6 +1,6 @@
 //! Text to tokens.
 
-use super::SyntaxError;
+use crate::SyntaxError;
 
 /// A token and the column (in characters, from 1) where it starts.
 #[derive(Clone, Debug, PartialEq)]

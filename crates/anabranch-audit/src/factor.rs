@@ -1,7 +1,7 @@
 //! Which constant a printed value is off by.
 
-use super::truth::{Truth, UnitAxis};
 use crate::matrix::Matrix;
+use crate::truth::{Truth, UnitAxis};
 
 /// The printed and the true value on one instance, in blocks of equal shapes.
 pub(crate) struct Pair<'a> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Evaluation, Formula, FormulaError, Verdict};
+use crate::{Evaluation, Formula, FormulaError, Verdict};
 
 /// Why a formula file cannot be used.
 #[derive(Debug, thiserror::Error)]

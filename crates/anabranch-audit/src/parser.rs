@@ -3,9 +3,9 @@
 //! From loose to tight: comparison, `+ -`, `* / .* ./`, sign, then `^` and the postfix `'` together.
 //! Operators of one level group to the left: −x^2 is −(x^2), and x^2' is (x^2)'.
 
-use super::SyntaxError;
-use super::lexer::{Token, TokenKind, tokens};
-use super::quantity::{QUANTITIES, Quantity, suggestion};
+use crate::SyntaxError;
+use crate::lexer::{Token, TokenKind, tokens};
+use crate::quantity::{QUANTITIES, Quantity, suggestion};
 
 /// Deeper trees are refused: evaluation recurses.
 const MAX_DEPTH: usize = 120;

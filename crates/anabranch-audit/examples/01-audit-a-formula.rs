@@ -1,6 +1,6 @@
-//! A student's formulas for dL/dtheta_2b, judged: `cargo run -p anabranch-verify --example 01-audit-a-formula`.
+//! A student's formulas for dL/dtheta_2b, judged: `cargo run -p anabranch-audit --example 01-audit-a-formula`.
 
-use anabranch_verify::audit::{Evaluation, Formula, FormulaError, Verdict, audit, report};
+use anabranch_audit::{Evaluation, Formula, FormulaError, Verdict, audit, report};
 
 fn main() -> Result<(), FormulaError> {
     let formulas = [

@@ -1,7 +1,7 @@
 //! What an expression evaluates to, and the operations on it.
 
-use super::parser::Operator;
 use crate::matrix::Matrix;
+use crate::parser::Operator;
 
 /// A matrix, or a family of them that acts on a batch.
 #[derive(Clone, Debug)]

@@ -1,16 +1,16 @@
 //! From values to verdicts.
 
-use super::early::{averaged_early, collapsed_to_mean};
-use super::eval::{EvalError, Reading, Sums, evaluate};
-use super::factor::{Pair, factor};
-use super::parser::{Axis, Expr, Node};
-use super::quantity::Kind;
-use super::truth::{MaskReading, Truth, UnitAxis};
-use super::value::{Undefined, shown};
-use super::{Evaluation, Formula, Verdict};
+use crate::early::{averaged_early, collapsed_to_mean};
+use crate::eval::{EvalError, Reading, Sums, evaluate};
+use crate::factor::{Pair, factor};
 use crate::matrix::Matrix;
 use crate::measure::relative_error;
 use crate::mistakes::Mistake;
+use crate::parser::{Axis, Expr, Node};
+use crate::quantity::Kind;
+use crate::truth::{MaskReading, Truth, UnitAxis};
+use crate::value::{Undefined, shown};
+use crate::{Evaluation, Formula, Verdict};
 
 /// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this near.
 const EXACT: f64 = 1e-9;
