@@ -27,7 +27,9 @@ fn kept(seed: u64, layer: u32, step: u64, p: f64) -> Vec<f64> {
         scratch: &mut [],
         mask: Mask::Drawn { seed, layer, step, first_row: 0 },
     });
-    let scale = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
+    // Of the p that is drawn with, a multiple of 2⁻¹⁶.
+    let n_kept = 65_536.0 - (65_536.0 * p).round();
+    let scale = if p < 1.0 { 65_536.0 / n_kept } else { 0.0 };
     for y in &mut y {
         assert!(*y == 0.0 || *y == scale, "{y} is neither 0 nor {scale}");
         *y = f64::from(u8::from(*y != 0.0));

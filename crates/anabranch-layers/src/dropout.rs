@@ -3,6 +3,9 @@
 //! # Derivation
 //! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x, so that evaluation
 //! needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and 0 otherwise, so dx = dy⊙M.
+//!
+//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of that p: E[y] = x holds exactly. A given mask
+//! scales by 1/(1−p) of the p that was asked for.
 
 use anabranch_tensor::{Accum, DrawnMask, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
 use ndarray::Array2;
@@ -45,8 +48,8 @@ impl Dropout {
     }
 }
 
-/// 1/(1−p), what a kept element is multiplied by; 0 for p = 1, where none is kept.
-pub(crate) fn keep_scale<T: Scalar>(p: f64) -> T {
+/// 1/(1−p), what a given mask multiplies a kept element by; 0 for p = 1, where none is kept.
+fn keep_scale<T: Scalar>(p: f64) -> T {
     if p < 1.0 { T::from_f64(1.0 / (1.0 - p)) } else { T::ZERO }
 }
 
@@ -66,13 +69,19 @@ enum Kept<'a, T> {
 impl<'a, T: Scalar> DropoutMask<'a, T> {
     /// `width` is the number of columns that the mask is for.
     pub(crate) fn new(mask: Mask<'a, T>, width: usize, p: f64) -> Self {
-        let kept = match mask {
+        match mask {
             Mask::Drawn { seed, layer, step, first_row } => {
-                Kept::Drawn { mask: DrawnMask::new(seed, layer, width, step, p), first_row }
+                let mask = DrawnMask::new(seed, layer, width, step, p);
+                let scale = T::from_f64(mask.keep_scale());
+                Self { scale, kept: Kept::Drawn { mask, first_row } }
             }
-            Mask::Given(mask) => Kept::Given { mask, width },
-        };
-        Self { scale: keep_scale(p), kept }
+            Mask::Given(mask) => Self { scale: keep_scale(p), kept: Kept::Given { mask, width } },
+        }
+    }
+
+    /// What a kept element is multiplied by.
+    pub(crate) fn scale(&self) -> T {
+        self.scale
     }
 
     /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `next_run` gives them row by row.

@@ -12,8 +12,8 @@
 //!
 //! # ReLU and dropout in the same pass
 //! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the local derivative of y by z is M⊙[z>0]. Since M ≥ 1
-//! where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz = dy⊙[y>0]/(1−p), and neither z nor
-//! the mask has to be stored.
+//! where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz = dy⊙[y>0]/(1−p), and of z and the mask
+//! only the factor 1/(1−p) has to be stored.
 
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
@@ -22,7 +22,7 @@ use anabranch_tensor::{
     rows_per_chunk, store_lanes, sum_columns, sum_narrow_columns,
 };
 
-use crate::dropout::{DropoutMask, keep_scale};
+use crate::dropout::DropoutMask;
 use crate::error::LayerError;
 use crate::init::Init;
 use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Output, Plan, Pointwise, Role};
@@ -284,7 +284,8 @@ impl<T: Scalar> Layer<T> for Linear {
                 ArraySpec::vector("bias", outputs, Role::Bias),
             ],
             state: Vec::new(),
-            saved_len: 0,
+            // The factor that dropout scales by.
+            saved_len: usize::from(matches!(self.after, Some(AfterLinear { dropout: Some(_) }))),
             scratch_len: gemm_len.unwrap_or(0).max(sums_len),
             min_rows: 1,
             output: if self.after.is_some() { Output::Kept } else { Output::Free },
@@ -311,6 +312,7 @@ impl<T: Scalar> Layer<T> for Linear {
                     relu: AddBiasRelu { b },
                     mask: DropoutMask::new(cx.mask, self.outputs, p),
                 };
+                cx.saved[0] = epilogue.mask.scale();
                 self.multiply(exec, x, w, y, scratch, &epilogue);
             }
         }
@@ -338,7 +340,7 @@ impl<T: Scalar> Layer<T> for Linear {
                 match self.after {
                     None => column_sums(cx.exec, dz, accum, db, cx.scratch),
                     Some(after) => {
-                        let scale = after.dropout.map_or(T::ONE, keep_scale);
+                        let scale = after.dropout.map_or(T::ONE, |_| cx.saved[0]);
                         let (y, db) = (&y[span], (accum, &mut *db));
                         self.backward_through_relu(cx.exec, y, dz, scale, db, cx.scratch);
                     }

@@ -216,10 +216,23 @@ impl DrawnMask {
     pub fn new(seed: u64, layer: u32, width: usize, step: u64, p: f64) -> Self {
         let key = key(seed, Purpose::Dropout, layer);
         let rows = mix(mix(u64::from(key[0]) << 32 | u64::from(key[1])) ^ step);
-        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped.
-        let threshold = (p * 65_536.0).round() as u32;
+        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped. No other p may do that: the kept
+        // elements have to make up for the dropped ones.
+        let threshold = match p {
+            1.0 => 1 << 16,
+            p => ((p * 65_536.0).round() as u32).min(65_535),
+        };
         let rows_per_group = (GROUP_BYTES / width.clamp(1, GROUP_BYTES).next_power_of_two()).max(1);
         Self { keys: RoundKeys::new(key), step, rows, threshold, rows_per_group }
+    }
+
+    /// 1/(1−p) for the p that elements are really dropped with, a multiple of 2⁻¹⁶, so that the mask times this has
+    /// the mean 1; 0 where everything is dropped.
+    pub fn keep_scale(&self) -> f64 {
+        match 65_536 - self.threshold {
+            0 => 0.0,
+            kept => 65_536.0 / f64::from(kept),
+        }
     }
 
     /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by `scale` where the mask keeps and by
@@ -461,6 +474,22 @@ mod tests {
                 assert!((kept - n * (1.0 - p)).abs() <= 4.0 * deviation, "p = {p}: {kept} of {n}");
             }
         }
+    }
+
+    /// At these p, the nearest multiple of 2⁻¹⁶ keeps 30 % more or fewer elements than 1 − p, or none at all.
+    #[test]
+    fn the_mean_of_a_scaled_mask_is_1_at_any_p() {
+        for p in [0.0, 1e-7, 0.1, 0.9999, 0.99998, 0.999_999] {
+            let mask = DrawnMask::new(42, 0, 256, 1, p);
+            let rows = 40_000;
+            let kept: u64 = (0..rows).map(|row| 256 - u64::from(mask.threshold_of(row))).sum();
+            let mean = kept as f64 / (256.0 * rows as f64) * mask.keep_scale();
+            // Four standard deviations of a row's threshold, which is one of two neighbours with this mean.
+            let n_kept = 65_536.0 / mask.keep_scale() / 256.0;
+            let deviation = (n_kept.fract() * (1.0 - n_kept.fract()) / rows as f64).sqrt() / n_kept;
+            assert!((mean - 1.0).abs() <= 4.0 * deviation, "p = {p}: {mean} ± {deviation}");
+        }
+        assert_eq!(DrawnMask::new(42, 0, 256, 1, 1.0).keep_scale(), 0.0);
     }
 
     /// Whether the lower bits that a row's elements share are as random as their own: rows are dropped from as if each element

@@ -71,7 +71,7 @@ impl BatchNorm {
         }
     }
 
-    /// Another ε, at least 0, which is added to the variance.
+    /// Another ε, above 0, which is added to the variance.
     pub fn with_eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
@@ -177,8 +177,9 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         if inputs == 0 {
             return Err(LayerError::Empty { layer, what: "units" });
         }
-        if !(self.eps >= 0.0 && self.eps.is_finite()) {
-            let (name, expected) = ("eps", "finite and at least 0");
+        if !(self.eps > 0.0 && self.eps.is_finite()) {
+            let (name, expected) =
+                ("eps", "finite and above 0, since the variance of a constant column is 0");
             return Err(LayerError::Range { layer, name, expected, value: self.eps });
         }
         if !(0.0..=1.0).contains(&self.momentum) {
