@@ -1,7 +1,8 @@
 //! The update rules, one parameter at a time: pure functions that the optimizer's loop is compiled with.
 //!
 //! In every formula p is a parameter, g its gradient (scaled, and with weight decay added), η the rate. The formulas
-//! and the order of their operations are those of `torch.optim`.
+//! are those of `torch.optim`, and so is the order of their operations, from left to right: (1−β)·g·g stays finite in f32
+//! for |g| = 1e20, where (1−β)·(g·g) would be infinite and stop the parameter for good.
 
 use anabranch_tensor::Scalar;
 
@@ -108,12 +109,14 @@ impl<T: Scalar> Rule<T, 1> for Nesterov<T> {
     }
 }
 
-/// m += (1−β₁)(g − m), v = β₂v + (1−β₂)g², p −= η m / (√v + ε); AdamW shrinks p first.
+/// m = β₁m + (1−β₁)g, v = β₂v + (1−β₂)g·g, p −= η m / (√v + ε); AdamW shrinks p first.
 ///
-/// PyTorch's last formula is p −= lr · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε). With c = √(1−β₂ᵗ), that is the one here with
-/// η = lr · c/(1−β₁ᵗ) and cε in the place of ε: both are the same for all parameters, and one division is left of three.
+/// PyTorch's last formula is p −= lr/(1−β₁ᵗ) · m / (√v/c + ε) with c = √(1−β₂ᵗ). Multiplying both sides of the fraction by
+/// c gives the one here, with η = lr · c/(1−β₁ᵗ) and cε in place of ε: one division is left of two, and
+/// neither form overflows where the other does not.
 #[derive(Clone, Copy)]
 pub(crate) struct Adam<T> {
+    beta1: T,
     one_minus_beta1: T,
     beta2: T,
     one_minus_beta2: T,
@@ -128,6 +131,7 @@ impl<T: Scalar> Adam<T> {
         let c = (1.0 - libm::pow(beta2, t as f64)).sqrt();
         let bias_correction = c / (1.0 - libm::pow(beta1, t as f64));
         let rule = Self {
+            beta1: T::from_f64(beta1),
             one_minus_beta1: T::from_f64(1.0 - beta1),
             beta2: T::from_f64(beta2),
             one_minus_beta2: T::from_f64(1.0 - beta2),
@@ -140,13 +144,18 @@ impl<T: Scalar> Adam<T> {
 impl<T: Scalar> Rule<T, 2> for Adam<T> {
     #[inline(always)]
     fn update(&self, group: &GroupConstants<T>, p: T, g: T, [m, v]: [T; 2]) -> (T, [T; 2]) {
-        let m = m + self.one_minus_beta1 * (g - m);
-        let v = self.beta2 * v + self.one_minus_beta2 * (g * g);
-        (p * group.shrink - group.rate * (m / (v.sqrt() + self.eps)), [m, v])
+        // As `torch.lerp`: from the nearer end, so that m becomes g exactly where β₁ = 0.
+        let m = if self.one_minus_beta1 < self.beta1 {
+            m + self.one_minus_beta1 * (g - m)
+        } else {
+            g - self.beta1 * (g - m)
+        };
+        let v = self.beta2 * v + self.one_minus_beta2 * g * g;
+        (p * group.shrink - group.rate * m / (v.sqrt() + self.eps), [m, v])
     }
 }
 
-/// v = αv + (1−α)g², p −= η g / (√v + ε).
+/// v = αv + (1−α)g·g, p −= η g / (√v + ε).
 #[derive(Clone, Copy)]
 pub(crate) struct RmsProp<T> {
     pub(crate) alpha: T,
@@ -157,12 +166,12 @@ pub(crate) struct RmsProp<T> {
 impl<T: Scalar> Rule<T, 1> for RmsProp<T> {
     #[inline(always)]
     fn update(&self, group: &GroupConstants<T>, p: T, g: T, [v]: [T; 1]) -> (T, [T; 1]) {
-        let v = self.alpha * v + self.one_minus_alpha * (g * g);
-        (p - group.rate * (g / (v.sqrt() + self.eps)), [v])
+        let v = self.alpha * v + self.one_minus_alpha * g * g;
+        (p - group.rate * g / (v.sqrt() + self.eps), [v])
     }
 }
 
-/// s += g², p −= η g / (√s + ε).
+/// s += g·g, p −= η g / (√s + ε). A gradient whose square overflows stops its parameter for good, as in PyTorch.
 #[derive(Clone, Copy)]
 pub(crate) struct Adagrad<T> {
     pub(crate) eps: T,
@@ -172,6 +181,6 @@ impl<T: Scalar> Rule<T, 1> for Adagrad<T> {
     #[inline(always)]
     fn update(&self, group: &GroupConstants<T>, p: T, g: T, [s]: [T; 1]) -> (T, [T; 1]) {
         let s = s + g * g;
-        (p - group.rate * (g / (s.sqrt() + self.eps)), [s])
+        (p - group.rate * g / (s.sqrt() + self.eps), [s])
     }
 }

@@ -111,6 +111,41 @@ fn f32_follows_f64() {
     }
 }
 
+/// Where g·g overflows f32, PyTorch's order of operations still gives a finite mean square: the parameter goes on.
+#[test]
+fn f32_goes_on_after_gradients_whose_squares_overflow() {
+    let fixture: Value = serde_json::from_str(include_str!("fixtures/float32.json")).unwrap();
+    let lr = fixture["lr"].as_f64().unwrap();
+    let start = numbers(&fixture["start"]);
+    for case in fixture["cases"].as_array().unwrap() {
+        let name = case["optimizer"].as_str().unwrap();
+        let kind = match name {
+            "adam_without_mean" => OptimizerKind::Adam { beta1: 0.0, beta2: 0.999, eps: 1e-8 },
+            _ => name.parse().unwrap(),
+        };
+        // PyTorch's default for AdamW alone.
+        let weight_decay = if name == "adamw" { 0.01 } else { 0.0 };
+        let groups = [ParamGroup::new(0..start.len(), weight_decay)];
+        let mut optimizer = Optimizer::<f32>::new(kind, lr, start.len(), &groups).unwrap();
+        let mut params: Vec<f32> = cast(&start);
+        for (grads, expected) in rows(&fixture["grads"]).iter().zip(rows(&case["params"])) {
+            let exec = Executor::serial();
+            optimizer.step(&exec, &mut params, &cast::<f32>(grads), Scales::default());
+            // Eight steps of a few roundings each, those of PyTorch with fused multiply-adds.
+            assert_close(&to_f64(&params), &expected, 0.1, 2e-6, name);
+        }
+        for (moment, values) in optimizer.state() {
+            for (value, expected) in to_f64(values).iter().zip(numbers(&case["moments"][moment])) {
+                if expected.is_finite() {
+                    assert_close(&[*value], &[expected], 1e-30, 2e-6, &format!("{name} {moment}"));
+                } else {
+                    assert_eq!((*value, name), (f64::INFINITY, "adagrad"), "{moment}");
+                }
+            }
+        }
+    }
+}
+
 fn factors(kind: ScheduleKind, n: usize) -> Vec<f64> {
     let schedule = Schedule::new(kind, n as u64).unwrap();
     (0..n as u64)
