@@ -165,6 +165,50 @@ fn nothing_below_the_program_prints_or_reads_the_clock() {
     }
 }
 
+/// The functions of the standard library whose last bit is the platform's. (`sqrt` and `mul_add` are rounded
+/// correctly everywhere.)
+const PLATFORM_FUNCTIONS: [&str; 27] = [
+    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "sin", "cos", "tan", "sin_cos",
+    "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "powf",
+    "powi", "cbrt", "hypot", "gamma",
+];
+
+/// The calls in `code` of [`PLATFORM_FUNCTIONS`], as methods, or as functions of `f32` and `f64`.
+fn platform_calls(code: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let callee = |(at, _): (usize, &str)| {
+        let before = code[..at].trim_end();
+        let name = &before[before.rfind(|c| !is_word(c)).map_or(0, |at| at + 1)..];
+        let owner = before[..before.len() - name.len()].trim_end();
+        let is_platform = owner.ends_with('.')
+            || owner
+                .strip_suffix("::")
+                .is_some_and(|path| path.ends_with("f32") || path.ends_with("f64"));
+        (is_platform && PLATFORM_FUNCTIONS.contains(&name)).then_some(name)
+    };
+    code.match_indices('(').filter_map(callee).collect()
+}
+
+/// A result must not depend on the system's mathematical library: what trains and predicts calls the functions of
+/// `Scalar` and of libm. As paths, `T::exp(x)`: on an `f64`, the standard library's method `x.exp()` shadows `Scalar`'s.
+/// The checks of `anabranch-verify` and `anabranch-audit` compare within tolerances, and may use what they like.
+#[test]
+fn no_result_depends_on_the_systems_mathematical_library() {
+    for (name, path) in crates() {
+        let checks = ["anabranch-verify", "anabranch-audit"].contains(&name.as_str());
+        if level(&name) >= Some(CLI_LEVEL) || checks {
+            continue;
+        }
+        for file in rust_files(&path.join("src")) {
+            let text = without_comments_and_strings(&read(&file));
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            assert_eq!(platform_calls(code), [""; 0], "{}", file.display());
+        }
+    }
+    assert_eq!(platform_calls("x.exp() + f64::ln(y) + (a + b) .powi(2)"), ["exp", "ln", "powi"]);
+    assert_eq!(platform_calls("T::exp(x) + libm::cos(x) + x.sqrt() + iter.log_all()"), [""; 0]);
+}
+
 #[test]
 fn files_are_short_and_say_what_they_hold() {
     for file in workspace_files() {

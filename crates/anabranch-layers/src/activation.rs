@@ -39,13 +39,13 @@ pub enum Activation {
 /// σ(x) = 1/(1 + e^(−x)).
 #[inline(always)]
 fn sigmoid<T: Scalar>(x: T) -> T {
-    T::ONE / (T::ONE + (-x).exp())
+    T::ONE / (T::ONE + T::exp(-x))
 }
 
 /// Φ(x), the standard normal distribution function.
 #[inline(always)]
 fn normal_cdf<T: Scalar>(x: T) -> T {
-    T::from_f64(0.5) * (T::ONE + (x * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
+    T::from_f64(0.5) * (T::ONE + T::erf(x * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)))
 }
 
 /// φ(x), the standard normal density.
@@ -53,7 +53,7 @@ fn normal_cdf<T: Scalar>(x: T) -> T {
 fn normal_density<T: Scalar>(x: T) -> T {
     let scale =
         T::from_f64(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
-    scale * (T::from_f64(-0.5) * x * x).exp()
+    scale * T::exp(T::from_f64(-0.5) * x * x)
 }
 
 impl Activation {
@@ -71,7 +71,7 @@ impl Activation {
             }
             Self::Gelu => x * normal_cdf(x),
             Self::Silu => x * sigmoid(x),
-            Self::Tanh => x.tanh(),
+            Self::Tanh => T::tanh(x),
             Self::Identity => x,
         }
     }

@@ -302,7 +302,7 @@ fn softmax_narrow_rows<T: Scalar>(
     let mut sums = [T::ZERO; SOFTMAX_ROWS];
     for class in classes.iter_mut() {
         for i in 0..SOFTMAX_ROWS {
-            class[i] = (class[i] - maxima[i]).exp();
+            class[i] = T::exp(class[i] - maxima[i]);
             sums[i] += class[i];
         }
     }
@@ -328,7 +328,7 @@ fn finish_softmax<T: Scalar>(
     let mut factors = [T::ZERO; SOFTMAX_ROWS];
     for i in 0..SOFTMAX_ROWS {
         factors[i] = scale / sums[i];
-        maxima[i] += sums[i].ln();
+        maxima[i] += T::ln(sums[i]);
     }
     losses.copy_from_slice(&maxima[..losses.len()]);
     factors

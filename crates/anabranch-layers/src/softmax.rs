@@ -37,7 +37,7 @@ pub(crate) fn shifted_exp<T: Scalar>(x: &[T], y: &mut [T], maxima: &mut [T]) {
             *y = *x - *max;
         }
     }
-    y.iter_mut().for_each(|y| *y = y.exp());
+    y.iter_mut().for_each(|y| *y = T::exp(*y));
 }
 
 /// Softmax of each row of `x` into `y`.

@@ -230,7 +230,7 @@ pub fn baselines<T: Scalar>(dataset: &Dataset<T>, targets: &[RegressionTarget]) 
             sums.add(y.to_f64(), 0.0);
         }
         let class = dataset.class[*row] as usize;
-        sums.class.add(class, majority, ((counts[class] + 1.0) / total).ln());
+        sums.class.add(class, majority, Scalar::ln((counts[class] + 1.0) / total));
     }
     sums.metrics(targets)
 }

@@ -295,7 +295,9 @@ fn rounding_stays_within_the_bound_of_a_sum_of_k_terms() {
     for kernels in f32::available() {
         let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
         for ((got, want), bound) in got.iter().zip(&want).zip(&bound) {
-            assert!((f64::from(*got) - want).abs() <= k as f64 * 2f64.powi(-24) * bound);
+            assert!(
+                (f64::from(*got) - want).abs() <= k as f64 * 0.5 * f64::from(f32::EPSILON) * bound
+            );
         }
     }
 }
