@@ -11,6 +11,8 @@ use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) evaluation: Evaluation,
+    /// By which a sum over `rows` is one over the batch: the formula's own, where only `evaluation` is another.
+    pub(crate) stated: Evaluation,
     /// Bit i: the i-th sum without an axis goes over all entries. Else it is Σ over the batch.
     pub(crate) over_entries: u32,
     pub(crate) mask: MaskReading,
@@ -61,8 +63,8 @@ pub(crate) fn evaluate(
             Ok(vec![if sum { value.sum_over_rows() } else { value }])
         }
         (Kind::Rows, Evaluation::PerRow) => rows.map(|row| at(Scope::Row(row))).collect(),
-        // Every row is already inside a sum.
-        (_, Evaluation::PerRow) if is_summed(expr, reading) => Ok(vec![at(Scope::Row(0))?]),
+        // Nothing that belongs to a sample stands outside of a sum.
+        (_, Evaluation::PerRow) if !mentions_a_row(expr, reading) => Ok(vec![at(Scope::Row(0))?]),
         (_, Evaluation::PerRow) => {
             let mut sum = at(Scope::Row(0))?;
             for row in 1..truth.rows {
@@ -74,20 +76,15 @@ pub(crate) fn evaluate(
     }
 }
 
-/// Whether the expression sums over the batch, and no quantity of a single row stands outside.
-fn is_summed(expr: &Expr, reading: Reading) -> bool {
-    fn mentions_a_row(expr: &Expr, reading: Reading) -> bool {
-        match &expr.node {
-            Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
-            Node::Fold(_, axis, _) if goes_over_the_batch(*axis, reading) => false,
-            _ => expr.children().iter().any(|child| mentions_a_row(child, reading)),
+/// Whether a quantity of a single row stands outside of every sum over the batch.
+fn mentions_a_row(expr: &Expr, reading: Reading) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
+        Node::Fold(_, axis, _) if goes_over_the_batch(*axis, reading) => {
+            reading.sums == Sums::Hoisted
         }
+        _ => expr.children().iter().any(|child| mentions_a_row(child, reading)),
     }
-    reading.sums == Sums::InPlace
-        && !mentions_a_row(expr, reading)
-        && expr.any(&|part| {
-            matches!(part.node, Node::Fold(_, axis, _) if goes_over_the_batch(axis, reading))
-        })
 }
 
 /// Whether a sum over `axis` is a Σ over the samples.
@@ -95,7 +92,7 @@ pub(crate) fn goes_over_the_batch(axis: Axis, reading: Reading) -> bool {
     match axis {
         Axis::Unstated(index) => reading.over_entries >> index & 1 == 0,
         // Row by row, the rows of a column vector are its entries.
-        Axis::Rows => reading.evaluation == Evaluation::Batch,
+        Axis::Rows => reading.stated == Evaluation::Batch,
         Axis::Cols | Axis::All => false,
     }
 }

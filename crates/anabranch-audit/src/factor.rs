@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 1e-8;
 pub(crate) fn factor(pairs: &[Pair<'_>]) -> Option<String> {
     let whole = |pair: &Pair<'_>| {
         let f = proportion(&entries(&pair.printed), &entries(&pair.expected))?;
-        Some(Observation { factor: f, constants: constants(pair.truth, None) })
+        Some(Observation { factor: f, powers: powers(pair.truth, None) })
     };
     if let Some(observations) = pairs.iter().map(whole).collect::<Option<Vec<_>>>() {
         return named(&observations);
@@ -35,8 +35,8 @@ pub(crate) fn factor(pairs: &[Pair<'_>]) -> Option<String> {
             // A unit that is off in every row says nothing.
             if printed.iter().chain(&expected).any(|v| *v != 0.0) {
                 let factor = proportion(&printed, &expected)?;
-                let constants = constants(pair.truth, Some(unit));
-                observations.push(Observation { factor, constants });
+                let powers = powers(pair.truth, Some(unit));
+                observations.push(Observation { factor, powers });
             }
         }
     }
@@ -72,103 +72,113 @@ fn entries_of_unit(blocks: &[Matrix], units: UnitAxis, unit: usize) -> Vec<f64> 
 struct Observation {
     factor: f64,
     /// The same constants in the same order in every observation.
-    constants: Vec<Constant>,
+    powers: Vec<Power>,
 }
 
-/// A named constant: its value, and what is written above and below a fraction's line.
+/// A power of a named constant.
 #[derive(Clone)]
-struct Constant {
+struct Power {
     value: f64,
-    above: Vec<&'static str>,
-    below: Vec<&'static str>,
+    written: &'static str,
+    place: Place,
+    /// Powers of one constant: a product has at most one of them.
+    constant: usize,
 }
 
-impl Constant {
-    fn one() -> Self {
-        Self { value: 1.0, above: vec![], below: vec![] }
-    }
-
-    fn times(&self, other: &Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            above: [&self.above[..], &other.above].concat(),
-            below: [&self.below[..], &other.below].concat(),
-        }
-    }
+/// Where in a fraction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Above,
+    Below,
 }
 
-/// The first constant that all factors are one and the same multiple of.
+/// A factor is a number times at most so many powers.
+const MOST_POWERS: usize = 3;
+
+/// The product of fewest powers that all factors are one and the same multiple of.
 fn named(observations: &[Observation]) -> Option<String> {
     let first = observations.first()?;
-    first.constants.iter().enumerate().find_map(|(index, constant)| {
-        let number = first.factor / constant.value;
+    let product = |powers: &[Power], chosen: &[usize]| -> f64 {
+        chosen.iter().map(|at| powers[*at].value).product()
+    };
+    let try_one = |chosen: &[usize]| {
+        let number = first.factor / product(&first.powers, chosen);
         let agrees = |seen: &Observation| {
-            let value = seen.factor / seen.constants[index].value;
+            let value = seen.factor / product(&seen.powers, chosen);
             (value - number).abs() <= TOLERANCE * number.abs()
         };
-        observations.iter().all(agrees).then(|| written(number, constant))
+        observations.iter().all(agrees).then(|| {
+            let names = |place: Place| {
+                let of_place =
+                    chosen.iter().map(|at| &first.powers[*at]).filter(|p| p.place == place);
+                of_place.map(|power| power.written).collect::<Vec<_>>()
+            };
+            written(number, &names(Place::Above), &names(Place::Below))
+        })
+    };
+    let n = first.powers.len();
+    (0..=MOST_POWERS).find_map(|size| {
+        let mut chosen: Vec<usize> = (0..size).collect();
+        loop {
+            let mut constants = chosen.iter().map(|at| first.powers[*at].constant);
+            let apart = size < 2
+                || !constants.by_ref().collect::<Vec<_>>().windows(2).any(|w| w[0] == w[1]);
+            if let Some(name) = apart.then(|| try_one(&chosen)).flatten() {
+                return Some(name);
+            }
+            // The next combination in lexicographic order.
+            let at = (0..size).rev().find(|at| chosen[*at] + (size - at) < n)?;
+            chosen[at] += 1;
+            for later in at + 1..size {
+                chosen[later] = chosen[later - 1] + 1;
+            }
+        }
     })
 }
 
-/// The constants that a factor is looked for among, the simplest first.
-fn constants(truth: &Truth, unit: Option<usize>) -> Vec<Constant> {
-    let both_ways = |name: &'static str, value: f64| {
-        [
-            Constant { value, above: vec![name], below: vec![] },
-            Constant { value: 1.0 / value, above: vec![], below: vec![name] },
-        ]
-    };
+/// The powers that a factor is put together from, the likeliest first.
+fn powers(truth: &Truth, unit: Option<usize>) -> Vec<Power> {
     let (net, m) = (&truth.net, truth.rows as f64);
-    let batch = [
-        both_ways("m", m),
-        both_ways("(m-1)", m - 1.0),
-        both_ways("m^2", m * m),
-        both_ways("sqrt(m)", m.sqrt()),
-        [
-            Constant { value: m / (m - 1.0), above: vec!["m"], below: vec!["(m-1)"] },
-            Constant { value: (m - 1.0) / m, above: vec!["(m-1)"], below: vec!["m"] },
-        ],
-    ];
     let keep = 1.0 - net.dropout;
-    let dropout = [
-        both_ways("(1-p)", keep),
-        both_ways("(1-p)^2", keep * keep),
-        both_ways("p", net.dropout),
-        both_ways("eps", net.eps),
-    ];
-    let widths = [
-        both_ways("classes", net.classes as f64),
-        both_ways("outputs_a", net.outputs_a as f64),
-        both_ways("hidden_a", net.hidden_a as f64),
-        both_ways("inputs", net.inputs as f64),
-    ];
-    let groups = [batch.concat(), dropout.concat(), widths.concat()];
-    let mut all = match unit {
-        None => vec![Constant::one()],
-        Some(unit) => {
-            let (gamma, var) = (truth.vector("gamma"), truth.vector("var")[unit] + net.eps);
-            // One γ stands for all units where it is shared.
-            let gamma = gamma.get(unit).or(gamma.first()).copied().unwrap_or(1.0);
-            let deviation = both_ways("sqrt(var + eps)", var.sqrt());
-            let [above, below] = both_ways("gamma", gamma);
-            let of_both = [above.times(&deviation[1]), below.times(&deviation[0])];
-            [[above, below], deviation, both_ways("(var + eps)", var), of_both].concat()
-        }
-    };
-    let simplest = all.clone();
-    for group in &groups {
-        all.extend(simplest.iter().flat_map(|one| group.iter().map(|other| one.times(other))));
+    let mut constants: Vec<Vec<(&'static str, f64)>> = Vec::new();
+    if let Some(unit) = unit {
+        let (gamma, var) = (truth.vector("gamma"), truth.vector("var")[unit] + net.eps);
+        // One γ stands for all units where it is shared.
+        let gamma = gamma.get(unit).or(gamma.first()).copied().unwrap_or(1.0);
+        constants.push(vec![("gamma", gamma), ("gamma^2", gamma * gamma)]);
+        constants.push(vec![
+            ("sqrt(var + eps)", var.sqrt()),
+            ("(var + eps)", var),
+            ("(var + eps)^(3/2)", var.powf(1.5)),
+        ]);
     }
-    for (i, group) in groups.iter().enumerate() {
-        for one in simplest.iter().flat_map(|one| group.iter().map(|other| one.times(other))) {
-            all.extend(groups[i + 1..].iter().flatten().map(|other| one.times(other)));
-        }
+    constants.push(vec![("m", m), ("m^2", m * m), ("sqrt(m)", m.sqrt())]);
+    constants.push(vec![("(m-1)", m - 1.0)]);
+    constants.push(vec![("(1-p)", keep), ("(1-p)^2", keep * keep)]);
+    constants.push(vec![("p", net.dropout)]);
+    constants.push(vec![("eps", net.eps)]);
+    if [net.weight_a, net.weight_b] != [1.0, 1.0] {
+        constants.push(vec![("w_a", net.weight_a)]);
+        constants.push(vec![("w_b", net.weight_b)]);
     }
-    all
+    constants.push(vec![("classes", net.classes as f64)]);
+    constants.push(vec![("outputs_a", net.outputs_a as f64)]);
+    constants.push(vec![("hidden_a", net.hidden_a as f64)]);
+    constants.push(vec![("inputs", net.inputs as f64)]);
+    let both =
+        |(constant, powers): (usize, Vec<(&'static str, f64)>)| {
+            let both =
+                move |(written, value): (&'static str, f64)| {
+                    [(value, Place::Above), (value.recip(), Place::Below)]
+                        .map(|(value, place)| Power { value, written, place, constant })
+                };
+            powers.into_iter().flat_map(both)
+        };
+    constants.into_iter().enumerate().flat_map(both).collect()
 }
 
-/// `number` × `constant` as a fraction.
-fn written(number: f64, constant: &Constant) -> String {
+/// `number` × the names above / the names below.
+fn written(number: f64, names_above: &[&str], names_below: &[&str]) -> String {
     let sign = if number < 0.0 { "-" } else { "" };
     let fraction = (1..=12).find_map(|below| {
         let above = number.abs() * f64::from(below);
@@ -181,21 +191,21 @@ fn written(number: f64, constant: &Constant) -> String {
         let number = (number != "1").then_some(number);
         number.into_iter().chain(names.iter().copied()).collect::<Vec<_>>().join("*")
     };
-    let above = match product(&above, &constant.above) {
+    let above = match product(&above, names_above) {
         nothing if nothing.is_empty() => "1".to_owned(),
         above => above,
     };
-    let factors_below = constant.below.len() + usize::from(below != "1");
-    match product(&below, &constant.below) {
+    let factors_below = names_below.len() + usize::from(below != "1");
+    match product(&below, names_below) {
         nothing if nothing.is_empty() => format!("{sign}{above}"),
         below if factors_below > 1 => format!("{sign}{above}/({below})"),
         below => format!("{sign}{above}/{below}"),
     }
 }
 
-/// Six significant digits.
+/// Ten significant digits: a number that is not 1 must not look like it.
 fn decimal(number: f64) -> String {
-    let rounded: f64 = format!("{number:.5e}").parse().unwrap_or(number);
+    let rounded: f64 = format!("{number:.9e}").parse().unwrap_or(number);
     if (1e-4..1e7).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
@@ -205,11 +215,6 @@ mod tests {
 
     #[test]
     fn a_factor_is_written_as_a_fraction() {
-        let constant = |above: &[&'static str], below: &[&'static str]| Constant {
-            value: 1.0,
-            above: above.to_vec(),
-            below: below.to_vec(),
-        };
         for (number, above, below, expected) in [
             (2.0, vec![], vec![], "2"),
             (-0.5, vec![], vec![], "-1/2"),
@@ -217,10 +222,11 @@ mod tests {
             (1.0, vec![], vec!["m"], "1/m"),
             (2.0, vec![], vec!["(1-p)"], "2/(1-p)"),
             (0.75, vec!["m"], vec!["p"], "3*m/(4*p)"),
-            (0.123456789, vec![], vec![], "0.123457"),
+            (0.123456789, vec![], vec![], "0.123456789"),
+            (1.0000001, vec![], vec![], "1.0000001"),
             (1e-12, vec![], vec!["m"], "1e-12/m"),
         ] {
-            assert_eq!(written(number, &constant(&above, &below)), expected);
+            assert_eq!(written(number, &above, &below), expected);
         }
     }
 

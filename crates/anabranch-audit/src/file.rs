@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::plain::{Plain, PlainPath};
 use crate::{Evaluation, Formula, FormulaError, Verdict};
 
 /// Why a formula file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be read, or is not UTF-8.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", PlainPath(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// The file is not TOML, or has a key that no formula has.
-    #[error("{}:{line}:{column}: {message}", path.display())]
+    #[error("{}:{line}:{column}: {}", PlainPath(path), Plain(message))]
     Toml {
         /// The file.
         path: PathBuf,
@@ -31,7 +32,7 @@ pub enum FileError {
         message: String,
     },
     /// A formula's target or expression.
-    #[error("{}:{line}:{column}: formula `{name}`: {source}", path.display())]
+    #[error("{}:{line}:{column}: formula `{}`: {source}", PlainPath(path), Plain(name))]
     Formula {
         /// The file.
         path: PathBuf,
@@ -47,7 +48,7 @@ pub enum FileError {
     /// There is no `[[formula]]` in it.
     #[error(
         "{}: holds no formula; one is a table [[formula]] with name, target and expression",
-        path.display()
+        PlainPath(path)
     )]
     Empty {
         /// The file.

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 
 use crate::mistakes::Mistake;
+use crate::plain::Plain;
 use crate::quantity::Target;
 use crate::{Evaluation, Formula};
 
@@ -18,6 +19,8 @@ pub enum Verdict {
     Factor,
     /// Right once the mean over the batch is taken last instead of first.
     AveragedEarly,
+    /// In terms of itself: it says nothing.
+    Circular,
     /// None of the others.
     Wrong,
     /// Not of the target's shape, or an operation that the shapes do not have.
@@ -30,6 +33,7 @@ impl fmt::Display for Verdict {
             Self::Exact => "exact",
             Self::Factor => "exact up to a factor",
             Self::AveragedEarly => "averaged too early",
+            Self::Circular => "circular",
             Self::Wrong => "wrong",
             Self::Shape => "wrong shape",
         })
@@ -71,9 +75,27 @@ fn mistake_name<S: serde::Serializer>(
     mistake.map(Mistake::name).serialize(serializer)
 }
 
+impl Finding {
+    /// The finding on a formula that has its target in it.
+    pub(crate) fn circular(formula: &Formula) -> Self {
+        let target = formula.target;
+        Self {
+            name: formula.name.clone(),
+            target,
+            verdict: Verdict::Circular,
+            factor: None,
+            error: None,
+            mistake: None,
+            shape: None,
+            expected_shape: None,
+            explanation: format!("{target} is explained by {target} itself."),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}. {}", self.name, self.target, self.verdict, self.explanation)
+        write!(f, "{} ({}): {}. {}", Plain(&self.name), self.target, self.verdict, self.explanation)
     }
 }
 
@@ -91,16 +113,16 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
     for (formula, finding) in formulas.iter().zip(findings) {
         let mark = if finding.verdict == Verdict::Exact { '✓' } else { '✗' };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{mark} {}: {}", finding.name, finding.verdict);
+        let _ = writeln!(text, "{mark} {}: {}", Plain(&finding.name), finding.verdict);
         let expression = formula.expression().split_whitespace().collect::<Vec<_>>().join(" ");
         let per_row = match formula.evaluation() {
             Evaluation::PerRow => "   (per row)",
             Evaluation::Batch => "",
         };
-        let _ = writeln!(text, "    {} = {expression}{per_row}", finding.target);
+        let _ = writeln!(text, "    {} = {}{per_row}", finding.target, Plain(&expression));
         write_wrapped(&mut text, &finding.explanation);
         if let Some(note) = formula.note() {
-            write_wrapped(&mut text, &format!("Note: {note}"));
+            write_wrapped(&mut text, &format!("Note: {}", Plain(note)));
         }
         if let Some(expected) = formula.expected()
             && expected != finding.verdict
@@ -110,12 +132,18 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
         text.push('\n');
     }
     let count = |verdict: Verdict| findings.iter().filter(|f| f.verdict == verdict).count();
-    let counts: Vec<String> =
-        [Verdict::Exact, Verdict::Factor, Verdict::AveragedEarly, Verdict::Shape, Verdict::Wrong]
-            .iter()
-            .filter(|verdict| count(**verdict) > 0)
-            .map(|verdict| format!("{} {verdict}", count(*verdict)))
-            .collect();
+    let counts: Vec<String> = [
+        Verdict::Exact,
+        Verdict::Factor,
+        Verdict::AveragedEarly,
+        Verdict::Shape,
+        Verdict::Circular,
+        Verdict::Wrong,
+    ]
+    .iter()
+    .filter(|verdict| count(**verdict) > 0)
+    .map(|verdict| format!("{} {verdict}", count(*verdict)))
+    .collect();
     let plural = if findings.len() == 1 { "formula" } else { "formulas" };
     let _ = writeln!(text, "{} {plural}: {}.", findings.len(), counts.join(", "));
     text

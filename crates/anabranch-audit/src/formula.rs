@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::Verdict;
-use crate::parser::{Expr, parse};
+use crate::parser::{Expr, Node, parse};
+use crate::plain::Plain;
 use crate::quantity::{Target, suggestion};
+use crate::{Setting, Verdict};
 
 /// What the quantities of a formula stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub struct Formula {
     pub(crate) expression: String,
     pub(crate) expr: Expr,
     pub(crate) evaluation: Evaluation,
+    pub(crate) setting: Setting,
     pub(crate) expected: Option<Verdict>,
     pub(crate) note: Option<String>,
 }
@@ -48,11 +50,18 @@ impl Formula {
             name: name.to_owned(),
             target,
             expression: expression.to_owned(),
+            setting: Setting::default().asked_for_by(target, &expr),
             expr,
             evaluation,
             expected: None,
             note: None,
         })
+    }
+
+    /// Whether the target stands in the expression.
+    pub(crate) fn is_circular(&self) -> bool {
+        self.expr
+            .any(&|part| matches!(part.node, Node::Quantity(q) if q.name == self.target.name()))
     }
 
     /// How a report calls it.
@@ -100,7 +109,7 @@ pub struct SyntaxError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormulaError {
     /// The target is none of [`Target::all`].
-    #[error("no target is named `{name}`{suggestion}; targets are {}", TargetList)]
+    #[error("no target is named `{}`{suggestion}; targets are {}", Plain(name), TargetList)]
     UnknownTarget {
         /// The name given.
         name: String,

@@ -1,6 +1,6 @@
 //! From values to verdicts.
 
-use crate::early::{averaged_early, collapsed_to_mean};
+use crate::early::{averaged_early, collapsed_to_sum};
 use crate::eval::{EvalError, Reading, Sums, evaluate};
 use crate::factor::{Pair, factor};
 use crate::matrix::Matrix;
@@ -47,7 +47,7 @@ fn rank(verdict: Verdict) -> u8 {
         Verdict::Exact => 0,
         Verdict::Factor => 1,
         Verdict::AveragedEarly => 2,
-        Verdict::Wrong => 3,
+        Verdict::Wrong | Verdict::Circular => 3,
         Verdict::Shape => 4,
     }
 }
@@ -59,7 +59,8 @@ pub(crate) fn assess(
     evaluation: Evaluation,
     mask: MaskReading,
 ) -> Assessment {
-    let reading = Reading { evaluation, over_entries: 0, mask, sums: Sums::InPlace };
+    let reading =
+        Reading { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace };
     let mut best = assess_reading(truths, formula, reading);
     for over_entries in 1..1u32 << unstated_sums(&formula.expr) {
         if best.verdict == Verdict::Exact {
@@ -99,21 +100,18 @@ fn assess_reading(truths: &[Truth], formula: &Formula, reading: Reading) -> Asse
         found
     };
     if matches!(found.verdict, Verdict::Wrong | Verdict::Shape) {
-        let collapsed = collapsed_to_mean(&pairs, formula, reading);
-        if collapsed || averaged_early(truths, formula, reading, &pairs) {
-            let text = if collapsed {
-                format!(
-                    "The value is the mean over the batch of what has a row for each sample: \
-                     {} is a matrix of m rows, to be averaged after the outer product, not before.",
-                    formula.target
-                )
-            } else {
-                early_text()
-            };
+        let collapsed = collapsed_to_sum(&pairs, formula, reading);
+        let early = match collapsed {
+            // The loss has a 1/m: the sum of δ is the mean of what each sample contributes; so is, of δ, its mean.
+            Some(factor) if factor == "1/m" => Some(("1".to_owned(), collapsed_text(formula))),
+            Some(factor) => Some((factor, collapsed_text(formula))),
+            None => averaged_early(truths, formula, reading, &pairs)
+                .map(|factor| (factor, early_text().to_owned())),
+        };
+        if let Some((factor, text)) = early {
             let (error, shape) = (found.error, found.shape);
-            found = Assessment::new(Verdict::AveragedEarly, text);
+            found = early_assessment(&factor, &text);
             (found.error, found.shape) = (error, shape);
-            found.mistake = Some(Mistake::DeltaAveragedEarly);
         }
     }
     if found.verdict != Verdict::Exact && found.mistake.is_none() {
@@ -135,6 +133,14 @@ pub(crate) fn pairs<'a>(
     let pair = |truth: &'a Truth| {
         let expected = truth.expected(target, reading.evaluation);
         let mut printed = evaluate(&formula.expr, target, truth, reading)?;
+        // "1" says that every entry is.
+        if target.name() == "dy_dbeta" {
+            for (value, e) in printed.iter_mut().zip(&expected) {
+                if value.shape() == [1, 1] {
+                    *value = Matrix::filled(e.rows(), e.cols(), value[(0, 0)]);
+                }
+            }
+        }
         // A bias is [out]: neither row nor column.
         if let (Kind::Vector, [value], [e]) = (target.0.kind, &mut printed[..], &expected[..])
             && value.shape() == [e.cols(), e.rows()]
@@ -158,12 +164,10 @@ fn undefined(
             Verdict::Wrong,
             format!("Column {column}: more arithmetic than a formula of this network needs."),
         ),
-        Undefined::Shapes(_) if averaged_early(truths, formula, reading, &[]) => {
-            let mut found = Assessment::new(Verdict::AveragedEarly, early_text());
-            found.mistake = Some(Mistake::DeltaAveragedEarly);
-            found
-        }
         Undefined::Shapes(message) => {
+            if let Some(factor) = averaged_early(truths, formula, reading, &[]) {
+                return early_assessment(&factor, early_text());
+            }
             let text = format!("Column {column}: {message}.");
             let mut found = Assessment::new(Verdict::Shape, text);
             let expected = truths[0].expected(formula.target, reading.evaluation);
@@ -173,10 +177,31 @@ fn undefined(
     }
 }
 
-fn early_text() -> String {
-    "With the sum over the batch taken last, around the product, it is right: the mean of products \
-     is not the product of means."
-        .to_owned()
+fn collapsed_text(formula: &Formula) -> String {
+    format!(
+        "The value is the same for every sample, an average over the batch: {} is a matrix of m rows, to be averaged \
+         after the outer product, not before.",
+        formula.target
+    )
+}
+
+fn early_text() -> &'static str {
+    "The sum over the batch belongs last, around the product: the mean of products is not the product of means."
+}
+
+/// Averaged too early; where that is not all, wrong.
+fn early_assessment(factor: &str, text: &str) -> Assessment {
+    let mut found = if factor == "1" {
+        Assessment::new(Verdict::AveragedEarly, text.to_owned())
+    } else {
+        let text =
+            format!("Two mistakes. {text} And the value is then {factor} times the true one.");
+        let mut found = Assessment::new(Verdict::Wrong, text);
+        found.factor = Some(factor.to_owned());
+        found
+    };
+    found.mistake = Some(Mistake::DeltaAveragedEarly);
+    found
 }
 
 /// Exact, off by a factor or wrong, for values of the right shape.

@@ -197,7 +197,7 @@ pub fn backward_naive(
     grads[Param::B1a] = delta_1a.sum_over_rows();
 
     // Branch B's first layer.
-    let d_a = batch_norm_backward(net, &params[Param::Gamma], values, &d_s, mistake);
+    let d_a = batch_norm_backward(net, &params[Param::Gamma], batch, values, &d_s, mistake);
     let delta_1b = Matrix::from_fn(d_a.rows(), d_a.cols(), |i, j| {
         let on = made(Mistake::ReluMaskMissing) || values.z_1b[(i, j)] > 0.0;
         if on { d_a[(i, j)] } else { 0.0 }
@@ -211,6 +211,7 @@ pub fn backward_naive(
 fn batch_norm_backward(
     net: &Network,
     gamma: &Matrix,
+    batch: &Batch,
     values: &Values,
     d_s: &Matrix,
     mistake: Option<Mistake>,
@@ -220,14 +221,16 @@ fn batch_norm_backward(
     let mean = |entry: &dyn Fn(usize) -> f64| (0..m).map(entry).sum::<f64>() / m as f64;
     let mut d_a = d_s.clone();
     for j in 0..d_s.cols() {
-        let mean_ds = match made(Mistake::BatchNormWithoutMeanTerm) {
+        // Running statistics are constants: nothing comes back through them.
+        let mean_ds = match made(Mistake::BatchNormWithoutMeanTerm) || batch.running.is_some() {
             true => 0.0,
             false => mean(&|i| d_s[(i, j)]),
         };
-        let mean_ds_a_hat = match made(Mistake::BatchNormWithoutVarianceTerm) {
-            true => 0.0,
-            false => mean(&|i| d_s[(i, j)] * values.a_hat[(i, j)]),
-        };
+        let mean_ds_a_hat =
+            match made(Mistake::BatchNormWithoutVarianceTerm) || batch.running.is_some() {
+                true => 0.0,
+                false => mean(&|i| d_s[(i, j)] * values.a_hat[(i, j)]),
+            };
         let var = match made(Mistake::BatchNormUnbiased) {
             true => values.var[(0, j)] * m as f64 / (m as f64 - 1.0),
             false => values.var[(0, j)],

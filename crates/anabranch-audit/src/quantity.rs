@@ -42,7 +42,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 50] = {
+pub(crate) static QUANTITIES: [Quantity; 63] = {
     use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -54,6 +54,7 @@ pub(crate) static QUANTITIES: [Quantity; 50] = {
         quantity("d_b_1b", Vector, Columns),
         quantity("d_gamma", Vector, Columns),
         quantity("d_beta", Vector, Columns),
+        quantity("d_theta_j", Weight, Units::Rows),
         quantity("d_theta_2b", Weight, Columns),
         quantity("d_b_2b", Vector, Nowhere),
         quantity("delta_2b", Rows, Nowhere),
@@ -62,12 +63,29 @@ pub(crate) static QUANTITIES: [Quantity; 50] = {
         quantity("delta_1a", Rows, Nowhere),
         quantity("d_s", Rows, Columns),
         quantity("d_a", Rows, Columns),
+        quantity("d_y_b_hat", Rows, Nowhere),
+        quantity("d_bn", Rows, Columns),
+        quantity("d_a_hat", Rows, Columns),
+        quantity("d_h", Rows, Nowhere),
+        quantity("d_a_1a", Rows, Nowhere),
+        quantity("dy_dgamma", Rows, Columns),
+        quantity("dy_dbeta", Rows, Columns),
         quantity("jacobian_dropout", RowJacobian, Nowhere),
         quantity("jacobian_batchnorm", UnitJacobian, Nowhere),
         quantity("jacobian_softmax", RowJacobian, Nowhere),
         quantity("y_a_hat", Rows, Nowhere),
         quantity("y_b_hat", Rows, Nowhere),
         quantity("s", Rows, Columns),
+        quantity("z_1a", Rows, Nowhere),
+        quantity("a_1a", Rows, Nowhere),
+        quantity("h", Rows, Nowhere),
+        quantity("z_1b", Rows, Columns),
+        quantity("a_1b", Rows, Columns),
+        quantity("a_hat", Rows, Columns),
+        quantity("bn", Rows, Columns),
+        quantity("mu", Vector, Columns),
+        quantity("var", Vector, Columns),
+        quantity("z_2b", Rows, Nowhere),
         quantity("loss", Scalar, Nowhere),
         quantity("x", Rows, Nowhere),
         quantity("y_a", Rows, Nowhere),
@@ -80,26 +98,21 @@ pub(crate) static QUANTITIES: [Quantity; 50] = {
         quantity("b_1b", Vector, Columns),
         quantity("gamma", Vector, Columns),
         quantity("beta", Vector, Columns),
+        quantity("theta_j", Weight, Units::Rows),
         quantity("theta_2b", Weight, Columns),
         quantity("b_2b", Vector, Nowhere),
-        quantity("z_1a", Rows, Nowhere),
-        quantity("a_1a", Rows, Nowhere),
         quantity("M", Rows, Nowhere),
-        quantity("h", Rows, Nowhere),
-        quantity("z_1b", Rows, Columns),
-        quantity("a_1b", Rows, Columns),
-        quantity("mu", Vector, Columns),
-        quantity("var", Vector, Columns),
-        quantity("a_hat", Rows, Columns),
-        quantity("bn", Rows, Columns),
-        quantity("z_2b", Rows, Nowhere),
+        quantity("mu_run", Vector, Columns),
+        quantity("var_run", Vector, Columns),
         quantity("m", Scalar, Nowhere),
         quantity("p", Scalar, Nowhere),
         quantity("eps", Scalar, Nowhere),
+        quantity("w_a", Scalar, Nowhere),
+        quantity("w_b", Scalar, Nowhere),
     ]
 };
 
-const N_TARGETS: usize = 23;
+const N_TARGETS: usize = 41;
 
 impl Quantity {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -107,7 +120,7 @@ impl Quantity {
     }
 }
 
-/// What a formula is a formula for: a gradient, a δ, a Jacobian, a prediction or the loss.
+/// What a formula is a formula for: a gradient, a δ, a Jacobian, or anything that the forward pass computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target(pub(crate) &'static Quantity);
 

@@ -7,9 +7,11 @@ use crate::matrix::Matrix;
 use crate::mistakes::{Gradients, Mistake, backward_naive};
 use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::reference::{
-    Batch, Network, Node, Param, Params, Values, dual_batch_norm_jacobian, dual_delta,
-    dual_dropout_jacobian, dual_gradient, dual_softmax_jacobian, forward, random_instance,
+    Batch, Network, Node, Param, Params, Random, Running, Values, dual_batch_norm_jacobian,
+    dual_delta, dual_dropout_jacobian, dual_gradient, dual_softmax_jacobian, forward,
+    random_instance,
 };
+use crate::setting::Mode;
 use crate::value::Value;
 
 /// What one instance knows.
@@ -51,8 +53,12 @@ pub(crate) enum UnitAxis {
 
 impl Truth {
     /// The instance that `seed` decides.
-    pub(crate) fn new(net: Network, rows: usize, seed: u64) -> Self {
-        let (params, batch) = random_instance(&net, rows, seed);
+    pub(crate) fn new(net: Network, mode: Mode, rows: usize, seed: u64) -> Self {
+        let (params, mut batch) = random_instance(&net, rows, seed);
+        if mode == Mode::Evaluation {
+            batch.mask = Matrix::filled(rows, net.hidden_a, 1.0);
+            batch.running = Some(running(net.hidden_b, seed));
+        }
         let values = forward(&net, &params, &batch, None);
         let mistaken = Mistake::ALL
             .map(|made| (made, backward_naive(&net, &params, &batch, &values, Some(made))))
@@ -167,6 +173,15 @@ fn blocks(matrix: &Matrix, kind: Kind, evaluation: Evaluation) -> Vec<Matrix> {
     }
 }
 
+/// Running statistics that are not those of the batch.
+fn running(units: usize, seed: u64) -> Running {
+    let mut random = Random::new(seed.wrapping_add(0x5eed));
+    Running {
+        mean: Matrix::from_fn(1, units, |_, _| 0.3 + 0.4 * random.normal()),
+        var: Matrix::from_fn(1, units, |_, _| 0.4 + random.uniform()),
+    }
+}
+
 fn gradient<'a>(gradients: &'a Gradients, name: &str) -> Option<&'a Matrix> {
     Some(match name {
         "delta_2b" => &gradients.delta_2b,
@@ -175,6 +190,7 @@ fn gradient<'a>(gradients: &'a Gradients, name: &str) -> Option<&'a Matrix> {
         "delta_1a" => &gradients.delta_1a,
         "d_s" => &gradients.d_s,
         "d_a" => &gradients.d_a,
+        "d_bn" => &gradients.d_s,
         name => {
             let (param, ..) = PARAMS.iter().find(|(_, _, gradient)| *gradient == name)?;
             &gradients.params[*param]
@@ -182,9 +198,8 @@ fn gradient<'a>(gradients: &'a Gradients, name: &str) -> Option<&'a Matrix> {
     })
 }
 
-/// Parameters with their names, and those of their gradients. The join's weight has none: formulas
-/// are about networks whose join learns nothing.
-const PARAMS: [(Param, &str, &str); 10] = [
+/// Parameters with their names, and those of their gradients.
+const PARAMS: [(Param, &str, &str); 11] = [
     (Param::Theta1a, "theta_1a", "d_theta_1a"),
     (Param::B1a, "b_1a", "d_b_1a"),
     (Param::Theta2a, "theta_2a", "d_theta_2a"),
@@ -193,6 +208,7 @@ const PARAMS: [(Param, &str, &str); 10] = [
     (Param::B1b, "b_1b", "d_b_1b"),
     (Param::Gamma, "gamma", "d_gamma"),
     (Param::Beta, "beta", "d_beta"),
+    (Param::JoinWeight, "theta_j", "d_theta_j"),
     (Param::Theta2b, "theta_2b", "d_theta_2b"),
     (Param::B2b, "b_2b", "d_b_2b"),
 ];
@@ -212,19 +228,32 @@ fn quantities(
         ("delta_1a", delta(Node::Z1a)),
         ("d_s", delta(Node::S)),
         ("d_a", delta(Node::A1b)),
+        ("d_y_b_hat", delta(Node::YBHat)),
+        ("d_bn", delta(Node::Bn)),
+        ("d_a_hat", delta(Node::AHat)),
+        ("d_h", delta(Node::H)),
+        ("d_a_1a", delta(Node::A1a)),
+        ("dy_dgamma", Value::Matrix(values.a_hat.clone())),
+        ("dy_dbeta", Value::Matrix(Matrix::filled(batch.rows(), net.hidden_b, 1.0))),
         ("jacobian_dropout", Value::ForEachRow(dual_dropout_jacobian(net, &params, &batch))),
         ("jacobian_softmax", Value::ForEachRow(dual_softmax_jacobian(net, &params, &batch))),
         ("jacobian_batchnorm", Value::ForEachUnit(dual_batch_norm_jacobian(net, &params, &batch))),
         ("m", Value::number(batch.rows() as f64)),
         ("p", Value::number(net.dropout)),
         ("eps", Value::number(net.eps)),
+        ("w_a", Value::number(net.weight_a)),
+        ("w_b", Value::number(net.weight_b)),
         ("loss", Value::number(values.loss)),
     ]);
     for (param, name, gradient) in PARAMS {
         all.insert(name, Value::Matrix(params[param].clone()));
         all.insert(gradient, Value::Matrix(d_params[param].clone()));
     }
+    let Running { mean, var } =
+        batch.running.unwrap_or(Running { mean: values.mu.clone(), var: values.var.clone() });
     let matrices = [
+        ("mu_run", mean),
+        ("var_run", var),
         ("x", batch.x),
         ("y_a", batch.y_a),
         ("y_b", batch.y_b),

@@ -38,9 +38,15 @@ fn the_source_derivation_gets_the_verdicts_of_the_design() {
         assert!(explanation.contains(words), "{part}: {explanation}");
     };
     says("y_a_hat = theta_2a", "with a 0/1 mask it is wrong");
-    says("dL/dgamma", "It is exact with one gamma and one beta for all units.");
+    says("dL/dgamma", "It is averaged too early with one gamma and one beta for all units.");
+    says(
+        "... with the sum around the product",
+        "It is exact with one gamma and one beta for all units.",
+    );
+    says("... with its sum over the batch", "Two mistakes.");
+    says("... with its sum over the batch", "the value is then m times the true one");
     says("dL/dbeta", "It is exact with one gamma and one beta for all units.");
-    says("dL/dtheta_2a", "d_theta_2a from x");
+    says("dL/dtheta_2a = delta_2a x'", "d_theta_2a from x");
     assert_eq!(named("delta_1b = ").factor.as_deref(), Some("1/gamma"));
     assert_eq!(named("dL/dtheta_2a").shape, Some([4, 3]));
     assert_eq!(named("dL/dtheta_2a").expected_shape, Some([4, 5]));
@@ -108,7 +114,6 @@ fn right_formulas_are_exact_in_every_spelling() {
         ("loss", "(sum((y_a_hat - y_a).^2)/2 - sum(y_b .* log(y_b_hat)))/m", PerRow),
         ("jacobian_dropout", "diag(M)", Batch),
         ("jacobian_softmax", "diag(y_b_hat) - y_b_hat * y_b_hat'", PerRow),
-        ("jacobian_softmax", "jacobian_softmax", Batch),
         ("jacobian_batchnorm", "(eye(m) - 1/m - outer(a_hat, a_hat)/m) / sqrt(var + eps)", Batch),
         (
             "jacobian_batchnorm",
@@ -306,15 +311,109 @@ fn json_has_exactly_the_documented_keys() {
 
 #[test]
 fn the_documents_example_is_right() {
-    let document = include_str!("../../../docs/verification.md");
+    let document = include_str!("../../../docs/audit.md");
     let (_, rest) = document.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
-    let formulas = Formula::parse(example, "docs/verification.md".as_ref()).unwrap();
+    let formulas = Formula::parse(example, "docs/audit.md".as_ref()).unwrap();
     assert_eq!(formulas.len(), 2);
     assert!(as_expected(&formulas, &audit(&formulas, 3)));
     for target in Target::all() {
         assert!(document.contains(target.name()), "{target} is not in the document");
     }
+}
+
+#[test]
+fn averaged_too_early_hides_no_other_mistake() {
+    use Evaluation::Batch;
+    for (target, expression, evaluation, factor) in [
+        ("d_theta_2b", "-sum(delta_2b, rows)' * mean(s, rows)", Batch, Some("-1")),
+        ("d_theta_2b", "-37 * sum(delta_2b, rows)' * mean(s, rows)", Batch, Some("-37")),
+        ("delta_2b", "sum(y_b - y_b_hat, rows)", Batch, Some("-m")),
+        ("d_gamma", "2 * sum(delta_2b) * theta_2b .* a_hat", Batch, Some("2")),
+        ("y_b_hat", "exp(z_2b) ./ sum(exp(z_2b), rows)", Batch, None),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert_eq!(finding.verdict, Verdict::Wrong, "{expression}: {finding}");
+        assert_eq!(finding.factor.as_deref(), factor, "{expression}: {finding}");
+    }
+    // Where each class is divided by what all samples have of it, the result is of the right shape and of no use.
+    let over_samples = find("y_b_hat", "exp(z_2b) ./ sum(exp(z_2b), rows)", Batch);
+    assert_eq!(over_samples.mistake, None, "{over_samples}");
+}
+
+#[test]
+fn what_belongs_to_no_sample_is_not_summed() {
+    for (target, expression) in [
+        ("d_beta", "theta_2b' * d_b_2b"),
+        ("d_b_2b", "d_b_2b"),
+        ("d_gamma", "gamma .* 0 + d_gamma"),
+    ] {
+        let finding = find(target, expression, Evaluation::PerRow);
+        let circular = finding.verdict == Verdict::Circular;
+        assert_eq!(circular, expression.contains(target), "{finding}");
+        assert!(circular || finding.verdict == Verdict::Exact, "{finding}");
+    }
+    assert_eq!(find("d_b_2b", "d_b_2b + 0", Evaluation::Batch).verdict, Verdict::Circular);
+}
+
+#[test]
+fn products_of_constants_are_named() {
+    for (factor, expression) in [
+        ("(1-p)/p", "delta_2b' * s * (1 - p) / p"),
+        ("eps/(1-p)", "delta_2b' * s * eps / (1 - p)"),
+        ("m*(m-1)", "delta_2b' * s * m * (m - 1)"),
+        ("m/((m-1)*(1-p))", "delta_2b' * s * m / (m - 1) / (1 - p)"),
+        ("1.0000001", "1.0000001 * delta_2b' * s"),
+        ("1/p", "delta_2b' * s / p"),
+    ] {
+        let finding = find("d_theta_2b", expression, Evaluation::Batch);
+        assert_eq!(finding.factor.as_deref(), Some(factor), "{expression}: {finding}");
+    }
+}
+
+#[test]
+fn everything_that_the_network_computes_is_a_target() {
+    use Evaluation::{Batch, PerRow};
+    for (target, expression, evaluation) in [
+        ("z_1a", "theta_1a * x + b_1a", PerRow),
+        ("z_1b", "x * theta_1b' + b_1b", Batch),
+        ("a_1a", "relu(z_1a)", Batch),
+        ("h", "a_1a .* M", Batch),
+        ("mu", "mean(a_1b)", Batch),
+        ("var", "mean((a_1b - mu)^2)", Batch),
+        ("a_hat", "(a_1b - mu) ./ sqrt(var + eps)", PerRow),
+        ("bn", "gamma .* a_hat + beta", PerRow),
+        ("z_2b", "theta_2b * s + b_2b", PerRow),
+        ("d_y_b_hat", "-y_b ./ y_b_hat / m", Batch),
+        ("d_bn", "d_s", Batch),
+        ("d_a_hat", "d_bn .* gamma", Batch),
+        ("d_h", "delta_2a * theta_2a", Batch),
+        ("d_a_1a", "d_h .* M", Batch),
+        ("dy_dgamma", "a_hat", PerRow),
+        ("dy_dbeta", "1", PerRow),
+        // A join that projects.
+        ("s", "bn + y_a_hat * theta_j'", Batch),
+        ("d_theta_j", "d_s' * y_a_hat", Batch),
+        ("delta_2a", "(y_a_hat - y_a)/m + d_s * theta_j", Batch),
+        // Weights of the tasks.
+        ("delta_2b", "w_b * (y_b_hat - y_b) / m", Batch),
+        ("delta_2a", "w_a * (y_a_hat - y_a)/m + d_s", Batch),
+        ("loss", "(w_a * sum((y_a_hat - y_a)^2)/2 - w_b * sum(y_b .* log(y_b_hat)))/m", Batch),
+        // Evaluation mode.
+        ("a_hat", "(a_1b - mu_run) ./ sqrt(var_run + eps)", Batch),
+        ("d_a", "gamma .* d_s ./ sqrt(var_run + eps)", Batch),
+        ("d_theta_1b", "(gamma .* d_s ./ sqrt(var_run + eps) .* relu'(z_1b))' * x", Batch),
+        ("jacobian_batchnorm", "eye(m) / sqrt(var_run + eps)", Batch),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert_eq!(finding.verdict, Verdict::Exact, "{expression}: {finding}");
+    }
+    // Through running statistics nothing comes back; through those of a batch it does.
+    let training = find("d_a", "gamma .* d_s ./ sqrt(var + eps)", Batch);
+    assert_eq!(training.verdict, Verdict::Wrong, "{training}");
+    // A weight that is left out.
+    let unweighted = find("delta_2a", "(w_a - w_b) * 0 + (y_a_hat - y_a)/m + d_s", Batch);
+    assert_eq!(unweighted.verdict, Verdict::Wrong, "{unweighted}");
 }
 
 /// Pieces of formulas, right and wrong, to be put together at random.

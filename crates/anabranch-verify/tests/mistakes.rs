@@ -126,6 +126,7 @@ fn caught_by_oracle(case: &Case, mistake: Option<Mistake>) -> Vec<String> {
         y_a: of_step("y_a", net.outputs_a),
         y_b: of_step("y_b", net.classes),
         mask: of_step("mask", net.hidden_a).map(|kept| kept / keep),
+        running: None,
     };
     let mut params = Params::from_fn(&net, |_, _, _| 0.0);
     for (param, name) in ORACLE_NAMES {

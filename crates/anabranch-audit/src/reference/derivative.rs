@@ -48,14 +48,8 @@ pub fn dual_gradient(net: &Network, params: &Params, batch: &Batch) -> Params {
 /// # Panics
 /// See [`forward`].
 pub fn dual_delta(net: &Network, params: &Params, batch: &Batch, node: Node) -> Matrix {
-    let cols = match node {
-        Node::Z1a | Node::A1a => net.hidden_a,
-        Node::YAHat => net.outputs_a,
-        Node::Z1b | Node::A1b | Node::S => net.hidden_b,
-        Node::Z2b => net.classes,
-    };
     let params = params.map(|v| Dual64::from_re(*v));
-    Matrix::from_fn(batch.rows(), cols, |row, col| {
+    Matrix::from_fn(batch.rows(), node.cols(net), |row, col| {
         nudged_forward(net, &params, batch, node, (row, col)).loss.eps
     })
 }

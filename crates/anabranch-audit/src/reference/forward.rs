@@ -12,16 +12,36 @@ pub enum Node {
     Z1a,
     /// a1a = ReLU(z1a), dropout's input.
     A1a,
+    /// h = a1a⊙M, FC2A's input.
+    H,
     /// ŷa, FC2A's output, before it goes to its loss *and* to the join; δ2a.
     YAHat,
     /// z1b, FC1B's output; δ1b.
     Z1b,
     /// a1b = ReLU(z1b), BatchNorm's input; da.
     A1b,
+    /// â, the normalised a1b.
+    AHat,
+    /// bn = γâ+β, BatchNorm's output.
+    Bn,
     /// s, the join's output; ds.
     S,
     /// z2b, softmax's input; δ2b.
     Z2b,
+    /// ŷb, softmax's output, on its way to the loss.
+    YBHat,
+}
+
+impl Node {
+    /// Its number of columns.
+    pub fn cols(self, net: &Network) -> usize {
+        match self {
+            Self::Z1a | Self::A1a | Self::H => net.hidden_a,
+            Self::YAHat => net.outputs_a,
+            Self::Z1b | Self::A1b | Self::AHat | Self::Bn | Self::S => net.hidden_b,
+            Self::Z2b | Self::YBHat => net.classes,
+        }
+    }
 }
 
 /// An amount to add to one entry of an intermediate, before anything reads it.
@@ -57,7 +77,7 @@ pub struct Values<T = f64> {
     pub loss: T,
 }
 
-/// The network in training mode:
+/// The network:
 ///
 /// ```text
 /// z1a = xθ1aᵀ+b1a   a1a = ReLU(z1a)   h = a1a⊙M   ŷa = hθ2aᵀ+b2a
@@ -66,7 +86,8 @@ pub struct Values<T = f64> {
 /// L = 1/m Σᵢ [ wa·½‖ŷaᵢ−yaᵢ‖² − wb·Σⱼ ybᵢⱼ log ŷbᵢⱼ ]
 /// ```
 ///
-/// μ and σ² are the batch's, σ² with divisor m. ReLU′(0) = 0. `log ŷb` is taken as z − logsumexp(z).
+/// μ and σ² are the batch's, σ² with divisor m; in evaluation mode (`batch.running`) they are the running
+/// ones. ReLU′(0) = 0. `log ŷb` is taken as z − logsumexp(z), or as the logarithm of ŷb where that is nudged.
 ///
 /// # Panics
 /// When a matrix of `params` or `batch` has not the shape that `net` says.
@@ -91,6 +112,7 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
     let z_1a = nudged(Node::Z1a, z_1a);
     let a_1a = nudged(Node::A1a, z_1a.map(relu));
     let h = Matrix::from_fn(m, net.hidden_a, |i, j| a_1a[(i, j)] * batch.mask[(i, j)]);
+    let h = nudged(Node::H, h);
     let y_a_hat = linear(&h, &params[Param::Theta2a], &params[Param::B2a]);
     let y_a_hat = nudged(Node::YAHat, y_a_hat);
 
@@ -103,14 +125,21 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
             (0..m).fold(zero, |sum, i| sum + entry(i, j)) / m as f64
         })
     };
-    let mu = over_rows(&|i, j| a_1b[(i, j)]);
-    let var = over_rows(&|i, j| {
-        let centred = a_1b[(i, j)] - mu[(0, j)];
-        centred * centred
-    });
+    let constants = |matrix: &Matrix| matrix.map(|v| T::from(*v));
+    let (mu, var) = if let Some(running) = &batch.running {
+        (constants(&running.mean), constants(&running.var))
+    } else {
+        let mu = over_rows(&|i, j| a_1b[(i, j)]);
+        let var = over_rows(&|i, j| {
+            let centred = a_1b[(i, j)] - mu[(0, j)];
+            centred * centred
+        });
+        (mu, var)
+    };
     let deviation = var.map(|v| (*v + net.eps).sqrt());
     let a_hat =
         Matrix::from_fn(m, net.hidden_b, |i, j| (a_1b[(i, j)] - mu[(0, j)]) / deviation[(0, j)]);
+    let a_hat = nudged(Node::AHat, a_hat);
     let unit = |j: usize| match net.affine {
         Affine::PerUnit => (0, j),
         Affine::Shared => (0, 0),
@@ -118,6 +147,7 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
     let bn = Matrix::from_fn(m, net.hidden_b, |i, j| {
         params[Param::Gamma][unit(j)] * a_hat[(i, j)] + params[Param::Beta][unit(j)]
     });
+    let bn = nudged(Node::Bn, bn);
 
     // Join, and branch B's head.
     let joined = joined(net, &y_a_hat, &params[Param::JoinWeight]);
@@ -125,7 +155,11 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
     let s = nudged(Node::S, s);
     let z_2b = linear(&s, &params[Param::Theta2b], &params[Param::B2b]);
     let z_2b = nudged(Node::Z2b, z_2b);
-    let log_y_b_hat = log_softmax(&z_2b);
+    let mut log_y_b_hat = log_softmax(&z_2b);
+    let y_b_hat = nudged(Node::YBHat, log_y_b_hat.map(|log| log.exp()));
+    if nudge.is_some_and(|nudge| nudge.node == Node::YBHat) {
+        log_y_b_hat = y_b_hat.map(|y| y.ln());
+    }
 
     let mut loss = zero;
     for i in 0..m {
@@ -137,7 +171,6 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
             loss -= log_y_b_hat[(i, j)] * (batch.y_b[(i, j)] * net.weight_b);
         }
     }
-    let y_b_hat = log_y_b_hat.map(|log| log.exp());
     let loss = loss / m as f64;
     Values { z_1a, a_1a, h, y_a_hat, z_1b, a_1b, mu, var, a_hat, bn, s, z_2b, y_b_hat, loss }
 }

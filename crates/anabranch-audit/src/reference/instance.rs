@@ -38,7 +38,7 @@ pub fn random_instance(net: &Network, rows: usize, seed: u64) -> (Params, Batch)
     {
         (*first, *last) = (0.0, scale);
     }
-    (params, Batch { x, y_a, y_b, mask })
+    (params, Batch { x, y_a, y_b, mask, running: None })
 }
 
 /// Steele, Lea and Flood's SplitMix64: small, and its stream is decided by the seed alone.

@@ -22,5 +22,6 @@ pub use derivative::{
 };
 pub use difference::{central_difference, sample_entries};
 pub use forward::{Node, Nudge, Values, forward};
+pub(crate) use instance::Random;
 pub use instance::random_instance;
-pub use network::{Affine, Batch, Join, Network, Param, Params};
+pub use network::{Affine, Batch, Join, Network, Param, Params, Running};

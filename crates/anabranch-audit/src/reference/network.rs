@@ -24,7 +24,7 @@ pub enum Affine {
     Shared,
 }
 
-/// Sizes and constants of a two-branch network in training mode.
+/// Sizes and constants of a two-branch network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Network {
     /// Columns of x.
@@ -159,8 +159,19 @@ pub struct Batch {
     pub y_a: Matrix,
     /// yb `[m, classes]`: each row non-negative, with sum 1.
     pub y_b: Matrix,
-    /// M = keep/(1−p) `[m, hidden_a]`, as drawn for this step.
+    /// M = keep/(1−p) `[m, hidden_a]`, as drawn for this step; in evaluation mode all 1.
     pub mask: Matrix,
+    /// What BatchNorm normalises by in evaluation mode; `None` for training mode.
+    pub running: Option<Running>,
+}
+
+/// BatchNorm's running statistics, `[1, hidden_b]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running {
+    /// The running mean.
+    pub mean: Matrix,
+    /// The running variance.
+    pub var: Matrix,
 }
 
 impl Batch {

@@ -44,6 +44,7 @@ pub(super) fn reference(
         y_a: instance.y_a().clone(),
         y_b: instance.y_b().probabilities(net.classes),
         mask: production.mask(),
+        running: None,
     };
     (net, params, batch)
 }
