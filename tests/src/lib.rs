@@ -134,3 +134,8 @@ impl Drop for Counting {
         COUNTING.store(0, Ordering::Relaxed);
     }
 }
+
+/// Runs the example of the front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;

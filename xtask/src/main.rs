@@ -1,12 +1,19 @@
 //! The automation of the workspace: `cargo xtask` lists what there is.
 #![forbid(unsafe_code)]
 
-use std::env;
+mod cargo;
+mod ci;
+mod package;
+
 use std::ffi::OsString;
-use std::io;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use cargo::cargo;
+
+/// What a task returns: an error ends the program with one line.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The automation of the workspace.
 #[derive(Parser)]
@@ -25,12 +32,21 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Run what has to pass before a change lands
+    Ci {
+        /// Only these stages, in this order [default: all]
+        stages: Vec<ci::Stage>,
+    },
+    /// Package every crate, then build and run the example of its README against the package alone
+    Package,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Some(Task::Bench { args }) => bench(&args),
-        None => Cli::command().print_help().map(|()| ExitCode::SUCCESS),
+        Some(Task::Ci { stages }) => ci::run(&stages).map(|()| ExitCode::SUCCESS),
+        Some(Task::Package) => package::run().map(|()| ExitCode::SUCCESS),
+        None => Cli::command().print_help().map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
         eprintln!("cargo xtask: {error}");
@@ -39,10 +55,8 @@ fn main() -> ExitCode {
 }
 
 /// Builds and runs the benchmarks; their exit code is this program's.
-fn bench(args: &[OsString]) -> io::Result<ExitCode> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["run", "--quiet", "--release", "--package", "anabranch-benches"]);
+fn bench(args: &[OsString]) -> Result<ExitCode> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "anabranch-benches"]);
     // faer takes long to build, and only this suite needs it.
     if args.first().is_some_and(|suite| suite == "gemm") {
         command.args(["--features", "faer"]);
