@@ -3,7 +3,7 @@
 use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
-use anabranch_tensor::{Buffer, Executor, Scalar, matrix};
+use anabranch_tensor::{Buffer, Executor, Gradients, Scalar, matrix};
 use clap::ValueEnum;
 
 use crate::Result;
@@ -46,7 +46,7 @@ pub(crate) struct Network<T> {
     graph: Graph<T>,
     shape: Shape,
     params: Buffer<T>,
-    grads: Buffer<T>,
+    grads: Gradients<T>,
     state: Buffer<T>,
     workspace: Workspace<T>,
     optimizer: Optimizer<T>,
@@ -72,7 +72,7 @@ impl<T: Scalar> Network<T> {
         Ok(Self {
             workspace: Workspace::new(&graph, exec, shape.rows, Mode::Training)?,
             optimizer: Optimizer::new(rule.kind(), LEARNING_RATE, n_params, &groups)?,
-            grads: Buffer::zeros(n_params),
+            grads: Gradients::zeros(n_params),
             graph,
             shape,
             params,
@@ -90,11 +90,9 @@ impl<T: Scalar> Network<T> {
             row_idx: None,
             masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
         };
-        let written = (&mut *self.state, &mut *self.grads);
-        self.graph.shard_gradients(exec, &self.params, written, &mut self.workspace, batch);
-        let grads = self.workspace.shard_gradients(exec, &self.grads);
-        let updater = self.workspace.updater(exec);
-        self.optimizer.step_by_sum(updater, &mut self.params, grads, Scales::default());
+        let written = (&mut *self.state, &mut self.grads);
+        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
+        self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
     }
 
     pub(crate) fn forward(&mut self, exec: &Executor) {
@@ -117,8 +115,7 @@ impl<T: Scalar> Network<T> {
     }
 
     pub(crate) fn update(&mut self, exec: &Executor) {
-        let updater = self.workspace.updater(exec);
-        self.optimizer.step(updater, &mut self.params, &self.grads, Scales::default());
+        self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
     }
 
     /// The loss of the last step.

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use anabranch_graph::{Batch, Fusion, Join, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{ClipNorm, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
-use anabranch_tensor::{Executor, Purpose, Random, Scalar, matrix};
+use anabranch_tensor::{Executor, Gradients, Purpose, Random, Scalar, matrix};
 use anabranch_tests::count_allocations;
 
 /// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B where it lies; a batch that
@@ -40,7 +40,7 @@ fn check<T: Scalar>(exec: &Executor, size: [usize; 6], join: Join, kind: Optimiz
     let targets = [Target::Values(matrix(&y_a, rows, config.outputs_a)), Target::Classes(&classes)];
 
     let (mut params, mut state) = graph.init(1);
-    let mut grads = vec![T::ZERO; params.len()];
+    let mut grads = Gradients::zeros(params.len());
     let mut training = Workspace::new(&graph, exec, rows, Mode::Training).unwrap();
     let mut inference = Workspace::new(&graph, exec, rows, Mode::Inference).unwrap();
     let half = params.len() / 2;
@@ -57,7 +57,7 @@ fn check<T: Scalar>(exec: &Executor, size: [usize; 6], join: Join, kind: Optimiz
         let batch = Batch { x, targets: &targets, row_idx: None, masks };
         graph.gradient(exec, &params, (&mut state, &mut grads), &mut training, batch);
         let scales = Scales { lr: 1.0, grads: clip.scale(global_norm(exec, &grads)) };
-        optimizer.step(training.updater(exec), &mut params, &grads, scales);
+        optimizer.step(exec, &mut params, &grads, scales);
         graph.infer(exec, &params, &state, &mut inference, x);
         assert!(training.losses().iter().all(|loss| loss.is_finite()));
     };

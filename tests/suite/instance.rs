@@ -2,7 +2,7 @@
 
 use anabranch_graph::{Batch, Graph, Masks, Mode, NodeId, Workspace};
 use anabranch_layers::{Loss, Target};
-use anabranch_tensor::{Executor, Purpose, Random, Scalar, matrix};
+use anabranch_tensor::{Executor, Gradients, Purpose, Random, Scalar, matrix};
 
 use crate::measure::{draw, draw_distributions};
 
@@ -82,30 +82,31 @@ impl<T: Scalar> Instance<T> {
         let targets = self.targets(graph);
         graph.check(&workspace, x, &targets).unwrap();
         let mut state = self.state.clone();
-        let mut grads = vec![T::from_f64(f64::NAN); self.params.len()];
+        let mut grads = Gradients::from(&*vec![T::from_f64(f64::NAN); self.params.len()]);
         graph.forward(exec, &self.params, &mut state, &mut workspace, x, masks());
         graph.losses(exec, &mut workspace, &targets);
         graph.backward(exec, &self.params, &mut grads, &mut workspace, x);
-        let losses = workspace.losses().to_vec();
+        let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
         graph.infer(exec, &self.params, &state, &mut workspace, x);
         let heads = graph.heads();
         let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
         Results { losses, grads, state, evaluation }
     }
 
-    /// The same as [`run`](Self::run) by [`Graph::gradient`], and the number of shards that the batch is cut into.
+    /// The same as [`run`](Self::run) by [`Graph::gradient`], and the number of parts of the gradient.
     pub(crate) fn run_at_once(&self, graph: &Graph<T>, exec: &Executor) -> (Results<T>, usize) {
         let mut workspace = Workspace::new(graph, exec, self.rows, Mode::Training).unwrap();
         let x = matrix(&self.x, self.rows, graph.inputs());
         let mut state = self.state.clone();
-        let mut grads = vec![T::from_f64(f64::NAN); self.params.len()];
+        let mut grads = Gradients::from(&*vec![T::from_f64(f64::NAN); self.params.len()]);
         let batch = Batch { x, targets: &self.targets(graph), row_idx: None, masks: masks() };
         graph.gradient(exec, &self.params, (&mut state, &mut grads), &mut workspace, batch);
-        let (losses, n_shards) = (workspace.losses().to_vec(), workspace.n_shards());
+        let n_parts = grads.n_parts();
+        let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
         graph.infer(exec, &self.params, &state, &mut workspace, x);
         let heads = graph.heads();
         let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
-        (Results { losses, grads, state, evaluation }, n_shards)
+        (Results { losses, grads, state, evaluation }, n_parts)
     }
 
     /// The summed losses at other parameters, and which outputs of the nodes `signs` are positive.

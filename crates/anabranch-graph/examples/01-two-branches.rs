@@ -4,7 +4,7 @@
 
 use anabranch_graph::{Fusion, GraphError, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
-use anabranch_tensor::{Executor, matrix};
+use anabranch_tensor::{Executor, Gradients, matrix};
 
 fn main() -> Result<(), GraphError> {
     let exec = Executor::serial();
@@ -18,7 +18,7 @@ fn main() -> Result<(), GraphError> {
 
     // 2. The caller owns what is learned: flat slices, in which every array has a name and a range.
     let (mut params, mut state) = graph.init(42);
-    let mut grads = vec![0.0; graph.params_len()];
+    let mut grads = Gradients::zeros(graph.params_len());
     let bias = graph.param("fc2a.bias").expect("the network has it").range.clone();
     assert_eq!(params[bias], [0.0]);
 
@@ -41,8 +41,8 @@ fn main() -> Result<(), GraphError> {
         println!("loss A {loss_a:.4}, loss B {loss_b:.4}");
         assert!(loss_a + loss_b < total);
         total = loss_a + loss_b;
-        for (param, grad) in params.iter_mut().zip(&grads) {
-            *param -= 0.1 * grad;
+        for (param, grad) in params.iter_mut().zip(grads.whole(&exec)) {
+            *param -= 0.1 * *grad;
         }
     }
 

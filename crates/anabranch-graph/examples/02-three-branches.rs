@@ -10,7 +10,7 @@
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, Workspace};
 use anabranch_layers::{Activation, BatchNorm, Dropout, Init, LayerError, Linear, Loss, Target};
-use anabranch_tensor::{Executor, Purpose, Random, matrix};
+use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
 
 fn three_branches(dropout: Dropout) -> Result<Graph<f32>, GraphError> {
     // No ReLU follows a prediction: Xavier's smaller weights suit it.
@@ -63,7 +63,7 @@ fn main() -> Result<(), GraphError> {
     ];
 
     let (mut params, mut state) = graph.init(1);
-    let mut grads = vec![0.0; graph.params_len()];
+    let mut grads = Gradients::zeros(graph.params_len());
     let mut workspace = Workspace::new(&graph, &exec, n_rows, Mode::Training)?;
     graph.check(&workspace, x, &targets)?;
     let mut first = None;
@@ -72,8 +72,8 @@ fn main() -> Result<(), GraphError> {
         graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);
         graph.losses(&exec, &mut workspace, &targets);
         graph.backward(&exec, &params, &mut grads, &mut workspace, x);
-        for (param, grad) in params.iter_mut().zip(&grads) {
-            *param -= 0.02 * grad;
+        for (param, grad) in params.iter_mut().zip(grads.whole(&exec)) {
+            *param -= 0.02 * *grad;
         }
         if step % 100 == 0 {
             println!("step {step:3}: {:.4?}", workspace.losses());

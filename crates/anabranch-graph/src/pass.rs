@@ -10,18 +10,12 @@
 //! ```
 
 use anabranch_layers::{Coupled, Merge, Target};
-use anabranch_tensor::{
-    ArrayView2, Executor, Part, Scalar, Shard, even_chunk_len, flat, sum_arrays,
-};
+use anabranch_tensor::{ArrayView2, Executor, Gradients, Part, Scalar, Shard, flat};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
 use crate::node::Op;
 use crate::workspace::{Layout, Workspace};
-
-/// Most parameters whose gradients one task adds up: as many as one task of the update, whose thread then has the sums in
-/// its cache.
-const GRADS_PER_TASK: usize = 1024;
 
 /// What a training pass reads beside the network's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -123,40 +117,28 @@ impl<T: Scalar> Graph<T> {
         &self,
         exec: &Executor,
         params: &[T],
-        (state, grads): (&mut [T], &mut [T]),
-        workspace: &mut Workspace<T>,
-        batch: Batch<'_, T>,
-    ) {
-        self.shard_gradients(exec, params, (state, grads), workspace, batch);
-        self.add_up(exec, workspace, grads);
-    }
-
-    /// [`gradient`](Self::gradient) before the last sum, that of the gradients of the batch's shards, which an optimizer can
-    /// do in its own pass: [`Workspace::shard_gradients`] has them.
-    ///
-    /// # Panics
-    /// As `gradient`.
-    pub fn shard_gradients(
-        &self,
-        exec: &Executor,
-        params: &[T],
-        (state, grads): (&mut [T], &mut [T]),
+        (state, grads): (&mut [T], &mut Gradients<T>),
         workspace: &mut Workspace<T>,
         batch: Batch<'_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
         workspace.begin(batch.n_rows());
+        workspace.cut_gradients(exec, grads);
         let mut pass = Pass { exec, params, workspace, batch };
         let last = self.stages.len() - 1;
         for stage in 0..last {
-            self.run(&mut pass, &mut [], &[Step::Forward(stage)]);
+            self.run(&mut pass, None, &[Step::Forward(stage)]);
             self.merge(&mut pass, stage + 1, state);
         }
-        self.run(&mut pass, grads, &[Step::Forward(last), Step::Losses, Step::Backward(last)]);
+        self.run(
+            &mut pass,
+            Some(&mut *grads),
+            &[Step::Forward(last), Step::Losses, Step::Backward(last)],
+        );
         self.take_losses(pass.workspace);
         for stage in (0..last).rev() {
             self.merge_backward(&mut pass, stage + 1);
-            self.run(&mut pass, grads, &[Step::Backward(stage)]);
+            self.run(&mut pass, Some(&mut *grads), &[Step::Backward(stage)]);
         }
     }
 
@@ -180,7 +162,7 @@ impl<T: Scalar> Graph<T> {
             if stage > 0 {
                 self.merge(&mut pass, stage, state);
             }
-            self.run(&mut pass, &mut [], &[Step::Forward(stage)]);
+            self.run(&mut pass, None, &[Step::Forward(stage)]);
         }
     }
 
@@ -197,7 +179,7 @@ impl<T: Scalar> Graph<T> {
     ) {
         let (x, masks) = (ArrayView2::from(&[[T::ZERO; 0]; 0]), Masks::Given(&[]));
         let batch = Batch { x, targets, row_idx: None, masks };
-        self.run(&mut Pass { exec, params: &[], workspace, batch }, &mut [], &[Step::Losses]);
+        self.run(&mut Pass { exec, params: &[], workspace, batch }, None, &[Step::Losses]);
         self.take_losses(workspace);
     }
 
@@ -209,38 +191,29 @@ impl<T: Scalar> Graph<T> {
         &self,
         exec: &Executor,
         params: &[T],
-        grads: &mut [T],
+        grads: &mut Gradients<T>,
         workspace: &mut Workspace<T>,
         x: ArrayView2<'_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
+        workspace.cut_gradients(exec, grads);
         let batch = Batch { x, targets: &[], row_idx: None, masks: Masks::Given(&[]) };
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in (0..self.stages.len()).rev() {
-            self.run(&mut pass, grads, &[Step::Backward(stage)]);
+            self.run(&mut pass, Some(&mut *grads), &[Step::Backward(stage)]);
             if stage > 0 {
                 self.merge_backward(&mut pass, stage);
             }
         }
-        self.add_up(exec, workspace, grads);
     }
 
-    /// Does `steps` with the rows of each task; `grads` may be empty if there is no backward step.
-    fn run(&self, pass: &mut Pass<'_, '_, T>, grads: &mut [T], steps: &[Step]) {
+    /// Does `steps` with the rows of each task; a backward step needs `grads`.
+    fn run(&self, pass: &mut Pass<'_, '_, T>, grads: Option<&mut Gradients<T>>, steps: &[Step]) {
         let Pass { exec, params, ref mut workspace, batch } = *pass;
         let tasks = workspace.cut.tasks(exec);
         let cut = workspace.cut;
         let Workspace {
-            values,
-            deltas,
-            saved,
-            scratch,
-            summaries,
-            merged,
-            grads: of_tasks,
-            classes,
-            layout,
-            ..
+            values, deltas, saved, scratch, summaries, merged, classes, layout, ..
         } = &mut **workspace;
         let layout = &*layout;
         let source = Source {
@@ -255,13 +228,7 @@ impl<T: Scalar> Graph<T> {
             merged,
             layout,
         };
-        let grads = match tasks.n_tasks {
-            1 => {
-                let len = grads.len();
-                tasks.part(grads, len)
-            }
-            _ => tasks.part(of_tasks, layout.grads_len),
-        };
+        let grads = grads.map_or(tasks.part(&mut [], 0), Gradients::part);
         let parts = [
             tasks.part(saved, layout.saved_len),
             tasks.part(scratch, layout.scratch_len),
@@ -313,21 +280,6 @@ impl<T: Scalar> Graph<T> {
         for (h, (head, loss)) in self.heads.iter().zip(losses).enumerate() {
             *loss = head.loss.value(deltas.rows(self.nodes.len() + h, 0..cut.n_rows));
         }
-    }
-
-    /// `grads` becomes the sum of the gradients of all tasks, in their order; it is already, if there was one.
-    fn add_up(&self, exec: &Executor, workspace: &Workspace<T>, grads: &mut [T]) {
-        let of_tasks = workspace.shard_gradients(exec, &[]);
-        if of_tasks.len() <= 1 {
-            return;
-        }
-        exec.for_each_large_chunk(
-            grads.len(),
-            even_chunk_len(grads.len(), GRADS_PER_TASK),
-            [Part::Rows(grads, 1)],
-            #[inline(always)]
-            |range, [grads]| sum_arrays(of_tasks.clone(), range, grads),
-        );
     }
 
     /// Node `i`, if its rows depend on each other.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anabranch_layers::{Summaries, Target};
 use anabranch_tensor::{
-    Arena, ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, gemm_scratch_len, matrix,
+    Arena, ArrayView2, Buffer, CACHE_LINE, Executor, Gradients, Scalar, gemm_scratch_len, matrix,
 };
 
 use crate::builder::plan_layer;
@@ -12,10 +12,7 @@ use crate::error::GraphError;
 use crate::graph::Graph;
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
-use crate::shards::{Cut, SERIAL, Sharding};
-
-/// Fewest parameters of a network whose passes are split between threads one by one.
-const PARALLEL_PARAMS: usize = 1 << 17;
+use crate::shards::{Cut, Sharding};
 
 /// What a workspace is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +27,8 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(crate) min_rows: usize,
-    n_params: usize,
+    /// Most tasks of a batch.
+    max_tasks: usize,
     sharding: Sharding,
     /// The batch at hand.
     pub(crate) cut: Cut,
@@ -46,8 +44,6 @@ pub struct Workspace<T> {
     pub(crate) summaries: Buffer<T>,
     /// What the shards of a batch told each other.
     pub(crate) merged: Buffer<T>,
-    /// The gradients of each task, if there are several.
-    pub(crate) grads: Buffer<T>,
     /// Room for the class of each row, where a batch is picked from a table.
     pub(crate) classes: Vec<u32>,
     /// The loss of each head in the batch at hand.
@@ -64,8 +60,6 @@ pub(crate) struct Layout {
     pub(crate) saved: Vec<Range<usize>>,
     pub(crate) saved_len: usize,
     pub(crate) scratch_len: usize,
-    /// 0 if there is one task always, whose gradients are the batch's.
-    pub(crate) grads_len: usize,
     /// A coupled node's part of a shard's summaries; empty for others.
     pub(crate) summaries: Vec<Range<usize>>,
     pub(crate) summaries_len: usize,
@@ -170,12 +164,9 @@ impl<T: Scalar> Workspace<T> {
             }
             Mode::Inference => (0, Arena::zeros(max_rows, []), 0),
         };
-        if most.tasks > 1 && mode == Mode::Training {
-            layout.grads_len = graph.params_len().next_multiple_of(line);
-        }
         Ok(Self {
             min_rows,
-            n_params: graph.params_len(),
+            max_tasks: most.tasks,
             sharding,
             cut: sharding.cut(0),
             values: Arena::zeros(max_rows, widths(of_input)),
@@ -184,7 +175,6 @@ impl<T: Scalar> Workspace<T> {
             scratch: Buffer::zeros(most.tasks * layout.scratch_len),
             summaries: Buffer::zeros(most.shards * layout.summaries_len),
             merged: Buffer::zeros(merged_len),
-            grads: Buffer::zeros(most.tasks * layout.grads_len),
             classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
             slots: graph.nodes.iter().map(|node| node.slot).collect(),
@@ -195,32 +185,6 @@ impl<T: Scalar> Workspace<T> {
     /// The largest batch.
     pub fn max_rows(&self) -> usize {
         self.values.max_rows()
-    }
-
-    /// Shards of rows that the batch at hand is cut into, each worth a thread; 1 where each pass is split instead, or nothing.
-    pub fn n_shards(&self) -> usize {
-        self.cut.n_shards()
-    }
-
-    /// Who should update the parameters after a backward pass by `exec`: the calling thread alone where it has worked alone,
-    /// and has the gradients in its cache.
-    pub fn updater<'e>(&self, exec: &'e Executor) -> &'e Executor {
-        if self.cut.is_one() && self.n_params < PARALLEL_PARAMS { &SERIAL } else { exec }
-    }
-
-    /// The gradients of the shards of a batch after [`Graph::shard_gradients`] by `exec`: their sum, in this order, is the
-    /// batch's. `grads` is what was passed there; it is the only one where the batch was not cut.
-    pub fn shard_gradients<'a>(
-        &'a self,
-        exec: &Executor,
-        grads: &'a [T],
-    ) -> impl ExactSizeIterator<Item = &'a [T]> + Clone + Sync {
-        let n_params = self.n_params;
-        let (arrays, stride) = match self.cut.tasks(exec).n_tasks {
-            ..=1 => (grads, n_params),
-            n_tasks => (&self.grads[..n_tasks * self.layout.grads_len], self.layout.grads_len),
-        };
-        arrays.chunks_exact(stride.max(1)).map(move |array| &array[..n_params])
     }
 
     /// The loss of each head, after [`Graph::losses`].
@@ -260,6 +224,12 @@ impl<T: Scalar> Workspace<T> {
     pub(crate) fn begin(&mut self, rows: usize) {
         assert!(rows <= self.max_rows(), "more rows than the workspace was planned for");
         self.cut = self.sharding.cut(rows);
+    }
+
+    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass only.
+    pub(crate) fn cut_gradients(&self, exec: &Executor, grads: &mut Gradients<T>) {
+        grads.reserve(self.max_tasks);
+        grads.cut(self.cut.tasks(exec).n_tasks);
     }
 }
 

@@ -8,7 +8,7 @@ use anabranch_graph::{
     Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, NodeId, TwoBranch, Workspace,
 };
 use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Linear, Loss, Target};
-use anabranch_tensor::{Executor, Purpose, Random, matrix};
+use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
 
 const H: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-6;
@@ -94,7 +94,7 @@ fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64
     let x = matrix(&at.x, ROWS, graph.inputs());
     let targets = at.targets(graph);
     graph.check(&workspace, x, &targets).unwrap();
-    let mut grads = vec![f64::NAN; at.params.len()];
+    let mut grads = Gradients::from(&vec![f64::NAN; at.params.len()][..]);
     // Twice: a second step must not see what the first one left.
     for _ in 0..2 {
         let mut state = at.state.clone();
@@ -102,7 +102,7 @@ fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64
         graph.losses(&exec, &mut workspace, &targets);
         graph.backward(&exec, &at.params, &mut grads, &mut workspace, x);
     }
-    grads
+    grads.whole(&exec).to_vec()
 }
 
 /// The loss, and which of the ReLUs in the nodes `relus` are open, at other parameters.

@@ -1,6 +1,6 @@
 //! Clipping of gradients by their global norm.
 
-use anabranch_tensor::{Executor, Part, Scalar};
+use anabranch_tensor::{Executor, GradientView, Part, Scalar};
 
 use crate::error::{OptimError, check};
 
@@ -13,8 +13,13 @@ const MAX_TASKS: usize = 64;
 /// Fewest gradients worth a task of their own.
 const MIN_CHUNK_LEN: usize = 16 * 1024;
 
-/// √(Σ gᵢ²) over all gradients, summed in f64 in an order that depends on their number alone.
-pub fn global_norm<T: Scalar>(exec: &Executor, grads: &[T]) -> f64 {
+/// Elements that are added up at once where a gradient has several parts; whole lanes.
+const ROOM: usize = 64 * LANES;
+
+/// √(Σ gᵢ²) over a whole gradient, [`Gradients`](anabranch_tensor::Gradients) or a slice, summed in f64 in an order that
+/// depends on the number of parameters alone.
+pub fn global_norm<'g, T: Scalar>(exec: &Executor, grads: impl Into<GradientView<'g, T>>) -> f64 {
+    let grads = grads.into();
     let chunk_len = grads.len().div_ceil(MAX_TASKS).max(MIN_CHUNK_LEN);
     let n_chunks = grads.len().div_ceil(chunk_len);
     let mut partials = [0.0; MAX_TASKS];
@@ -25,16 +30,20 @@ pub fn global_norm<T: Scalar>(exec: &Executor, grads: &[T]) -> f64 {
         parts,
         #[inline(always)]
         |chunk, [partial]| {
-            partial[0] = sum_of_squares(&grads[chunk]);
+            let mut sums = [0.0; LANES];
+            for start in chunk.clone().step_by(ROOM) {
+                let range = start..chunk.end.min(start + ROOM);
+                add_squares(grads.range(range, &mut None::<[T; ROOM]>), &mut sums);
+            }
+            partial[0] = sums.iter().sum();
         },
     );
     partials[..n_chunks].iter().sum::<f64>().sqrt()
 }
 
 #[inline(always)]
-fn sum_of_squares<T: Scalar>(values: &[T]) -> f64 {
+fn add_squares<T: Scalar>(values: &[T], sums: &mut [f64; LANES]) {
     let (blocks, tail) = values.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
     for block in blocks {
         for (sum, value) in sums.iter_mut().zip(block) {
             let value = value.to_f64();
@@ -45,7 +54,6 @@ fn sum_of_squares<T: Scalar>(values: &[T]) -> f64 {
         let value = value.to_f64();
         *sum += value * value;
     }
-    sums.iter().sum()
 }
 
 /// The largest global norm that gradients may have, as in `torch.nn.utils.clip_grad_norm_`.

@@ -1,6 +1,6 @@
 //! The optimizer: settings, moments, and a step over the flat slices.
 
-use anabranch_tensor::{Buffer, Executor, Part, Scalar, even_chunk_len, sum_arrays};
+use anabranch_tensor::{Buffer, Executor, GradientView, Part, Scalar, even_chunk_len};
 
 use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};
@@ -12,6 +12,12 @@ use crate::update::{
 /// Most parameters that one task updates: half a microsecond of work, ten times what taking a task costs. Small networks have
 /// several tasks too: what one thread alone writes, the other has to fetch.
 const CHUNK_LEN: usize = 1024;
+
+/// Fewest parameters that are worth several threads where one thread has computed the whole gradient, and has it in its cache.
+const PARALLEL_PARAMS: usize = 1 << 17;
+
+/// Who updates fewer.
+static SERIAL: Executor = Executor::serial();
 
 /// What one step multiplies the learning rate and the gradients by; 1 and 1 by default.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,31 +126,23 @@ impl<T: Scalar> Optimizer<T> {
         Ok(())
     }
 
-    /// One update of `params` from `grads`, in one pass over memory; allocates nothing.
+    /// One update of `params` from `grads`, [`Gradients`](anabranch_tensor::Gradients) or a slice, in one pass over memory;
+    /// allocates nothing. Small updates are not worth waking other threads and stay on the calling one.
     ///
     /// # Panics
-    /// If a slice is not as long as the number of parameters that the optimizer was made for.
-    pub fn step(&mut self, exec: &Executor, params: &mut [T], grads: &[T], scales: Scales) {
-        self.step_by_sum(exec, params, std::iter::once(grads), scales);
-    }
-
-    /// [`step`](Self::step) from the sum of several gradients, such as those of the shards of a batch, added in their order in
-    /// the same pass.
-    ///
-    /// # Panics
-    /// As `step`, or if there is no gradient.
-    pub fn step_by_sum<'g>(
+    /// If there are not as many parameters or gradients as the optimizer was made for.
+    pub fn step<'g>(
         &mut self,
         exec: &Executor,
         params: &mut [T],
-        grads: impl ExactSizeIterator<Item = &'g [T]> + Clone + Sync,
+        grads: impl Into<GradientView<'g, T>>,
         scales: Scales,
     ) {
+        let grads = grads.into();
         assert_eq!(params.len(), self.n_params, "parameters that the optimizer was not made for");
-        assert!(grads.len() > 0, "no gradient");
-        for grads in grads.clone() {
-            assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
-        }
+        assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
+        let is_small = grads.n_parts() <= 1 && self.n_params < PARALLEL_PARAMS;
+        let exec = if is_small { &SERIAL } else { exec };
         self.steps = self.steps.saturating_add(1);
         let mut constants = StepConstants {
             lr: self.lr * scales.lr,
@@ -184,15 +182,15 @@ impl<T: Scalar> Optimizer<T> {
     }
 
     /// Applies a rule with `M` moments to all parameters, chunk by chunk and, in a chunk, group by group.
-    fn update<'g, const M: usize>(
+    fn update<const M: usize>(
         &mut self,
         exec: &Executor,
         params: &mut [T],
-        grads: impl ExactSizeIterator<Item = &'g [T]> + Clone + Sync,
+        grads: GradientView<'_, T>,
         constants: StepConstants,
         rule: impl Rule<T, M>,
     ) {
-        let (groups, n_params, is_one) = (self.groups.as_slice(), self.n_params, grads.len() == 1);
+        let (groups, n_params) = (self.groups.as_slice(), self.n_params);
         let [first, second] = &mut self.moments;
         // Moments that the rule does not have are empty: arrays with no elements for each parameter.
         let parts = [
@@ -206,15 +204,8 @@ impl<T: Scalar> Optimizer<T> {
             parts,
             #[inline(always)]
             |chunk, slices| {
-                let mut sums = None;
-                let grads = match grads.clone().next() {
-                    Some(grads) if is_one => &grads[chunk.clone()],
-                    _ => {
-                        let sums = &mut sums.insert([T::ZERO; CHUNK_LEN])[..chunk.len()];
-                        sum_arrays(grads.clone(), chunk.clone(), sums);
-                        sums
-                    }
-                };
+                let mut room = None::<[T; CHUNK_LEN]>;
+                let grads = grads.range(chunk.clone(), &mut room);
                 let first_group = groups.partition_point(|group| group.range.end <= chunk.start);
                 let [params, first, second] = slices;
                 for group in &groups[first_group..] {

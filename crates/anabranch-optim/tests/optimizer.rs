@@ -1,7 +1,7 @@
 //! What must hold for every optimizer, whatever its formula.
 
-use anabranch_optim::{OptimError, Optimizer, OptimizerKind, ParamGroup, Scales};
-use anabranch_tensor::Executor;
+use anabranch_optim::{OptimError, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
+use anabranch_tensor::{Executor, Gradients};
 
 /// Numbers between −1 and 1 without a pattern that a chunk could share with another.
 fn rough(len: usize, seed: usize) -> Vec<f32> {
@@ -73,26 +73,37 @@ fn scaled_gradients_are_as_gradients_scaled_before() {
     }
 }
 
+/// A gradient of one part for each of `parts`.
+fn gradients(parts: &[Vec<f32>]) -> Gradients<f32> {
+    let mut gradients = Gradients::zeros(parts[0].len());
+    gradients.cut(parts.len());
+    Executor::serial().for_each_chunk(parts.len(), 1, [gradients.part()], |i, [values]| {
+        values[..parts[0].len()].copy_from_slice(&parts[i.start]);
+    });
+    gradients
+}
+
 #[test]
-fn a_step_by_a_sum_is_one_by_the_gradients_added_before() {
+fn a_step_and_a_norm_by_parts_are_those_by_their_sum() {
     // Several chunks, in the last of which a group ends.
     let groups = [ParamGroup::new(0..2_500, 0.1), ParamGroup::new(2_500..2_600, 0.0)];
+    let exec = Executor::new(2).unwrap();
     for kind in OptimizerKind::ALL {
-        for n_grads in 1..4 {
-            let mut inside = (rough(2_600, 0), optimizer(kind, &groups));
-            let mut before = inside.clone();
+        for n_parts in 1..4 {
+            let mut by_parts = (rough(2_600, 0), optimizer(kind, &groups));
+            let mut by_sum = by_parts.clone();
             for step in 1..4 {
-                let grads: Vec<Vec<f32>> =
-                    (0..n_grads).map(|i| rough(2_600, 10 * step + i)).collect();
+                let parts: Vec<Vec<f32>> =
+                    (0..n_parts).map(|i| rough(2_600, 10 * step + i)).collect();
                 // From the first on: 0 + g would lose the sign of −0.
-                let sum_of = |i: usize| grads[1..].iter().fold(grads[0][i], |sum, g| sum + g[i]);
+                let sum_of = |i: usize| parts[1..].iter().fold(parts[0][i], |sum, g| sum + g[i]);
                 let sum: Vec<f32> = (0..2_600).map(sum_of).collect();
-                let (exec, scales) = (Executor::new(2).unwrap(), Scales { lr: 0.5, grads: 0.3 });
-                let all = grads.iter().map(Vec::as_slice);
-                inside.1.step_by_sum(&exec, &mut inside.0, all, scales);
-                before.1.step(&exec, &mut before.0, &sum, scales);
+                let (gradients, scales) = (gradients(&parts), Scales { lr: 0.5, grads: 0.3 });
+                assert_eq!(global_norm(&exec, &gradients), global_norm(&exec, &sum));
+                by_parts.1.step(&exec, &mut by_parts.0, &gradients, scales);
+                by_sum.1.step(&exec, &mut by_sum.0, &sum, scales);
             }
-            assert!(bits(&inside.0) == bits(&before.0), "{kind}, {n_grads} gradients");
+            assert!(bits(&by_parts.0) == bits(&by_sum.0), "{kind}, {n_parts} parts");
         }
     }
 }

@@ -10,6 +10,7 @@ mod exec;
 mod exp;
 mod gather;
 mod gemm;
+mod gradients;
 mod lanes;
 mod ln;
 mod prefetch;
@@ -29,15 +30,14 @@ pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
     gemm_in_blocks, gemm_naive, gemm_scratch_len,
 };
+pub use gradients::{GradientView, Gradients};
 pub use lanes::{
     LANES, for_lanes, is_narrow, load_lanes, map_rows, repeat_side_by_side, store_lanes,
     sum_columns, sum_narrow_columns,
 };
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use random::{DrawnMask, Purpose, Random};
-pub use reduce::{
-    column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks, sum_arrays,
-};
+pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
 pub use rows::{row_dots, row_max, row_maxima, row_sum, row_sums};
 pub use scalar::Scalar;
 pub use simd::InstructionSet;

@@ -116,27 +116,6 @@ pub fn row_blocks(
     })
 }
 
-/// The elements `range` of the sum of `arrays`, added in their order; 0 if there are none.
-///
-/// # Panics
-/// If an array is too short, or `sums` is not as long as the range.
-#[inline(always)]
-pub fn sum_arrays<'a, T: Scalar>(
-    mut arrays: impl Iterator<Item = &'a [T]>,
-    range: Range<usize>,
-    sums: &mut [T],
-) {
-    match arrays.next() {
-        Some(first) => sums.copy_from_slice(&first[range.clone()]),
-        None => sums.fill(T::ZERO),
-    }
-    for array in arrays {
-        for (sum, value) in sums.iter_mut().zip(&array[range.clone()]) {
-            *sum += *value;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use anabranch_data::{Batches, Dataset, RegressionTarget};
 use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
-use anabranch_tensor::{Buffer, Executor, Scalar};
+use anabranch_tensor::{Buffer, Executor, Gradients, Scalar};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
@@ -23,7 +23,7 @@ pub struct Trainer<'d, T> {
     exec: &'d Executor,
     graph: Graph<T>,
     params: Buffer<T>,
-    grads: Buffer<T>,
+    grads: Gradients<T>,
     state: Buffer<T>,
     optimizer: Optimizer<T>,
     schedule: Schedule,
@@ -103,7 +103,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 params: Buffer::zeros(kept[0]),
                 state: Buffer::zeros(kept[1]),
             },
-            grads: Buffer::zeros(params.len()),
+            grads: Gradients::zeros(params.len()),
             config: config.clone(),
             graph,
             params,
@@ -206,17 +206,11 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             row_idx: Some(row_idx),
             masks: Masks::Drawn { seed, step },
         };
-        let written = (&mut *self.state, &mut *self.grads);
-        let is_watched = observer.watches(step);
-        let is_seen_whole = is_watched || self.clip.is_some();
-        if is_seen_whole {
-            graph.gradient(exec, &self.params, written, workspace, batch);
-        } else {
-            graph.shard_gradients(exec, &self.params, written, workspace, batch);
-        }
+        let written = (&mut *self.state, &mut self.grads);
+        graph.gradient(exec, &self.params, written, workspace, batch);
         let losses = [workspace.losses()[0], workspace.losses()[1]];
         let mut flow = ControlFlow::Continue(());
-        if is_watched {
+        if observer.watches(step) {
             self.watched.gather(dataset, row_idx);
             flow = observer.step(&StepView {
                 graph,
@@ -225,7 +219,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 x: self.watched.x(),
                 targets: [Target::Values(self.watched.y()), Target::Classes(self.watched.class())],
                 params: &self.params,
-                grads: &self.grads,
+                grads: self.grads.whole(exec),
                 losses: &losses,
             });
         }
@@ -234,13 +228,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             lr: self.schedule.factor(progress),
             grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
         };
-        let (updater, params) = (self.workspace.updater(exec), &mut *self.params);
-        if is_seen_whole {
-            self.optimizer.step(updater, params, &self.grads, scales);
-        } else {
-            let grads = self.workspace.shard_gradients(exec, &self.grads);
-            self.optimizer.step_by_sum(updater, params, grads, scales);
-        }
+        self.optimizer.step(exec, &mut self.params, &self.grads, scales);
         (losses, scales.lr, flow)
     }
 

@@ -2,7 +2,7 @@
 
 use anabranch_graph::{Fusion, Graph, Masks, Mode, NodeId, Workspace};
 use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Buffer, Executor, Scalar, flat, matrix};
+use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar, flat, matrix};
 
 use super::error::GradcheckError;
 use super::instance::{Instance, Labels};
@@ -95,9 +95,9 @@ impl<T: Scalar> Production<T> {
     pub(super) fn gradient(&mut self) -> Vec<f64> {
         self.loss();
         let Self { exec, graph, workspace, params, batch, .. } = self;
-        let mut grads = vec![T::ZERO; params.len()];
+        let mut grads = Gradients::zeros(params.len());
         graph.backward(exec, params, &mut grads, workspace, batch.x());
-        grads.iter().map(|value| value.to_f64()).collect()
+        grads.whole(exec).iter().map(|value| value.to_f64()).collect()
     }
 
     /// Which ReLUs let something through in the last pass; behind dropout only those that it kept.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::{Infer, Layer, Loss, Softmax, Target};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
-use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
+use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat, matrix, matrix_mut};
 
 use super::case::Case;
 use super::error::OracleError;
@@ -29,7 +29,7 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
         let start = case.whole(&format!("param.{}", array.name));
         params[array.range.clone()].copy_from_slice(&cast::<T>(start));
     }
-    let mut grads = vec![T::ZERO; n_params];
+    let mut grads = Gradients::zeros(n_params);
 
     let mut computed = Computed::new();
     for step in 0..spec.steps {
@@ -50,7 +50,11 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
         add_predictions(&mut computed, "", exec, &graph, &workspace);
         graph.backward(exec, &params, &mut grads, &mut workspace, x);
         for array in graph.params() {
-            add(&mut computed, &format!("grad.{}", array.name), &grads[array.range.clone()]);
+            add(
+                &mut computed,
+                &format!("grad.{}", array.name),
+                &grads.whole(exec)[array.range.clone()],
+            );
         }
         optimizer.step(exec, &mut params, &grads, Scales::default());
     }
