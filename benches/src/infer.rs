@@ -85,11 +85,10 @@ fn model(exec: Executor) -> Result<Model> {
     let Prepared { dataset, encoder, targets, .. } =
         prepare::<f32>(&exec, &table, &TargetColumns::wine(), Fractions::default(), 1)?;
     let [hidden_a, hidden_b] = HIDDEN;
-    let network =
-        TwoBranch::new(dataset.n_inputs, hidden_a, dataset.n_outputs, hidden_b, dataset.n_classes);
-    let (params, state) = network.build(anabranch_graph::Fusion::Fused)?.init(1);
-    Ok(Model::new(network, params.to_vec(), state.to_vec(), encoder, targets)?
-        .with_executor(exec)?)
+    let [outputs, classes] = [0, 1].map(|task| dataset.tasks[task].outputs());
+    let river = TwoBranch::new(dataset.n_inputs, hidden_a, outputs, hidden_b, classes).river();
+    let (params, state) = river.build(anabranch_graph::Fusion::Fused)?.init(1);
+    Ok(Model::new(river, params.to_vec(), state.to_vec(), encoder, targets)?.with_executor(exec)?)
 }
 
 /// Runs the suite.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join};
-use anabranch_layers::{Activation, BatchNorm, Dropout, Linear, Loss};
+use anabranch_layers::{Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Linear};
 use anabranch_tensor::{Executor, Scalar};
 use serde_json::{Value, json};
 
@@ -81,8 +81,8 @@ fn graph<T: Scalar>(shape: Shape, layers: Layers) -> std::result::Result<Graph<T
     }
     let s = g.join("join", Join::Add, a, y_a)?;
     let z2b = g.layer("fc2b", Linear::new(classes), s)?;
-    g.head(y_a, Loss::HalfSquaredError { weight: 1.0 })?;
-    g.head(z2b, Loss::SoftmaxCrossEntropy { weight: 1.0 })?;
+    g.head("a", y_a, 1.0, HalfSquaredError)?;
+    g.head("b", z2b, 1.0, CrossEntropy::default())?;
     g.build(Fusion::Fused)
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
-use anabranch_graph::TwoBranch;
+use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_optim::{OptimizerKind, ScheduleKind};
 use anabranch_tensor::Executor;
 use anabranch_train::{NoObserver, TrainConfig, Trainer};
@@ -173,17 +173,17 @@ fn task(args: &Args) -> Task<'static> {
 fn ours(task: &Task<'_>) -> Result<(Run, Sizes)> {
     let begin = Instant::now();
     let table = Table::read(task.file)?;
-    let columns =
-        TargetColumns { regress: vec![task.regress.into()], classify: task.classify.into() };
+    let columns = TargetColumns::new().regress([task.regress]).classify(task.classify);
     let exec = Executor::new(task.threads)?;
     let Prepared { dataset, targets, .. } = prepare::<f32>(&exec, &table, &columns, FRACTIONS, 1)?;
     let load = begin.elapsed().as_secs_f64();
 
     let begin = Instant::now();
     let [hidden_a, hidden_b] = HIDDEN;
+    let [outputs, classes] = [0, 1].map(|task| dataset.tasks[task].outputs());
     let network = TwoBranch {
         dropout: DROPOUT,
-        ..TwoBranch::new(dataset.n_inputs, hidden_a, dataset.n_outputs, hidden_b, dataset.n_classes)
+        ..TwoBranch::new(dataset.n_inputs, hidden_a, outputs, hidden_b, classes)
     };
     let config = TrainConfig {
         epochs: task.epochs,
@@ -196,13 +196,13 @@ fn ours(task: &Task<'_>) -> Result<(Run, Sizes)> {
         patience: 0,
         seed: 1,
     };
-    let mut trainer = Trainer::new(&dataset, &network, &config, &exec)?;
+    let mut trainer = Trainer::new(&dataset, network.build(Fusion::Fused)?, &config, &exec)?;
     trainer.run(&mut NoObserver)?;
     let train = begin.elapsed().as_secs_f64();
 
-    let metrics = trainer.test_metrics(targets.regression());
-    let r2 = metrics.regression[0].r2.unwrap_or(f64::NAN);
-    let accuracy = metrics.classification.accuracy.unwrap_or(f64::NAN);
+    let metrics = trainer.test_metrics(&targets);
+    let r2 = metrics[0].regression()[0].r2.unwrap_or(f64::NAN);
+    let accuracy = metrics[1].classification().and_then(|m| m.accuracy).unwrap_or(f64::NAN);
     let sizes = Sizes {
         rows: dataset.n_rows,
         inputs: dataset.n_inputs,

@@ -1,8 +1,8 @@
 //! One table of layers and sizes, and everything that must hold for each: in f32 and f64, on 1, 2, 3 and 8 threads.
 
 use anabranch_layers::{
-    Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, Linear, Loss, Mask,
-    Plan, Pointwise, RunningVariance, Softmax, Target,
+    Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, Linear, Loss,
+    LossGradient, LossKind, Mask, Plan, Pointwise, RunningVariance, Softmax, Target, mean_loss,
 };
 use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut, n_row_chunks};
 
@@ -316,20 +316,42 @@ fn losses<T: Scalar>(
     let values = draw::<T>(&mut random, rows * outputs);
     let classes: Vec<u32> = (0..rows).map(|_| random.below(outputs as u64) as u32).collect();
     let labels = draw_distributions::<T>(&mut random, rows, outputs);
-    let squared = Loss::HalfSquaredError { weight: 0.7 };
-    let entropy = Loss::SoftmaxCrossEntropy { weight: 1.3 };
+    let yes_no: Vec<T> = classes
+        .iter()
+        .flat_map(|c| (0..outputs as u32).map(|j| T::from_f64((j <= *c).into())))
+        .collect();
+    let weighted = LossKind::CrossEntropy {
+        label_smoothing: 0.1,
+        class_weights: (0..outputs).map(|class| 0.5 + class as f64).collect(),
+    };
+    let numbers = Target::Values(matrix(&values, rows, outputs));
     [
-        ("squared error", squared, Target::Values(matrix(&values, rows, outputs))),
-        ("classes", entropy, Target::Classes(&classes)),
-        ("soft labels", entropy, Target::Probabilities(matrix(&labels, rows, outputs))),
+        ("squared error", LossKind::HalfSquaredError, numbers),
+        ("absolute error", LossKind::AbsoluteError, numbers),
+        ("huber", LossKind::HUBER, numbers),
+        ("pinball", LossKind::Pinball { quantile: 0.9 }, numbers),
+        ("yes or no", LossKind::BinaryCrossEntropy, Target::Values(matrix(&yes_no, rows, outputs))),
+        ("classes", LossKind::CROSS_ENTROPY, Target::Classes(&classes)),
+        (
+            "soft labels",
+            LossKind::CROSS_ENTROPY,
+            Target::Probabilities(matrix(&labels, rows, outputs)),
+        ),
+        ("weighted classes", weighted, Target::Classes(&classes)),
     ]
     .map(|(name, loss, target)| {
+        let loss = loss.boxed();
         let nan = T::from_f64(f64::NAN);
         let (mut d, mut scratch) = (vec![nan; rows * outputs], vec![nan; rows]);
-        let prediction = matrix(&prediction, rows, outputs);
-        let d_view = matrix_mut(&mut d, rows, outputs);
-        loss.gradient(exec, prediction, target, rows, d_view, &mut scratch);
-        (name, loss.value(&scratch), d)
+        loss.gradient(LossGradient {
+            exec,
+            prediction: matrix(&prediction, rows, outputs),
+            target,
+            scale: T::from_f64(0.7 / rows as f64),
+            d: matrix_mut(&mut d, rows, outputs),
+            row_losses: &mut scratch,
+        });
+        (name, mean_loss(0.7, &scratch), d)
     })
     .into()
 }

@@ -1,7 +1,7 @@
 //! A network's batch with everything that a step needs, and what a step gives.
 
-use anabranch_graph::{Batch, Graph, Masks, Mode, NodeId, Workspace};
-use anabranch_layers::{Loss, Target};
+use anabranch_graph::{Batch, Graph, Head, Masks, Mode, NodeId, Workspace};
+use anabranch_layers::{Target, TargetKind};
 use anabranch_tensor::{Executor, Gradients, Purpose, Random, Scalar, matrix};
 
 use crate::measure::{draw, draw_distributions};
@@ -44,28 +44,30 @@ impl<T: Scalar> Instance<T> {
         let mut params: Vec<T> = draw(random, graph.params_len());
         params.iter_mut().for_each(|param| *param *= T::from_f64(0.5));
         let state = draw::<T>(random, graph.state_len()).iter().map(|v| *v * *v).collect();
-        let target = |(i, (node, loss)): (usize, (NodeId, Loss))| {
-            let width = graph.width(node);
-            match loss {
-                Loss::HalfSquaredError { .. } => OwnedTarget::Values(draw(random, rows * width)),
-                Loss::SoftmaxCrossEntropy { .. } if i % 2 == 0 => {
+        let target = |(i, head): (usize, &Head<T>)| {
+            let width = head.outputs();
+            match head.loss().target_kind() {
+                TargetKind::Values | TargetKind::Binary => {
+                    OwnedTarget::Values(draw(random, rows * width))
+                }
+                TargetKind::Classes if i % 2 == 0 => {
                     OwnedTarget::Probabilities(draw_distributions(random, rows, width))
                 }
-                Loss::SoftmaxCrossEntropy { .. } => {
+                TargetKind::Classes => {
                     let class = |_| random.below(width as u64) as u32;
                     OwnedTarget::Classes((0..rows).map(class).collect())
                 }
             }
         };
-        let targets = graph.heads().enumerate().map(target).collect();
+        let targets = graph.heads().iter().enumerate().map(target).collect();
         Self { rows, x, targets, params, state }
     }
 
     fn targets(&self, graph: &Graph<T>) -> Vec<Target<'_, T>> {
-        let heads = graph.heads().zip(&self.targets);
+        let heads = graph.heads().iter().zip(&self.targets);
         heads
-            .map(|((node, _), target)| {
-                let view = |values| matrix(values, self.rows, graph.width(node));
+            .map(|(head, target)| {
+                let view = |values| matrix(values, self.rows, head.outputs());
                 match target {
                     OwnedTarget::Values(y) => Target::Values(view(y)),
                     OwnedTarget::Classes(classes) => Target::Classes(classes),
@@ -88,8 +90,8 @@ impl<T: Scalar> Instance<T> {
         graph.backward(exec, &self.params, &mut grads, &mut workspace, x);
         let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
         graph.infer(exec, &self.params, &state, &mut workspace, x);
-        let heads = graph.heads();
-        let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
+        let heads = graph.heads().iter();
+        let evaluation = heads.flat_map(|head| workspace.prediction(head).to_owned()).collect();
         Results { losses, grads, state, evaluation }
     }
 
@@ -104,8 +106,8 @@ impl<T: Scalar> Instance<T> {
         let n_parts = grads.n_parts();
         let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
         graph.infer(exec, &self.params, &state, &mut workspace, x);
-        let heads = graph.heads();
-        let evaluation = heads.flat_map(|(node, _)| workspace.value(node).to_owned()).collect();
+        let heads = graph.heads().iter();
+        let evaluation = heads.flat_map(|head| workspace.prediction(head).to_owned()).collect();
         (Results { losses, grads, state, evaluation }, n_parts)
     }
 

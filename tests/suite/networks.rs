@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::RangeInclusive;
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, NodeId, TwoBranch};
-use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, LayerError, Linear, Loss};
+use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, LayerError, Linear, LossKind};
 use anabranch_tensor::{Executor, Purpose, Random, Scalar};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -29,7 +29,8 @@ struct Branch {
     /// Whether to project where a simpler join would fit.
     project: bool,
     outputs: usize,
-    loss: Loss,
+    loss: LossKind,
+    weight: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ impl Network {
                 x = g.join(&format!("join{i}"), join, x, before)?;
             }
             let y = g.layer(&format!("head{i}"), Linear::new(branch.outputs), x)?;
-            g.head(y, branch.loss)?;
+            g.head(&format!("task{i}"), y, branch.weight, branch.loss.boxed())?;
             before = Some(y);
         }
         g.build(fusion)
@@ -113,17 +114,17 @@ fn hidden(units: RangeInclusive<usize>) -> impl Strategy<Value = Hidden> {
 }
 
 fn branch(units: RangeInclusive<usize>) -> impl Strategy<Value = Branch> {
-    let loss = (any::<bool>(), 0.3..2.0).prop_map(|(is_regression, weight)| match is_regression {
-        true => Loss::HalfSquaredError { weight },
-        false => Loss::SoftmaxCrossEntropy { weight },
-    });
+    let loss = prop_oneof![Just(LossKind::HalfSquaredError), Just(LossKind::CROSS_ENTROPY)];
     let hidden = proptest::collection::vec(hidden(units), 0..=3);
-    (hidden, any::<bool>(), 1..=5usize, loss).prop_map(|(hidden, project, outputs, loss)| Branch {
-        hidden,
-        project,
-        outputs,
-        loss,
-    })
+    (hidden, any::<bool>(), 1..=5usize, loss, 0.3..2.0).prop_map(
+        |(hidden, project, outputs, loss, weight)| Branch {
+            hidden,
+            project,
+            outputs,
+            loss,
+            weight,
+        },
+    )
 }
 
 fn network(

@@ -13,8 +13,8 @@
 //! | Momentum | new gradient times `beta` after the first update | times 1 | `beta` = 1 only |
 
 use anabranch_layers::{
-    Activation, BatchNorm, Dropout, Forward, Infer, Layer, Linear, Loss, Mask, RunningVariance,
-    Softmax, Target,
+    Activation, BatchNorm, CrossEntropy, Dropout, Forward, Infer, Layer, Linear, Loss,
+    LossGradient, Mask, RunningVariance, Softmax, Target, mean_loss,
 };
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{Executor, Scalar, matrix, matrix_mut};
@@ -189,11 +189,15 @@ fn softmax_cross_entropy_loss() {
             let labels: Vec<u32> =
                 numbers::<f64>(&case["labels"]).iter().map(|v| *v as u32).collect();
             let (mut d, mut scratch) = (z.clone(), vec![T::ZERO; rows]);
-            let loss = Loss::SoftmaxCrossEntropy { weight: 1.0 };
-            let (scores, target) = (matrix(&z, rows, classes), Target::Classes(&labels));
-            let d_view = matrix_mut(&mut d, rows, classes);
-            loss.gradient(&exec, scores, target, rows, d_view, &mut scratch);
-            let loss = loss.value(&scratch);
+            CrossEntropy::default().gradient(LossGradient {
+                exec: &exec,
+                prediction: matrix(&z, rows, classes),
+                target: Target::Classes(&labels),
+                scale: T::from_f64(1.0 / rows as f64),
+                d: matrix_mut(&mut d, rows, classes),
+                row_losses: &mut scratch,
+            });
+            let loss = mean_loss(1.0, &scratch);
             let expected = number(&case["loss"]);
             assert!(
                 (loss - expected).abs() <= tolerance::<T>() * (1.0 + expected),

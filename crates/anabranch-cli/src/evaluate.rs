@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::setup::read_table;
 
-/// Judges a model on the rows of a table that have all targets
+/// Scores a model on the rows of a table that have all targets
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A model file, or the directory that `train` left it in
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }))?;
     } else {
         output::print(&format!(
-            "{}: {rows} rows, {left_out} left out for want of a target\n\n{}",
+            "{}: {rows} rows, {left_out} skipped (no target)\n\n{}",
             args.data.display(),
             output::metrics_table(model.targets(), &evaluation.metrics, None)
         ))?;

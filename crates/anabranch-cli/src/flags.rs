@@ -29,6 +29,33 @@ pub(crate) fn count(
     }
 }
 
+/// A parser of lists of whole numbers from `min` to `max`, separated by commas.
+pub(crate) fn counts(
+    min: usize,
+    max: usize,
+) -> impl Fn(&str) -> Result<Vec<usize>, String> + Clone + Send + Sync + 'static {
+    move |text| text.split(',').map(count(min, max)).collect()
+}
+
+/// A parser of lists: names separated by commas, quoted as in CSV where a name holds a comma.
+pub(crate) fn list(text: &str) -> Result<Vec<String>, String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
+    let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
+    if names.is_empty() || names.iter().any(String::is_empty) {
+        return Err("expected names separated by commas".into());
+    }
+    Ok(names)
+}
+
+/// A parser of `NAME=VALUE`, where the name may hold `=` too.
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.trim().to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +77,22 @@ mod tests {
             assert_eq!(count(1, 9)(text), Err("expected a whole number from 1 to 9".into()));
         }
         assert_eq!(count(2, usize::MAX)("1"), Err("expected a whole number, at least 2".into()));
+    }
+
+    #[test]
+    fn lists_are_quoted_as_in_csv() {
+        assert_eq!(list("a, b"), Ok(vec!["a".into(), "b".into()]));
+        assert_eq!(list(r#""a,b""c",d"#), Ok(vec![r#"a,b"c"#.into(), "d".into()]));
+        for text in ["", "a,", ",", " "] {
+            assert!(list(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_equals_sign_divides_a_name_from_its_value() {
+        assert_eq!(assignment("a=b=0.5"), Ok(("a=b".into(), "0.5".into())));
+        for text in ["a", "=1", ""] {
+            assert!(assignment(text).is_err(), "{text:?}");
+        }
     }
 }

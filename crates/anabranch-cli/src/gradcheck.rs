@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Setup, SetupArgs};
+use crate::setup::{Setup, SetupArgs, two_branch};
 
 /// Checks the gradient of a run's first step by independent routes
 ///
@@ -29,8 +29,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let Setup { prepared, network, config } = args.setup.setup::<f32>(&exec)?;
-    let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
+    let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
+    let network = two_branch(&river)?;
+    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
     let mut first = FirstStep { network, instance: None };
     trainer.run(&mut first)?;
     let instance = first.instance.ok_or_else(|| Failure::on_the_way("training took no step"))?;
@@ -53,8 +54,9 @@ struct FirstStep {
 impl Observer<f32> for FirstStep {
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
         let drawn_by = (step.seed, step.step);
-        let instance = Instance::new(&self.network, step.params, step.x, step.targets, drawn_by);
-        self.instance = Some(instance);
+        let &[y_a, y_b] = step.targets else { return ControlFlow::Break(()) };
+        let targets = [y_a, y_b];
+        self.instance = Some(Instance::new(&self.network, step.params, step.x, targets, drawn_by));
         ControlFlow::Break(())
     }
 }

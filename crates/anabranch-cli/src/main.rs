@@ -1,4 +1,4 @@
-//! The program `anabranch`: trains a two-branch network on a table, predicts with it, and checks its gradients.
+//! The program `anabranch`: trains a multi-task network on a table, predicts with it, and checks its gradients.
 //!
 //! One file for each subcommand; [`setup`] has what training and checking share, [`output`] everything that is printed,
 //! [`failure`] what goes wrong and the exit codes.
@@ -9,10 +9,12 @@ mod evaluate;
 mod failure;
 mod flags;
 mod gradcheck;
+mod network;
 mod output;
 mod predict;
 mod run_dir;
 mod setup;
+mod task_flags;
 mod train;
 mod verify;
 mod watch;
@@ -23,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use failure::Failure;
 
-/// One small network for a number and a class, trained on a table in seconds
+/// One small network for the numbers and classes of a table, trained in seconds
 #[derive(Debug, Parser)]
 #[command(name = "anabranch", version, subcommand_required = true)]
 struct Cli {

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use anabranch::data::Targets;
+use anabranch::data::{ClassTarget, Targets, TaskTarget};
 use anabranch::graph::{Summary, SummaryRow};
-use anabranch::train::{ClassificationMetrics, Metrics, RegressionMetrics};
+use anabranch::train::{ClassificationMetrics, RegressionMetrics, TaskMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
@@ -39,59 +39,133 @@ pub(crate) fn verdict(pass: bool) -> ExitCode {
     ExitCode::from(if pass { 0 } else { 1 })
 }
 
+/// What is to be predicted, in a line.
+pub(crate) fn tasks(targets: &Targets) -> String {
+    let of_task = |task: &TaskTarget| match task {
+        TaskTarget::Regression(_) => {
+            format!("regress {}", task.columns().collect::<Vec<_>>().join(", "))
+        }
+        TaskTarget::Classification(ClassTarget { column, labels }) => {
+            format!("classify {column} ({} classes)", labels.len())
+        }
+    };
+    targets.tasks().iter().map(of_task).collect::<Vec<_>>().join(", ")
+}
+
+/// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the targets,
+/// and the rows that have them.
+pub(crate) fn tasks_json(targets: &Targets, best_epoch: Option<usize>, rows: usize) -> Value {
+    let of_task = |task: &TaskTarget| {
+        let (kind, scale) = match task {
+            TaskTarget::Regression(_) => ("regression", Some("standard")),
+            TaskTarget::Classification(_) => ("classification", None),
+        };
+        json!({
+            "name": task.name(),
+            "kind": kind,
+            "columns": task.columns().collect::<Vec<_>>(),
+            "best_epoch": best_epoch,
+            "scale": scale,
+            "rows": rows,
+        })
+    };
+    targets.tasks().iter().map(of_task).collect()
+}
+
 /// `{COL: {"kind", …}}`, an undefined metric as `null`.
-pub(crate) fn metrics_json(targets: &Targets, metrics: &Metrics) -> Value {
-    let mut columns = Map::new();
-    for (target, RegressionMetrics { rmse, mae, r2 }) in
-        targets.regression().iter().zip(&metrics.regression)
-    {
-        let metrics = json!({ "kind": "regression", "rmse": rmse, "mae": mae, "r2": r2 });
-        columns.insert(target.column.clone(), metrics);
-    }
-    let ClassificationMetrics { accuracy, log_loss, macro_f1 } = &metrics.classification;
-    let class = json!({
-        "kind": "classification", "accuracy": accuracy, "log_loss": log_loss, "macro_f1": macro_f1,
+pub(crate) fn metrics_json(targets: &Targets, metrics: &[TaskMetrics]) -> Value {
+    let columns = of_columns(targets, metrics).map(|(column, kind, metrics)| {
+        let mut object = Map::from_iter([("kind".to_owned(), json!(kind.name()))]);
+        object.extend(metrics.into_iter().map(|m| (m.key.to_owned(), json!(m.value))));
+        (column.to_owned(), Value::Object(object))
     });
-    columns.insert(targets.class().column.clone(), class);
-    Value::Object(columns)
+    Value::Object(columns.collect())
+}
+
+/// What the simplest predictions are worth, by their names: the training mean of numbers, the majority
+/// class.
+pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Value {
+    let Value::Object(columns) = metrics_json(targets, baselines) else { return Value::Null };
+    let is_class = |value: &Value| value["kind"] == Kind::Classification.name();
+    let (majority, mean): (Map<_, _>, Map<_, _>) =
+        columns.into_iter().partition(|(_, value)| is_class(value));
+    json!({ "mean": mean, "majority": majority })
 }
 
 /// A table of metrics, one line for each; beside the network's those of the two baselines, if given.
 pub(crate) fn metrics_table(
     targets: &Targets,
-    network: &Metrics,
-    baselines: Option<&Metrics>,
+    network: &[TaskMetrics],
+    baselines: Option<&[TaskMetrics]>,
 ) -> String {
     let mut table = Table::new();
     let n_baselines = if baselines.is_some() { 2 } else { 0 };
     let header = ["column", "metric", "network", "training mean", "majority class"];
     table.set_header(&header[..3 + n_baselines]);
-    let mut add =
-        |[column, metric]: [&str; 2], value, baseline: Option<Option<f64>>, place: usize| {
-            let mut row = vec![column.to_owned(), metric.to_owned(), figure(value)];
+    let mut baselines = of_columns(targets, baselines.unwrap_or_default());
+    for (column, kind, metrics) in of_columns(targets, network) {
+        let baseline = baselines.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
+        for (i, metric) in metrics.iter().enumerate() {
+            let column = if i == 0 { column } else { "" };
+            let mut row = vec![column.to_owned(), metric.name.to_owned(), figure(metric.value)];
             row.resize(3 + n_baselines, String::new());
-            if let Some(baseline) = baseline {
-                row[place] = figure(baseline);
+            if let Some(baseline) = baseline.get(i) {
+                row[if kind == Kind::Regression { 3 } else { 4 }] = figure(baseline.value);
             }
             table.add_row(row);
-        };
-    let of_numbers = |m: &RegressionMetrics| [("RMSE", m.rmse), ("MAE", m.mae), ("R²", m.r2)];
-    for (i, (target, metrics)) in targets.regression().iter().zip(&network.regression).enumerate() {
-        for (j, (metric, value)) in of_numbers(metrics).into_iter().enumerate() {
-            let baseline = baselines.map(|b| of_numbers(&b.regression[i])[j].1);
-            let column = if j == 0 { &target.column } else { "" };
-            add([column, metric], value, baseline, 3);
         }
     }
-    let of_classes = |m: &ClassificationMetrics| {
-        [("accuracy", m.accuracy), ("log-loss", m.log_loss), ("macro-F1", m.macro_f1)]
-    };
-    for (j, (metric, value)) in of_classes(&network.classification).into_iter().enumerate() {
-        let baseline = baselines.map(|b| of_classes(&b.classification)[j].1);
-        let column = if j == 0 { &targets.class().column } else { "" };
-        add([column, metric], value, baseline, 4);
-    }
     layout(table, 2)
+}
+
+/// What a column is predicted as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Regression,
+    Classification,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::Classification => "classification",
+        }
+    }
+}
+
+/// A metric as it is printed.
+struct Metric {
+    key: &'static str,
+    name: &'static str,
+    value: Option<f64>,
+}
+
+/// The metrics of each target column, in order.
+fn of_columns<'a>(
+    targets: &'a Targets,
+    metrics: &'a [TaskMetrics],
+) -> impl Iterator<Item = (&'a str, Kind, Vec<Metric>)> {
+    let of_number = |&RegressionMetrics { rmse, mae, r2 }: &RegressionMetrics| {
+        let named = [("rmse", "RMSE", rmse), ("mae", "MAE", mae), ("r2", "R²", r2)];
+        (Kind::Regression, named.map(|(key, name, value)| Metric { key, name, value }).into())
+    };
+    let of_class = |m: &ClassificationMetrics| {
+        let named = [
+            ("accuracy", "accuracy", m.accuracy),
+            ("log_loss", "log-loss", m.log_loss),
+            ("macro_f1", "macro-F1", m.macro_f1),
+        ];
+        (Kind::Classification, named.map(|(key, name, value)| Metric { key, name, value }).into())
+    };
+    targets.tasks().iter().zip(metrics).flat_map(move |(target, metrics)| {
+        let of_task: Vec<(Kind, Vec<Metric>)> = match metrics {
+            TaskMetrics::Regression(columns) => columns.iter().map(of_number).collect(),
+            TaskMetrics::Classification(class) => vec![of_class(class)],
+            TaskMetrics::Binary(columns) => columns.iter().map(of_class).collect(),
+        };
+        target.columns().zip(of_task).map(|(column, (kind, metrics))| (column, kind, metrics))
+    })
 }
 
 /// A table of a network's nodes, of 80 columns for the usual names.

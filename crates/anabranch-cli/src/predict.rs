@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::data::Table;
-use anabranch::train::{Model, Predictions, replace_file};
+use anabranch::data::{Table, TaskTarget};
+use anabranch::train::{Model, Predictions, TaskPredictions, replace_file};
 
 use crate::failure::Failure;
 use crate::output;
@@ -62,10 +62,13 @@ fn check_out(out: &Path) -> Result<(), Failure> {
 
 /// The names of the prediction's columns.
 fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
-    let (regression, class) = (model.targets().regression(), model.targets().class());
-    let mut names: Vec<String> = regression.iter().map(|t| format!("{}_pred", t.column)).collect();
-    names.push(format!("{}_pred", class.column));
-    names.extend(class.labels.iter().map(|label| format!("{}_p_{label}", class.column)));
+    let of_task = |task: &TaskTarget| {
+        let mut names: Vec<String> = task.columns().map(|name| format!("{name}_pred")).collect();
+        let column = task.name();
+        names.extend(task.labels().iter().map(|label| format!("{column}_p_{label}")));
+        names
+    };
+    let names: Vec<String> = model.targets().tasks().iter().flat_map(of_task).collect();
     let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
     for name in &names {
         if !taken.insert(name.trim()) {
@@ -87,15 +90,22 @@ fn with_predictions(
 ) -> csv::Result<Vec<u8>> {
     let mut csv = csv::WriterBuilder::new().delimiter(table.separator()).from_writer(Vec::new());
     csv.write_record(table.columns().iter().chain(names))?;
-    let (n_outputs, n_classes) = (model.network().outputs_a, model.network().classes);
     for row in 0..table.n_rows() {
         table.row(row).try_for_each(|cell| csv.write_field(cell))?;
-        for value in &predictions.values[row * n_outputs..][..n_outputs] {
-            csv.write_field(value.to_string())?;
-        }
-        csv.write_field(model.label(predictions.classes[row]))?;
-        for probability in &predictions.probabilities[row * n_classes..][..n_classes] {
-            csv.write_field(probability.to_string())?;
+        for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
+            match task {
+                TaskPredictions::Values { values, n_columns } => {
+                    for value in &values[row * n_columns..][..*n_columns] {
+                        csv.write_field(value.to_string())?;
+                    }
+                }
+                TaskPredictions::Classes { classes, probabilities, n_classes } => {
+                    csv.write_field(&target.labels()[classes[row]])?;
+                    for probability in &probabilities[row * n_classes..][..*n_classes] {
+                        csv.write_field(probability.to_string())?;
+                    }
+                }
+            }
         }
         csv.write_record(None::<&[u8]>)?;
     }

@@ -2,26 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use anabranch::data::{Fractions, Prepared, Table, TargetColumns, prepare};
-use anabranch::graph::{Join, TwoBranch};
+use anabranch::data::{Fractions, Prepared, Table, TargetColumns, TaskColumns, prepare};
+use anabranch::graph::{Fusion, Graph, LayerKind, NamedLayer, River, TwoBranch};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::TrainConfig;
-use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::Failure;
 use crate::flags::{count, non_negative, number};
+use crate::network::{NetworkArgs, check_memory};
 use crate::output;
+use crate::task_flags::TaskFlags;
 
 /// The name of the built-in table.
 const WINE: &str = "wine";
-
-/// Most hidden units of a branch.
-const MAX_HIDDEN: usize = 1_000_000;
-
-/// Most memory that the numbers of a run may take, in GiB: a mistyped width shall not bring the machine down.
-const MAX_GIB: f64 = 8.0;
 
 /// Data, network and training.
 #[derive(Debug, clap::Args)]
@@ -29,119 +24,72 @@ pub(crate) struct SetupArgs {
     /// A CSV file with a header, or `wine`: 1,599 red wines, built in
     #[arg(long, value_name = "wine|FILE.csv", default_value = WINE, help_heading = "Data")]
     data: PathBuf,
-    /// Columns of numbers to predict, separated by commas
-    /// [default for wine: alcohol]
-    #[arg(
-        long,
-        verbatim_doc_comment,
-        value_name = "COL[,COL…]",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
-    regress: Vec<String>,
-    /// Column of classes to predict [default for wine: quality]
-    #[arg(long, value_name = "COL", help_heading = "Data")]
-    classify: Option<String>,
-    /// Share of the rows that judge the result
+    #[command(flatten)]
+    tasks: TaskFlags,
+    /// Fraction of rows held out for testing
     #[arg(long, value_name = "F", default_value_t = Fractions::default().test, help_heading = "Data",
         allow_hyphen_values = true, value_parser = number("a number between 0 and 1", |f| f > 0.0 && f < 1.0))]
     test_fraction: f64,
-    /// Share of the rows that choose when to stop
+    /// Fraction of rows used for early stopping
     #[arg(long, value_name = "F", default_value_t = Fractions::default().validation, help_heading = "Data",
         allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
     validation_fraction: f64,
 
-    /// Hidden units of branch A, which predicts the numbers
-    #[arg(long, value_name = "N", default_value_t = 128, help_heading = "Network",
-        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
-    hidden_a: usize,
-    /// Hidden units of branch B, which predicts the class
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Network",
-        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
-    hidden_b: usize,
-    /// Probability of dropping a hidden unit of branch A in a training step
-    #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Network",
-        allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
-    dropout: f64,
-    /// How the numbers flow into branch B; auto is add for equal widths,
-    /// broadcast for one number, else project
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "auto",
-        help_heading = "Network",
-        verbatim_doc_comment
-    )]
-    join: JoinArg,
-    /// Weight of the numbers' loss
-    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
-        allow_hyphen_values = true, value_parser = non_negative())]
-    weight_a: f64,
-    /// Weight of the class's loss
-    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
-        allow_hyphen_values = true, value_parser = non_negative())]
-    weight_b: f64,
+    #[command(flatten)]
+    network: NetworkArgs,
 
-    /// Passes over the training rows, at most
+    /// Maximum number of passes over the training rows
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().epochs, help_heading = "Training",
         allow_hyphen_values = true, value_parser = count(1, usize::MAX))]
     epochs: usize,
-    /// Rows of a training step
+    /// Rows in a training step
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch_size, help_heading = "Training",
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     batch_size: usize,
-    /// The update rule
+    /// Optimizer
     #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().optimizer, help_heading = "Training",
         value_parser = PossibleValuesParser::new(OptimizerKind::ALL.map(|kind| kind.name()))
             .try_map(|name| name.parse::<OptimizerKind>()))]
     optimizer: OptimizerKind,
-    /// Learning rate before the schedule
+    /// Learning rate, before the schedule
     #[arg(long, value_name = "X", default_value_t = TrainConfig::default().lr, help_heading = "Training",
         allow_hyphen_values = true, value_parser = non_negative())]
     lr: f64,
-    /// The course of the learning rate
+    /// Learning-rate schedule
     #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().schedule, help_heading = "Training",
         value_parser = PossibleValuesParser::new(ScheduleKind::ALL.map(|kind| kind.name()))
             .try_map(|name| name.parse::<ScheduleKind>()))]
     schedule: ScheduleKind,
-    /// Weight decay of the weights; biases and normalisations have none
+    /// Weight decay; biases and normalisation parameters have none
     #[arg(long, value_name = "X", default_value_t = TrainConfig::default().weight_decay, help_heading = "Training",
         allow_hyphen_values = true, value_parser = non_negative())]
     weight_decay: f64,
-    /// Largest norm of all gradients together [default: no limit]
+    /// Clip the global gradient norm to this [default: no clipping]
     #[arg(long, value_name = "X", help_heading = "Training",
         allow_hyphen_values = true, value_parser = number("a number over 0", |v| v > 0.0))]
     clip: Option<f64>,
-    /// Epochs without a lower validation loss after which training stops
-    /// and the best weights return; 0 trains all epochs
+    /// Stop after this many epochs without a lower validation loss and
+    /// keep the best weights; 0 disables early stopping
     /// [default: 15, or 0 if there are no validation rows]
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     patience: Option<usize>,
-    /// What the split, initial weights, shuffles and dropout are drawn by
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training")]
     seed: u64,
-    /// Threads that work; the result is the same for any number
+    /// Number of threads; the result is the same for any number
     /// [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
 }
 
-/// How the numbers flow into branch B.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum JoinArg {
-    Auto,
-    Add,
-    Broadcast,
-    Project,
-}
-
 /// A run that has its data.
 #[derive(Debug)]
 pub(crate) struct Setup<T> {
     pub(crate) prepared: Prepared<T>,
-    pub(crate) network: TwoBranch,
+    pub(crate) river: River,
+    pub(crate) graph: Graph<T>,
     pub(crate) config: TrainConfig,
 }
 
@@ -160,24 +108,11 @@ impl SetupArgs {
         let prepared = prepare::<T>(exec, &table, &columns, fractions, self.seed)?;
         output::warn(&prepared.warnings);
         let data = &prepared.dataset;
-        let (hidden_a, hidden_b) = (self.hidden_a, self.hidden_b);
-        let network =
-            TwoBranch::new(data.n_inputs, hidden_a, data.n_outputs, hidden_b, data.n_classes);
-        let network = TwoBranch {
-            dropout: self.dropout,
-            join: match self.join {
-                JoinArg::Auto => network.join,
-                JoinArg::Add => Join::Add,
-                JoinArg::Broadcast => Join::Broadcast,
-                JoinArg::Project => Join::Project,
-            },
-            weight_a: self.weight_a,
-            weight_b: self.weight_b,
-            ..network
-        };
+        let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
+        let graph = river.build(Fusion::Fused)?;
         let config = self.config();
-        check_memory(&network, config.batch_size.min(data.split.train.len()))?;
-        Ok(Setup { prepared, network, config })
+        check_memory(&graph, config.batch_size.min(data.split.train.len()))?;
+        Ok(Setup { prepared, river, graph, config })
     }
 
     /// The threads asked for, or one for each core.
@@ -205,32 +140,26 @@ impl SetupArgs {
         }
     }
 
-    /// The columns to predict: those asked for, and wine's own for wine.
+    /// The columns to predict: those asked for, or wine's own for wine. One regression and one class
+    /// are put in this order.
     fn targets(&self, table: &Table) -> Result<TargetColumns, Failure> {
-        let mut columns = TargetColumns { regress: self.regress.clone(), classify: String::new() };
-        if self.data == Path::new(WINE) {
-            let wine = TargetColumns::wine();
-            if columns.regress.is_empty() {
-                columns.regress = wine.regress;
+        let mut columns = self.tasks.columns().clone();
+        match &mut columns.tasks[..] {
+            [] if self.data == Path::new(WINE) => return Ok(TargetColumns::wine()),
+            [] => {
+                let found = table.columns().iter().map(|name| format!("{name:?}"));
+                return Err(Failure::input(format!(
+                    "{}: name what to predict with --regress, --classify or both: the columns found are {}",
+                    table.name(),
+                    found.collect::<Vec<_>>().join(", ")
+                )));
             }
-            columns.classify = self.classify.clone().unwrap_or(wine.classify);
-            return Ok(columns);
+            [first @ TaskColumns::Classify(_), second @ TaskColumns::Regress(_)] => {
+                std::mem::swap(first, second);
+            }
+            _ => {}
         }
-        let missing = match (columns.regress.is_empty(), &self.classify) {
-            (false, Some(classify)) => {
-                columns.classify = classify.clone();
-                return Ok(columns);
-            }
-            (true, None) => "--regress and --classify",
-            (true, Some(_)) => "--regress",
-            (false, None) => "--classify",
-        };
-        let found: Vec<String> = table.columns().iter().map(|name| format!("{name:?}")).collect();
-        Err(Failure::input(format!(
-            "{}: name what to predict with {missing}: the columns found are {}",
-            table.name(),
-            found.join(", ")
-        )))
+        Ok(columns)
     }
 }
 
@@ -240,25 +169,29 @@ pub(crate) fn read_table(data: &Path) -> Result<Table, Failure> {
     Ok(table?)
 }
 
-/// Refuses a network whose numbers in training would fill the machine.
-fn check_memory(network: &TwoBranch, batch_rows: usize) -> Result<(), Failure> {
-    let [inputs, hidden_a, outputs_a, hidden_b, classes] =
-        [network.inputs, network.hidden_a, network.outputs_a, network.hidden_b, network.classes]
-            .map(|n| n as f64);
-    let projection = if network.join == Join::Project { outputs_a } else { 0.0 };
-    let params =
-        hidden_a * (inputs + outputs_a + 1.0) + hidden_b * (inputs + classes + projection + 3.0);
-    // Weights, the best ones, gradients, two moments; for each row, values, derivatives and what layers save.
-    let (copies, copies_per_row) = (5.0, 4.0);
-    let per_row = hidden_a + outputs_a + hidden_b + classes;
-    let numbers = copies * params + copies_per_row * per_row * batch_rows as f64;
-    let gib = numbers * 4.0 / f64::from(1 << 30);
-    if gib <= MAX_GIB {
-        return Ok(());
-    }
-    Err(Failure::input(format!(
-        "a network of {} and {} hidden units on {} inputs, in steps of {batch_rows} rows, would take {gib:.0} GiB, \
-         more than {MAX_GIB}: choose a smaller --hidden-a, --hidden-b or --batch-size",
-        network.hidden_a, network.hidden_b, network.inputs
-    )))
+/// The two-branch network that a river is; gradients of others are not checked yet.
+pub(crate) fn two_branch(river: &River) -> Result<TwoBranch, Failure> {
+    let refused = || Failure::input("the gradients of two-branch networks alone can be checked");
+    let [a, b] = &river.branches[..] else { return Err(refused()) };
+    let (Some(head_a), Some(head_b), [join]) = (&a.head, &b.head, &b.joins[..]) else {
+        return Err(refused());
+    };
+    let outputs = |layer: &NamedLayer| match layer.layer {
+        LayerKind::Linear { outputs, .. } => outputs,
+        _ => 0,
+    };
+    let dropout = a.layers.iter().find_map(|layer| match layer.layer {
+        LayerKind::Dropout { p } => Some(p),
+        _ => None,
+    });
+    let hidden = [a, b].map(|branch| branch.layers.first().map_or(0, outputs));
+    let [outputs_a, classes] = [head_a, head_b].map(|head| outputs(&head.layer));
+    let network = TwoBranch {
+        dropout: dropout.unwrap_or(0.0),
+        join: join.join,
+        weight_a: head_a.weight,
+        weight_b: head_b.weight,
+        ..TwoBranch::new(river.inputs, hidden[0], outputs_a, hidden[1], classes)
+    };
+    if network.river() == *river { Ok(network) } else { Err(refused()) }
 }

@@ -12,14 +12,14 @@ use crate::failure::Failure;
 use crate::flags::count;
 use crate::output;
 use crate::run_dir::RunDir;
-use crate::setup::{Setup, SetupArgs};
+use crate::setup::{Setup, SetupArgs, two_branch};
 use crate::watch::Watch;
 
 /// Trains a network on a table and saves it
 ///
-/// The rows are split by class into training, validation and test rows. What
-/// the network is worth is measured on the test rows, which nothing else looks
-/// at, and printed beside two baselines.
+/// The rows are split by class into training, validation and test rows. The
+/// network is judged on the test rows, which nothing else looks at, and its
+/// scores are printed beside two baselines.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
@@ -29,45 +29,47 @@ pub(crate) struct Args {
     /// [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
     #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     out: Option<PathBuf>,
-    /// Checks the gradient in every Nth step by identities and against f64; 0 does not
+    /// Check the gradient in every Nth step by identities and against f64; 0 disables
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     audit_every: usize,
-    /// Prints the result as one line of JSON instead of tables
+    /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let Setup { prepared, network, config } = args.setup.setup::<f32>(&exec)?;
+    let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
-    let mut trainer = Trainer::new(data, &network, &config, &exec)?;
+    let mut trainer = Trainer::new(data, graph, &config, &exec)?;
     // A directory that cannot be is better known now than after hours of training; a run that is interrupted leaves none.
     let reserve = || RunDir::reserve(args.out.as_deref(), args.setup.data());
     drop(reserve()?);
     if !args.json {
-        let names: Vec<&str> = targets.regression().iter().map(|t| t.column.as_str()).collect();
-        let (numbers, class) = (names.join(", "), &targets.class().column);
         output::print(&format!(
-            "{}\nregress {numbers}, classify {class} ({} classes)\n\n{}",
+            "{}\n{}\n\n{}",
             rows(args.setup.data().display(), data),
-            data.n_classes,
+            output::tasks(targets),
             output::network_table(&trainer.graph().summary())
         ))?;
     }
 
-    let mut watch = Watch::new(config.epochs, &network, args.audit_every);
+    if args.audit_every > 0 {
+        two_branch(&river)?;
+    }
+    let mut watch = Watch::new(config.epochs, two_branch(&river).ok(), args.audit_every);
     let start = Instant::now();
     let trained = trainer.run(&mut watch);
     let seconds = start.elapsed().as_secs_f64();
     let n_audits = watch.finish()?;
     trained?;
 
-    let metrics = trainer.test_metrics(targets.regression());
+    let metrics = trainer.test_metrics(targets);
+    let baselines = baselines(data, targets);
     let epochs = trainer.epochs_run();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
-    let model = Model::from_trainer(&trainer, prepared.encoder.clone(), targets.clone())?;
+    let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
     let dir = reserve()?;
     let path = dir.model();
     model.save(&path)?;
@@ -86,9 +88,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "weights_sha256": weights_sha256(model.params()),
             "model": path.display().to_string(),
             "test": output::metrics_json(targets, &metrics),
+            "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
+            "baselines": output::baselines_json(targets, &baselines),
         }))?;
     } else {
-        let baselines = baselines(data, targets.regression());
         if n_audits > 0 {
             output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
         }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Watch {
     bar: ProgressBar,
-    network: TwoBranch,
+    network: Option<TwoBranch>,
     /// Steps from one audit to the next; 0 for none.
     audit_every: u64,
     n_audits: usize,
@@ -23,14 +23,14 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if that is 0.
-    pub(crate) fn new(epochs: usize, network: &TwoBranch, audit_every: usize) -> Self {
+    pub(crate) fn new(epochs: usize, network: Option<TwoBranch>, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
         let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
         // Without its style, the bar looks plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        let (network, audit_every) = (network.clone(), audit_every as u64);
+        let audit_every = audit_every as u64;
         Self { bar, network, audit_every, n_audits: 0, violation: None }
     }
 
@@ -50,7 +50,10 @@ impl Watch {
 
     fn audit(&self, step: &StepView<'_, f32>) -> Result<StepAudit, GradcheckError> {
         let drawn_by = (step.seed, step.step);
-        let instance = Instance::new(&self.network, step.params, step.x, step.targets, drawn_by)?;
+        let (Some(network), &[y_a, y_b]) = (&self.network, step.targets) else {
+            return Err(GradcheckError::Targets);
+        };
+        let instance = Instance::new(network, step.params, step.x, [y_a, y_b], drawn_by)?;
         audit_step(&instance, step.grads)
     }
 }
@@ -72,11 +75,12 @@ impl Observer<f32> for Watch {
     }
 
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
-        let loss = |[a, b]: [f64; 2]| format!("{a:.4} + {b:.4}");
-        // The losses of both tasks.
-        self.bar.set_message(match report.validation {
-            Some(validation) => format!("validation {}", loss(validation)),
-            None => format!("training {}", loss(report.train)),
+        let words = |losses: &[f64]| {
+            losses.iter().map(|loss| format!("{loss:.4}")).collect::<Vec<_>>().join(" + ")
+        };
+        self.bar.set_message(match &report.validation {
+            Some(validation) => format!("validation {}", words(validation)),
+            None => format!("training {}", words(&report.train)),
         });
         self.bar.set_position(report.epoch as u64);
         ControlFlow::Continue(())
@@ -86,6 +90,7 @@ impl Observer<f32> for Watch {
 #[cfg(test)]
 mod tests {
     use anabranch::data::{Fractions, Table, TargetColumns, prepare};
+    use anabranch::graph::Fusion;
     use anabranch::tensor::Executor;
     use anabranch::train::{TrainConfig, Trainer};
 
@@ -112,9 +117,10 @@ mod tests {
         let exec = Executor::serial();
         let columns = TargetColumns::wine();
         let data = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap().dataset;
-        let network = TwoBranch::new(data.n_inputs, 5, data.n_outputs, 4, data.n_classes);
-        let mut trainer = Trainer::new(&data, &network, &TrainConfig::default(), &exec).unwrap();
-        let mut watch = Mistaken(Watch::new(60, &network, 1));
+        let network = TwoBranch::new(data.n_inputs, 5, 1, 4, 6);
+        let graph = network.build(Fusion::Fused).unwrap();
+        let mut trainer = Trainer::new(&data, graph, &TrainConfig::default(), &exec).unwrap();
+        let mut watch = Mistaken(Watch::new(60, Some(network), 1));
         trainer.run(&mut watch).unwrap();
         assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
         let message = watch.0.finish().unwrap_err().to_string();

@@ -2,8 +2,10 @@
 //!
 //! `cargo run -p anabranch-data --example 01-encode-a-table`
 
-use anabranch_data::{Batches, Cell, Encoding, Fractions, Prepared, Table, TargetColumns, prepare};
-use anabranch_tensor::Executor;
+use anabranch_data::{
+    Batches, Cell, Encoding, Fractions, Prepared, Table, TargetColumns, TaskValues, prepare,
+};
+use anabranch_tensor::{Executor, gather_rows};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Semicolons, a missing number, a missing category, a row without a price, a column that says nothing.
@@ -17,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let table = Table::from_reader("diamonds.csv", csv.as_bytes())?;
 
-    let columns = TargetColumns { regress: vec!["price".into()], classify: "certified".into() };
+    let columns = TargetColumns::new().regress(["price"]).classify("certified");
     let Prepared { dataset, encoder, targets, rows_left_out, warnings } =
         prepare::<f32>(&Executor::serial(), &table, &columns, Fractions::default(), 42)?;
 
@@ -37,27 +39,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(matches!(encoder.input_columns()[0].encoding, Encoding::Numeric { .. }));
 
     // Prices are learned standardised, and given back in their units.
-    let price = &targets.regression()[0];
-    assert!((price.unscale(f64::from(dataset.y[0])) - 300.0).abs() < 1e-3);
+    let price = &targets.tasks()[0].regression()[0];
+    let TaskValues::Numbers { values, .. } = &dataset.tasks[0] else { panic!("a regression") };
+    assert!((price.unscale(f64::from(values[0])) - 300.0).abs() < 1e-3);
 
-    // Training goes through shuffled batches, gathered into buffers that are allocated once.
+    // Training goes through shuffled batches: the rows of each epoch in an order of its own.
     let mut batches = Batches::new(dataset.split.train.clone(), 16, 42)?;
-    let max_rows = batches.max_rows();
-    let mut x = vec![0.0; max_rows * dataset.n_inputs];
-    let mut y = vec![0.0; max_rows * dataset.n_outputs];
-    let mut class = vec![0; max_rows];
+    let mut x = vec![0.0; batches.max_rows() * dataset.n_inputs];
     let mut seen = 0;
     for epoch in 0..3 {
         batches.start_epoch(epoch);
         for rows in batches.iter() {
-            let m = rows.len();
-            dataset.gather(
+            gather_rows(
+                &dataset.x,
+                dataset.n_inputs,
                 rows,
-                &mut x[..m * dataset.n_inputs],
-                &mut y[..m * dataset.n_outputs],
-                &mut class[..m],
+                &mut x[..rows.len() * dataset.n_inputs],
             );
-            seen += m;
+            seen += rows.len();
         }
     }
     assert_eq!(seen, 3 * dataset.split.train.len());

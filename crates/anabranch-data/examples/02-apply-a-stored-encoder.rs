@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p anabranch-data --example 02-apply-a-stored-encoder`
 
-use anabranch_data::{Encoder, Fractions, Table, TargetColumns, Targets, prepare};
+use anabranch_data::{Encoder, Fractions, Table, TargetColumns, Targets, TaskValues, prepare};
 use anabranch_tensor::Executor;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,9 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // To evaluate, they are: the rows that have all of them, numbers in their units, classes by their labels.
     let judged = targets.read(&wine)?;
     assert_eq!((judged.rows.len(), judged.rows_left_out), (1599, 0));
-    assert_eq!(
-        (judged.values[0], targets.class().labels[judged.class[0] as usize].as_str()),
-        (9.4, "5")
-    );
+    let [TaskValues::Numbers { values, .. }, TaskValues::Classes { class, .. }] = &judged.tasks[..]
+    else {
+        panic!("wine's two tasks");
+    };
+    assert_eq!((values[0], targets.tasks()[1].labels()[class[0] as usize].as_str()), (9.4, "5"));
     Ok(())
 }

@@ -2,35 +2,31 @@
 
 use std::sync::OnceLock;
 
-use anabranch_tensor::{ArrayView2, Executor, Scalar, gather_rows, matrix};
+use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::column::out_of_range_error;
 use crate::encoder::{Encoded, Encoder, Fitted, ReadColumn, input_columns};
 use crate::error::DataError;
+use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::split::{Fractions, Split};
 use crate::table::Table;
-use crate::target::{RawTargets, RegressionTarget, TargetColumns, Targets};
+use crate::target::{RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
 use crate::warning::Warning;
 
-/// Encoded rows with their targets, and which of them train, validate and test. All matrices are row-major.
+/// Encoded rows with their targets, and which of them train, validate and test. All matrices are
+/// row-major.
 #[derive(Clone, Debug)]
 pub struct Dataset<T> {
     /// Inputs `[n_rows, n_inputs]`.
     pub x: Vec<T>,
-    /// Regression targets `[n_rows, n_outputs]`, standardised on the training rows.
-    pub y: Vec<T>,
-    /// Class of each row `[n_rows]`, below `n_classes`.
-    pub class: Vec<u32>,
+    /// The targets of every row, task by task; numbers are standardised on the training rows.
+    pub tasks: Vec<TaskValues<T>>,
     /// The rows of each part, as indices into this data set.
     pub split: Split,
     /// Rows that have all targets.
     pub n_rows: usize,
     /// Encoded input columns.
     pub n_inputs: usize,
-    /// Regression columns.
-    pub n_outputs: usize,
-    /// Class labels, at least 2.
-    pub n_classes: usize,
 }
 
 impl<T: Scalar> Dataset<T> {
@@ -39,20 +35,39 @@ impl<T: Scalar> Dataset<T> {
         matrix(&self.x, self.n_rows, self.n_inputs)
     }
 
-    /// The regression targets `[n_rows, n_outputs]`.
-    pub fn y(&self) -> ArrayView2<'_, T> {
-        matrix(&self.y, self.n_rows, self.n_outputs)
-    }
-
-    /// Copies rows into a batch's buffers: inputs, regression targets and classes of `row_idx`, in its order.
-    /// Allocates nothing.
+    /// Checks what training relies on: arrays as long as they say, known classes, and a split into
+    /// rows that there are. [`prepare`] makes data sets that pass.
     ///
-    /// # Panics
-    /// If a buffer does not hold exactly `row_idx.len()` rows, or an index is out of range.
-    pub fn gather(&self, row_idx: &[usize], x: &mut [T], y: &mut [T], class: &mut [u32]) {
-        gather_rows(&self.x, self.n_inputs, row_idx, x);
-        gather_rows(&self.y, self.n_outputs, row_idx, y);
-        gather_rows(&self.class, 1, row_idx, class);
+    /// # Errors
+    /// [`DataError::Array`], [`DataError::NoSuchClass`] or [`DataError::SplitRow`].
+    pub fn check(&self) -> Result<(), DataError> {
+        let expect_len = |array: String, per_row: usize, got: usize| {
+            let expected = self.n_rows.checked_mul(per_row);
+            let error = || DataError::Array { array, rows: self.n_rows, per_row, got };
+            if expected == Some(got) { Ok(()) } else { Err(error()) }
+        };
+        expect_len("inputs".into(), self.n_inputs, self.x.len())?;
+        for (task, values) in self.tasks.iter().enumerate() {
+            match values {
+                TaskValues::Numbers { values, n_columns } => {
+                    expect_len(format!("numbers of task {task}"), *n_columns, values.len())?;
+                }
+                TaskValues::Classes { class, n_classes } => {
+                    expect_len(format!("classes of task {task}"), 1, class.len())?;
+                    if let Some(row) = class.iter().position(|c| *c as usize >= *n_classes) {
+                        let (class, n_classes) = (class[row], *n_classes);
+                        return Err(DataError::NoSuchClass { task, row, class, n_classes });
+                    }
+                }
+            }
+        }
+        let Split { train, validation, test, .. } = &self.split;
+        for (part, rows) in [("training", train), ("validation", validation), ("test", test)] {
+            if let Some(row) = rows.iter().find(|row| **row >= self.n_rows) {
+                return Err(DataError::SplitRow { part, row: *row, n_rows: self.n_rows });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,12 +86,12 @@ pub struct Prepared<T> {
     pub warnings: Vec<Warning>,
 }
 
-/// Makes a data set of a table: leaves out rows that lack a target, splits the others by class, fits encoder and
-/// scale on the training rows, and encodes all. Targets are never inputs. The same arguments give the same bits, on any
-/// number of threads.
+/// Makes a data set of a table: leaves out rows that lack a target, splits the others by the class of
+/// the first class task, fits encoder and scales on the training rows, and encodes all. Targets are
+/// never inputs. The same arguments give the same bits, on any number of threads.
 ///
 /// # Errors
-/// [`DataError`] for a column that the table lacks or that is named as a target twice, no regression column, text in a
+/// [`DataError`] for a column that the table lacks or that is named as a target twice, no task, text in a
 /// regression column, infinity, one class only, no input columns, fractions out of range, or too few rows to split.
 pub fn prepare<T: Scalar>(
     exec: &Executor,
@@ -85,26 +100,20 @@ pub fn prepare<T: Scalar>(
     fractions: Fractions,
     seed: u64,
 ) -> Result<Prepared<T>, DataError> {
-    let (regress, classify) = resolve(table, columns)?;
+    check_columns(table, columns)?;
     let mut warnings = Vec::new();
 
-    let target_names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
+    let target_names: Vec<&str> = columns.names().collect();
     let inputs = input_columns(table, &target_names)?;
-    let (raw, inputs) = read(exec, table, (&regress, classify), &inputs);
+    let (raw, inputs) = read(exec, table, &columns.tasks, &inputs);
     let raw = raw?;
-    let class_target = raw.classes(table, classify)?;
-    let found = raw.with_classes(table, &class_target)?;
+    let unscaled = raw.unscaled(table)?;
+    let found = raw.numbered(table, &unscaled)?;
     if found.rows_left_out > 0 {
         warnings.push(Warning::RowsWithoutTarget { rows: found.rows_left_out });
     }
 
-    let split = Split::stratified(&found.class, fractions, seed)?;
-    warnings.extend(split.rare_classes.iter().map(|rare| Warning::RareClass {
-        column: class_target.column.clone(),
-        label: class_target.labels[*rare as usize].clone(),
-        rows: found.class.iter().filter(|class| *class == rare).count(),
-    }));
-
+    let split = split(&found, &unscaled, fractions, seed, &mut warnings)?;
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let Fitted { encoder, cells, warnings: about_columns } =
         Encoder::fit_read(exec, table, &train_rows, inputs)?;
@@ -112,35 +121,14 @@ pub fn prepare<T: Scalar>(
         encoder.encode_read(exec, table, &found.rows, &cells)?;
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
-    let n_outputs = regress.len();
-    let regression = regress.iter().enumerate().map(|(j, column)| {
-        let values = split.train.iter().map(|i| found.values[i * n_outputs + j]);
-        RegressionTarget::fit(table.columns()[*column].trim(), values)
-    });
-    let regression: Vec<RegressionTarget> = regression.collect();
-    let mut y = Vec::with_capacity(found.values.len());
-    for (row, values) in found.rows.iter().zip(found.values.chunks_exact(n_outputs)) {
-        for ((value, target), column) in values.iter().zip(&regression).zip(&regress) {
-            let z = T::from_f64(target.standardise(*value));
-            // Far from all training values, a target can be too large for T.
-            if !z.is_finite() {
-                return Err(out_of_range_error(table, *row, *column));
-            }
-            y.push(z);
-        }
-    }
-
+    let targets = fit_targets(&found, &unscaled, &split);
     let dataset = Dataset {
         x,
-        y,
-        class: found.class,
+        tasks: standardised(table, &found, &targets)?,
         split,
         n_rows: found.rows.len(),
         n_inputs: encoder.width(),
-        n_outputs,
-        n_classes: class_target.labels.len(),
     };
-    let targets = Targets::new(regression, class_target);
     Ok(Prepared { dataset, encoder, targets, rows_left_out: found.rows_left_out, warnings })
 }
 
@@ -148,10 +136,10 @@ pub fn prepare<T: Scalar>(
 fn read<'a>(
     exec: &Executor,
     table: &'a Table,
-    (regress, classify): (&[usize], usize),
+    tasks: &[TaskColumns],
     inputs: &[usize],
 ) -> (Result<RawTargets<'a>, DataError>, Vec<ReadColumn<'a>>) {
-    let read_targets = || RawTargets::read(table, regress, classify);
+    let read_targets = || RawTargets::read(table, tasks);
     let targets = OnceLock::new();
     let columns: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
     exec.run(1 + inputs.len(), |task| {
@@ -168,22 +156,92 @@ fn read<'a>(
     (targets, columns.collect())
 }
 
-/// The places of the target columns in the table.
-fn resolve(table: &Table, columns: &TargetColumns) -> Result<(Vec<usize>, usize), DataError> {
-    if columns.regress.is_empty() {
-        return Err(DataError::NothingToRegress);
+/// Refuses target columns that the table lacks, that are named twice, or that leave no inputs.
+fn check_columns(table: &Table, columns: &TargetColumns) -> Result<(), DataError> {
+    if columns.tasks.is_empty() || columns.tasks.iter().any(|task| task.names().next().is_none()) {
+        return Err(DataError::NothingToPredict);
     }
-    let names: Vec<&String> = columns.regress.iter().chain([&columns.classify]).collect();
-    let places = names.iter().map(|name| table.column_index(name));
-    let mut places: Vec<usize> = places.collect::<Result<_, _>>()?;
-    for (i, place) in places.iter().enumerate() {
-        if places[..i].contains(place) {
-            return Err(DataError::TargetTwice { column: names[i].trim().to_owned() });
+    let mut places = Vec::new();
+    for name in columns.names() {
+        let place = table.column_index(name)?;
+        if places.contains(&place) {
+            return Err(DataError::TargetTwice { column: name.trim().to_owned() });
         }
+        places.push(place);
     }
-    let classify = places.remove(columns.regress.len());
-    if table.columns().len() == names.len() {
+    if table.columns().len() == places.len() {
         return Err(DataError::NoInputs { file: table.name().to_owned() });
     }
-    Ok((places, classify))
+    Ok(())
+}
+
+/// Splits the rows by the first class task, so that every part has its share of every class; rows
+/// of regressions alone are shuffled as one class.
+fn split(
+    found: &TargetValues,
+    targets: &Targets,
+    fractions: Fractions,
+    seed: u64,
+    warnings: &mut Vec<Warning>,
+) -> Result<Split, DataError> {
+    let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
+        (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
+            Some((class, target))
+        }
+        _ => None,
+    });
+    let Some((class, target)) = by_class else {
+        return Split::stratified(&vec![0; found.rows.len()], fractions, seed);
+    };
+    let split = Split::stratified(class, fractions, seed)?;
+    warnings.extend(split.rare_classes.iter().map(|rare| Warning::RareClass {
+        column: target.column.clone(),
+        label: target.labels[*rare as usize].clone(),
+        rows: class.iter().filter(|class| *class == rare).count(),
+    }));
+    Ok(split)
+}
+
+/// Takes the scale of every column of numbers from the training rows.
+fn fit_targets(found: &TargetValues, unscaled: &Targets, split: &Split) -> Targets {
+    let tasks = found.tasks.iter().zip(unscaled.tasks()).map(|(values, target)| match values {
+        TaskValues::Classes { .. } => target.clone(),
+        TaskValues::Numbers { values, n_columns } => {
+            let columns = target.columns().enumerate().map(|(j, column)| {
+                let values = split.train.iter().map(|i| values[i * n_columns + j]);
+                RegressionTarget::fit(column, values)
+            });
+            TaskTarget::Regression(columns.collect())
+        }
+    });
+    Targets::new(tasks.collect())
+}
+
+/// The targets in the network's units.
+fn standardised<T: Scalar>(
+    table: &Table,
+    found: &TargetValues,
+    targets: &Targets,
+) -> Result<Vec<TaskValues<T>>, DataError> {
+    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| match values {
+        TaskValues::Classes { class, n_classes } => {
+            Ok(TaskValues::Classes { class: class.clone(), n_classes: *n_classes })
+        }
+        TaskValues::Numbers { values, n_columns } => {
+            let mut scaled = Vec::with_capacity(values.len());
+            for (row, values) in found.rows.iter().zip(values.chunks_exact(*n_columns)) {
+                for (value, target) in values.iter().zip(target.regression()) {
+                    let z = T::from_f64(target.standardise(*value));
+                    // Far from all training values, a target can be too large for T.
+                    if !z.is_finite() {
+                        let column = table.column_index(&target.column)?;
+                        return Err(out_of_range_error(table, *row, column));
+                    }
+                    scaled.push(z);
+                }
+            }
+            Ok(TaskValues::Numbers { values: scaled, n_columns: *n_columns })
+        }
+    };
+    found.tasks.iter().zip(targets.tasks()).map(of_task).collect()
 }

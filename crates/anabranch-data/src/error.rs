@@ -106,9 +106,47 @@ pub enum DataError {
         /// The columns there are, in order.
         found: String,
     },
-    /// No regression column was named.
-    #[error("no column to regress: name at least one")]
-    NothingToRegress,
+    /// No column was named, or a task without one.
+    #[error("no column to predict: name at least one to regress or to classify")]
+    NothingToPredict,
+    /// An array of a data set that is too short or too long.
+    #[error("the {array}: expected {rows} rows of {per_row}, got {got} elements")]
+    Array {
+        /// Which array.
+        array: String,
+        /// Rows of the data set.
+        rows: usize,
+        /// Elements of a row.
+        per_row: usize,
+        /// Elements of the array.
+        got: usize,
+    },
+    /// A class of a data set that is not below the number of classes.
+    #[error(
+        "task {task}: row {row} has class {class}, but there are {n_classes} classes, counted from 0"
+    )]
+    NoSuchClass {
+        /// Which task, counted from 0.
+        task: usize,
+        /// Which row, counted from 0.
+        row: usize,
+        /// Its class.
+        class: u32,
+        /// Number of classes.
+        n_classes: usize,
+    },
+    /// A row of a split that the data set does not have.
+    #[error(
+        "the {part} part of the split has row {row}, but there are {n_rows} rows, counted from 0"
+    )]
+    SplitRow {
+        /// Which part.
+        part: &'static str,
+        /// The row.
+        row: usize,
+        /// Rows of the data set.
+        n_rows: usize,
+    },
     /// A column that is named as a target twice.
     #[error(
         "column {column:?} is named as a target twice: name it once, to regress or to classify"

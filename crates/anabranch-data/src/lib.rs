@@ -7,7 +7,9 @@
 //! let table = Table::wine()?;
 //! let (exec, columns) = (Executor::serial(), TargetColumns::wine());
 //! let wine = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 42)?;
-//! assert_eq!((wine.dataset.n_rows, wine.dataset.n_inputs, wine.dataset.n_classes), (1599, 10, 6));
+//! assert_eq!((wine.dataset.n_rows, wine.dataset.n_inputs), (1599, 10));
+//! // Its two tasks: alcohol, a number, and quality, one of six classes.
+//! assert_eq!(wine.dataset.tasks.iter().map(|task| task.outputs()).collect::<Vec<_>>(), [1, 6]);
 //!
 //! // A model file keeps the encoder: it turns any later row into the network's inputs.
 //! let mut x = vec![0.0; wine.encoder.width()];
@@ -28,6 +30,7 @@ mod column;
 mod dataset;
 mod encoder;
 mod error;
+mod raw_targets;
 mod split;
 mod table;
 mod target;
@@ -41,7 +44,8 @@ pub use encoder::{
     Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn, RowNotes,
 };
 pub use error::{DataError, RowError, StoredError};
+pub use raw_targets::{TargetValues, TaskValues};
 pub use split::{Fractions, Split};
 pub use table::Table;
-pub use target::{ClassTarget, RegressionTarget, TargetColumns, TargetValues, Targets};
+pub use target::{ClassTarget, RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
 pub use warning::Warning;

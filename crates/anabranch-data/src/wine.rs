@@ -20,7 +20,7 @@ impl Table {
 impl TargetColumns {
     /// The two questions to [`Table::wine`]: regress `alcohol`, classify `quality`, whose best predictor alcohol is.
     pub fn wine() -> Self {
-        Self { regress: vec!["alcohol".into()], classify: "quality".into() }
+        Self::new().regress(["alcohol"]).classify("quality")
     }
 }
 

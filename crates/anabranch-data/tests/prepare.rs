@@ -1,7 +1,8 @@
 //! From a table to a data set, and from a stored description to another table's targets.
 
 use anabranch_data::{
-    DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, Warning, prepare,
+    DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, TaskValues, Warning,
+    prepare,
 };
 use anabranch_tensor::Executor;
 use proptest::prelude::*;
@@ -11,12 +12,19 @@ fn table(csv: &str) -> Table {
 }
 
 fn columns(regress: &[&str], classify: &str) -> TargetColumns {
-    let regress = regress.iter().map(|c| (*c).to_owned()).collect();
-    TargetColumns { regress, classify: classify.to_owned() }
+    TargetColumns::new().regress(regress.iter().copied()).classify(classify)
 }
 
 fn prepared(csv: &str, regress: &[&str], classify: &str) -> Result<Prepared<f64>, DataError> {
     prepare(&Executor::serial(), &table(csv), &columns(regress, classify), Fractions::default(), 1)
+}
+
+/// The numbers of the first task and the classes of the second.
+fn targets_of<T>(tasks: &[TaskValues<T>]) -> (&[T], &[u32]) {
+    match tasks {
+        [TaskValues::Numbers { values, .. }, TaskValues::Classes { class, .. }] => (values, class),
+        _ => panic!("a regression and a class were asked for"),
+    }
 }
 
 fn error(csv: &str, regress: &[&str], classify: &str) -> String {
@@ -40,21 +48,23 @@ fn rows_without_a_target_are_left_out_and_counted() {
     assert_eq!(rows_left_out, 2);
     assert_eq!(warnings, [Warning::RowsWithoutTarget { rows: 2 }]);
     assert_eq!(warnings[0].to_string(), "rows without a target: 2: left out");
-    let Dataset { n_rows, n_inputs, n_outputs, n_classes, .. } = dataset;
-    assert_eq!((n_rows, n_inputs, n_outputs, n_classes), (38, 1, 2, 2));
+    let Dataset { n_rows, n_inputs, ref tasks, .. } = dataset;
+    assert_eq!((n_rows, n_inputs, tasks[0].outputs(), tasks[1].outputs()), (38, 1, 2, 2));
+    let (y, class) = targets_of(tasks);
     // The fourth row of the data set is the table's fifth: i = 4.
     let at = |row: usize| {
-        let regression = targets.regression().iter().zip(&dataset.y[2 * row..]);
+        let regression = targets.tasks()[0].regression().iter().zip(&y[2 * row..]);
         regression.map(|(target, z)| target.unscale(*z)).collect::<Vec<_>>()
     };
     for (row, i) in [(2, 2.0), (3, 4.0), (7, 9.0)] {
         let expected = [2.0 * i, 10.0 * i];
         // Standardised and back: two roundings.
         assert!(at(row).iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-12 * b), "{row}");
-        assert_eq!(dataset.class[row], (i % 2.0) as u32);
+        assert_eq!(class[row], (i % 2.0) as u32);
     }
-    assert_eq!(targets.regression()[0].column, "z");
-    assert_eq!(targets.class().labels, ["a", "b"]);
+    assert_eq!(targets.tasks()[0].regression()[0].column, "z");
+    assert_eq!(targets.tasks()[1].labels(), ["a", "b"]);
+    assert_eq!(targets.tasks()[0].name(), "z,y");
 }
 
 #[test]
@@ -65,11 +75,11 @@ fn inputs_and_targets_are_standardised_on_training_rows() {
         let mean = values.iter().sum::<f64>() / n;
         (mean, values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n)
     };
-    let train = &dataset.split.train;
+    let (train, (y, _)) = (&dataset.split.train, targets_of(&dataset.tasks));
     for values in [
         train.iter().map(|row| dataset.x[*row]).collect(),
-        train.iter().map(|row| dataset.y[2 * row]).collect(),
-        train.iter().map(|row| dataset.y[2 * row + 1]).collect(),
+        train.iter().map(|row| y[2 * row]).collect(),
+        train.iter().map(|row| y[2 * row + 1]).collect(),
     ] {
         let (mean, variance) = moments(values);
         assert!(mean.abs() < 1e-14 && (variance - 1.0).abs() < 1e-14, "{mean} {variance}");
@@ -83,11 +93,9 @@ fn class_order_is_by_number_or_by_text() {
     let labels = |labels: &[&str]| {
         let rows: String = (0..60).map(|i| format!("{i},{i},{}\n", labels[i % 3])).collect();
         let prepared = prepared(&format!("x,y,c\n{rows}"), &["y"], "c").unwrap();
-        assert_eq!(
-            prepared.targets.class().labels[prepared.dataset.class[0] as usize],
-            labels[0].trim()
-        );
-        prepared.targets.class().labels.clone()
+        let found = prepared.targets.tasks()[1].labels();
+        assert_eq!(found[targets_of(&prepared.dataset.tasks).1[0] as usize], labels[0].trim());
+        found.to_vec()
     };
     assert_eq!(labels(&["10", "9", "-1.5"]), ["-1.5", "9", "10"]);
     assert_eq!(labels(&["10", "9", "x"]), ["10", "9", "x"]);
@@ -118,7 +126,10 @@ fn wrong_target_columns_are_refused() {
     };
     assert_eq!(error(&csv, &["y", " y"], "label"), twice("y"));
     assert_eq!(error(&csv, &["label"], "label"), twice("label"));
-    assert_eq!(error(&csv, &[], "label"), "no column to regress: name at least one");
+    assert_eq!(
+        error(&csv, &[], "label"),
+        "no column to predict: name at least one to regress or to classify"
+    );
     let no_inputs = "t.csv: no input columns are left beside the targets: add a column with numbers or categories";
     assert_eq!(error(&csv, &["y", "z", "x"], "label"), no_inputs);
     let empty: String = (0..40).map(|i| format!("{i},{},\n", i % 2)).collect();
@@ -158,8 +169,8 @@ fn constant_targets_stay_finite() {
     let rows: String = (0..40).map(|i| format!("{i},0.1,{}\n", i % 2)).collect();
     let Prepared { dataset, targets, .. } =
         prepared(&format!("x,y,c\n{rows}"), &["y"], "c").unwrap();
-    assert!(dataset.y.iter().all(|y| *y == 0.0));
-    assert_eq!(targets.regression()[0].unscale(0.0), 0.1);
+    assert!(targets_of(&dataset.tasks).0.iter().all(|y| *y == 0.0));
+    assert_eq!(targets.tasks()[0].regression()[0].unscale(0.0), 0.1);
 }
 
 #[test]
@@ -182,13 +193,59 @@ fn targets_too_large_for_the_number_type_are_refused() {
 }
 
 #[test]
-fn batches_are_gathered_whole() {
+fn any_mix_of_tasks_is_prepared() {
+    let columns = TargetColumns::new().classify("label").regress(["z"]).regress(["y"]);
+    let exec = Executor::serial();
+    let mixed = prepare::<f64>(&exec, &table(&forty()), &columns, Fractions::default(), 1).unwrap();
+    let Prepared { dataset, targets, rows_left_out, .. } = mixed;
+    assert_eq!((rows_left_out, dataset.n_rows, dataset.check().is_ok()), (2, 38, true));
+    let names: Vec<String> = targets.tasks().iter().map(|task| task.name()).collect();
+    assert_eq!(names, ["label", "z", "y"]);
+    // The same rows in every part as with the tasks in another order, and the same scales.
+    let other = prepared(&forty(), &["z", "y"], "label").unwrap();
+    assert_eq!(dataset.split, other.dataset.split);
+    assert_eq!(targets.tasks()[2].regression()[0], other.targets.tasks()[0].regression()[1]);
+    // The fourth row is i = 4.
+    match &dataset.tasks[..] {
+        [TaskValues::Classes { class, .. }, TaskValues::Numbers { values, n_columns: 1 }, _] => {
+            let z = targets.tasks()[1].regression()[0].unscale(values[3]);
+            assert!(class[3] == 0 && (z - 8.0).abs() < 1e-13, "{z}");
+        }
+        tasks => panic!("{tasks:?}"),
+    }
+    // Without a class, all rows are split alike: a tenth and a fifth of the 39 that have y.
+    let columns = TargetColumns::new().regress(["y"]);
+    let alone = prepare::<f64>(&exec, &table(&forty()), &columns, Fractions::default(), 1).unwrap();
+    let split = alone.dataset.split;
+    assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [27, 4, 8]);
+}
+
+#[test]
+fn data_sets_that_do_not_fit_together_are_refused() {
     let Prepared { dataset, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
-    let (mut x, mut y, mut class) = ([9.0; 2], [9.0; 4], [9; 2]);
-    dataset.gather(&[5, 0], &mut x, &mut y, &mut class);
-    assert_eq!(x, [dataset.x[5], dataset.x[0]]);
-    assert_eq!(y, [dataset.y[10], dataset.y[11], dataset.y[0], dataset.y[1]]);
-    assert_eq!(class, [dataset.class[5], dataset.class[0]]);
+    assert!(dataset.check().is_ok());
+    let message = |change: fn(&mut Dataset<f64>)| {
+        let mut changed = dataset.clone();
+        change(&mut changed);
+        changed.check().unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(|data| data.x.truncate(37)),
+        "the inputs: expected 38 rows of 1, got 37 elements"
+    );
+    assert_eq!(
+        message(|data| data.tasks[0] = TaskValues::Numbers { values: vec![0.0; 38], n_columns: 2 }),
+        "the numbers of task 0: expected 38 rows of 2, got 38 elements"
+    );
+    assert_eq!(
+        message(|data| data.tasks[1] = TaskValues::Classes { class: vec![7; 38], n_classes: 3 }),
+        "task 1: row 0 has class 7, but there are 3 classes, counted from 0"
+    );
+    assert_eq!(
+        message(|data| data.split.test.push(38)),
+        "the test part of the split has row 38, but there are 38 rows, counted from 0"
+    );
+    assert!(message(|data| data.n_inputs = usize::MAX).starts_with("the inputs: "));
 }
 
 #[test]
@@ -198,7 +255,7 @@ fn stored_targets_read_another_table() {
     let targets: Targets = serde_json::from_str(&json).unwrap();
     let found = targets.read(&table("label,y,z\nb,1,2\n,3,4\na,NA,5\n a ,6,7\n")).unwrap();
     assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
-    assert_eq!((found.values, found.class), (vec![2.0, 1.0, 7.0, 6.0], vec![1, 0]));
+    assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 7.0, 6.0][..], &[1, 0][..]));
 
     let message = |csv: &str| targets.read(&table(csv)).unwrap_err().to_string();
     assert_eq!(
@@ -238,6 +295,21 @@ fn stored_targets_are_checked() {
     );
 }
 
+/// Format 1 of model files holds one regression and one class.
+#[test]
+fn both_stored_forms_are_read() {
+    let Prepared { targets, .. } = prepared(&forty(), &["z", "y"], "label").unwrap();
+    let json = serde_json::to_value(&targets).unwrap();
+    assert_eq!(json["tasks"][1]["classification"]["labels"], serde_json::json!(["a", "b"]));
+    let first = serde_json::json!({
+        "regression": json["tasks"][0]["regression"],
+        "class": json["tasks"][1]["classification"],
+    });
+    assert_eq!(serde_json::from_value::<Targets>(first).unwrap(), targets);
+    assert!(serde_json::from_str::<Targets>(r#"{"tasks":[]}"#).is_err());
+    assert!(serde_json::from_str::<Targets>(r#"{"tasks":[{"regression":[]}]}"#).is_err());
+}
+
 #[test]
 fn wine_is_prepared_without_warnings() {
     let wine = Table::wine().unwrap();
@@ -253,9 +325,9 @@ fn wine_is_prepared_without_warnings() {
     };
     let Prepared { dataset, encoder, targets, rows_left_out, warnings } = prepare(42);
     assert_eq!((rows_left_out, warnings.len()), (0, 0));
-    assert_eq!(targets.class().labels, ["3", "4", "5", "6", "7", "8"]);
+    assert_eq!(targets.tasks()[1].labels(), ["3", "4", "5", "6", "7", "8"]);
     assert!(!encoder.feature_names().iter().any(|name| name == "alcohol" || name == "quality"));
-    assert!(dataset.x.iter().chain(&dataset.y).all(|v| v.is_finite()));
+    assert!(dataset.x.iter().chain(targets_of(&dataset.tasks).0).all(|v| v.is_finite()));
     // Σ round(n·0.1) and Σ round(n·0.2) over classes of 10, 53, 681, 638, 199 and 18 rows.
     let split = &dataset.split;
     assert_eq!(
@@ -292,8 +364,9 @@ proptest! {
                 prop_assert_eq!(dataset.n_rows + rows_left_out, 30);
                 prop_assert_eq!(dataset.x.len(), dataset.n_rows * encoder.width());
                 prop_assert_eq!(encoder.feature_names().len(), encoder.width());
-                prop_assert!(dataset.x.iter().chain(&dataset.y).all(|v| v.is_finite()));
-                prop_assert!(dataset.class.iter().all(|c| (*c as usize) < dataset.n_classes));
+                let (y, _) = targets_of(&dataset.tasks);
+                prop_assert!(dataset.x.iter().chain(y).all(|v| v.is_finite()));
+                prop_assert!(dataset.check().is_ok());
                 let split = &dataset.split;
                 let n_split = split.train.len() + split.validation.len() + split.test.len();
                 prop_assert_eq!(n_split, dataset.n_rows);

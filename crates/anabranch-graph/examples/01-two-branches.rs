@@ -49,9 +49,9 @@ fn main() -> Result<(), GraphError> {
     // 5. Evaluation takes the running statistics by shared reference: it cannot change them.
     let mut evaluation = Workspace::new(&graph, &exec, 4, Mode::Inference)?;
     graph.infer(&exec, &params, &state, &mut evaluation, x);
-    for (head, _) in graph.heads() {
-        println!("prediction\n{:.3}", evaluation.value(head));
-        assert!(evaluation.value(head).iter().all(|y| y.is_finite()));
+    for head in graph.heads() {
+        println!("{}\n{:.3}", head.name(), evaluation.prediction(head));
+        assert!(evaluation.prediction(head).iter().all(|y| y.is_finite()));
     }
     Ok(())
 }

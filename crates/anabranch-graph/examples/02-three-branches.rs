@@ -9,7 +9,10 @@
 //! `cargo run -p anabranch-graph --example 02-three-branches`
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, Workspace};
-use anabranch_layers::{Activation, BatchNorm, Dropout, Init, LayerError, Linear, Loss, Target};
+use anabranch_layers::{
+    Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Init, LayerError, Linear,
+    Target,
+};
 use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
 
 fn three_branches(dropout: Dropout) -> Result<Graph<f32>, GraphError> {
@@ -34,9 +37,9 @@ fn three_branches(dropout: Dropout) -> Result<Graph<f32>, GraphError> {
     let c = g.join("join_c", Join::Project, c, y_b)?;
     let y_c = g.layer("c2", head(1), c)?;
 
-    g.head(y_a, Loss::HalfSquaredError { weight: 1.0 })?;
-    g.head(y_b, Loss::SoftmaxCrossEntropy { weight: 0.5 })?;
-    g.head(y_c, Loss::HalfSquaredError { weight: 1.0 })?;
+    g.head("product", y_a, 1.0, HalfSquaredError)?;
+    g.head("quadrant", y_b, 0.5, CrossEntropy::default())?;
+    g.head("distance", y_c, 1.0, HalfSquaredError)?;
     g.build(Fusion::Fused)
 }
 
@@ -90,8 +93,7 @@ fn main() -> Result<(), GraphError> {
     // Evaluation on the same points: most quadrants are right.
     let mut evaluation = Workspace::new(&graph, &exec, n_rows, Mode::Inference)?;
     graph.infer(&exec, &params, &state, &mut evaluation, x);
-    let (y_b, _) = graph.heads().nth(1).expect("three heads");
-    let scores = evaluation.value(y_b);
+    let scores = evaluation.prediction(&graph.heads()[1]);
     let is_right = |(scores, class): &(anabranch_tensor::ArrayView1<'_, f32>, &u32)| {
         let best = (0..scores.len()).max_by(|i, j| scores[*i].total_cmp(&scores[*j]));
         best == Some(**class as usize)

@@ -13,7 +13,7 @@ impl<T: Scalar> Graph<T> {
     pub(crate) fn backward_stage(
         &self,
         stage: usize,
-        source: &Source<'_, '_, T>,
+        source: &Source<'_, '_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
         let nodes = self.stages[stage].clone();
@@ -30,7 +30,7 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// The backward pass of a node whose rows do not depend on each other.
-    fn backward_node(&self, i: usize, source: &Source<'_, '_, T>, task: &mut Task<'_, T>) {
+    fn backward_node(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let Source { exec, rows_per_shard, layout, .. } = *source;
         let input = source.input();
         let Task { values, deltas, saved, scratch, grads, .. } = task;
@@ -81,7 +81,7 @@ impl<T: Scalar> Graph<T> {
     fn summarise_backward(
         &self,
         node: &CoupledNode<'_, T>,
-        source: &Source<'_, '_, T>,
+        source: &Source<'_, '_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
         let Source { exec, layout, .. } = *source;
@@ -109,7 +109,7 @@ impl<T: Scalar> Graph<T> {
     fn apply_backward(
         &self,
         node: &CoupledNode<'_, T>,
-        source: &Source<'_, '_, T>,
+        source: &Source<'_, '_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
         let Source { exec, layout, merged, .. } = *source;

@@ -13,13 +13,15 @@ use crate::node::{Node, NodeId, Op};
 #[derive(Debug)]
 pub struct GraphBuilder<T> {
     nodes: Vec<Node<T>>,
-    heads: Vec<Head>,
+    heads: Vec<Head<T>>,
+    /// That of the next node.
+    stream: u32,
 }
 
 impl<T: Scalar> GraphBuilder<T> {
     /// A network for batches `[rows, inputs]`.
     pub fn new(inputs: usize) -> Self {
-        let mut builder = Self { nodes: Vec::new(), heads: Vec::new() };
+        let mut builder = Self { nodes: Vec::new(), heads: Vec::new(), stream: 0 };
         builder.push("input".into(), Op::Input, inputs, 0);
         builder
     }
@@ -35,6 +37,12 @@ impl<T: Scalar> GraphBuilder<T> {
     /// If another builder made the node.
     pub fn width(&self, node: NodeId) -> usize {
         self.nodes[node.0].width
+    }
+
+    /// Sets the stream of the next node, the number that its initial weights and its masks are drawn
+    /// by; the nodes behind it count on. Without a call, it is the node's running number.
+    pub fn stream(&mut self, stream: u32) {
+        self.stream = stream;
     }
 
     /// Adds `layer` on the output of `x`. Its arrays will be called `name.weight` and so on.
@@ -86,18 +94,36 @@ impl<T: Scalar> GraphBuilder<T> {
         Ok(self.push(name.into(), op, units, flops))
     }
 
-    /// Makes `node` a prediction that `loss` judges. Targets are given in the order of these calls.
+    /// Makes `node` the prediction of a task called `name`, judged by `loss`, which has this weight in
+    /// the sum that is minimised. Targets are given in the order of these calls.
     ///
     /// # Errors
-    /// If the node is the input, is not of this builder, or has a head already.
-    pub fn head(&mut self, node: NodeId, loss: Loss) -> Result<(), GraphError> {
+    /// If the name is taken by another head, the node is the input, is not of this builder or has a
+    /// head already, the weight is not finite and at least 0, or the loss refuses the node's width.
+    pub fn head(
+        &mut self,
+        name: &str,
+        node: NodeId,
+        weight: f64,
+        loss: impl Loss<T> + 'static,
+    ) -> Result<(), GraphError> {
         let Some(found) = self.nodes.get(node.0) else {
-            return Err(GraphError::UnknownInput { node: "head".into() });
+            return Err(GraphError::UnknownInput { node: name.into() });
         };
+        if self.heads.iter().any(|head| head.name == name) {
+            return Err(GraphError::DuplicateName(name.into()));
+        }
         if node.0 == 0 || self.heads.iter().any(|head| head.node == node.0) {
             return Err(GraphError::Head(found.name.clone()));
         }
-        self.heads.push(Head { node: node.0, loss });
+        if !(weight.is_finite() && weight >= 0.0) {
+            return Err(GraphError::Weight { head: name.into(), weight });
+        }
+        let outputs = found.width;
+        let named = |source| GraphError::Layer { node: found.name.clone(), source };
+        loss.check(outputs).map_err(named)?;
+        let (name, loss) = (name.to_owned(), Box::new(loss));
+        self.heads.push(Head { name, node: node.0, outputs, weight, loss });
         Ok(())
     }
 
@@ -106,7 +132,7 @@ impl<T: Scalar> GraphBuilder<T> {
     /// # Errors
     /// If there is no head, or a node leads to none.
     pub fn build(self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
-        let Self { mut nodes, mut heads } = self;
+        let Self { mut nodes, mut heads, .. } = self;
         check_all_used(&nodes, &heads)?;
         if fusion == Fusion::Fused {
             fuse(&mut nodes, &mut heads);
@@ -121,6 +147,8 @@ impl<T: Scalar> GraphBuilder<T> {
 
     fn push(&mut self, name: String, op: Op<T>, width: usize, flops_per_row: usize) -> NodeId {
         let number = self.nodes.len();
+        let stream = self.stream;
+        self.stream = stream.wrapping_add(1);
         self.nodes.push(Node {
             names: vec![name.clone()],
             name,
@@ -129,8 +157,8 @@ impl<T: Scalar> GraphBuilder<T> {
             params: 0..0,
             state: 0..0,
             slot: number,
-            number,
-            last_number: number,
+            stream,
+            mask_stream: stream,
             flops_per_row,
             accum: [Accum::Replace; 2],
         });
@@ -161,7 +189,7 @@ pub(crate) fn plan_layer<T: Scalar>(
 }
 
 /// Every node is read by another or has a head.
-fn check_all_used<T>(nodes: &[Node<T>], heads: &[Head]) -> Result<(), GraphError> {
+fn check_all_used<T>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
     if heads.is_empty() {
         return Err(GraphError::NoHead);
     }
@@ -175,7 +203,7 @@ fn check_all_used<T>(nodes: &[Node<T>], heads: &[Head]) -> Result<(), GraphError
 }
 
 /// Lets a join work in the memory of its left input where nobody else needs what lies there.
-fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head]) -> Result<(), GraphError> {
+fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
     for i in 0..nodes.len() {
         let Op::Join { left, right, .. } = nodes[i].op else { continue };
         let n_readers =
@@ -199,7 +227,7 @@ fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head]) -> Result<(), 
 
 /// Says of each node's inputs whose share of the derivative by it comes first in a backward pass, from the last node to the
 /// first.
-fn order_shares<T>(nodes: &mut [Node<T>], heads: &[Head]) {
+fn order_shares<T>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     let mut has_share: Vec<bool> =
         (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();
     for node in nodes.iter_mut().rev() {

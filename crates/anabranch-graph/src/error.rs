@@ -14,6 +14,34 @@ pub enum GraphError {
         /// What the layer says.
         source: LayerError,
     },
+    /// A branch of a river that cannot be built.
+    #[error("branch {branch:?}: {reason}")]
+    Branch {
+        /// The branch.
+        branch: String,
+        /// What is wrong with it.
+        reason: Box<GraphError>,
+    },
+    /// A branch that reads one that is not there or comes later.
+    #[error("no earlier branch is called {name:?}: a branch reads the input or branches before it")]
+    UnknownBranch {
+        /// The branch that is read.
+        name: String,
+    },
+    /// A join of a branch that predicts nothing.
+    #[error("branch {name:?} has no head, so it has no prediction to join")]
+    NoPrediction {
+        /// The branch without a head.
+        name: String,
+    },
+    /// A layer or input that is wider than any should be.
+    #[error("a width of {width} columns: at most {max} are supported")]
+    Wide {
+        /// Columns.
+        width: usize,
+        /// Most columns.
+        max: usize,
+    },
     /// Two nodes with one name.
     #[error("there are two nodes named {0:?}: give each its own name")]
     DuplicateName(String),
@@ -45,6 +73,14 @@ pub enum GraphError {
     /// A network without a loss.
     #[error("the network has no head: give at least one node a loss")]
     NoHead,
+    /// A head whose weight cannot be one.
+    #[error("head {head:?}: its weight must be finite and at least 0, not {weight}")]
+    Weight {
+        /// The head.
+        head: String,
+        /// The weight.
+        weight: f64,
+    },
     /// Two losses on one node, or one on the input.
     #[error("node {0:?} cannot have this head: a node has one at most, and the input has none")]
     Head(String),

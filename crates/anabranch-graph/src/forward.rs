@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Forward, Infer, Layer, Target};
+use anabranch_layers::{Forward, Infer, Layer, LossGradient, Target};
 use anabranch_tensor::{
     ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, Shard, flat, gather_rows, matrix, matrix_mut,
 };
@@ -28,7 +28,7 @@ impl<T: Scalar> Graph<T> {
     pub(crate) fn forward_stage(
         &self,
         stage: usize,
-        source: &Source<'_, '_, T>,
+        source: &Source<'_, '_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
         let Source { exec, params, layout, merged, .. } = *source;
@@ -60,16 +60,22 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// The losses of a task's rows, and the derivatives by their predictions.
-    pub(crate) fn losses_of(&self, source: &Source<'_, '_, T>, task: &mut Task<'_, T>) {
+    pub(crate) fn losses_of(&self, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         assert!(source.targets.len() == self.heads.len(), "one target for each head");
         let rows = task.values.rows();
         for (h, (head, target)) in self.heads.iter().zip(source.targets).enumerate() {
             let Node { slot, width, .. } = self.nodes[head.node];
-            let prediction = matrix(task.values.matrix(slot), rows.len(), width);
             let [d, row_losses] = task.deltas.pair_mut([slot, self.nodes.len() + h]);
-            let d = matrix_mut(d, rows.len(), width);
-            let gradient = |target: Target<'_, T>| {
-                head.loss.gradient(source.exec, prediction, target, source.n_rows, d, row_losses);
+            let values = &task.values;
+            let mut gradient = |target: Target<'_, T>| {
+                head.loss.gradient(LossGradient {
+                    exec: source.exec,
+                    prediction: matrix(values.matrix(slot), rows.len(), width),
+                    target,
+                    scale: T::from_f64(head.weight / source.n_rows as f64),
+                    d: matrix_mut(d, rows.len(), width),
+                    row_losses,
+                });
             };
             match source.row_idx {
                 None => gradient(target.rows(rows.clone())),

@@ -16,7 +16,7 @@ pub enum Fusion {
 }
 
 /// Merges a node into the one before it as long as the layers can, and nobody else reads what lies between.
-pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head]) {
+pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head<T>]) {
     let mut i = 1;
     while i < nodes.len() {
         match fused_pair(nodes, heads, i) {
@@ -27,7 +27,7 @@ pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head]) {
                     *old = layer;
                 }
                 node.names.extend(removed.names);
-                node.last_number = removed.last_number;
+                node.mask_stream = removed.mask_stream;
                 node.flops_per_row += removed.flops_per_row;
                 renumber(nodes, heads, i, before);
             }
@@ -39,7 +39,7 @@ pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head]) {
 /// The node before `i` and a layer that does the work of both.
 fn fused_pair<T: Scalar>(
     nodes: &[Node<T>],
-    heads: &[Head],
+    heads: &[Head<T>],
     i: usize,
 ) -> Option<(usize, Box<dyn Layer<T>>)> {
     let Op::Layer { layer, x: before } = &nodes[i].op else { return None };
@@ -52,7 +52,7 @@ fn fused_pair<T: Scalar>(
 }
 
 /// After node `removed` has gone: its readers read `before`, and the nodes behind it move up.
-fn renumber<T>(nodes: &mut [Node<T>], heads: &mut [Head], removed: usize, before: usize) {
+fn renumber<T>(nodes: &mut [Node<T>], heads: &mut [Head<T>], removed: usize, before: usize) {
     let new = |node: usize| match node {
         node if node == removed => before,
         node if node > removed => node - 1,

@@ -21,11 +21,41 @@ pub struct Array {
     pub range: Range<usize>,
 }
 
-/// A node with a loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Head {
+/// A task of a network: a node whose output is a prediction, and the loss that judges it.
+#[derive(Debug)]
+pub struct Head<T> {
+    pub(crate) name: String,
     pub(crate) node: usize,
-    pub(crate) loss: Loss,
+    pub(crate) outputs: usize,
+    pub(crate) weight: f64,
+    pub(crate) loss: Box<dyn Loss<T>>,
+}
+
+impl<T: Scalar> Head<T> {
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node whose output is the prediction.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.node)
+    }
+
+    /// Columns of the prediction.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The weight of the loss in the sum that is minimised.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// What the prediction is judged by.
+    pub fn loss(&self) -> &dyn Loss<T> {
+        &*self.loss
+    }
 }
 
 /// A network without its numbers: parameters, gradients and running state are flat slices that the caller owns.
@@ -34,7 +64,7 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub struct Graph<T> {
     pub(crate) nodes: Vec<Node<T>>,
-    pub(crate) heads: Vec<Head>,
+    pub(crate) heads: Vec<Head<T>>,
     /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch does between two
     /// meetings with the others.
     pub(crate) stages: Vec<Range<usize>>,
@@ -45,7 +75,7 @@ pub struct Graph<T> {
 impl<T: Scalar> Graph<T> {
     pub(crate) fn new(
         nodes: Vec<Node<T>>,
-        heads: Vec<Head>,
+        heads: Vec<Head<T>>,
         params: Vec<Array>,
         state: Vec<Array>,
     ) -> Self {
@@ -95,9 +125,9 @@ impl<T: Scalar> Graph<T> {
         self.nodes.iter().position(|node| node.names.iter().any(|n| n == name)).map(NodeId)
     }
 
-    /// The nodes with losses, in the order of targets and losses.
-    pub fn heads(&self) -> impl ExactSizeIterator<Item = (NodeId, Loss)> {
-        self.heads.iter().map(|head| (NodeId(head.node), head.loss))
+    /// The tasks, in the order of targets and losses.
+    pub fn heads(&self) -> &[Head<T>] {
+        &self.heads
     }
 
     /// Columns of a node's output.
@@ -113,7 +143,7 @@ impl<T: Scalar> Graph<T> {
         let mut params = Buffer::zeros(self.params_len());
         let mut state = Buffer::zeros(self.state_len());
         for node in &self.nodes {
-            let mut random = Random::new(seed, Purpose::Init, node.number as u64);
+            let mut random = Random::new(seed, Purpose::Init, u64::from(node.stream));
             let params = &mut params[node.params.clone()];
             match &node.op {
                 Op::Input => {}

@@ -14,12 +14,14 @@ use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Executor, NoEpilogue, Part, Scalar, flat, flat_mut, gemm,
     matrix, matrix_mut, row_sums, rows_per_chunk,
 };
+use serde::{Deserialize, Serialize};
 
 /// Rows whose sums are computed together.
 const ROWS: usize = 32;
 
 /// How the right input of a join flows into the left one, `[rows, units]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Join {
     /// y = left + right, both equally wide.
     Add,

@@ -24,7 +24,7 @@ impl<'a, T: Scalar> Masks<'a, T> {
     pub(crate) fn of(&self, node: &Node<T>, first_row: usize) -> Mask<'a, T> {
         match *self {
             Self::Drawn { seed, step } => {
-                Mask::Drawn { seed, layer: node.last_number as u32, step, first_row }
+                Mask::Drawn { seed, layer: node.mask_stream, step, first_row }
             }
             Self::Given(masks) => {
                 let is_for_node =

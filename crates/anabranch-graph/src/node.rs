@@ -59,10 +59,10 @@ pub(crate) struct Node<T> {
     pub(crate) state: Range<usize>,
     /// The node whose memory the output shares: its own, or the left input's of a join done in place.
     pub(crate) slot: usize,
-    /// The node's number before fusion, which its initial weights are drawn by.
-    pub(crate) number: usize,
-    /// The number before fusion of the last node merged into this one, which a dropout mask is drawn by.
-    pub(crate) last_number: usize,
+    /// What its initial weights are drawn by.
+    pub(crate) stream: u32,
+    /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this one.
+    pub(crate) mask_stream: u32,
     /// Floating-point operations of the forward pass for one row.
     pub(crate) flops_per_row: usize,
     /// Whether this node's share of the derivative by each of its inputs is the first one in a backward pass.

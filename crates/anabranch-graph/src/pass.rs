@@ -9,7 +9,7 @@
 //! add up the gradients of the shards
 //! ```
 
-use anabranch_layers::{Coupled, Merge, Target};
+use anabranch_layers::{Coupled, Merge, Target, mean_loss};
 use anabranch_tensor::{ArrayView2, Executor, Gradients, Part, Scalar, Shard, flat};
 
 use crate::graph::Graph;
@@ -19,11 +19,11 @@ use crate::workspace::{Layout, Workspace};
 
 /// What a training pass reads beside the network's numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a, T> {
+pub struct Batch<'a, 't, T> {
     /// `[rows, inputs]`.
     pub x: ArrayView2<'a, T>,
     /// One for each head.
-    pub targets: &'a [Target<'a, T>],
+    pub targets: &'a [Target<'t, T>],
     /// Which rows of `x` and `targets` make the batch, in this order, where these are a table; `None` where they are the
     /// batch. Each thread copies the rows that it works on.
     pub row_idx: Option<&'a [usize]>,
@@ -31,7 +31,7 @@ pub struct Batch<'a, T> {
     pub masks: Masks<'a, T>,
 }
 
-impl<T> Batch<'_, T> {
+impl<T> Batch<'_, '_, T> {
     fn n_rows(&self) -> usize {
         self.row_idx.map_or(self.x.nrows(), <[usize]>::len)
     }
@@ -54,14 +54,14 @@ enum Step {
 }
 
 /// What all tasks of a pass read.
-pub(crate) struct Source<'a, 'b, T> {
+pub(crate) struct Source<'a, 'b, 't, T> {
     /// Who works on a task.
     pub(crate) exec: &'a Executor,
     pub(crate) params: &'a [T],
     /// The rows of the batch, or the table that they are picked from.
     pub(crate) x: &'a [T],
     pub(crate) row_idx: Option<&'a [usize]>,
-    pub(crate) targets: &'b [Target<'b, T>],
+    pub(crate) targets: &'b [Target<'t, T>],
     pub(crate) masks: Masks<'b, T>,
     pub(crate) n_rows: usize,
     pub(crate) rows_per_shard: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Source<'a, 'b, T> {
     pub(crate) layout: &'a Layout,
 }
 
-impl<'a, T> Source<'a, '_, T> {
+impl<'a, T> Source<'a, '_, '_, T> {
     /// Where tasks find their rows of the input.
     pub(crate) fn input(&self) -> Input<'a, T> {
         if self.row_idx.is_some() { Input::Copied } else { Input::Batch(self.x) }
@@ -100,11 +100,11 @@ pub(crate) struct Task<'t, T> {
 }
 
 /// A pass over a batch.
-struct Pass<'a, 'b, T> {
+struct Pass<'a, 'b, 't, T> {
     exec: &'a Executor,
     params: &'a [T],
     workspace: &'a mut Workspace<T>,
-    batch: Batch<'b, T>,
+    batch: Batch<'b, 't, T>,
 }
 
 impl<T: Scalar> Graph<T> {
@@ -119,7 +119,7 @@ impl<T: Scalar> Graph<T> {
         params: &[T],
         (state, grads): (&mut [T], &mut Gradients<T>),
         workspace: &mut Workspace<T>,
-        batch: Batch<'_, T>,
+        batch: Batch<'_, '_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
         workspace.begin(batch.n_rows());
@@ -171,12 +171,7 @@ impl<T: Scalar> Graph<T> {
     ///
     /// # Panics
     /// If [`check`](Self::check) would refuse the targets, or the workspace is for inference.
-    pub fn losses<'a>(
-        &self,
-        exec: &Executor,
-        workspace: &mut Workspace<T>,
-        targets: &'a [Target<'a, T>],
-    ) {
+    pub fn losses(&self, exec: &Executor, workspace: &mut Workspace<T>, targets: &[Target<'_, T>]) {
         let (x, masks) = (ArrayView2::from(&[[T::ZERO; 0]; 0]), Masks::Given(&[]));
         let batch = Batch { x, targets, row_idx: None, masks };
         self.run(&mut Pass { exec, params: &[], workspace, batch }, None, &[Step::Losses]);
@@ -208,7 +203,12 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// Does `steps` with the rows of each task; a backward step needs `grads`.
-    fn run(&self, pass: &mut Pass<'_, '_, T>, grads: Option<&mut Gradients<T>>, steps: &[Step]) {
+    fn run(
+        &self,
+        pass: &mut Pass<'_, '_, '_, T>,
+        grads: Option<&mut Gradients<T>>,
+        steps: &[Step],
+    ) {
         let Pass { exec, params, ref mut workspace, batch } = *pass;
         let tasks = workspace.cut.tasks(exec);
         let cut = workspace.cut;
@@ -251,7 +251,7 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// Merges what the shards say of the input of the layer that begins a stage.
-    fn merge(&self, pass: &mut Pass<'_, '_, T>, stage: usize, state: &mut [T]) {
+    fn merge(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize, state: &mut [T]) {
         let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
             return;
         };
@@ -265,7 +265,7 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// Merges what the shards say of the derivative by the output of the layer that begins a stage.
-    fn merge_backward(&self, pass: &mut Pass<'_, '_, T>, stage: usize) {
+    fn merge_backward(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize) {
         let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
             return;
         };
@@ -278,7 +278,8 @@ impl<T: Scalar> Graph<T> {
     fn take_losses(&self, workspace: &mut Workspace<T>) {
         let Workspace { cut, deltas, losses, .. } = workspace;
         for (h, (head, loss)) in self.heads.iter().zip(losses).enumerate() {
-            *loss = head.loss.value(deltas.rows(self.nodes.len() + h, 0..cut.n_rows));
+            let row_losses = deltas.rows(self.nodes.len() + h, 0..cut.n_rows);
+            *loss = mean_loss(head.weight, row_losses);
         }
     }
 

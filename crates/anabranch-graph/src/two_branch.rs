@@ -1,20 +1,18 @@
-//! The two-branch network, built from the public parts of this crate.
+//! The two-branch network: the smallest river.
 //!
 //! ```text
 //! x ─┬─ fc1a ─ relu1a ─ dp1a ─ fc2a ──────────┬─ ŷa   (regression)
 //!    └─ fc1b ─ relu1b ─ bn1b ─ join (⊕ ŷa) ─ fc2b ─ ŷb (classification, scores before softmax)
 //! ```
 
-use std::any::{Any, TypeId};
-
-use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Init, LayerError, Linear, Loss};
+use anabranch_layers::{Activation, Affine, Init, LossKind, RunningVariance};
 use anabranch_tensor::Scalar;
 
-use crate::builder::GraphBuilder;
 use crate::error::GraphError;
 use crate::fusion::Fusion;
 use crate::graph::Graph;
 use crate::join::Join;
+use crate::river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 
 /// The sizes and hyperparameters of a two-branch network.
 ///
@@ -76,54 +74,52 @@ impl TwoBranch {
         }
     }
 
+    /// The description: branches `a` and `b`, with the layer names of the source's derivation.
+    pub fn river(&self) -> River {
+        let layer = |name: &str, stream, layer| NamedLayer { name: name.to_owned(), stream, layer };
+        let linear = |outputs, init| LayerKind::Linear { outputs, init };
+        let head = |name, stream, outputs, loss, weight| BranchHead {
+            layer: layer(name, stream, linear(outputs, Init::XavierUniform)),
+            loss,
+            weight,
+        };
+        let batch_norm = LayerKind::BatchNorm {
+            eps: self.bn_eps,
+            momentum: self.bn_momentum,
+            affine: self.affine,
+            running: RunningVariance::Unbiased,
+        };
+        let a = Branch {
+            name: "a".into(),
+            from: None,
+            layers: vec![
+                layer("fc1a", 1, linear(self.hidden_a, Init::KaimingUniform)),
+                layer("relu1a", 2, LayerKind::Activation(self.activation)),
+                layer("dp1a", 3, LayerKind::Dropout { p: self.dropout }),
+            ],
+            joins: Vec::new(),
+            head: Some(head("fc2a", 4, self.outputs_a, LossKind::HalfSquaredError, self.weight_a)),
+        };
+        let join = NamedJoin { name: "join".into(), stream: 8, from: "a".into(), join: self.join };
+        let b = Branch {
+            name: "b".into(),
+            from: None,
+            layers: vec![
+                layer("fc1b", 5, linear(self.hidden_b, Init::KaimingUniform)),
+                layer("relu1b", 6, LayerKind::Activation(self.activation)),
+                layer("bn1b", 7, batch_norm),
+            ],
+            joins: vec![join],
+            head: Some(head("fc2b", 9, self.classes, LossKind::CROSS_ENTROPY, self.weight_b)),
+        };
+        River { inputs: self.inputs, branches: vec![a, b] }
+    }
+
     /// The network.
     ///
     /// # Errors
     /// If a width is zero, a hyperparameter is out of range, or the join does not fit the widths.
     pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
-        // Through functions without type parameters: the layers' code is then compiled once, in this crate, and not
-        // again in every crate that builds a network.
-        let graph: Box<dyn Any> = if TypeId::of::<T>() == TypeId::of::<f32>() {
-            Box::new(self.build_f32(fusion)?)
-        } else {
-            Box::new(self.build_f64(fusion)?)
-        };
-        Ok(*graph.downcast().expect("a scalar is f32 or f64"))
-    }
-
-    fn build_f32(&self, fusion: Fusion) -> Result<Graph<f32>, GraphError> {
-        self.build_for(fusion)
-    }
-
-    fn build_f64(&self, fusion: Fusion) -> Result<Graph<f64>, GraphError> {
-        self.build_for(fusion)
-    }
-
-    fn build_for<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
-        let named = |node: &str| {
-            let node = node.to_owned();
-            move |source: LayerError| GraphError::Layer { node, source }
-        };
-        let batch_norm = BatchNorm::new()
-            .with_eps(self.bn_eps)
-            .with_momentum(self.bn_momentum)
-            .with_affine(self.affine);
-        let head = |outputs| Linear::new(outputs).with_init(Init::XavierUniform);
-
-        let mut g = GraphBuilder::new(self.inputs);
-        let x = g.input();
-        let z1a = g.layer("fc1a", Linear::new(self.hidden_a), x)?;
-        let a1a = g.layer("relu1a", self.activation, z1a)?;
-        let dropout = Dropout::new(self.dropout).map_err(named("dp1a"))?;
-        let h = g.layer("dp1a", dropout, a1a)?;
-        let y_a = g.layer("fc2a", head(self.outputs_a), h)?;
-        let z1b = g.layer("fc1b", Linear::new(self.hidden_b), x)?;
-        let a1b = g.layer("relu1b", self.activation, z1b)?;
-        let bn = g.layer("bn1b", batch_norm, a1b)?;
-        let s = g.join("join", self.join, bn, y_a)?;
-        let z2b = g.layer("fc2b", head(self.classes), s)?;
-        g.head(y_a, Loss::HalfSquaredError { weight: self.weight_a })?;
-        g.head(z2b, Loss::SoftmaxCrossEntropy { weight: self.weight_b })?;
-        g.build(fusion)
+        self.river().build(fusion)
     }
 }

@@ -9,7 +9,7 @@ use anabranch_tensor::{
 
 use crate::builder::plan_layer;
 use crate::error::GraphError;
-use crate::graph::Graph;
+use crate::graph::{Graph, Head};
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
 use crate::shards::{Cut, Sharding};
@@ -201,6 +201,19 @@ impl<T: Scalar> Workspace<T> {
         self.rows_of(&self.values, node)
     }
 
+    /// The prediction of a head `[rows, outputs]` in the last pass.
+    ///
+    /// # Panics
+    /// If the head is not of this network.
+    pub fn prediction(&self, head: &Head<T>) -> ArrayView2<'_, T> {
+        self.value(head.node())
+    }
+
+    /// The smallest batch that the network can be trained on.
+    pub fn min_rows(&self) -> usize {
+        self.min_rows
+    }
+
     /// dL/d(output) of `node` `[rows, width]`: after [`Graph::losses`] for heads, after [`Graph::backward`] for all. A
     /// layer with a fused ReLU leaves the derivative by its pre-activation there.
     ///
@@ -261,8 +274,8 @@ impl<T: Scalar> Graph<T> {
         }
         for (head, target) in self.heads.iter().zip(targets) {
             let node = &self.nodes[head.node];
-            target
-                .check(rows, node.width)
+            head.loss
+                .check_target(target, rows, node.width)
                 .map_err(|source| GraphError::Layer { node: node.name.clone(), source })?;
         }
         Ok(())

@@ -7,7 +7,10 @@
 use anabranch_graph::{
     Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, NodeId, TwoBranch, Workspace,
 };
-use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Linear, Loss, Target};
+use anabranch_layers::{
+    Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Linear, Target,
+    TargetKind,
+};
 use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
 
 const H: f64 = 1e-5;
@@ -50,16 +53,16 @@ impl Instance {
         let state = draw(graph.state_len()).iter().map(|v| v * v).collect();
         let x = draw(ROWS * graph.inputs());
         let mut random = Random::new(seed, Purpose::Sample, 1);
-        let targets = graph.heads().zip(seed..).map(|((node, loss), turn)| {
-            let width = graph.width(node);
-            match loss {
-                Loss::HalfSquaredError { .. } => {
-                    Owned::Values((0..ROWS * width).map(|_| random.normal()).collect())
-                }
-                Loss::SoftmaxCrossEntropy { .. } if turn.is_multiple_of(2) => {
+        let targets = graph.heads().iter().zip(seed..).map(|(head, turn)| {
+            let width = head.outputs();
+            match head.loss().target_kind() {
+                TargetKind::Classes if turn.is_multiple_of(2) => {
                     Owned::Classes((0..ROWS).map(|_| random.below(width as u64) as u32).collect())
                 }
-                Loss::SoftmaxCrossEntropy { .. } => {
+                TargetKind::Values | TargetKind::Binary => {
+                    Owned::Values((0..ROWS * width).map(|_| random.normal()).collect())
+                }
+                TargetKind::Classes => {
                     let mut labels: Vec<f64> =
                         (0..ROWS * width).map(|_| random.uniform()).collect();
                     for row in labels.chunks_exact_mut(width) {
@@ -75,7 +78,7 @@ impl Instance {
     }
 
     fn targets(&self, graph: &Graph<f64>) -> Vec<Target<'_, f64>> {
-        let widths = graph.heads().map(|(node, _)| graph.width(node));
+        let widths = graph.heads().iter().map(|head| head.outputs());
         let pairs = self.targets.iter().zip(widths);
         pairs
             .map(|(target, width)| match target {
@@ -211,9 +214,6 @@ fn other_activations_and_a_given_mask() {
     }
 }
 
-const SQUARED: Loss = Loss::HalfSquaredError { weight: 0.8 };
-const ENTROPY: Loss = Loss::SoftmaxCrossEntropy { weight: 1.1 };
-
 /// Wires a graph on an input of three columns.
 type Wiring = fn(&mut GraphBuilder<f64>, NodeId) -> Result<(), GraphError>;
 
@@ -221,7 +221,7 @@ type Wiring = fn(&mut GraphBuilder<f64>, NodeId) -> Result<(), GraphError>;
 const WIRINGS: [(&str, Wiring); 9] = [
     ("one layer, one head", |g, x| {
         let y = g.layer("fc", Linear::new(2), x)?;
-        g.head(y, SQUARED)
+        g.head("y", y, 0.8, HalfSquaredError)
     }),
     ("a node with three readers and a head", |g, x| {
         let h = g.layer("h", Linear::new(3), x)?;
@@ -230,30 +230,30 @@ const WIRINGS: [(&str, Wiring); 9] = [
         let c = g.layer("c", Linear::new(3), h)?;
         let ab = g.join("ab", Join::Add, a, b)?;
         let abc = g.join("abc", Join::Add, ab, c)?;
-        g.head(h, SQUARED)?;
-        g.head(abc, ENTROPY)
+        g.head("h", h, 0.8, HalfSquaredError)?;
+        g.head("abc", abc, 1.1, CrossEntropy::default())
     }),
     ("a join of a node with itself", |g, x| {
         let h = g.layer("h", Linear::new(2), x)?;
         let a = g.layer("a", Activation::Gelu, h)?;
         let y = g.join("join", Join::Add, a, a)?;
-        g.head(y, SQUARED)
+        g.head("y", y, 0.8, HalfSquaredError)
     }),
     ("a projection of a node onto itself", |g, x| {
         let h = g.layer("h", Linear::new(3), x)?;
         let y = g.join("join", Join::Project, h, h)?;
-        g.head(y, ENTROPY)
+        g.head("y", y, 1.1, CrossEntropy::default())
     }),
     ("the input on the left of a join", |g, x| {
         let h = g.layer("h", Linear::new(3), x)?;
         let s = g.join("join", Join::Add, x, h)?;
         let y = g.layer("y", Linear::new(2), s)?;
-        g.head(y, SQUARED)
+        g.head("y", y, 0.8, HalfSquaredError)
     }),
     ("the input on the right of a join", |g, x| {
         let h = g.layer("h", Linear::new(4), x)?;
         let s = g.join("join", Join::Project, h, x)?;
-        g.head(s, ENTROPY)
+        g.head("s", s, 1.1, CrossEntropy::default())
     }),
     ("joins in a row, each on what the last one left", |g, x| {
         let a = g.layer("a", Linear::new(4), x)?;
@@ -263,8 +263,8 @@ const WIRINGS: [(&str, Wiring); 9] = [
         let s = g.join("s", Join::Add, a, b)?;
         let s = g.join("t", Join::Broadcast, s, c)?;
         let s = g.join("u", Join::Project, s, d)?;
-        g.head(s, ENTROPY)?;
-        g.head(d, SQUARED)
+        g.head("s", s, 1.1, CrossEntropy::default())?;
+        g.head("d", d, 0.8, HalfSquaredError)
     }),
     ("a join on a layer whose backward pass reads its output", |g, x| {
         let a = g.layer("a", Linear::new(3), x)?;
@@ -272,7 +272,7 @@ const WIRINGS: [(&str, Wiring); 9] = [
         let b = g.layer("b", Linear::new(3), x)?;
         let s = g.join("join", Join::Add, a, b)?;
         let s = g.layer("bn", BatchNorm::new().with_eps(0.5), s)?;
-        g.head(s, SQUARED)
+        g.head("s", s, 0.8, HalfSquaredError)
     }),
     ("ReLU and dropout that have another reader each, and cannot be fused", |g, x| {
         let z = g.layer("z", Linear::new(3), x)?;
@@ -280,8 +280,8 @@ const WIRINGS: [(&str, Wiring); 9] = [
         let d = g.layer("dropout", dropout("dropout")?, a)?;
         let s = g.join("s", Join::Add, d, a)?;
         let s = g.join("t", Join::Add, s, z)?;
-        g.head(d, SQUARED)?;
-        g.head(s, ENTROPY)
+        g.head("d", d, 0.8, HalfSquaredError)?;
+        g.head("s", s, 1.1, CrossEntropy::default())
     }),
 ];
 

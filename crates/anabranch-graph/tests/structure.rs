@@ -3,10 +3,8 @@
 use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
 };
-use anabranch_layers::{Activation, LayerError, Linear, Loss, Role, Target};
+use anabranch_layers::{Activation, HalfSquaredError, LayerError, Linear, Role, Target};
 use anabranch_tensor::{Executor, Gradients, matrix};
-
-const SQUARED: Loss = Loss::HalfSquaredError { weight: 1.0 };
 
 fn two_branch(fusion: Fusion) -> Graph<f64> {
     TwoBranch::new(3, 4, 2, 5, 6).build(fusion).unwrap()
@@ -133,8 +131,8 @@ fn builders_refuse_and_say_which_node() {
     let unknown = |node: &str| Err(GraphError::UnknownInput { node: node.into() });
     assert_eq!(g.layer("b", Linear::new(1), foreign), unknown("b"));
     assert_eq!(g.join("b", Join::Add, a, foreign), unknown("b"));
-    let head = g.head(foreign, SQUARED);
-    assert_eq!(head, Err(GraphError::UnknownInput { node: "head".into() }));
+    let head = g.head("foreign", foreign, 1.0, HalfSquaredError);
+    assert_eq!(head, Err(GraphError::UnknownInput { node: "foreign".into() }));
 
     for (join, right) in [(Join::Add, 3), (Join::Broadcast, 3)] {
         let error = g.join("s", join, a, x).unwrap_err();
@@ -143,9 +141,9 @@ fn builders_refuse_and_say_which_node() {
         };
         assert_eq!((node.as_str(), name, left, got), ("s", join.name(), 4, right));
     }
-    assert_eq!(g.head(x, SQUARED), Err(GraphError::Head("input".into())));
-    g.head(a, SQUARED).unwrap();
-    assert_eq!(g.head(a, SQUARED), Err(GraphError::Head("a".into())));
+    assert_eq!(g.head("x", x, 1.0, HalfSquaredError), Err(GraphError::Head("input".into())));
+    g.head("a", a, 1.0, HalfSquaredError).unwrap();
+    assert_eq!(g.head("b", a, 1.0, HalfSquaredError), Err(GraphError::Head("a".into())));
 
     let b = g.layer("b", Activation::Tanh, a).unwrap();
     g.layer("c", Activation::Tanh, b).unwrap();
@@ -228,7 +226,7 @@ fn a_workspace_serves_smaller_batches() {
         }
         graph.infer(&exec, &params, &state, &mut workspace, matrix(&x[..rows * 3], rows, 3));
         let heads: Vec<_> =
-            graph.heads().map(|(node, _)| workspace.value(node).to_owned()).collect();
+            graph.heads().iter().map(|head| workspace.prediction(head).to_owned()).collect();
         assert_eq!(heads[0].dim(), (rows, 2));
         heads
     };
@@ -244,7 +242,7 @@ fn a_workspace_serves_smaller_batches() {
     let masks = Masks::Drawn { seed: 1, step: 0 };
     graph.forward(&exec, &params, &mut state, &mut workspace, matrix(&x, 5, 3), masks);
     graph.losses(&exec, &mut workspace, &targets);
-    let y_a = graph.heads().next().unwrap().0;
+    let y_a = graph.heads()[0].node();
     let expected = workspace.value(y_a).mapv(|y| y * (1.0 / 5.0));
     assert_eq!(workspace.delta(y_a), expected);
     let squares: f64 = workspace.value(y_a).iter().map(|y| 0.5 * y * y).sum();
@@ -284,8 +282,7 @@ fn smaller_batches_may_be_cut_into_more_shards() {
             }
             // One thread takes all shards through a layer at once.
             assert_eq!(n_parts, [1, if threads == 1 { 1 } else { expected }]);
-            let head = graph.heads().next().unwrap().0;
-            (grads.whole(&exec).to_vec(), evaluation.value(head).to_owned())
+            (grads.whole(&exec).to_vec(), evaluation.prediction(&graph.heads()[0]).to_owned())
         };
         assert!(run(1) == run(2));
     }

@@ -14,6 +14,7 @@
 //! with Φ(x) = ½(1 + erf(x/√2)) and φ(x) = e^(−x²/2)/√(2π), the normal distribution, and σ(x) = 1/(1 + e^(−x)).
 
 use anabranch_tensor::{ArrayView2, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
+use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
 use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan, Pointwise};
@@ -22,7 +23,8 @@ use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan, Pointwise};
 ///
 /// # Shapes
 /// x and y `[rows, inputs]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// max(0, x).
     Relu,

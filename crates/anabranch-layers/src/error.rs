@@ -71,4 +71,40 @@ pub enum LayerError {
         /// Its shape.
         got: [usize; 2],
     },
+    /// A matrix whose rows do not follow each other in memory.
+    #[error("{what} must be contiguous and row-major")]
+    Layout {
+        /// The matrix.
+        what: &'static str,
+    },
+    /// A target of another kind than the loss compares predictions with.
+    #[error("the loss compares predictions with {expected}, not with {got}")]
+    TargetKind {
+        /// What it compares them with.
+        expected: &'static str,
+        /// What came.
+        got: &'static str,
+    },
+    /// A value of a yes/no column that is not from 0 to 1.
+    #[error(
+        "row {row}, column {column} holds {value}: yes is 1, no is 0, and a probability lies between"
+    )]
+    Binary {
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A name that nothing of its kind has.
+    #[error("unknown {what} `{name}`: choose one of {known}")]
+    Name {
+        /// What is named.
+        what: &'static str,
+        /// The name given.
+        name: String,
+        /// All names, separated by commas.
+        known: String,
+    },
 }

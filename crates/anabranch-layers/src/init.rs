@@ -1,9 +1,11 @@
 //! Initial weights.
 
 use anabranch_tensor::{Random, Scalar};
+use serde::{Deserialize, Serialize};
 
 /// The distribution that initial weights are drawn from; its mean is always 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Init {
     /// Uniform with variance 2/inputs: keeps the size of activations through ReLU layers (He et al., 2015).
     KaimingUniform,

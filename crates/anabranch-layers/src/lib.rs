@@ -24,6 +24,9 @@ pub use error::LayerError;
 pub use init::Init;
 pub use layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Output, Plan, Pointwise, Role};
 pub use linear::{Linear, outer_product};
-pub use loss::{Loss, Target};
+pub use loss::{
+    AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, LossGradient,
+    LossKind, Pinball, Target, TargetKind, mean_loss,
+};
 pub use softmax::Softmax;
 pub use vjp::{Vjp, vjp};

@@ -4,8 +4,8 @@
 //! values of size 1 both stay near 1e-10, far below the tolerance.
 
 use anabranch_layers::{
-    Activation, Affine, BatchNorm, Dropout, Layer, Linear, Loss, Mask, Pointwise, Softmax, Target,
-    Vjp, vjp,
+    Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Layer, Linear, Loss,
+    LossGradient, Mask, Pointwise, Softmax, Target, Vjp, mean_loss, vjp,
 };
 use anabranch_tensor::{Executor, Purpose, Random, matrix, matrix_mut};
 use ndarray::{Array2, ArrayView2};
@@ -154,20 +154,29 @@ fn every_loss_against_differences() {
             row.iter_mut().for_each(|v| *v /= sum);
         }
         for weight in [1.0, 0.3] {
-            let squared = Loss::HalfSquaredError { weight };
-            let entropy = Loss::SoftmaxCrossEntropy { weight };
-            for (what, loss, target) in [
-                ("squared error", squared, Target::Values(matrix(&values, rows, outputs))),
-                ("classes", entropy, Target::Classes(&classes)),
-                ("soft labels", entropy, Target::Probabilities(matrix(&labels, rows, outputs))),
-            ] {
-                target.check(rows, outputs).unwrap();
+            let entropy = CrossEntropy::default();
+            let targets: [(&str, &dyn Loss<f64>, Target<'_, f64>); 3] = [
+                (
+                    "squared error",
+                    &HalfSquaredError,
+                    Target::Values(matrix(&values, rows, outputs)),
+                ),
+                ("classes", &entropy, Target::Classes(&classes)),
+                ("soft labels", &entropy, Target::Probabilities(matrix(&labels, rows, outputs))),
+            ];
+            for (what, loss, target) in targets {
+                loss.check_target(&target, rows, outputs).unwrap();
                 let run = |z: &[f64]| {
                     let (mut d, mut scratch) = (vec![f64::NAN; z.len()], vec![f64::NAN; rows]);
-                    let d_view = matrix_mut(&mut d, rows, outputs);
-                    let z = matrix(z, rows, outputs);
-                    loss.gradient(&exec, z, target, rows, d_view, &mut scratch);
-                    (loss.value(&scratch), d)
+                    loss.gradient(LossGradient {
+                        exec: &exec,
+                        prediction: matrix(z, rows, outputs),
+                        target,
+                        scale: weight / rows as f64,
+                        d: matrix_mut(&mut d, rows, outputs),
+                        row_losses: &mut scratch,
+                    });
+                    (mean_loss(weight, &scratch), d)
                 };
                 let z = draw(&mut random, rows * outputs);
                 let (_, d) = run(&z);

@@ -1,7 +1,7 @@
 //! Loads a model file, and predicts one row, a matrix and a table.
 
 use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
-use anabranch_graph::TwoBranch;
+use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::{Executor, matrix};
 use anabranch_train::{Model, NoObserver, Predictions, TrainConfig, Trainer};
 
@@ -29,19 +29,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = [7.4, 0.7, 0.0, 1.9, 0.076, 11.0, 34.0, 0.9978, 3.51, 0.56];
     let fields: Vec<(&str, Cell<'_>)> = INPUTS.into_iter().zip(first.map(Cell::from)).collect();
     model.predict_row(&fields, &mut prediction)?;
-    println!("alcohol {:.2}, quality {}", prediction.values[0], model.label(prediction.class));
+    println!("alcohol {:.2}, quality {:?}", prediction.values(0)[0], model.label(1, &prediction));
 
     // Three lines: a model, and what it says about a matrix, one row for each sample.
     let model = Model::load(&path)?;
     let mut predictions = Predictions::default();
     model.predict_matrix(matrix(&[first, first].concat(), 2, 10), &mut predictions)?;
-    assert_eq!(predictions.values, [prediction.values[0]; 2]);
+    assert_eq!([predictions.row(0), predictions.row(1)], [prediction.clone(), prediction.clone()]);
 
     // A whole table, and what was odd about it.
     let wine = Table::wine()?;
     let (all, warnings) = model.predict_table(&wine)?;
-    assert_eq!((all.classes.len(), warnings.len()), (1599, 0));
-    assert_eq!(all.values[0], prediction.values[0]);
+    assert_eq!((all.n_rows, warnings.len()), (1599, 0));
+    assert_eq!(all.row(0), prediction);
 
     // Threads share a model.
     std::thread::scope(|scope| {
@@ -62,9 +62,10 @@ fn train() -> Model {
     let prepared = prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1)
         .expect("wine has these columns");
     let data = &prepared.dataset;
-    let network = TwoBranch::new(data.n_inputs, 16, data.n_outputs, 16, data.n_classes);
+    let river = TwoBranch::new(data.n_inputs, 16, 1, 16, 6).river();
+    let graph = river.build(Fusion::Fused).expect("the sizes fit");
     let config = TrainConfig { epochs: 2, ..TrainConfig::default() };
-    let mut trainer = Trainer::new(data, &network, &config, &exec).expect("the sizes fit");
+    let mut trainer = Trainer::new(data, graph, &config, &exec).expect("the sizes fit");
     trainer.run(&mut NoObserver).expect("the loss stays finite");
-    Model::from_trainer(&trainer, prepared.encoder, prepared.targets).expect("the parts fit")
+    Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).expect("the parts fit")
 }

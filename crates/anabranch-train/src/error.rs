@@ -8,6 +8,7 @@ use thiserror::Error;
 
 /// Why training cannot start or go on.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The table or its split.
     #[error(transparent)]
@@ -21,15 +22,33 @@ pub enum TrainError {
     /// The threads.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
-    /// Sizes of the network that do not fit the data set.
-    #[error("the network has {expected} {what}, but the data set has {got}")]
+    /// Sizes of the network that do not fit the data set, or of a saved state that do not fit the run.
+    #[error("expected {expected} {what}, got {got}")]
     Sizes {
         /// Which size.
         what: &'static str,
         /// The network's.
         expected: usize,
-        /// The data set's.
+        /// What came.
         got: usize,
+    },
+    /// A head whose loss needs another kind of target than the data set has for it.
+    #[error("head {head:?} predicts {expected}, but its targets are {got}")]
+    Kind {
+        /// The head's name.
+        head: String,
+        /// What its loss compares predictions with.
+        expected: &'static str,
+        /// What the data set has.
+        got: &'static str,
+    },
+    /// A target that a head's loss cannot be computed for.
+    #[error("head {head:?}: {reason}")]
+    Target {
+        /// The head's name.
+        head: String,
+        /// What its loss says.
+        reason: String,
     },
     /// A setting outside its range.
     #[error("{name} must be {expected}, not {value}")]
@@ -40,6 +59,16 @@ pub enum TrainError {
         expected: &'static str,
         /// What came.
         value: f64,
+    },
+    /// An order of batches that cannot be used.
+    #[error("epoch {epoch}, batch {batch}: {reason}")]
+    Batch {
+        /// The epoch, counted from 0.
+        epoch: usize,
+        /// The batch, counted from 0.
+        batch: usize,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Early stopping without rows to stop by.
     #[error(

@@ -1,25 +1,40 @@
-//! Training loop, metrics, model files and prediction.
+//! Training loop, tasks, metrics, model files and prediction.
 //!
-//! [`Trainer`] trains a two-branch network on a data set; [`Model`] is the result, which saves, loads and predicts.
+//! [`Trainer`] trains a network on a data set: any [`Graph`](anabranch_graph::Graph) whose heads are the
+//! data set's tasks. [`Model`] is the result for a [`River`](anabranch_graph::River), which saves, loads
+//! and predicts.
 #![forbid(unsafe_code)]
 
+mod baselines;
+mod batch_order;
+mod check;
 mod config;
 mod error;
 mod evaluate;
+mod file;
+mod format_1;
 mod metrics;
 mod model;
 mod model_error;
 mod model_file;
 mod observer;
+mod prediction;
 mod rows;
+mod run_state;
+mod task_metrics;
 mod trainer;
 
+pub use baselines::baselines;
+pub use batch_order::BatchOrder;
 pub use config::TrainConfig;
 pub use error::TrainError;
-pub use evaluate::{Metrics, baselines};
+pub use file::replace_file;
 pub use metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
-pub use model::{Evaluation, Model, Prediction, Predictions};
+pub use model::{Evaluation, Model};
 pub use model_error::ModelError;
-pub use model_file::{MODEL_FILE, model_path, replace_file, weights_sha256};
+pub use model_file::{MODEL_FILE, model_path, weights_sha256};
 pub use observer::{EpochReport, NoObserver, Observer, StepView};
+pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
+pub use run_state::{BestState, Position, RunState};
+pub use task_metrics::TaskMetrics;
 pub use trainer::Trainer;

@@ -1,16 +1,23 @@
 //! A trained network that predicts: encoders, weights and the names of what it predicts.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use anabranch_data::{Cell, Encoder, RowError, RowNotes, Table, Targets, Warning};
-use anabranch_graph::{Fusion, Graph, GraphError, Mode, TwoBranch, Workspace};
-use anabranch_tensor::{ArrayView2, Executor, flat, matrix, row_max, row_sum};
+use anabranch_data::{
+    Cell, Encoder, RowError, RowNotes, Table, TargetValues, Targets, TaskTarget, TaskValues,
+    Warning,
+};
+use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
+use anabranch_layers::{Target, TargetKind};
+use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
 
 use crate::error::TrainError;
-use crate::evaluate::{CHUNK_ROWS, LogLosses, Metrics, Sums, argmax, head_nodes};
+use crate::evaluate::CHUNK_ROWS;
+use crate::prediction::{Prediction, Predictions, TaskPrediction};
+use crate::task_metrics::{TaskMetrics, TaskSums};
 use crate::trainer::Trainer;
 
-/// A trained two-branch network with the encoding of its inputs.
+/// A trained river with the encoding of its inputs.
 ///
 /// Prediction takes `&self`, from any number of threads, and allocates nothing once there is a cache for each thread
 /// that predicts at the same time.
@@ -21,31 +28,32 @@ use crate::trainer::Trainer;
 /// use anabranch_train::{Model, Predictions};
 /// # use anabranch_train::{NoObserver, TrainConfig, Trainer};
 /// # use anabranch_data::{Fractions, Table, TargetColumns, prepare};
-/// # use anabranch_graph::TwoBranch;
+/// # use anabranch_graph::{Fusion, TwoBranch};
 /// # use anabranch_tensor::{Executor, matrix};
 /// # let table = Table::from_reader("grapes", "sugar,sort,alcohol,grade\n9,red,11,good\n7,white,9,fair\n".repeat(9).replace("\nsugar,sort,alcohol,grade", "").as_bytes())?;
-/// # let columns = TargetColumns { regress: vec!["alcohol".into()], classify: "grade".into() };
+/// # let columns = TargetColumns::new().regress(["alcohol"]).classify("grade");
 /// # let exec = Executor::serial();
 /// # let prepared = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1)?;
-/// # let network = TwoBranch::new(prepared.encoder.width(), 4, 1, 4, 2);
+/// # let river = TwoBranch::new(prepared.encoder.width(), 4, 1, 4, 2).river();
 /// # let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
-/// # let mut trainer = Trainer::new(&prepared.dataset, &network, &config, &exec)?;
+/// # let mut trainer = Trainer::new(&prepared.dataset, river.build(Fusion::Fused)?, &config, &exec)?;
 /// # trainer.run(&mut NoObserver)?;
 /// # let file = tempfile::NamedTempFile::new()?;
 /// # let path = file.path();
-/// # Model::from_trainer(&trainer, prepared.encoder, prepared.targets)?.save(path)?;
+/// # Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets)?.save(path)?;
 ///
 /// let model = Model::load(path)?;
 /// let mut prediction = model.prediction();
 /// model.predict_row(&[("sugar", 8.5.into()), ("sort", "red".into())], &mut prediction)?;
 ///
-/// println!("{} {}", prediction.values[0], model.label(prediction.class));
-/// # assert!(prediction.values[0].is_finite() && prediction.probabilities.len() == 2);
+/// // Task 0 is a number, task 1 a class.
+/// println!("{} {:?}", prediction.values(0)[0], model.label(1, &prediction));
+/// # assert!(prediction.values(0)[0].is_finite() && prediction.probabilities(1).len() == 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Model {
-    network: TwoBranch,
+    river: River,
     graph: Graph<f32>,
     params: Vec<f32>,
     state: Vec<f32>,
@@ -63,28 +71,6 @@ struct Cache {
     workspace: Workspace<f32>,
 }
 
-/// What a model predicts for one row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prediction {
-    /// The regression columns in their order and units.
-    pub values: Vec<f64>,
-    /// The most probable class: its place in the model's labels.
-    pub class: usize,
-    /// The probability of each class.
-    pub probabilities: Vec<f32>,
-}
-
-/// What a model predicts for the rows of a table or matrix.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Predictions {
-    /// `[rows, regression columns]`, row by row, in the columns' units.
-    pub values: Vec<f64>,
-    /// The most probable class of each row.
-    pub classes: Vec<usize>,
-    /// `[rows, classes]`, row by row.
-    pub probabilities: Vec<f32>,
-}
-
 /// What a model is worth on the rows of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
@@ -92,8 +78,8 @@ pub struct Evaluation {
     pub rows: usize,
     /// Rows that lack a target.
     pub rows_left_out: usize,
-    /// The metrics, in the columns' units.
-    pub metrics: Metrics,
+    /// The metrics of each task, in the columns' units.
+    pub metrics: Vec<TaskMetrics>,
     /// What the user should know about the table.
     pub warnings: Vec<Warning>,
 }
@@ -102,20 +88,19 @@ impl Model {
     /// A model of its parts.
     ///
     /// # Errors
-    /// If the network's widths do not fit the encoder and targets, or the numbers do not fit the network.
+    /// If the network's inputs and tasks do not fit the encoder and targets, or the numbers do not fit
+    /// the network.
     pub fn new(
-        network: TwoBranch,
+        river: River,
         params: Vec<f32>,
         state: Vec<f32>,
         encoder: Encoder,
         targets: Targets,
     ) -> Result<Self, TrainError> {
-        let graph = network.build(Fusion::Fused)?;
-        let n_labels = targets.class().labels.len();
+        let graph = river.build(Fusion::Fused)?;
+        check_targets(&graph, &targets)?;
         for (what, expected, got) in [
-            ("inputs", network.inputs, encoder.width()),
-            ("regression outputs", network.outputs_a, targets.regression().len()),
-            ("classes", network.classes, n_labels),
+            ("inputs", graph.inputs(), encoder.width()),
             ("parameters", graph.params_len(), params.len()),
             ("running statistics", graph.state_len(), state.len()),
         ] {
@@ -125,27 +110,28 @@ impl Model {
         }
         let caches = Mutex::new(Vec::new());
         let exec = Executor::serial();
-        let model = Self { network, graph, params, state, encoder, targets, exec, caches };
+        let model = Self { river, graph, params, state, encoder, targets, exec, caches };
         // The first cache is made here, where a failure can be told.
         let cache = model.new_cache()?;
         model.put_back(cache);
         Ok(model)
     }
 
-    /// The model of a trainer's current weights.
+    /// The model of a trainer's current weights; `river` is what its network was built from.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn from_trainer(
         trainer: &Trainer<'_, f32>,
+        river: River,
         encoder: Encoder,
         targets: Targets,
     ) -> Result<Self, TrainError> {
         let (params, state) = (trainer.params().to_vec(), trainer.state().to_vec());
-        Self::new(trainer.network().clone(), params, state, encoder, targets)
+        Self::new(river, params, state, encoder, targets)
     }
 
-    /// Lets `exec` predict tables and matrices; without this they are predicted on the calling thread.
+    /// Predicts tables and matrices with `exec`; without this they are predicted on the calling thread.
     ///
     /// # Errors
     /// If a layer refuses the sizes, which it did not when the model was made.
@@ -156,9 +142,9 @@ impl Model {
         Ok(model)
     }
 
-    /// The sizes and hyperparameters of the network.
-    pub fn network(&self) -> &TwoBranch {
-        &self.network
+    /// The description of the network.
+    pub fn river(&self) -> &River {
+        &self.river
     }
 
     /// The network.
@@ -181,29 +167,25 @@ impl Model {
         &self.encoder
     }
 
-    /// What is predicted.
+    /// What is predicted, task by task.
     pub fn targets(&self) -> &Targets {
         &self.targets
     }
 
-    /// The label of a class.
-    ///
-    /// # Panics
-    /// If there is no such class.
-    pub fn label(&self, class: usize) -> &str {
-        &self.targets.class().labels[class]
+    /// The label of the class that is predicted in a class task; `None` for numbers, or if there is no
+    /// such task.
+    pub fn label(&self, task: usize, prediction: &Prediction) -> Option<&str> {
+        let labels = self.targets.tasks().get(task)?.labels();
+        labels.get(prediction.class(task)?).map(String::as_str)
     }
 
     /// A prediction to be filled by [`predict_row`](Self::predict_row).
     pub fn prediction(&self) -> Prediction {
-        Prediction {
-            values: vec![0.0; self.network.outputs_a],
-            class: 0,
-            probabilities: vec![0.0; self.network.classes],
-        }
+        Prediction { tasks: self.targets.tasks().iter().map(TaskPrediction::new).collect() }
     }
 
-    /// Predicts one row, given as named fields in any order; fields that the model does not know are passed over.
+    /// Predicts one row, given as named fields in any order; fields that the model does not know are
+    /// ignored.
     ///
     /// # Errors
     /// If an input column has no field, or a field is not of its column's kind.
@@ -219,10 +201,12 @@ impl Model {
         let width = self.encoder.width();
         let notes = self.encoder.encode_fields(fields, &mut cache.x[..width]);
         if notes.is_ok() {
-            let Prediction { values, class, probabilities } = prediction;
             // One row is too little work to share.
             self.run(&Executor::serial(), &mut cache, 1);
-            self.read_row(&cache.workspace, 0, values, class, probabilities);
+            let heads = self.graph.heads().iter().zip(self.targets.tasks());
+            for (task, (head, target)) in prediction.tasks.iter_mut().zip(heads) {
+                task.read(cache.workspace.prediction(head), target);
+            }
         }
         self.put_back(cache);
         notes
@@ -232,7 +216,8 @@ impl Model {
     /// [`Encoder::input_columns`]; NaN is a missing cell.
     ///
     /// # Errors
-    /// If the matrix has another number of columns, a number is infinite, or an input column holds categories.
+    /// If the matrix has another number of columns, a number is infinite, or an input column holds
+    /// categories.
     pub fn predict_matrix(
         &self,
         cells: ArrayView2<'_, f64>,
@@ -242,11 +227,15 @@ impl Model {
         let width = self.encoder.width();
         let cells = cells.as_standard_layout();
         let cells = flat(cells.view());
-        self.predict_chunks(n_rows, predictions, |rows, x| {
+        predictions.resize(n_rows, self.targets.tasks());
+        let encode = |rows: Range<usize>, x: &mut [f32]| {
             for (row, x) in rows.zip(x.chunks_exact_mut(width)) {
                 self.encoder.encode_numbers(&cells[row * n_columns..][..n_columns], x)?;
             }
             Ok(())
+        };
+        self.for_each_chunk(n_rows, encode, |rows, workspace| {
+            self.read(rows, workspace, predictions);
         })
     }
 
@@ -258,88 +247,85 @@ impl Model {
         let rows: Vec<usize> = (0..table.n_rows()).collect();
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &rows)?;
         let mut predictions = Predictions::default();
-        let width = self.encoder.width();
-        let copied = self.predict_chunks(table.n_rows(), &mut predictions, |rows, x| {
-            x.copy_from_slice(&encoded.x[rows.start * width..rows.end * width]);
-            Ok::<(), std::convert::Infallible>(())
+        predictions.resize(table.n_rows(), self.targets.tasks());
+        self.for_each_encoded(&encoded.x, |rows, workspace| {
+            self.read(rows, workspace, &mut predictions);
         });
-        match copied {
-            Ok(()) => Ok((predictions, encoded.warnings)),
-            Err(never) => match never {},
-        }
+        Ok((predictions, encoded.warnings))
     }
 
     /// Judges the model on the rows of a table that have all targets.
     ///
     /// # Errors
-    /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no row has targets.
+    /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no row
+    /// has targets.
     pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
         let found = self.targets.read(table)?;
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;
-        let regression = self.targets.regression();
-        let n_outputs = regression.len();
-        let y: Vec<f32> = found
-            .values
-            .iter()
-            .enumerate()
-            .map(|(i, value)| regression[i % n_outputs].standardise(*value) as f32)
-            .collect();
-        let [head_a, head_b] = head_nodes(&self.graph);
-        let mut sums = Sums::new(n_outputs, self.network.classes);
-        let mut log_losses = LogLosses::new(self.network.classes);
-        let mut cache = self.take();
-        let width = self.encoder.width();
-        let chunks = encoded.x.chunks(CHUNK_ROWS * width);
-        let y = y.chunks(CHUNK_ROWS * n_outputs);
-        for ((x, y), class) in chunks.zip(y).zip(found.class.chunks(CHUNK_ROWS)) {
-            cache.x[..x.len()].copy_from_slice(x);
-            self.run(&self.exec, &mut cache, class.len());
-            let (y_a, z_b) = (cache.workspace.value(head_a), cache.workspace.value(head_b));
-            let log_losses = log_losses.read(&self.exec, z_b, class);
-            sums.add((y, y_a), (class, z_b), log_losses);
-        }
-        self.put_back(cache);
+        let tasks = standardised(&found, &self.targets);
+        let heads = self.graph.heads().iter();
+        let mut sums: Vec<TaskSums> =
+            heads.map(|head| TaskSums::new(head.loss().target_kind(), head.outputs())).collect();
+        self.for_each_encoded(&encoded.x, |rows, workspace| {
+            for ((head, values), sums) in self.graph.heads().iter().zip(&tasks).zip(&mut sums) {
+                let target = match values {
+                    TaskValues::Numbers { values, n_columns: width } => {
+                        let values = &values[rows.start * width..rows.end * width];
+                        Target::Values(matrix(values, rows.len(), *width))
+                    }
+                    TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
+                };
+                sums.add(workspace.prediction(head), target);
+            }
+        });
+        let metrics = sums.iter().zip(self.targets.tasks());
         Ok(Evaluation {
             rows: found.rows.len(),
             rows_left_out: found.rows_left_out,
-            metrics: sums.metrics(regression),
+            metrics: metrics.map(|(sums, target)| sums.metrics(target.regression())).collect(),
             warnings: encoded.warnings,
         })
     }
 
-    /// Predicts `n_rows` rows, which `encode` writes chunk by chunk.
-    fn predict_chunks<E>(
+    /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what it predicts.
+    fn for_each_encoded(&self, x: &[f32], read: impl FnMut(Range<usize>, &Workspace<f32>)) {
+        let width = self.encoder.width();
+        let copy = |rows: Range<usize>, chunk: &mut [f32]| {
+            chunk.copy_from_slice(&x[rows.start * width..rows.end * width]);
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = self.for_each_chunk(x.len() / width, copy, read);
+    }
+
+    /// Runs the network on `n_rows` rows, which `encode` writes chunk by chunk; `read` gets what it
+    /// predicts.
+    fn for_each_chunk<E>(
         &self,
         n_rows: usize,
-        predictions: &mut Predictions,
-        mut encode: impl FnMut(std::ops::Range<usize>, &mut [f32]) -> Result<(), E>,
+        mut encode: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
+        mut read: impl FnMut(Range<usize>, &Workspace<f32>),
     ) -> Result<(), E> {
-        let (n_outputs, n_classes) = (self.network.outputs_a, self.network.classes);
-        predictions.values.resize(n_rows * n_outputs, 0.0);
-        predictions.classes.resize(n_rows, 0);
-        predictions.probabilities.resize(n_rows * n_classes, 0.0);
         let mut cache = self.take();
         let mut result = Ok(());
         for start in (0..n_rows).step_by(CHUNK_ROWS) {
             let rows = start..n_rows.min(start + CHUNK_ROWS);
-            let n = rows.len();
-            result = encode(rows.clone(), &mut cache.x[..n * self.encoder.width()]);
+            result = encode(rows.clone(), &mut cache.x[..rows.len() * self.encoder.width()]);
             if result.is_err() {
                 break;
             }
-            self.run(&self.exec, &mut cache, n);
-            for (i, row) in rows.enumerate() {
-                self.read_row(
-                    &cache.workspace,
-                    i,
-                    &mut predictions.values[row * n_outputs..][..n_outputs],
-                    &mut predictions.classes[row],
-                    &mut predictions.probabilities[row * n_classes..][..n_classes],
-                );
-            }
+            self.run(&self.exec, &mut cache, rows.len());
+            read(rows, &cache.workspace);
         }
         self.put_back(cache);
         result
+    }
+
+    /// Reads the predictions of `rows` off the workspace.
+    fn read(&self, rows: Range<usize>, workspace: &Workspace<f32>, predictions: &mut Predictions) {
+        let heads = self.graph.heads().iter().zip(self.targets.tasks());
+        for (task, (head, target)) in predictions.tasks.iter_mut().zip(heads) {
+            task.read(rows.clone(), workspace.prediction(head), target);
+        }
     }
 
     /// Runs the network on the first `n_rows` encoded rows of the cache.
@@ -349,31 +335,6 @@ impl Model {
         let x = matrix(&x[..n_rows * width], n_rows, width);
         // Entered once for all operations, not by each of them.
         exec.enter(|| self.graph.infer(exec, &self.params, &self.state, workspace, x));
-    }
-
-    /// Reads the prediction of one row off the workspace.
-    fn read_row(
-        &self,
-        workspace: &Workspace<f32>,
-        row: usize,
-        values: &mut [f64],
-        class: &mut usize,
-        probabilities: &mut [f32],
-    ) {
-        let [head_a, head_b] = head_nodes(&self.graph);
-        let (n_outputs, n_classes) = (self.network.outputs_a, self.network.classes);
-        let y_a = &flat(workspace.value(head_a))[row * n_outputs..][..n_outputs];
-        let z_b = &flat(workspace.value(head_b))[row * n_classes..][..n_classes];
-        for ((value, y), target) in values.iter_mut().zip(y_a).zip(self.targets.regression()) {
-            *value = target.unscale(f64::from(*y));
-        }
-        *class = argmax(z_b);
-        let max = row_max(z_b);
-        for (p, z) in probabilities.iter_mut().zip(z_b) {
-            *p = anabranch_tensor::Scalar::exp(*z - max);
-        }
-        let sum = row_sum(probabilities);
-        probabilities.iter_mut().for_each(|p| *p /= sum);
     }
 
     fn new_cache(&self) -> Result<Cache, GraphError> {
@@ -393,4 +354,43 @@ impl Model {
     fn put_back(&self, cache: Cache) {
         self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);
     }
+}
+
+/// Checks that the heads of `graph` are the tasks of `targets`.
+fn check_targets(graph: &Graph<f32>, targets: &Targets) -> Result<(), TrainError> {
+    let (expected, got) = (graph.heads().len(), targets.tasks().len());
+    if expected != got {
+        return Err(TrainError::Sizes { what: "tasks", expected, got });
+    }
+    for (head, target) in graph.heads().iter().zip(targets.tasks()) {
+        let (expected, got) = (head.outputs(), target.outputs());
+        if expected != got {
+            return Err(TrainError::Sizes { what: "outputs of a head", expected, got });
+        }
+        let (got, is_of_kind) = match (target, head.loss().target_kind()) {
+            (TaskTarget::Regression(_), kind) => ("numbers", kind == TargetKind::Values),
+            (TaskTarget::Classification(_), kind) => ("classes", kind == TargetKind::Classes),
+        };
+        if !is_of_kind {
+            let (head, expected) = (head.name().to_owned(), "another kind of target");
+            return Err(TrainError::Kind { head, expected, got });
+        }
+    }
+    Ok(())
+}
+
+/// The targets of rows in the network's units.
+fn standardised(found: &TargetValues, targets: &Targets) -> Vec<TaskValues<f32>> {
+    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| match values {
+        TaskValues::Classes { class, n_classes } => {
+            TaskValues::Classes { class: class.clone(), n_classes: *n_classes }
+        }
+        TaskValues::Numbers { values, n_columns } => {
+            let columns = target.regression();
+            let scaled = values.iter().enumerate();
+            let scaled = scaled.map(|(i, y)| columns[i % n_columns].standardise(*y) as f32);
+            TaskValues::Numbers { values: scaled.collect(), n_columns: *n_columns }
+        }
+    };
+    found.tasks.iter().zip(targets.tasks()).map(of_task).collect()
 }

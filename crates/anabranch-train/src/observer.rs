@@ -1,4 +1,4 @@
-//! What a run lets others see of it.
+//! What a run lets others see.
 
 use std::ops::ControlFlow;
 
@@ -6,19 +6,19 @@ use anabranch_graph::Graph;
 use anabranch_layers::Target;
 use anabranch_tensor::ArrayView2;
 
-/// A training step after its backward pass and before its update.
+/// A step, seen after its gradients and before its update.
 #[derive(Clone, Debug)]
 pub struct StepView<'a, T> {
     /// The network.
     pub graph: &'a Graph<T>,
     /// Steps taken before this one.
     pub step: u64,
-    /// What the dropout masks are drawn by, with `step`.
+    /// The seed of the dropout masks, which are drawn by it and `step`.
     pub seed: u64,
     /// The batch `[rows, inputs]`.
     pub x: ArrayView2<'a, T>,
-    /// What the heads are compared with.
-    pub targets: [Target<'a, T>; 2],
+    /// What each head is compared with.
+    pub targets: &'a [Target<'a, T>],
     /// The parameters that the gradients belong to.
     pub params: &'a [T],
     /// The gradients, before clipping and weight decay.
@@ -34,20 +34,23 @@ pub struct EpochReport {
     pub epoch: usize,
     /// Epochs of the run, at most.
     pub epochs: usize,
-    /// Mean weighted losses of task A and B over its steps.
-    pub train: [f64; 2],
-    /// Weighted losses of task A and B on the validation rows, if there are any.
-    pub validation: Option<[f64; 2]>,
+    /// Mean weighted loss of each task over the epoch's rows.
+    pub train: Vec<f64>,
+    /// Weighted loss of each task on the validation rows, if there are any.
+    pub validation: Option<Vec<f64>>,
     /// The factor of the learning rate in its last step.
     pub lr_factor: f64,
     /// Whether its weights are the best so far.
     pub is_best: bool,
 }
 
-/// Watches a run. [`ControlFlow::Break`] ends it as early stopping would.
+/// Watches a run.
+///
+/// [`ControlFlow::Break`] stops it after the step or epoch at hand: the trainer keeps its weights as
+/// they are then, and another [`run`](crate::Trainer::run) goes on from there.
 pub trait Observer<T> {
-    /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. What nobody watches costs
-    /// nothing.
+    /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. A step
+    /// that is not watched costs nothing.
     fn watches(&self, step: u64) -> bool {
         let _ = step;
         true

@@ -1,54 +1,93 @@
 //! The rows of a data set that are worked on together.
 
-use anabranch_data::Dataset;
-use anabranch_tensor::{ArrayView2, Buffer, Scalar, matrix};
+use anabranch_data::{Dataset, TaskValues};
+use anabranch_layers::Target;
+use anabranch_tensor::{ArrayView2, Buffer, Scalar, gather_rows, matrix};
 
 /// Some rows of a data set, next to each other.
 #[derive(Debug)]
 pub(crate) struct Rows<T> {
     x: Buffer<T>,
-    y: Buffer<T>,
-    class: Vec<u32>,
-    /// Columns of x and y.
-    widths: [usize; 2],
+    n_inputs: usize,
+    tasks: Vec<TaskRows<T>>,
     n_rows: usize,
+}
+
+/// Their targets for one task.
+#[derive(Debug)]
+enum TaskRows<T> {
+    Numbers { values: Buffer<T>, n_columns: usize },
+    Classes(Vec<u32>),
 }
 
 impl<T: Scalar> Rows<T> {
     /// Memory for up to `max_rows` rows of `dataset`.
     pub(crate) fn new(dataset: &Dataset<T>, max_rows: usize) -> Self {
+        let tasks = dataset.tasks.iter().map(|task| match task {
+            TaskValues::Numbers { n_columns, .. } => TaskRows::Numbers {
+                values: Buffer::zeros(max_rows * n_columns),
+                n_columns: *n_columns,
+            },
+            TaskValues::Classes { .. } => TaskRows::Classes(vec![0; max_rows]),
+        });
         Self {
             x: Buffer::zeros(max_rows * dataset.n_inputs),
-            y: Buffer::zeros(max_rows * dataset.n_outputs),
-            class: vec![0; max_rows],
-            widths: [dataset.n_inputs, dataset.n_outputs],
+            n_inputs: dataset.n_inputs,
+            tasks: tasks.collect(),
             n_rows: 0,
         }
     }
 
     /// Copies the rows `row_idx` of `dataset` here.
     pub(crate) fn gather(&mut self, dataset: &Dataset<T>, row_idx: &[usize]) {
-        let [n_inputs, n_outputs] = self.widths;
         let n_rows = row_idx.len();
         self.n_rows = n_rows;
-        let (x, y) = (&mut self.x[..n_rows * n_inputs], &mut self.y[..n_rows * n_outputs]);
-        dataset.gather(row_idx, x, y, &mut self.class[..n_rows]);
+        gather_rows(&dataset.x, self.n_inputs, row_idx, &mut self.x[..n_rows * self.n_inputs]);
+        for (rows, all) in self.tasks.iter_mut().zip(&dataset.tasks) {
+            match (rows, all) {
+                (
+                    TaskRows::Numbers { values, n_columns },
+                    TaskValues::Numbers { values: all, .. },
+                ) => {
+                    gather_rows(all, *n_columns, row_idx, &mut values[..n_rows * *n_columns]);
+                }
+                (TaskRows::Classes(rows), TaskValues::Classes { class, .. }) => {
+                    gather_rows(class, 1, row_idx, &mut rows[..n_rows]);
+                }
+                // The rows were made for this data set.
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n_rows
     }
 
     /// `[rows, inputs]`.
     pub(crate) fn x(&self) -> ArrayView2<'_, T> {
-        let n_inputs = self.widths[0];
-        matrix(&self.x[..self.n_rows * n_inputs], self.n_rows, n_inputs)
+        matrix(&self.x[..self.n_rows * self.n_inputs], self.n_rows, self.n_inputs)
     }
 
-    /// `[rows, outputs]`.
-    pub(crate) fn y(&self) -> ArrayView2<'_, T> {
-        let n_outputs = self.widths[1];
-        matrix(&self.y[..self.n_rows * n_outputs], self.n_rows, n_outputs)
+    /// The targets of each task.
+    pub(crate) fn targets(&self) -> impl ExactSizeIterator<Item = Target<'_, T>> {
+        self.tasks.iter().map(|task| match task {
+            TaskRows::Numbers { values, n_columns } => {
+                let values = &values[..self.n_rows * n_columns];
+                Target::Values(matrix(values, self.n_rows, *n_columns))
+            }
+            TaskRows::Classes(class) => Target::Classes(&class[..self.n_rows]),
+        })
     }
+}
 
-    /// The class of each row.
-    pub(crate) fn class(&self) -> &[u32] {
-        &self.class[..self.n_rows]
-    }
+/// The targets of all rows of a data set, task by task.
+pub(crate) fn targets<T: Scalar>(dataset: &Dataset<T>) -> Vec<Target<'_, T>> {
+    let target = |task| match task {
+        &TaskValues::Numbers { ref values, n_columns } => {
+            Target::Values(matrix(values, dataset.n_rows, n_columns))
+        }
+        TaskValues::Classes { class, .. } => Target::Classes(class),
+    };
+    dataset.tasks.iter().map(target).collect()
 }

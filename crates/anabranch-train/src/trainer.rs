@@ -2,24 +2,32 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Batches, Dataset, RegressionTarget};
-use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, TwoBranch, Workspace};
+use anabranch_data::{Batches, Dataset, Targets};
+use anabranch_graph::{Batch, Graph, Masks, Mode, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
 use anabranch_tensor::{Buffer, Executor, Gradients, Scalar};
 
+use crate::batch_order::BatchOrder;
+use crate::check::{check_epoch, check_tasks};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::evaluate::{Evaluator, Metrics, Source};
+use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
-use crate::rows::Rows;
+use crate::rows::{Rows, targets};
+use crate::run_state::{BestState, Position, RunState};
+use crate::task_metrics::TaskMetrics;
 
 /// A network in training: its numbers, its optimizer, and all memory that a step needs.
+///
+/// The network is any [`Graph`] whose heads are the tasks of the data set, in order: one that a
+/// [`River`](anabranch_graph::River) describes, or one built by hand.
 #[derive(Debug)]
 pub struct Trainer<'d, T> {
     dataset: &'d Dataset<T>,
+    /// Those of all rows of the data set.
+    targets: Vec<Target<'d, T>>,
     config: TrainConfig,
-    network: TwoBranch,
     exec: &'d Executor,
     graph: Graph<T>,
     params: Buffer<T>,
@@ -30,11 +38,11 @@ pub struct Trainer<'d, T> {
     clip: Option<ClipNorm>,
     workspace: Workspace<T>,
     evaluator: Evaluator<T>,
-    batches: Batches,
+    batches: Box<dyn BatchOrder>,
     /// The batch that an observer sees.
     watched: Rows<T>,
     best: Best<T>,
-    epochs_run: usize,
+    position: Position,
 }
 
 /// The weights with the lowest validation loss so far; empty without early stopping.
@@ -46,34 +54,31 @@ struct Best<T> {
     state: Buffer<T>,
 }
 
-/// Whether a run goes on.
+/// What a run does after an epoch.
 enum After {
-    GoOn,
-    Stop,
+    NextEpoch,
+    /// Early stopping.
+    End,
+    /// The observer has stopped it.
+    Pause,
 }
 
 impl<'d, T: Scalar> Trainer<'d, T> {
-    /// A trainer for `network` on `dataset`, its weights drawn by the seed.
+    /// A trainer for `graph` on `dataset`, its weights drawn by the seed.
     ///
     /// # Errors
-    /// If the network's sizes do not fit the data set, or a setting is out of range.
+    /// If the data set is not as it says ([`Dataset::check`]), its inputs and tasks do not fit the
+    /// network's, or a setting is out of range.
     pub fn new(
         dataset: &'d Dataset<T>,
-        network: &TwoBranch,
+        graph: Graph<T>,
         config: &TrainConfig,
         exec: &'d Executor,
     ) -> Result<Self, TrainError> {
-        for (what, expected, got) in [
-            ("inputs", network.inputs, dataset.n_inputs),
-            ("regression outputs", network.outputs_a, dataset.n_outputs),
-            ("classes", network.classes, dataset.n_classes),
-        ] {
-            if expected != got {
-                return Err(TrainError::Sizes { what, expected, got });
-            }
-        }
+        dataset.check()?;
+        let targets = targets(dataset);
+        check_tasks(&graph, dataset, &targets)?;
         config.validate(dataset.split.validation.len())?;
-        let graph = network.build(Fusion::Fused)?;
         let (params, state) = graph.init(config.seed);
         let groups: Vec<ParamGroup> = graph
             .params()
@@ -88,13 +93,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let total_steps = (batches.n_batches() as u64).saturating_mul(config.epochs as u64);
         let max_rows = batches.max_rows();
         let kept = if config.patience > 0 { [params.len(), state.len()] } else { [0, 0] };
+        let workspace = Workspace::new(&graph, exec, max_rows, Mode::Training)?;
         Ok(Self {
             dataset,
-            network: network.clone(),
+            targets,
             exec,
             schedule: Schedule::new(config.schedule, total_steps)?,
             clip: config.clip.map(ClipNorm::new).transpose()?,
-            workspace: Workspace::new(&graph, exec, max_rows, Mode::Training)?,
+            workspace,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             watched: Rows::new(dataset, max_rows),
             best: Best {
@@ -104,168 +110,272 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 state: Buffer::zeros(kept[1]),
             },
             grads: Gradients::zeros(params.len()),
+            position: Position::start(graph.heads().len()),
             config: config.clone(),
             graph,
             params,
             state,
             optimizer,
-            batches,
-            epochs_run: 0,
+            batches: Box::new(batches),
         })
     }
 
-    /// Trains until the epochs are over, the validation loss has not fallen for the patience, or the observer
-    /// stops; then the best weights return, if there was a patience.
+    /// Takes the rows in another order than shuffled batches of the training rows.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when the loss is no longer finite.
+    /// If the network cannot be trained on batches of this size.
+    pub fn with_batches(mut self, batches: impl BatchOrder + 'static) -> Result<Self, TrainError> {
+        let max_rows = batches.max_rows();
+        let total_steps = (batches.n_batches() as u64).saturating_mul(self.config.epochs as u64);
+        self.workspace = Workspace::new(&self.graph, self.exec, max_rows, Mode::Training)?;
+        self.watched = Rows::new(self.dataset, max_rows);
+        self.schedule = Schedule::new(self.config.schedule, total_steps)?;
+        self.batches = Box::new(batches);
+        Ok(self)
+    }
+
+    /// Starts from these parameters and running statistics instead of those drawn by the seed.
+    ///
+    /// # Errors
+    /// If they are not as many as the network has.
+    pub fn with_weights(mut self, params: &[T], state: &[T]) -> Result<Self, TrainError> {
+        check_len("parameters", self.params.len(), params.len())?;
+        check_len("running statistics", self.state.len(), state.len())?;
+        self.params.copy_from_slice(params);
+        self.state.copy_from_slice(state);
+        Ok(self)
+    }
+
+    /// Trains until the epochs are over or the validation loss has not fallen for the patience, and then
+    /// takes the best weights, if there was a patience. An observer can stop it earlier: the weights are
+    /// then those of the last step, and another call goes on from there.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if an own order
+    /// of batches has a row that the data set lacks, or a batch that is too small or too large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
         // One entry into the thread pool for the whole run.
         exec.enter(|| {
-            while self.epochs_run < self.config.epochs {
-                if let After::Stop = self.epoch(observer)? {
-                    break;
+            while self.position.epochs < self.config.epochs {
+                match self.epoch(observer)? {
+                    After::NextEpoch => {}
+                    After::End => break,
+                    After::Pause => return Ok(()),
                 }
             }
-            if self.config.patience > 0 && self.best.epoch > 0 {
-                self.params.copy_from_slice(&self.best.params);
-                self.state.copy_from_slice(&self.best.state);
-            }
+            self.take_best();
             Ok(())
         })
     }
 
-    /// One pass over the training rows, and its validation.
+    /// Takes the weights of the best epoch so far, if there was a patience, as a run does at its end.
+    pub fn take_best(&mut self) {
+        if self.config.patience > 0 && self.best.epoch > 0 {
+            self.params.copy_from_slice(&self.best.params);
+            self.state.copy_from_slice(&self.best.state);
+        }
+    }
+
+    /// What is left of one pass over the training rows, and its validation.
     fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<After, TrainError> {
-        let epoch = self.epochs_run;
-        self.batches.start_epoch(epoch as u64);
-        let mut train = [0.0; 2];
+        self.batches.start_epoch(self.position.epochs as u64);
+        check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
         let mut lr_factor = 1.0;
-        let mut n_rows = 0.0;
-        for batch in 0..self.batches.n_batches() {
-            let rows = self.batches.batch(batch).len() as f64;
-            n_rows += rows;
-            let (losses, factor, flow) = self.step(batch, epoch, observer);
+        while self.position.batches < self.batches.n_batches() {
+            let (factor, flow) = self.step(observer);
             lr_factor = factor;
-            train = [train[0] + rows * losses[0], train[1] + rows * losses[1]];
             if flow.is_break() {
-                return Ok(After::Stop);
+                return Ok(After::Pause);
             }
         }
-        self.epochs_run += 1;
-        let train = train.map(|sum| sum / n_rows);
-        let loss = train[0] + train[1];
-        // The losses were taken before each update: the last one shows in the weights alone.
-        let is_finite = |values: &[T]| values.iter().all(|value| value.is_finite());
-        if !(loss.is_finite() && is_finite(&self.params) && is_finite(&self.state)) {
-            return Err(TrainError::Diverged { epoch: self.epochs_run, loss });
-        }
+        let Position { epochs, rows, loss_sums, .. } = std::mem::take(&mut self.position);
+        self.position = Position { epochs: epochs + 1, ..Position::start(loss_sums.len()) };
+        let train: Vec<f64> = loss_sums.iter().map(|sum| sum / rows as f64).collect();
+        self.check_finite(train.iter().sum())?;
         let validation = self.validate();
-        let watched = validation.unwrap_or(train).iter().sum();
+        let watched = validation.as_ref().unwrap_or(&train).iter().sum();
         self.schedule.observe(watched);
-        let is_best = watched < self.best.loss;
-        if is_best {
-            (self.best.loss, self.best.epoch) = (watched, self.epochs_run);
-            if self.config.patience > 0 {
-                self.best.params.copy_from_slice(&self.params);
-                self.best.state.copy_from_slice(&self.state);
-            }
-        }
+        let is_best = self.keep_if_best(watched);
         let report = EpochReport {
-            epoch: self.epochs_run,
+            epoch: self.position.epochs,
             epochs: self.config.epochs,
             train,
             validation,
             lr_factor,
             is_best,
         };
-        let is_stale =
-            self.config.patience > 0 && self.epochs_run - self.best.epoch >= self.config.patience;
-        tracing::debug!(epoch = report.epoch, ?train, ?validation, lr_factor, is_best, "epoch");
-        match observer.epoch(&report) {
-            ControlFlow::Continue(()) if !is_stale => Ok(After::GoOn),
-            _ => Ok(After::Stop),
-        }
+        tracing::debug!(
+            epoch = report.epoch,
+            train = ?report.train,
+            validation = ?report.validation,
+            lr_factor,
+            is_best,
+            "epoch"
+        );
+        let patience = self.config.patience;
+        let is_stale = patience > 0 && self.position.epochs - self.best.epoch >= patience;
+        Ok(match observer.epoch(&report) {
+            ControlFlow::Break(()) => After::Pause,
+            ControlFlow::Continue(()) if is_stale => After::End,
+            ControlFlow::Continue(()) => After::NextEpoch,
+        })
     }
 
-    /// One step on one batch: returns the losses, the factor of the learning rate, and the observer's word.
-    fn step(
-        &mut self,
-        batch: usize,
-        epoch: usize,
-        observer: &mut dyn Observer<T>,
-    ) -> ([f64; 2], f64, ControlFlow<()>) {
-        let (dataset, exec, seed) = (self.dataset, self.exec, self.config.seed);
-        let row_idx = self.batches.batch(batch);
+    /// One step on the next batch: the factor of the learning rate, and the observer's word.
+    fn step(&mut self, observer: &mut dyn Observer<T>) -> (f64, ControlFlow<()>) {
+        let (exec, seed) = (self.exec, self.config.seed);
+        let row_idx = self.batches.batch(self.position.batches);
         let step = self.optimizer.steps();
-        let (graph, workspace) = (&self.graph, &mut self.workspace);
         let batch = Batch {
-            x: dataset.x(),
-            targets: &[Target::Values(dataset.y()), Target::Classes(&dataset.class)],
+            x: self.dataset.x(),
+            targets: &self.targets,
             row_idx: Some(row_idx),
             masks: Masks::Drawn { seed, step },
         };
         let written = (&mut *self.state, &mut self.grads);
-        graph.gradient(exec, &self.params, written, workspace, batch);
-        let losses = [workspace.losses()[0], workspace.losses()[1]];
+        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
+        let losses = self.workspace.losses();
+        for (sum, loss) in self.position.loss_sums.iter_mut().zip(losses) {
+            *sum += row_idx.len() as f64 * loss;
+        }
         let mut flow = ControlFlow::Continue(());
         if observer.watches(step) {
-            self.watched.gather(dataset, row_idx);
+            self.watched.gather(self.dataset, row_idx);
+            let targets: Vec<Target<'_, T>> = self.watched.targets().collect();
             flow = observer.step(&StepView {
-                graph,
+                graph: &self.graph,
                 step,
                 seed,
                 x: self.watched.x(),
-                targets: [Target::Values(self.watched.y()), Target::Classes(self.watched.class())],
+                targets: &targets,
                 params: &self.params,
                 grads: self.grads.whole(exec),
-                losses: &losses,
+                losses,
             });
         }
-        let progress = Progress { step, epoch: epoch as u64 };
+        let progress = Progress { step, epoch: self.position.epochs as u64 };
         let scales = Scales {
             lr: self.schedule.factor(progress),
             grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
         };
         self.optimizer.step(exec, &mut self.params, &self.grads, scales);
-        (losses, scales.lr, flow)
+        self.position.batches += 1;
+        self.position.rows += row_idx.len();
+        (scales.lr, flow)
     }
 
-    /// Weighted losses of both tasks on the validation rows.
-    fn validate(&mut self) -> Option<[f64; 2]> {
-        let rows = &self.dataset.split.validation;
+    /// Refuses a run whose numbers are no longer finite.
+    fn check_finite(&self, loss: f64) -> Result<(), TrainError> {
+        // The losses were taken before each update: the last one shows in the weights alone.
+        let is_finite = |values: &[T]| values.iter().all(|value| value.is_finite());
+        if loss.is_finite() && is_finite(&self.params) && is_finite(&self.state) {
+            return Ok(());
+        }
+        Err(TrainError::Diverged { epoch: self.position.epochs, loss })
+    }
+
+    /// Keeps the weights if `loss` is the lowest so far.
+    fn keep_if_best(&mut self, loss: f64) -> bool {
+        let is_best = loss < self.best.loss;
+        if is_best {
+            (self.best.loss, self.best.epoch) = (loss, self.position.epochs);
+            if self.config.patience > 0 {
+                self.best.params.copy_from_slice(&self.params);
+                self.best.state.copy_from_slice(&self.state);
+            }
+        }
+        is_best
+    }
+
+    /// Weighted loss of each task on the validation rows.
+    fn validate(&mut self) -> Option<Vec<f64>> {
+        let dataset = self.dataset;
+        let rows = &dataset.split.validation;
         if rows.is_empty() {
             return None;
         }
-        let source = Source {
-            graph: &self.graph,
-            params: &self.params,
-            state: &self.state,
-            dataset: self.dataset,
-            row_idx: rows,
-        };
-        let [a, b] = self.evaluator.losses(self.exec, &source);
-        Some([self.network.weight_a * a, self.network.weight_b * b])
+        let exec = self.exec;
+        let (evaluator, source) = self.evaluation(rows);
+        Some(evaluator.losses(exec, &source))
     }
 
-    /// The metrics on the test rows, in the units of `targets`.
-    pub fn test_metrics(&mut self, targets: &[RegressionTarget]) -> Metrics {
+    /// The metrics of each task on the test rows, in the units of `targets`.
+    pub fn test_metrics(&mut self, targets: &Targets) -> Vec<TaskMetrics> {
+        let (dataset, exec) = (self.dataset, self.exec);
+        let (evaluator, source) = self.evaluation(&dataset.split.test);
+        let sums = exec.enter(|| evaluator.sums(exec, &source));
+        let columns = targets.tasks().iter().map(|target| target.regression());
+        let columns = columns.chain(std::iter::repeat(&[][..]));
+        sums.iter().zip(columns).map(|(sums, columns)| sums.metrics(columns)).collect()
+    }
+
+    /// What evaluates the network on some rows, and these.
+    fn evaluation<'a>(&'a mut self, row_idx: &'a [usize]) -> (&'a mut Evaluator<T>, Source<'a, T>) {
         let source = Source {
             graph: &self.graph,
             params: &self.params,
             state: &self.state,
             dataset: self.dataset,
-            row_idx: &self.dataset.split.test,
+            row_idx,
         };
-        let (exec, evaluator) = (self.exec, &mut self.evaluator);
-        let sums = exec.enter(|| evaluator.sums(exec, &source));
-        sums.metrics(targets)
+        (&mut self.evaluator, source)
+    }
+
+    /// All that changes in a run, to be continued by [`restore`](Self::restore).
+    pub fn run_state(&self) -> RunState<T> {
+        let Best { loss, epoch, ref params, ref state } = self.best;
+        let best = BestState { loss, epoch, params: params.to_vec(), state: state.to_vec() };
+        RunState {
+            params: self.params.to_vec(),
+            state: self.state.to_vec(),
+            steps: self.optimizer.steps(),
+            moments: self.optimizer.state().map(|(name, m)| (name.into(), m.to_vec())).collect(),
+            plateau: self.schedule.plateau(),
+            best: (epoch > 0).then_some(best),
+            position: self.position.clone(),
+        }
+    }
+
+    /// Goes on where the run was that `saved` was taken from: one of the same data, network and settings.
+    ///
+    /// # Errors
+    /// If the sizes are not those of this run; the trainer is then as it was.
+    pub fn restore(&mut self, saved: &RunState<T>) -> Result<(), TrainError> {
+        let RunState { params, state, steps, moments, plateau, best, position } = saved;
+        check_len("parameters", self.params.len(), params.len())?;
+        check_len("running statistics", self.state.len(), state.len())?;
+        check_len("tasks", self.position.loss_sums.len(), position.loss_sums.len())?;
+        if position.batches > self.batches.n_batches() {
+            let (what, expected) = ("batches at most", self.batches.n_batches());
+            return Err(TrainError::Sizes { what, expected, got: position.batches });
+        }
+        if let Some(best) = best {
+            check_len("parameters of the best epoch", self.best.params.len(), best.params.len())?;
+            check_len("statistics of the best epoch", self.best.state.len(), best.state.len())?;
+        }
+        self.optimizer.restore(*steps, moments.iter().map(|(name, m)| (name.as_str(), &m[..])))?;
+        self.schedule.restore_plateau(*plateau);
+        self.params.copy_from_slice(params);
+        self.state.copy_from_slice(state);
+        self.position = position.clone();
+        (self.best.loss, self.best.epoch) = (f64::INFINITY, 0);
+        if let Some(best) = best {
+            (self.best.loss, self.best.epoch) = (best.loss, best.epoch);
+            self.best.params.copy_from_slice(&best.params);
+            self.best.state.copy_from_slice(&best.state);
+        }
+        Ok(())
     }
 
     /// Epochs that have run.
     pub fn epochs_run(&self) -> usize {
-        self.epochs_run
+        self.position.epochs
+    }
+
+    /// The epoch with the lowest validation loss so far, counted from 1; `None` before the first.
+    pub fn best_epoch(&self) -> Option<usize> {
+        (self.best.epoch > 0).then_some(self.best.epoch)
     }
 
     /// The network.
@@ -282,9 +392,15 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     pub fn state(&self) -> &[T] {
         &self.state
     }
+}
 
-    /// The sizes and hyperparameters of the network.
-    pub fn network(&self) -> &TwoBranch {
-        &self.network
+impl Position {
+    /// Before the first step.
+    fn start(n_tasks: usize) -> Self {
+        Self { loss_sums: vec![0.0; n_tasks], ..Self::default() }
     }
+}
+
+fn check_len(what: &'static str, expected: usize, got: usize) -> Result<(), TrainError> {
+    if expected == got { Ok(()) } else { Err(TrainError::Sizes { what, expected, got }) }
 }

@@ -11,7 +11,7 @@ pub use anabranch_train as train;
 pub use anabranch_verify as verify;
 
 pub use anabranch_data::{Cell, Fractions, Prepared, Table, TargetColumns, prepare};
-pub use anabranch_graph::{Fusion, Graph, GraphBuilder, Join, TwoBranch};
+pub use anabranch_graph::{Branch, Fusion, Graph, GraphBuilder, Join, River, TwoBranch};
 pub use anabranch_optim::{OptimizerKind, ScheduleKind};
 pub use anabranch_tensor::{Executor, Scalar};
 pub use anabranch_train::{

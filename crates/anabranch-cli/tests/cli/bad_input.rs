@@ -70,14 +70,11 @@ fn files_that_are_no_tables() {
 #[test]
 fn columns_that_cannot_be_targets() {
     let found = "the columns found are \"size\", \"colour\", \"price\", \"kind\"";
-    for (flags, missing) in [
-        ("", "--regress and --classify"),
-        ("--regress price", "--classify"),
-        ("--classify kind", "--regress"),
-    ] {
-        let message = format!("t.csv: name what to predict with {missing}: {found}");
-        train_refused(shapes(30), flags, &message);
-    }
+    train_refused(
+        shapes(30),
+        "",
+        &format!("t.csv: name what to predict with --regress, --classify or both: {found}"),
+    );
     train_refused(
         shapes(30),
         "--regress cost --classify kind",
@@ -174,8 +171,8 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "train --hidden-a 1000000 --hidden-b 1000000 --batch-size 100000",
-        "a network of 1000000 and 1000000 hidden units on 10 inputs, in steps of 1118 rows, would take 34 GiB, more \
-         than 8: choose a smaller --hidden-a, --hidden-b or --batch-size",
+        "a network of 31000007 parameters on 10 inputs, in steps of 1118 rows, would take 67 GiB, more than 8: choose \
+         fewer hidden units or a smaller --batch-size",
     );
     refused(
         &dir,
@@ -203,12 +200,12 @@ fn joins_that_the_widths_do_not_allow() {
     refused(
         &dir,
         "train --data t.csv --regress price --classify kind --hidden-b 5 --join add",
-        "join \"join\": add needs equally wide inputs, but the left input has 5 columns and the right one 1",
+        "branch \"b\": join \"join\": add needs equally wide inputs, but the left input has 5 columns and the right one 1",
     );
     refused(
         &dir,
         "train --data t.csv --regress price,size --classify kind --hidden-b 5 --join broadcast",
-        "join \"join\": broadcast needs a right input of one column, but the left input has 5 columns and the right \
+        "branch \"b\": join \"join\": broadcast needs a right input of one column, but the left input has 5 columns and the right \
          one 2",
     );
     // What the widths allow trains.
@@ -268,4 +265,31 @@ fn a_run_that_diverges_leaves_nothing() {
         assert!(run.stderr.starts_with("error: training diverged in epoch 1 "), "{}", run.stderr);
         assert_eq!(dir.listing(), before);
     }
+}
+
+#[test]
+fn weights_and_losses_of_tasks_that_cannot_be() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let train = format!("train --data t.csv {QUICK}");
+    for (flags, message) in [
+        (
+            "--task-weight cost=1",
+            "--task-weight: no task \"cost\": the tasks are \"price\", \"kind\"",
+        ),
+        ("--task-weight price=-1", "--task-weight price=-1: expected a number, at least 0"),
+        (
+            "--weight-a 0 --task-weight kind=0",
+            "all weights are 0, so there is nothing to learn: give a task a weight",
+        ),
+        ("--loss kind=huber", "head \"b\" predicts numbers, but its targets are classes"),
+        ("--loss price=hinge", "--loss price=hinge: unknown loss `hinge`: choose one of *"),
+    ] {
+        refused(&dir, &format!("{train} {flags}"), message);
+    }
+    refused(
+        &dir,
+        &format!("{train} --loss price"),
+        "invalid value 'price' for '--loss <NAME=KIND>': expected NAME=VALUE (--help lists all)",
+    );
 }

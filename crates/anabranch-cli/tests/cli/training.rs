@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{Dir, QUICK, keys, shapes};
 
@@ -32,7 +32,9 @@ fn json_has_exactly_the_documented_keys() {
             "parameters",
             "weights_sha256",
             "model",
-            "test"
+            "test",
+            "tasks",
+            "baselines"
         ]
     );
     assert_eq!(keys(&json["test"]), ["price", "size", "kind"]);
@@ -48,6 +50,24 @@ fn json_has_exactly_the_documented_keys() {
     assert_eq!((int("inputs"), int("epochs")), (3, 3));
     // θ1a b1a, θ2a b2a, θ1b b1b, γ β, join, θ2b b2b.
     assert_eq!(int("parameters"), 6 * 3 + 6 + 2 * 6 + 2 + 5 * 3 + 5 + 2 * 5 + 5 * 2 + 2 * 5 + 2);
+    assert_eq!(
+        json["tasks"],
+        json!([
+            {
+                "name": "price,size", "kind": "regression", "columns": ["price", "size"],
+                "best_epoch": json["tasks"][0]["best_epoch"], "scale": "standard", "rows": 58,
+            },
+            {
+                "name": "kind", "kind": "classification", "columns": ["kind"],
+                "best_epoch": json["tasks"][0]["best_epoch"], "scale": null, "rows": 58,
+            },
+        ])
+    );
+    let best_epoch = json["tasks"][0]["best_epoch"].as_u64().unwrap();
+    assert!((1..=3).contains(&best_epoch), "{best_epoch}");
+    assert_eq!(keys(&json["baselines"]), ["mean", "majority"]);
+    assert_eq!(keys(&json["baselines"]["mean"]), ["price", "size"]);
+    assert_eq!(keys(&json["baselines"]["majority"]["kind"]), keys(&json["test"]["kind"]));
     let rate = 41.0 * 3.0 / json["seconds"].as_f64().unwrap();
     assert!((json["rows_per_second"].as_f64().unwrap() / rate - 1.0).abs() < 1e-9);
     assert_eq!(json["model"], "m/model.safetensors");
@@ -158,9 +178,67 @@ fn early_stopping_needs_validation_rows_only_if_asked_for() {
 fn other_targets_of_wine() {
     let dir = Dir::new();
     let json = dir.json("train --regress pH,density --epochs 1 --out m");
+    // Wine's own tasks apply only where none is named.
+    assert_eq!(keys(&json["test"]), ["pH", "density"]);
+    let json = dir.json("train --classify quality --regress pH,density --epochs 1 --out m");
     assert_eq!(keys(&json["test"]), ["pH", "density", "quality"]);
-    let run = dir.run("train --regress quality --out m");
-    assert_eq!(run.code, 2);
+}
+
+/// One regression and one class are the same network in either order; other tasks are a branch each, in
+/// the order of their flags, and the last one is joined by all before it.
+#[test]
+fn tasks_are_branches_in_the_order_of_their_flags() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(90));
+    // The same with one input more, for four tasks.
+    let lines =
+        shapes(90).lines().enumerate().map(|(i, line)| format!("{i},{line}\n")).collect::<String>();
+    dir.write("four.csv", lines.replacen('0', "number", 1));
+    let quick = "train --data t.csv --epochs 2 --batch-size 16 --out m";
+    let hash = |flags: &str| dir.json(&format!("{quick} {flags}"))["weights_sha256"].clone();
+    let two = hash("--regress price --classify kind");
+    assert_eq!(hash("--classify kind --regress price"), two);
+    assert_ne!(hash("--regress price --classify kind --task-weight price=0.5"), two);
+    assert_eq!(
+        hash("--regress price --classify kind --task-weight price=0.5"),
+        hash("--regress price --classify kind --weight-a 0.5")
+    );
+    assert_ne!(hash("--regress price --classify kind --loss price=huber"), two);
+
+    let json = dir.json(
+        &format!("{quick} --classify colour --regress price --regress size --classify kind")
+            .replace("t.csv", "four.csv"),
+    );
+    assert_eq!(keys(&json["test"]), ["colour", "price", "size", "kind"]);
+    let kinds: Vec<&str> = json["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| task["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["classification", "regression", "regression", "classification"]);
+    let table =
+        dir.succeed(&format!("{quick} --regress price --regress size --classify kind")).stdout;
+    assert!(table.contains("regress price, regress size, classify kind (2 classes)"), "{table}");
+    for node in ["price.0", "size.head", "kind.0.bn", "kind.join.price", "kind.join.size"] {
+        assert!(table.contains(node), "{node} in {table}");
+    }
+    // A model of three tasks predicts and is judged as one of two.
+    dir.succeed("predict --model m --data t.csv --out p.csv");
+    let header = dir.read("p.csv").lines().next().unwrap().to_owned();
+    assert_eq!(
+        header,
+        "size,colour,price,kind,price_pred,size_pred,kind_pred,kind_p_large,kind_p_small"
+    );
+    let judged = dir.json("evaluate --model m --data t.csv");
+    assert_eq!(keys(&judged["test"]), ["price", "size", "kind"]);
+
+    // One task is a plain network.
+    let json = dir.json(&format!("{quick} --regress price --hidden 7,5"));
+    assert_eq!(
+        (keys(&json["test"]), json["parameters"].as_u64()),
+        (vec!["price"], Some(6 * 7 + 7 + 7 * 5 + 5 + 5 + 1))
+    );
 }
 
 /// `anabranch train | head -1`: the reader goes, the work is done all the same.

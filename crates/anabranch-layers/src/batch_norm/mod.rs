@@ -24,6 +24,7 @@ use anabranch_tensor::{
     fold_partials, n_row_chunks, rows_per_chunk,
 };
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::coupled::{ApplyBackward, Coupled, Merge, Summaries, SummariseBackward};
 use crate::error::LayerError;
@@ -31,7 +32,8 @@ use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
 use rows::{backward_rows, backward_sums, mean_and_m2, normalise_rows};
 
 /// How many γ and β there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Affine {
     /// One γ and one β for each column.
     PerUnit,
@@ -40,7 +42,8 @@ pub enum Affine {
 }
 
 /// Which variance goes into the running statistics; the batch itself is always normalised with the biased one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RunningVariance {
     /// Σ(x−μ)²/(m−1), as PyTorch.
     Unbiased,

@@ -1,7 +1,7 @@
 //! A small table, and what is trained on it.
 
 use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
-use anabranch_graph::TwoBranch;
+use anabranch_graph::{Fusion, Graph, TwoBranch};
 use anabranch_tensor::Executor;
 use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
 
@@ -18,7 +18,7 @@ pub(crate) fn table(n_rows: usize) -> Table {
 }
 
 pub(crate) fn columns() -> TargetColumns {
-    TargetColumns { regress: vec!["alcohol".into(), "mass".into()], classify: "grade".into() }
+    TargetColumns::new().regress(["alcohol", "mass"]).classify("grade")
 }
 
 pub(crate) fn prepared(n_rows: usize, fractions: Fractions) -> Prepared<f32> {
@@ -27,7 +27,12 @@ pub(crate) fn prepared(n_rows: usize, fractions: Fractions) -> Prepared<f32> {
 
 pub(crate) fn network(prepared: &Prepared<f32>, hidden: usize) -> TwoBranch {
     let data = &prepared.dataset;
-    TwoBranch::new(data.n_inputs, hidden, data.n_outputs, hidden + 1, data.n_classes)
+    TwoBranch::new(data.n_inputs, hidden, 2, hidden + 1, 2)
+}
+
+/// The network in training.
+pub(crate) fn graph(prepared: &Prepared<f32>, hidden: usize) -> Graph<f32> {
+    network(prepared, hidden).build(Fusion::Fused).unwrap()
 }
 
 /// A short run whose learning rate does not depend on its length.
@@ -39,9 +44,10 @@ pub(crate) fn config(epochs: usize) -> TrainConfig {
 /// A model after a few epochs.
 pub(crate) fn model() -> Model {
     let prepared = prepared(120, Fractions::default());
-    let network = network(&prepared, 6);
+    let river = network(&prepared, 6).river();
     let exec = Executor::serial();
-    let mut trainer = Trainer::new(&prepared.dataset, &network, &config(4), &exec).unwrap();
+    let graph = river.build(Fusion::Fused).unwrap();
+    let mut trainer = Trainer::new(&prepared.dataset, graph, &config(4), &exec).unwrap();
     trainer.run(&mut NoObserver).unwrap();
-    Model::from_trainer(&trainer, prepared.encoder, prepared.targets).unwrap()
+    Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap()
 }

@@ -1,28 +1,18 @@
 //! Prediction: the same numbers by row, by matrix and by table, from any thread.
 
 use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
-use anabranch_graph::TwoBranch;
+use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::{Executor, matrix};
-use anabranch_train::{Model, NoObserver, Prediction, Predictions, TrainConfig, Trainer};
+use anabranch_train::{Model, NoObserver, Predictions, TrainConfig, Trainer};
 
 use crate::grapes::{model, table};
-
-fn row(predictions: &Predictions, row: usize) -> Prediction {
-    let n_values = predictions.values.len() / predictions.classes.len();
-    let n_classes = predictions.probabilities.len() / predictions.classes.len();
-    Prediction {
-        values: predictions.values[row * n_values..][..n_values].to_vec(),
-        class: predictions.classes[row],
-        probabilities: predictions.probabilities[row * n_classes..][..n_classes].to_vec(),
-    }
-}
 
 #[test]
 fn a_row_is_predicted_as_in_its_table() {
     let model = model();
     let grapes = table(300);
     let (all, warnings) = model.predict_table(&grapes).unwrap();
-    assert_eq!((all.classes.len(), warnings.len()), (300, 0));
+    assert_eq!((all.n_rows, warnings.len()), (300, 0));
     let mut prediction = model.prediction();
     // On both sides of the rows that are predicted together.
     for i in [0, 1, 255, 256, 299] {
@@ -30,11 +20,13 @@ fn a_row_is_predicted_as_in_its_table() {
         let fields =
             [("unknown", Cell::Missing), ("colour", grapes.cell(i, 1).into()), ("sugar", sugar)];
         model.predict_row(&fields, &mut prediction).unwrap();
-        assert_eq!(prediction, row(&all, i), "row {i}");
-        let sum: f32 = prediction.probabilities.iter().sum();
+        assert_eq!(prediction, all.row(i), "row {i}");
+        let sum: f32 = prediction.probabilities(1).iter().sum();
         assert!((sum - 1.0).abs() < 1e-6);
     }
-    assert_eq!([model.label(0), model.label(1)], ["sour", "sweet"]);
+    assert_eq!(model.targets().tasks()[1].labels(), ["sour", "sweet"]);
+    assert_eq!((model.label(0, &prediction), prediction.values(1)), (None, &[][..]));
+    assert!(["sour", "sweet"].contains(&model.label(1, &prediction).unwrap()));
     assert!(model.predict_row(&[("sugar", 1.0.into())], &mut prediction).is_err());
 }
 
@@ -45,11 +37,12 @@ fn of_numbers() -> (Model, Table) {
     let prepared =
         prepare::<f32>(&exec, &wine, &TargetColumns::wine(), Fractions::default(), 1).unwrap();
     let data = &prepared.dataset;
-    let network = TwoBranch::new(data.n_inputs, 8, data.n_outputs, 8, data.n_classes);
+    let river = TwoBranch::new(data.n_inputs, 8, 1, 8, 6).river();
     let config = TrainConfig { epochs: 1, ..TrainConfig::default() };
-    let mut trainer = Trainer::new(data, &network, &config, &exec).unwrap();
+    let mut trainer =
+        Trainer::new(data, river.build(Fusion::Fused).unwrap(), &config, &exec).unwrap();
     trainer.run(&mut NoObserver).unwrap();
-    let model = Model::from_trainer(&trainer, prepared.encoder, prepared.targets).unwrap();
+    let model = Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap();
     (model, wine)
 }
 
@@ -65,7 +58,7 @@ fn a_matrix_is_predicted_as_its_table() {
     assert_eq!(predictions, all);
     // Fewer rows into the same buffers.
     model.predict_matrix(matrix(&cells[..20], 2, 10), &mut predictions).unwrap();
-    assert_eq!((predictions.classes.len(), row(&predictions, 1)), (2, row(&all, 1)));
+    assert_eq!((predictions.n_rows, predictions.row(1)), (2, all.row(1)));
     // Columns in memory one after the other: the same matrix.
     let columns: Vec<f64> = (0..20).map(|i| cells[(i % 2) * 10 + i / 2]).collect();
     let mut transposed = Predictions::default();
@@ -104,14 +97,15 @@ fn evaluation_judges_the_predictions() {
     assert_eq!((evaluation.rows, evaluation.rows_left_out), (300, 0));
     let mean_square = |column: usize, cell: usize| {
         let error =
-            |i: usize| all.values[2 * i + column] - grapes.cell(i, cell).parse::<f64>().unwrap();
+            |i: usize| all.row(i).values(0)[column] - grapes.cell(i, cell).parse::<f64>().unwrap();
         (0..300).map(|i| error(i).powi(2)).sum::<f64>() / 300.0
     };
     for (column, cell) in [(0, 2), (1, 3)] {
-        let rmse = evaluation.metrics.regression[column].rmse.unwrap();
+        let rmse = evaluation.metrics[0].regression()[column].rmse.unwrap();
         // Targets are compared in single precision.
         assert!((rmse / mean_square(column, cell).sqrt() - 1.0).abs() < 1e-6);
     }
-    let hits = (0..300).filter(|i| model.label(all.classes[*i]) == grapes.cell(*i, 4)).count();
-    assert_eq!(evaluation.metrics.classification.accuracy, Some(hits as f64 / 300.0));
+    let is_hit = |i: &usize| model.label(1, &all.row(*i)) == Some(grapes.cell(*i, 4));
+    let hits = (0..300).filter(is_hit).count();
+    assert_eq!(evaluation.metrics[1].classification().unwrap().accuracy, Some(hits as f64 / 300.0));
 }

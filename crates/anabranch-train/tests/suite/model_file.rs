@@ -24,7 +24,7 @@ fn a_model_comes_back_as_it_was() {
     let model = model();
     let bytes = file(&model);
     let back = read(&bytes).unwrap();
-    assert_eq!(back.network(), model.network());
+    assert_eq!(back.river(), model.river());
     assert_eq!((back.params(), back.state()), (model.params(), model.state()));
     assert_eq!((back.encoder(), back.targets()), (model.encoder(), model.targets()));
     let grapes = table(50);
@@ -44,14 +44,14 @@ fn the_hash_is_over_little_endian_bytes() {
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
     let bytes = file(&model());
-    let old = br#"{\"format\":1,"#;
+    let old = br#"{\"format\":2,"#;
     let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
     let mut newer = bytes.clone();
     newer[at + old.len() - 2] = b'7';
     let error = read(&newer).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "m has model format 7, but this program reads formats up to 1: use a newer anabranch"
+        "m has model format 7, but this program reads formats up to 2: use a newer anabranch"
     );
     // Whatever else a newer format holds.
     let mut newer = bytes;

@@ -3,13 +3,15 @@
 use std::ops::ControlFlow;
 
 use anabranch_data::{Fractions, Prepared};
+use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_optim::OptimizerKind;
 use anabranch_tensor::Executor;
 use anabranch_train::{
-    EpochReport, NoObserver, Observer, StepView, TrainConfig, TrainError, Trainer, baselines,
+    EpochReport, NoObserver, Observer, StepView, TaskMetrics, TrainConfig, TrainError, Trainer,
+    baselines,
 };
 
-use crate::grapes::{config, network, prepared};
+use crate::grapes::{config, graph, network, prepared};
 
 /// Keeps what it sees, and stops after an epoch or a step if asked to.
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl Observer<f32> for Diary {
 /// The weights after a run, and what was seen of it.
 fn run(data: &Prepared<f32>, config: &TrainConfig, mut diary: Diary) -> (Vec<f32>, Diary) {
     let exec = Executor::serial();
-    let mut trainer = Trainer::new(&data.dataset, &network(data, 6), config, &exec).unwrap();
+    let mut trainer = Trainer::new(&data.dataset, graph(data, 6), config, &exec).unwrap();
     trainer.run(&mut diary).unwrap();
     assert_eq!(trainer.epochs_run(), diary.reports.len());
     ([trainer.params(), trainer.state()].concat(), diary)
@@ -52,21 +54,24 @@ fn training_reduces_both_losses_and_beats_the_baselines() {
     let data = prepared(200, Fractions::default());
     let exec = Executor::serial();
     let mut diary = Diary::default();
-    let network = anabranch_graph::TwoBranch { dropout: 0.0, ..network(&data, 12) };
-    let mut trainer = Trainer::new(&data.dataset, &network, &config(40), &exec).unwrap();
+    let network = TwoBranch { dropout: 0.0, ..network(&data, 12) };
+    let graph = network.build(Fusion::Fused).unwrap();
+    let mut trainer = Trainer::new(&data.dataset, graph, &config(40), &exec).unwrap();
     trainer.run(&mut diary).unwrap();
     let (first, last) = (&diary.reports[0], &diary.reports[39]);
     for task in 0..2 {
         assert!(last.train[task] < 0.7 * first.train[task], "{first:?} {last:?}");
     }
-    assert!(last.validation.unwrap()[1] < first.validation.unwrap()[1]);
-    let targets = data.targets.regression();
+    assert!(last.validation.as_ref().unwrap()[1] < first.validation.as_ref().unwrap()[1]);
+    let targets = &data.targets;
     let (network, baseline) = (trainer.test_metrics(targets), baselines(&data.dataset, targets));
-    assert!(network.regression[0].r2 > Some(0.8), "{network:?}");
-    assert!(network.classification.accuracy > Some(0.9), "{network:?}");
+    let r2 = |metrics: &[TaskMetrics]| metrics[0].regression()[0].r2;
+    let accuracy = |metrics: &[TaskMetrics]| metrics[1].classification().unwrap().accuracy;
+    assert!(r2(&network) > Some(0.8), "{network:?}");
+    assert!(accuracy(&network) > Some(0.9), "{network:?}");
     // The mean explains nothing, and the classes are nearly even.
-    assert!(baseline.regression[0].r2 <= Some(0.0), "{baseline:?}");
-    assert!(baseline.classification.accuracy < Some(0.7), "{baseline:?}");
+    assert!(r2(&baseline) <= Some(0.0), "{baseline:?}");
+    assert!(accuracy(&baseline) < Some(0.7), "{baseline:?}");
 }
 
 #[test]
@@ -79,7 +84,7 @@ fn early_stopping_returns_the_best_weights() {
     let n_epochs = diary.reports.len();
     let best = diary.reports.iter().rfind(|report| report.is_best).unwrap().epoch;
     assert!(n_epochs < 100 && best == n_epochs - 3, "best {best} of {n_epochs}");
-    let sum = |report: &EpochReport| report.validation.unwrap().iter().sum::<f64>();
+    let sum = |report: &EpochReport| report.validation.as_ref().unwrap().iter().sum::<f64>();
     assert!(diary.reports.iter().all(|report| sum(report) >= sum(&diary.reports[best - 1])));
 
     // The same weights as those of a run that ends there, running statistics included.
@@ -109,7 +114,7 @@ fn without_validation_rows_there_is_no_early_stopping() {
     assert!(diary.reports.iter().all(|report| report.validation.is_none()));
     let exec = Executor::serial();
     let stopping = TrainConfig { patience: 2, ..config(2) };
-    let error = Trainer::new(&data.dataset, &network(&data, 6), &stopping, &exec).unwrap_err();
+    let error = Trainer::new(&data.dataset, graph(&data, 6), &stopping, &exec).unwrap_err();
     assert!(matches!(error, TrainError::NoValidation { patience: 2 }), "{error}");
 }
 
@@ -131,7 +136,7 @@ fn an_observer_stops_a_run() {
     let (weights, diary) = run(&data, &config(9), diary);
     assert_eq!(diary.reports.len(), 2);
     assert_eq!(weights, run(&data, &config(2), Diary::default()).0);
-    // An epoch that is cut short does not count.
+    // An epoch that is cut short is not done.
     let (_, diary) = run(&data, &config(9), Diary { stop_at_step: Some(3), ..Diary::default() });
     assert_eq!((diary.batch_rows.len(), diary.reports.len()), (4, 0));
 }
@@ -140,8 +145,7 @@ fn an_observer_stops_a_run() {
 fn a_run_goes_on_where_it_stopped() {
     let data = prepared(120, Fractions::default());
     let exec = Executor::serial();
-    let network = network(&data, 6);
-    let mut trainer = Trainer::new(&data.dataset, &network, &config(5), &exec).unwrap();
+    let mut trainer = Trainer::new(&data.dataset, graph(&data, 6), &config(5), &exec).unwrap();
     let mut stopping = Diary { stop_after_epoch: Some(2), ..Diary::default() };
     trainer.run(&mut stopping).unwrap();
     trainer.run(&mut NoObserver).unwrap();
@@ -154,13 +158,12 @@ fn a_run_goes_on_where_it_stopped() {
 fn weights_depend_on_the_seed_and_not_on_the_threads() {
     let data = prepared(700, Fractions::default());
     // Steps wide enough to be shared by threads.
-    let wide = network(&data, 300);
     let config = TrainConfig { batch_size: 400, clip: Some(0.5), ..config(2) };
     let weights = |threads: usize, config: &TrainConfig| {
         let exec = Executor::new(threads).unwrap();
-        let mut trainer = Trainer::new(&data.dataset, &wide, config, &exec).unwrap();
+        let mut trainer = Trainer::new(&data.dataset, graph(&data, 300), config, &exec).unwrap();
         trainer.run(&mut NoObserver).unwrap();
-        let metrics = trainer.test_metrics(data.targets.regression());
+        let metrics = trainer.test_metrics(&data.targets);
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         (bits(trainer.params()), bits(trainer.state()), metrics)
     };
@@ -183,7 +186,7 @@ fn divergence_is_an_error() {
         weight_decay: 1e10,
         ..config(1)
     };
-    let mut trainer = Trainer::new(&data.dataset, &network(&data, 6), &config, &exec).unwrap();
+    let mut trainer = Trainer::new(&data.dataset, graph(&data, 6), &config, &exec).unwrap();
     let error = trainer.run(&mut NoObserver).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
 }
@@ -192,7 +195,11 @@ fn divergence_is_an_error() {
 fn a_network_of_other_sizes_is_refused() {
     let data = prepared(60, Fractions::default());
     let exec = Executor::serial();
-    let network = anabranch_graph::TwoBranch { inputs: 9, ..network(&data, 6) };
-    let error = Trainer::new(&data.dataset, &network, &config(1), &exec).unwrap_err();
-    assert_eq!(error.to_string(), "the network has 9 inputs, but the data set has 3");
+    let message = |network: TwoBranch| {
+        let graph = network.build(Fusion::Fused).unwrap();
+        Trainer::new(&data.dataset, graph, &config(1), &exec).unwrap_err().to_string()
+    };
+    assert_eq!(message(TwoBranch { inputs: 9, ..network(&data, 6) }), "expected 9 inputs, got 3");
+    let wider = TwoBranch { outputs_a: 7, ..network(&data, 6) };
+    assert_eq!(message(wider), "expected 7 outputs of a head, got 2");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
-use anabranch_layers::{Infer, Layer, Loss, Softmax, Target};
+use anabranch_layers::{Infer, Layer, Softmax, Target, TargetKind};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat, matrix, matrix_mut};
 
@@ -80,11 +80,11 @@ fn add_predictions<T: Scalar>(
     workspace: &Workspace<T>,
 ) {
     let names = ["y_a_hat", "y_b_hat"];
-    for (name, (node, loss)) in names.into_iter().zip(graph.heads()) {
-        let scores = workspace.value(node);
-        let prediction = match loss {
-            Loss::HalfSquaredError { .. } => flat(scores).to_vec(),
-            Loss::SoftmaxCrossEntropy { .. } => softmax(exec, scores),
+    for (name, head) in names.into_iter().zip(graph.heads()) {
+        let scores = workspace.prediction(head);
+        let prediction = match head.loss().target_kind() {
+            TargetKind::Classes => softmax(exec, scores),
+            _ => flat(scores).to_vec(),
         };
         add(computed, &format!("{prefix}{name}"), &prediction);
     }

@@ -1,0 +1,193 @@
+//! The network that the flags ask for.
+
+use anabranch::data::TaskTarget;
+use anabranch::graph::{Branch, Graph, Join, River, TwoBranch};
+use anabranch::layers::{Activation, LossKind};
+use anabranch::tensor::Scalar;
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::flags::{assignment, count, counts, non_negative, number};
+
+/// Most hidden units of a branch.
+const MAX_HIDDEN: usize = 1_000_000;
+
+/// Most memory that the numbers of a run may take, in GiB: a mistyped width must not bring the machine
+/// down.
+const MAX_GIB: f64 = 8.0;
+
+/// Branches, joins and losses.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// Hidden units of a branch that predicts numbers
+    #[arg(long, value_name = "N", default_value_t = 128, help_heading = "Network",
+        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
+    hidden_a: usize,
+    /// Hidden units of a branch that predicts a class
+    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Network",
+        allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
+    hidden_b: usize,
+    /// Hidden units of each layer of every branch, separated by commas
+    /// [default: one layer, as --hidden-a and --hidden-b say]
+    #[arg(long, value_name = "N[,N…]", help_heading = "Network", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = counts(1, MAX_HIDDEN))]
+    hidden: Option<Counts>,
+    /// Probability of dropping a hidden unit of a branch that predicts numbers
+    #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Network",
+        allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
+    dropout: f64,
+    /// How predictions flow into the last branch; auto is add for equal
+    /// widths, broadcast for one number, else project
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "auto",
+        help_heading = "Network",
+        verbatim_doc_comment
+    )]
+    join: JoinArg,
+    /// Weight of the losses of numbers
+    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
+        allow_hyphen_values = true, value_parser = non_negative())]
+    weight_a: f64,
+    /// Weight of the losses of classes
+    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
+        allow_hyphen_values = true, value_parser = non_negative())]
+    weight_b: f64,
+    /// Weight of one task's loss; may be repeated
+    /// [default: as --weight-a and --weight-b say]
+    #[arg(long, value_name = "NAME=X", help_heading = "Network", verbatim_doc_comment,
+        value_parser = assignment)]
+    task_weight: Vec<(String, String)>,
+    /// Loss of one task; may be repeated: half_squared_error,
+    /// absolute_error, huber, pinball for numbers; cross_entropy for a
+    /// class [default: half_squared_error, cross_entropy]
+    #[arg(long, value_name = "NAME=KIND", help_heading = "Network", verbatim_doc_comment,
+        value_parser = assignment)]
+    loss: Vec<(String, String)>,
+}
+
+/// The units of hidden layers.
+pub(crate) type Counts = Vec<usize>;
+
+/// How predictions flow into the last branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum JoinArg {
+    Auto,
+    Add,
+    Broadcast,
+    Project,
+}
+
+impl NetworkArgs {
+    /// The network for `tasks`: one regression and one class make the two-branch network; of others,
+    /// each is a branch, and the last one is joined by all before it.
+    ///
+    /// # Errors
+    /// If a weight or loss is given for a task that there is not, or cannot be read.
+    pub(crate) fn river(&self, inputs: usize, tasks: &[TaskTarget]) -> Result<River, Failure> {
+        let mut river = match (tasks, &self.hidden) {
+            ([TaskTarget::Regression(numbers), TaskTarget::Classification(class)], None) => {
+                self.two_branch(inputs, numbers.len(), class.labels.len()).river()
+            }
+            _ => self.branches(inputs, tasks),
+        };
+        let names: Vec<String> = tasks.iter().map(TaskTarget::name).collect();
+        let mut heads: Vec<_> =
+            river.branches.iter_mut().filter_map(|branch| branch.head.as_mut()).collect();
+        let place = |flag: &str, name: &str| {
+            names.iter().position(|known| known == name).ok_or_else(|| {
+                let names = names.join("\", \"");
+                Failure::input(format!("{flag}: no task {name:?}: the tasks are \"{names}\""))
+            })
+        };
+        for (name, value) in &self.task_weight {
+            let weight = non_negative()(value)
+                .map_err(|why| Failure::input(format!("--task-weight {name}={value}: {why}")))?;
+            heads[place("--task-weight", name)?].weight = weight;
+        }
+        for (name, value) in &self.loss {
+            let loss: LossKind = value
+                .parse()
+                .map_err(|why| Failure::input(format!("--loss {name}={value}: {why}")))?;
+            heads[place("--loss", name)?].loss = loss;
+        }
+        if heads.iter().all(|head| head.weight == 0.0) {
+            return Err(Failure::input(
+                "all weights are 0, so there is nothing to learn: give a task a weight",
+            ));
+        }
+        Ok(river)
+    }
+
+    fn two_branch(&self, inputs: usize, outputs: usize, classes: usize) -> TwoBranch {
+        let network = TwoBranch::new(inputs, self.hidden_a, outputs, self.hidden_b, classes);
+        TwoBranch {
+            dropout: self.dropout,
+            join: self.join(self.hidden_b, outputs),
+            weight_a: self.weight_a,
+            weight_b: self.weight_b,
+            ..network
+        }
+    }
+
+    /// A branch for each task.
+    fn branches(&self, inputs: usize, tasks: &[TaskTarget]) -> River {
+        let mut river = River::new(inputs, []);
+        for (i, task) in tasks.iter().enumerate() {
+            let (is_class, default_hidden) = match task {
+                TaskTarget::Regression(_) => (false, self.hidden_a),
+                TaskTarget::Classification(_) => (true, self.hidden_b),
+            };
+            let default_hidden = [default_hidden];
+            let hidden = self.hidden.as_deref().unwrap_or(&default_hidden);
+            let mut branch = Branch::new(task.name());
+            for width in hidden {
+                branch = branch.hidden(*width, Activation::Relu);
+                branch = if is_class { branch.batch_norm() } else { branch.dropout(self.dropout) };
+            }
+            if i + 1 == tasks.len() {
+                let units = hidden.last().copied().unwrap_or(inputs);
+                for earlier in &tasks[..i] {
+                    let join = self.join(units, earlier.outputs());
+                    branch = branch.join(&earlier.name(), join);
+                }
+            }
+            let (loss, weight) = match is_class {
+                false => (LossKind::HalfSquaredError, self.weight_a),
+                true => (LossKind::CROSS_ENTROPY, self.weight_b),
+            };
+            river.push(branch.head(task.outputs(), loss, weight));
+        }
+        river
+    }
+
+    fn join(&self, units: usize, outputs: usize) -> Join {
+        match self.join {
+            JoinArg::Auto => Join::for_widths(units, outputs),
+            JoinArg::Add => Join::Add,
+            JoinArg::Broadcast => Join::Broadcast,
+            JoinArg::Project => Join::Project,
+        }
+    }
+}
+
+/// Refuses a network whose numbers in training would fill the machine.
+pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Result<(), Failure> {
+    let summary = graph.summary();
+    let params = summary.params() as f64;
+    let per_row: usize = summary.rows.iter().skip(1).map(|row| row.outputs).sum();
+    // Weights, the best ones, gradients, two moments; for each row, values, derivatives and what
+    // layers save.
+    let (copies, copies_per_row) = (5.0, 4.0);
+    let numbers = copies * params + copies_per_row * per_row as f64 * batch_rows as f64;
+    let gib = numbers * size_of::<T>() as f64 / f64::from(1 << 30);
+    if gib <= MAX_GIB {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "a network of {params} parameters on {} inputs, in steps of {batch_rows} rows, would take \
+         {gib:.0} GiB, more than {MAX_GIB}: choose fewer hidden units or a smaller --batch-size",
+        graph.inputs()
+    )))
+}

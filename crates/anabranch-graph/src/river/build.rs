@@ -1,0 +1,93 @@
+//! From the description of a network to the network.
+
+use std::collections::HashMap;
+
+use anabranch_tensor::Scalar;
+
+use super::{Branch, River};
+use crate::builder::GraphBuilder;
+use crate::error::GraphError;
+use crate::fusion::Fusion;
+use crate::graph::Graph;
+use crate::node::NodeId;
+
+/// Most columns of an input or a layer: products of two widths stay far from the limits of `usize`.
+const MAX_WIDTH: usize = 1 << 28;
+
+/// What later branches may read of a branch.
+struct Built {
+    /// Its last layer, in front of the joins.
+    trunk: NodeId,
+    /// Its prediction.
+    head: Option<NodeId>,
+}
+
+impl River {
+    /// The network.
+    ///
+    /// # Errors
+    /// [`GraphError::Branch`], with the branch's name, if a branch reads one that is not before it,
+    /// joins one without a prediction, has a name that is taken, or has a layer, join or loss that is
+    /// refused; and if a branch leads to no head.
+    pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
+        if self.inputs > MAX_WIDTH {
+            return Err(GraphError::Wide { width: self.inputs, max: MAX_WIDTH });
+        }
+        let mut g = GraphBuilder::new(self.inputs);
+        let mut built: HashMap<&str, Built> = HashMap::new();
+        for branch in &self.branches {
+            let named = |reason: GraphError| GraphError::Branch {
+                branch: branch.name.clone(),
+                reason: Box::new(reason),
+            };
+            if built.contains_key(branch.name.as_str()) {
+                return Err(named(GraphError::DuplicateName(branch.name.clone())));
+            }
+            let nodes = branch.add(&mut g, &built).map_err(named)?;
+            built.insert(&branch.name, nodes);
+        }
+        g.build(fusion)
+    }
+}
+
+impl Branch {
+    /// Adds the nodes of the branch to a network that has those of the branches before it.
+    fn add<T: Scalar>(
+        &self,
+        g: &mut GraphBuilder<T>,
+        built: &HashMap<&str, Built>,
+    ) -> Result<Built, GraphError> {
+        let earlier = |name: &str| {
+            built.get(name).ok_or_else(|| GraphError::UnknownBranch { name: name.to_owned() })
+        };
+        let mut node = match &self.from {
+            None => g.input(),
+            Some(trunk) => earlier(trunk)?.trunk,
+        };
+        for layer in &self.layers {
+            node = layer.add(g, node)?;
+        }
+        let trunk = node;
+        for join in &self.joins {
+            let no_head = || GraphError::NoPrediction { name: join.from.clone() };
+            let right = earlier(&join.from)?.head.ok_or_else(no_head)?;
+            g.stream(join.stream);
+            node = g.join(&join.name, join.join, node, right)?;
+        }
+        let Some(head) = &self.head else { return Ok(Built { trunk, head: None }) };
+        node = head.layer.add(g, node)?;
+        g.head(&self.name, node, head.weight, head.loss.boxed())?;
+        Ok(Built { trunk, head: Some(node) })
+    }
+}
+
+impl super::NamedLayer {
+    fn add<T: Scalar>(&self, g: &mut GraphBuilder<T>, x: NodeId) -> Result<NodeId, GraphError> {
+        g.stream(self.stream);
+        let node = self.layer.add(g, &self.name, x)?;
+        match g.width(node) {
+            width if width > MAX_WIDTH => Err(GraphError::Wide { width, max: MAX_WIDTH }),
+            _ => Ok(node),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The layers of a river as data.
+
+use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Init, Linear, RunningVariance};
+use anabranch_tensor::Scalar;
+use serde::{Deserialize, Serialize};
+
+use crate::builder::GraphBuilder;
+use crate::error::GraphError;
+use crate::node::NodeId;
+
+/// A built-in layer with its hyperparameters; its input's width follows from its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LayerKind {
+    /// [`Linear`].
+    Linear {
+        /// Columns of the output.
+        outputs: usize,
+        /// How its weights are drawn.
+        init: Init,
+    },
+    /// An [`Activation`].
+    Activation(Activation),
+    /// [`BatchNorm`].
+    BatchNorm {
+        /// Added to the variance.
+        eps: f64,
+        /// Weight of a new batch in the running statistics.
+        momentum: f64,
+        /// How many γ and β there are.
+        affine: Affine,
+        /// The convention for the running variance.
+        running: RunningVariance,
+    },
+    /// [`Dropout`].
+    Dropout {
+        /// Probability of dropping an element.
+        p: f64,
+    },
+}
+
+impl LayerKind {
+    /// [`BatchNorm`] with PyTorch's defaults.
+    pub const BATCH_NORM: Self = Self::BatchNorm {
+        eps: 1e-5,
+        momentum: 0.1,
+        affine: Affine::PerUnit,
+        running: RunningVariance::Unbiased,
+    };
+
+    /// Adds the layer to a network.
+    pub(super) fn add<T: Scalar>(
+        &self,
+        g: &mut GraphBuilder<T>,
+        name: &str,
+        x: NodeId,
+    ) -> Result<NodeId, GraphError> {
+        match *self {
+            Self::Linear { outputs, init } => {
+                g.layer(name, Linear::new(outputs).with_init(init), x)
+            }
+            Self::Activation(activation) => g.layer(name, activation, x),
+            Self::BatchNorm { eps, momentum, affine, running } => {
+                let batch_norm = BatchNorm::new()
+                    .with_eps(eps)
+                    .with_momentum(momentum)
+                    .with_affine(affine)
+                    .with_running_variance(running);
+                g.layer(name, batch_norm, x)
+            }
+            Self::Dropout { p } => {
+                let dropout = Dropout::new(p)
+                    .map_err(|source| GraphError::Layer { node: name.to_owned(), source })?;
+                g.layer(name, dropout, x)
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The built-in losses as data.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anabranch_tensor::Scalar;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, Pinball,
+    TargetKind,
+};
+use crate::error::LayerError;
+
+/// A built-in loss with its hyperparameters, as configurations and files hold it.
+///
+/// Parsed from its [name](Self::name), the hyperparameters are the usual ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LossKind {
+    /// [`HalfSquaredError`].
+    HalfSquaredError,
+    /// [`AbsoluteError`].
+    AbsoluteError,
+    /// [`Huber`].
+    Huber {
+        /// From where on errors count linearly.
+        delta: f64,
+    },
+    /// [`Pinball`].
+    Pinball {
+        /// The share of targets that should lie below the prediction.
+        quantile: f64,
+    },
+    /// [`CrossEntropy`].
+    CrossEntropy {
+        /// Label smoothing.
+        #[serde(default)]
+        label_smoothing: f64,
+        /// The weight of each class; none for weights of 1.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        class_weights: Vec<f64>,
+    },
+    /// [`BinaryCrossEntropy`].
+    BinaryCrossEntropy,
+}
+
+impl LossKind {
+    /// [`Huber`](Self::Huber) with δ = 1, as PyTorch.
+    pub const HUBER: Self = Self::Huber { delta: 1.0 };
+    /// [`Pinball`](Self::Pinball) of the median.
+    pub const PINBALL: Self = Self::Pinball { quantile: 0.5 };
+    /// [`CrossEntropy`](Self::CrossEntropy) without smoothing and weights.
+    pub const CROSS_ENTROPY: Self =
+        Self::CrossEntropy { label_smoothing: 0.0, class_weights: Vec::new() };
+
+    /// Every loss, with its usual hyperparameters.
+    pub const ALL: [Self; 6] = [
+        Self::HalfSquaredError,
+        Self::AbsoluteError,
+        Self::HUBER,
+        Self::PINBALL,
+        Self::CROSS_ENTROPY,
+        Self::BinaryCrossEntropy,
+    ];
+
+    /// The name, as flags and files spell it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::HalfSquaredError => "half_squared_error",
+            Self::AbsoluteError => "absolute_error",
+            Self::Huber { .. } => "huber",
+            Self::Pinball { .. } => "pinball",
+            Self::CrossEntropy { .. } => "cross_entropy",
+            Self::BinaryCrossEntropy => "binary_cross_entropy",
+        }
+    }
+
+    /// What predictions are compared with.
+    pub const fn target_kind(&self) -> TargetKind {
+        match self {
+            Self::CrossEntropy { .. } => TargetKind::Classes,
+            Self::BinaryCrossEntropy => TargetKind::Binary,
+            _ => TargetKind::Values,
+        }
+    }
+
+    /// The loss.
+    pub fn boxed<T: Scalar>(&self) -> Box<dyn Loss<T>> {
+        match self.clone() {
+            Self::HalfSquaredError => Box::new(HalfSquaredError),
+            Self::AbsoluteError => Box::new(AbsoluteError),
+            Self::Huber { delta } => Box::new(Huber { delta }),
+            Self::Pinball { quantile } => Box::new(Pinball { quantile }),
+            Self::CrossEntropy { label_smoothing, class_weights } => {
+                Box::new(CrossEntropy { label_smoothing, class_weights })
+            }
+            Self::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
+        }
+    }
+}
+
+impl fmt::Display for LossKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for LossKind {
+    type Err = LayerError;
+
+    fn from_str(name: &str) -> Result<Self, LayerError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| LayerError::Name {
+            what: "loss",
+            name: name.to_owned(),
+            known: Self::ALL.map(|kind| kind.name()).join(", "),
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! Losses: one number from predictions and targets, and its derivative by the predictions.
+//!
+//! A [`Loss`] says what one row costs, ℓ(ẑ, y), and how that changes with the row's prediction ẑ. The
+//! loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every derivative carries the
+//! same factor w/m: it is an argument, and a loss knows neither batches nor weights.
+//!
+//! | loss | of a row | compared with |
+//! |---|---|---|
+//! | [`HalfSquaredError`] | ½‖ŷ − y‖² | numbers |
+//! | [`AbsoluteError`] | Σ \|ŷ − y\| | numbers |
+//! | [`Huber`] | squared near 0, absolute beyond δ | numbers |
+//! | [`Pinball`] | of the q-quantile | numbers |
+//! | [`CrossEntropy`] | −Σ y·log softmax(z) | a class, or a probability for each |
+//! | [`BinaryCrossEntropy`] | −Σ y·log σ(z) + (1−y)·log σ(−z) | yes or no in each column |
+//!
+//! Each file holds its derivation. A loss of one's own implements [`Loss::target_kind`],
+//! [`Loss::gradient`] and [`Loss::describe`].
+
+mod absolute_error;
+mod binary_cross_entropy;
+mod cross_entropy;
+mod huber;
+mod kind;
+mod pinball;
+mod squared_error;
+mod target;
+
+use std::fmt::Debug;
+
+use anabranch_tensor::{
+    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, row_sum,
+    rows_per_chunk,
+};
+use ndarray::Array2;
+
+pub use absolute_error::AbsoluteError;
+pub use binary_cross_entropy::BinaryCrossEntropy;
+pub use cross_entropy::CrossEntropy;
+pub use huber::Huber;
+pub use kind::LossKind;
+pub use pinball::Pinball;
+pub use squared_error::HalfSquaredError;
+pub use target::{Target, TargetKind};
+
+use crate::error::LayerError;
+
+/// Arguments of [`Loss::gradient`].
+#[derive(Debug)]
+pub struct LossGradient<'a, 't, T> {
+    /// Executor that runs the loops.
+    pub exec: &'a Executor,
+    /// The predictions `[rows, outputs]`; scores for classes.
+    pub prediction: ArrayView2<'a, T>,
+    /// What they are compared with, as many rows.
+    pub target: Target<'t, T>,
+    /// What ∂ℓ/∂prediction is multiplied by: the task's weight over the rows of the batch.
+    pub scale: T,
+    /// scale·∂ℓ/∂prediction `[rows, outputs]`, to be overwritten.
+    pub d: ArrayViewMut2<'a, T>,
+    /// ℓ of each row, without the scale, to be overwritten.
+    pub row_losses: &'a mut [T],
+}
+
+impl<'t, T: Scalar> LossGradient<'_, 't, T> {
+    /// The numbers of the target, row by row.
+    ///
+    /// # Panics
+    /// If the target is not numbers of the shape of the predictions.
+    #[track_caller]
+    fn values(&self) -> &'t [T] {
+        match self.target {
+            Target::Values(y) if y.dim() == self.prediction.dim() => flat(y),
+            target => panic!("numbers {:?} expected, got {target:?}", self.prediction.dim()),
+        }
+    }
+
+    /// Runs `f(numbers, d, row losses)` for chunks of rows, with the places of their numbers.
+    fn for_each_chunk(self, f: impl Fn(std::ops::Range<usize>, &mut [T], &mut [T]) + Sync) {
+        let (n_rows, width) = self.prediction.dim();
+        let parts = [Part::Rows(flat_mut(self.d), width), Part::Rows(self.row_losses, 1)];
+        self.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            |rows, [d, losses]| f(rows.start * width..rows.end * width, d, losses),
+        );
+    }
+}
+
+/// What predictions cost, row by row, and how that changes with them.
+pub trait Loss<T: Scalar>: Debug + Send + Sync {
+    /// What predictions are compared with.
+    fn target_kind(&self) -> TargetKind;
+
+    /// Writes scale·∂ℓ/∂prediction and ℓ of each row.
+    ///
+    /// # Panics
+    /// If the target does not fit: [`check_target`](Self::check_target) tells.
+    fn gradient(&self, cx: LossGradient<'_, '_, T>);
+
+    /// The kind and the hyperparameters, for people: `huber delta=1`.
+    fn describe(&self) -> String;
+
+    /// Checks the hyperparameters for a head with so many outputs. The default has none.
+    ///
+    /// # Errors
+    /// If one is out of range.
+    fn check(&self, outputs: usize) -> Result<(), LayerError> {
+        let _ = outputs;
+        Ok(())
+    }
+
+    /// Checks that a target can be compared with predictions `[rows, outputs]`. The default asks for
+    /// what the [kind](Self::target_kind) says.
+    ///
+    /// # Errors
+    /// If it is of another kind or shape, or holds a value that it cannot have.
+    fn check_target(
+        &self,
+        target: &Target<'_, T>,
+        rows: usize,
+        outputs: usize,
+    ) -> Result<(), LayerError> {
+        target.check(self.target_kind(), rows, outputs)
+    }
+
+    /// The mean loss of predictions `[rows, outputs]` and its derivative by them, for people who
+    /// explore.
+    ///
+    /// # Errors
+    /// If a hyperparameter is out of range, or the target does not fit.
+    fn value_and_gradient(
+        &self,
+        prediction: ArrayView2<'_, T>,
+        target: Target<'_, T>,
+    ) -> Result<(f64, Array2<T>), LayerError> {
+        let (rows, outputs) = prediction.dim();
+        self.check(outputs)?;
+        self.check_target(&target, rows, outputs)?;
+        let mut d = Array2::from_elem((rows, outputs), T::ZERO);
+        let mut row_losses = vec![T::ZERO; rows];
+        self.gradient(LossGradient {
+            exec: &Executor::serial(),
+            prediction: prediction.as_standard_layout().view(),
+            target,
+            scale: T::from_f64(1.0 / rows as f64),
+            d: d.view_mut(),
+            row_losses: &mut row_losses,
+        });
+        Ok((mean_loss(1.0, &row_losses), d))
+    }
+}
+
+impl<T: Scalar> Loss<T> for Box<dyn Loss<T>> {
+    fn target_kind(&self) -> TargetKind {
+        (**self).target_kind()
+    }
+
+    fn gradient(&self, cx: LossGradient<'_, '_, T>) {
+        (**self).gradient(cx);
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn check(&self, outputs: usize) -> Result<(), LayerError> {
+        (**self).check(outputs)
+    }
+
+    fn check_target(
+        &self,
+        target: &Target<'_, T>,
+        rows: usize,
+        outputs: usize,
+    ) -> Result<(), LayerError> {
+        (**self).check_target(target, rows, outputs)
+    }
+}
+
+/// The loss of a batch from that of each row: weight·Σ ℓ/m, summed in f64.
+pub fn mean_loss<T: Scalar>(weight: f64, row_losses: &[T]) -> f64 {
+    // Side by side: one running sum would wait for each of its additions.
+    let mut sums = [0.0; LANES];
+    for block in row_losses.chunks(LANES) {
+        for (sum, loss) in sums.iter_mut().zip(block) {
+            *sum += loss.to_f64();
+        }
+    }
+    weight * row_sum(&sums) / row_losses.len() as f64
+}
+
+/// A loss that is a sum over columns, each of one prediction ŷ and its target y: `of_element(ŷ, y)` is
+/// the column's part of ℓ, and its derivative by ŷ.
+#[inline(always)]
+fn sum_over_columns<T: Scalar>(
+    cx: LossGradient<'_, '_, T>,
+    of_element: impl Fn(T, T) -> (T, T) + Sync,
+) {
+    let (prediction, y, scale) = (flat(cx.prediction), cx.values(), cx.scale);
+    cx.for_each_chunk(
+        #[inline(always)]
+        |span, d, losses| {
+            let width = d.len() / losses.len();
+            let rows =
+                prediction[span.clone()].chunks_exact(width).zip(y[span].chunks_exact(width));
+            for ((d, loss), (prediction, y)) in d.chunks_exact_mut(width).zip(losses).zip(rows) {
+                *loss = T::ZERO;
+                for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
+                    let (of_column, derivative) = of_element(*prediction, *y);
+                    *d = derivative * scale;
+                    *loss += of_column;
+                }
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests;

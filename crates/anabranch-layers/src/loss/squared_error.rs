@@ -1,0 +1,61 @@
+//! Half the squared error.
+
+use anabranch_tensor::{Scalar, flat, row_dots};
+
+use super::{Loss, LossGradient, TargetKind};
+
+/// ℓ = ½‖ŷ − y‖², for numbers.
+///
+/// # Derivation
+/// ∂ℓ/∂ŷ_j = ½·2·(ŷ_j − y_j) = ŷ_j − y_j. The half is there so that no factor 2 is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HalfSquaredError;
+
+impl<T: Scalar> Loss<T> for HalfSquaredError {
+    fn target_kind(&self) -> TargetKind {
+        TargetKind::Values
+    }
+
+    fn gradient(&self, cx: LossGradient<'_, '_, T>) {
+        let (prediction, y, scale) = (flat(cx.prediction), cx.values(), cx.scale);
+        cx.for_each_chunk(
+            #[inline(always)]
+            |span, d, losses| {
+                squared_error_rows(&prediction[span.clone()], &y[span], scale, d, losses);
+            },
+        );
+    }
+
+    fn describe(&self) -> String {
+        "half squared error".into()
+    }
+}
+
+/// Numbers in the rows that are worked on together.
+const ROWS_LEN: usize = 2048;
+
+/// `d` becomes (ŷ − y)·scale; `losses` ½‖ŷ − y‖² of each row.
+#[inline(always)]
+fn squared_error_rows<T: Scalar>(
+    prediction: &[T],
+    y: &[T],
+    scale: T,
+    d: &mut [T],
+    losses: &mut [T],
+) {
+    let width = d.len() / losses.len();
+    // So few rows that what one loop has written is in the cache for the next.
+    let n_rows = (ROWS_LEN / width).max(1);
+    let block = n_rows * width;
+    let rows = prediction.chunks(block).zip(y.chunks(block));
+    let written = d.chunks_mut(block).zip(losses.chunks_mut(n_rows));
+    let half = T::from_f64(0.5);
+    for ((d, losses), (prediction, y)) in written.zip(rows) {
+        for ((d, prediction), y) in d.iter_mut().zip(prediction).zip(y) {
+            *d = *prediction - *y;
+        }
+        row_dots(d, d, width, losses);
+        losses.iter_mut().for_each(|loss| *loss *= half);
+        d.iter_mut().for_each(|d| *d *= scale);
+    }
+}

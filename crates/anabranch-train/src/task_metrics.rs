@@ -1,0 +1,145 @@
+//! The metrics of tasks of every kind, from predictions and targets.
+
+use anabranch_data::RegressionTarget;
+use anabranch_layers::{CrossEntropy, Loss, LossGradient, Target, TargetKind};
+use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
+
+use crate::metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
+
+/// The metrics of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskMetrics {
+    /// Of each column of numbers.
+    Regression(Vec<RegressionMetrics>),
+    /// Of a class.
+    Classification(ClassificationMetrics),
+    /// Of each yes/no column, as a class of two.
+    Binary(Vec<ClassificationMetrics>),
+}
+
+impl TaskMetrics {
+    /// Of each column of numbers; none for other tasks.
+    pub fn regression(&self) -> &[RegressionMetrics] {
+        match self {
+            Self::Regression(columns) => columns,
+            _ => &[],
+        }
+    }
+
+    /// Of the class; `None` for other tasks.
+    pub fn classification(&self) -> Option<&ClassificationMetrics> {
+        match self {
+            Self::Classification(class) => Some(class),
+            _ => None,
+        }
+    }
+}
+
+/// Sums over rows for one task.
+#[derive(Clone, Debug)]
+pub(crate) enum TaskSums {
+    Regression(Vec<RegressionSums>),
+    Classification { sums: ClassSums, log_losses: LogLosses },
+    Binary(Vec<ClassSums>),
+}
+
+impl TaskSums {
+    /// Of a head with so many outputs.
+    pub(crate) fn new(kind: TargetKind, outputs: usize) -> Self {
+        match kind {
+            TargetKind::Values => Self::Regression(vec![RegressionSums::default(); outputs]),
+            TargetKind::Classes => Self::Classification {
+                sums: ClassSums::new(outputs),
+                log_losses: LogLosses::default(),
+            },
+            TargetKind::Binary => Self::Binary(vec![ClassSums::new(2); outputs]),
+        }
+    }
+
+    /// Takes in rows: a head's predictions `[rows, outputs]`, and what they are compared with.
+    pub(crate) fn add<T: Scalar>(&mut self, prediction: ArrayView2<'_, T>, target: Target<'_, T>) {
+        let width = prediction.ncols();
+        match (self, target) {
+            (Self::Regression(columns), Target::Values(y)) => {
+                let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
+                for (predicted, y) in rows {
+                    for ((sums, predicted), y) in columns.iter_mut().zip(predicted).zip(y) {
+                        sums.add(y.to_f64(), predicted.to_f64());
+                    }
+                }
+            }
+            (Self::Classification { sums, log_losses }, Target::Classes(class)) => {
+                let log_losses = log_losses.of(prediction, class);
+                let rows = flat(prediction).chunks_exact(width).zip(class).zip(log_losses);
+                for ((scores, class), log_loss) in rows {
+                    sums.add(*class as usize, argmax(scores), -log_loss);
+                }
+            }
+            (Self::Binary(columns), Target::Values(y)) => {
+                let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
+                for (scores, y) in rows {
+                    for ((sums, z), y) in columns.iter_mut().zip(scores).zip(y) {
+                        let (z, yes) = (z.to_f64(), y.to_f64() > 0.5);
+                        // log σ(z) or log σ(−z), neither of which overflows this way.
+                        let z_of_truth = if yes { z } else { -z };
+                        let log_p = z_of_truth.min(0.0) - Scalar::ln(1.0 + Scalar::exp(-z.abs()));
+                        sums.add(usize::from(yes), usize::from(z > 0.0), log_p);
+                    }
+                }
+            }
+            // Trainer and model compare heads only with targets of their kind.
+            _ => {}
+        }
+    }
+
+    /// The metrics of a regression in the units of `columns`; in those of the network if there are
+    /// none.
+    pub(crate) fn metrics(&self, columns: &[RegressionTarget]) -> TaskMetrics {
+        match self {
+            Self::Regression(sums) => {
+                let units = columns.iter().map(|target| target.std).chain(std::iter::repeat(1.0));
+                let metrics = sums.iter().zip(units).map(|(sums, unit)| sums.metrics(unit));
+                TaskMetrics::Regression(metrics.collect())
+            }
+            Self::Classification { sums, .. } => TaskMetrics::Classification(sums.metrics()),
+            Self::Binary(sums) => {
+                TaskMetrics::Binary(sums.iter().map(ClassSums::metrics).collect())
+            }
+        }
+    }
+}
+
+/// −log softmax(z)\[class\] of rows, in f64.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogLosses {
+    z: Vec<f64>,
+    d: Vec<f64>,
+    of_rows: Vec<f64>,
+}
+
+impl LogLosses {
+    fn of<T: Scalar>(&mut self, scores: ArrayView2<'_, T>, class: &[u32]) -> &[f64] {
+        let (n_rows, n_classes) = scores.dim();
+        let Self { z, d, of_rows } = self;
+        z.clear();
+        z.extend(flat(scores).iter().map(|z| z.to_f64()));
+        d.resize(z.len(), 0.0);
+        of_rows.resize(n_rows, 0.0);
+        // The plain loss of training; its derivative is not needed here.
+        CrossEntropy::default().gradient(LossGradient {
+            exec: &Executor::serial(),
+            prediction: matrix(z, n_rows, n_classes),
+            target: Target::Classes(class),
+            scale: 1.0,
+            d: matrix_mut(d, n_rows, n_classes),
+            row_losses: of_rows,
+        });
+        of_rows
+    }
+}
+
+/// The first of the largest scores; 0 if all are NaN.
+pub(crate) fn argmax<T: Scalar>(z: &[T]) -> usize {
+    let max = anabranch_tensor::row_max(z);
+    z.iter().position(|z| *z == max).unwrap_or(0)
+}
