@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<Value>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Value>> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = fs::read_to_string(path).map_err(|error| named(&error))?;
     Ok(serde_json::from_str(&text).map_err(|error| named(&error))?)
@@ -103,7 +103,7 @@ fn whole_or_digits(figure: f64) -> String {
 }
 
 /// The values that say what a record is about, in words.
-fn identity(record: &Value) -> String {
+pub(crate) fn identity(record: &Value) -> String {
     let word = |key: &&str| match &record[*key] {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),

@@ -93,51 +93,7 @@ fn model(exec: Executor) -> Result<Model> {
 
 /// Runs the suite.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let serial = Executor::serial();
-    let one = model(Executor::serial())?;
-    let many = model(Executor::new(args.threads)?)?;
-    let columns = one.encoder().input_columns();
-    let n_columns = columns.len();
-    let cells: Vec<f64> = Lcg(1).uniform(args.rows.max(1) * n_columns, 10.0);
-    let fields: Vec<(&str, Cell<'_>)> = columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .zip(cells.iter().map(|v| (*v).into()))
-        .collect();
-
-    let mut prediction = one.prediction();
-    let mut predictions = Predictions::default();
-    // Errors are found before the clock starts.
-    one.predict_row(&fields, &mut prediction)?;
-    let all = matrix(&cells, args.rows, n_columns);
-    many.predict_matrix(all, &mut predictions)?;
-
-    let records = [
-        Record::measure("one row, encoded and decoded", 1, &serial, args.seconds, || {
-            one.predict_row(&fields, &mut prediction).ok();
-        }),
-        bare("one row, the network alone", &one, &serial, 1, args.seconds)?,
-        // The model enters its own threads.
-        Record {
-            threads: args.threads,
-            ..Record::measure(
-                "matrix, encoded and decoded",
-                args.rows,
-                &serial,
-                args.seconds,
-                || {
-                    many.predict_matrix(all, &mut predictions).ok();
-                },
-            )
-        },
-        bare(
-            "matrix, the network alone",
-            &one,
-            &Executor::new(args.threads)?,
-            args.rows,
-            args.seconds,
-        )?,
-    ];
+    let records = measure(args.rows, args.threads, args.seconds)?;
     let header = ["case", "rows", "threads", "median µs", "rows/s", "allocations"];
     let mut report = Report::new(header);
     for record in &records {
@@ -152,6 +108,48 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     report.print();
     write_json(args.json.as_deref(), &records.map(|record| record.json()))
+}
+
+/// The records of one row and of `rows`.
+pub(crate) fn quick(rows: usize, threads: usize, seconds: f64) -> Result<Vec<Value>> {
+    Ok(measure(rows, threads, seconds)?.map(|record| record.json()).into())
+}
+
+/// All four cases; `threads` is for the large batch.
+fn measure(rows: usize, threads: usize, seconds: f64) -> Result<[Record; 4]> {
+    let serial = Executor::serial();
+    let one = model(Executor::serial())?;
+    let many = model(Executor::new(threads)?)?;
+    let columns = one.encoder().input_columns();
+    let n_columns = columns.len();
+    let cells: Vec<f64> = Lcg(1).uniform(rows.max(1) * n_columns, 10.0);
+    let fields: Vec<(&str, Cell<'_>)> = columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .zip(cells.iter().map(|v| (*v).into()))
+        .collect();
+
+    let mut prediction = one.prediction();
+    let mut predictions = Predictions::default();
+    // Errors are found before the clock starts.
+    one.predict_row(&fields, &mut prediction)?;
+    let all = matrix(&cells, rows, n_columns);
+    many.predict_matrix(all, &mut predictions)?;
+
+    Ok([
+        Record::measure("one row, encoded and decoded", 1, &serial, seconds, || {
+            one.predict_row(&fields, &mut prediction).ok();
+        }),
+        bare("one row, the network alone", &one, &serial, 1, seconds)?,
+        // The model enters its own threads.
+        Record {
+            threads,
+            ..Record::measure("matrix, encoded and decoded", rows, &serial, seconds, || {
+                many.predict_matrix(all, &mut predictions).ok();
+            })
+        },
+        bare("matrix, the network alone", &one, &Executor::new(threads)?, rows, seconds)?,
+    ])
 }
 
 /// The network without encoding and decoding, all rows at once.

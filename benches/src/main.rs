@@ -13,6 +13,7 @@ mod infer;
 mod instructions;
 mod memory;
 mod network;
+mod overview;
 mod parts;
 mod peak;
 mod peers;
@@ -37,31 +38,34 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 /// What a benchmark returns: an error ends the program with one line.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Benchmarks of Anabranch.
+/// Benchmarks of Anabranch; without a suite, an overview in about a minute
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    suite: Suite,
+    suite: Option<Suite>,
+    #[command(flatten)]
+    overview: overview::Args,
 }
 
 #[derive(Subcommand)]
 enum Suite {
     /// One training step: forward, losses, backward and update
     Step(step::Args),
-    /// Where the time of a step goes
+    /// Where the time of a step goes, pass by pass
     Parts(parts::Args),
-    /// Matrix multiplications, beside matrixmultiply and (with the feature `faer`) faer
+    /// Matrix products, beside matrixmultiply and faer
     Gemm(gemm::Args),
     /// From a CSV file to a trained model, beside PyTorch
     Train(train::Args),
-    /// Predictions of one row and of many
+    /// Prediction of one row and of many
     Infer(infer::Args),
-    /// A clean release build of the program: seconds, crates, size
+    /// A clean release build: seconds, crates, size
     Build(build_cost::Args),
-    /// Two files of results, figure by figure
+    /// Compare two files of results, figure by figure
     Compare(compare::Args),
-    /// Every case on tiny sizes, to see that all of it runs
+    /// Run every case on tiny sizes, to see that it works
     Smoke,
     #[command(hide = true)]
     StepsOnly(instructions::ChildArgs),
@@ -78,7 +82,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
-    match cli.suite {
+    let Some(suite) = cli.suite else { return overview::run(&cli.overview) };
+    match suite {
         Suite::Step(args) => step::run(&args),
         Suite::Parts(args) => parts::run(&args),
         Suite::Gemm(args) => gemm::run(&args),

@@ -1,6 +1,6 @@
 //! Results as a table for people and as JSON for scripts.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -35,7 +35,13 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        say(&self.table.trim_fmt());
+        say(self);
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table.trim_fmt())
     }
 }
 

@@ -127,8 +127,13 @@ mod tests {
 
     #[test]
     fn bad_flags_are_refused() {
-        for command in ["step --shape 1,2,3", "step --optimizer lion", "train --data x.csv", "fly"]
-        {
+        for command in [
+            "step --shape 1,2,3",
+            "step --optimizer lion",
+            "train --data x.csv",
+            "fly",
+            "--save step",
+        ] {
             assert!(parse(command, "").is_err(), "{command}");
         }
     }

@@ -244,6 +244,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_json(args.json.as_deref(), &records)
 }
 
+/// The records of `shapes` on each of these numbers of threads: SGD in f32, no peers, no count of instructions.
+pub(crate) fn quick(shapes: &[Shape], threads: &[usize], seconds: f64) -> Result<Vec<Value>> {
+    let mut records = Vec::new();
+    for &shape in shapes {
+        for &threads in threads {
+            let mut bench = StepBench::<f32>::new(Case { shape, threads, rule: Rule::Sgd })?;
+            rounds(seconds, MIN_ROUNDS, || {
+                bench.round(SLICE);
+                Ok(())
+            })?;
+            records.push(bench.finish(None, Vec::new()).json());
+        }
+    }
+    Ok(records)
+}
+
 /// Every shape with every number of threads.
 fn cases(args: &Args) -> Vec<Case> {
     let shapes = match args.shapes.as_slice() {

@@ -61,7 +61,7 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
 }
 
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -161,6 +161,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "program_on_wine_seconds": program,
     });
     write_json(args.json.as_deref(), &[record])
+}
+
+/// The record of some runs on a generated table, without a peer.
+pub(crate) fn quick(rows: usize, epochs: usize, threads: usize, repeats: usize) -> Result<Value> {
+    let generated = tempfile::Builder::new().suffix(".csv").tempfile()?;
+    fs::write(generated.path(), generate::csv(rows))?;
+    let file = generated.path();
+    let task = Task { file, regress: REGRESS, classify: CLASSIFY, epochs, threads };
+    let runs: Vec<Run> = (0..repeats).map(|_| Ok(ours(&task)?.0)).collect::<Result<_>>()?;
+    Ok(json!({
+        "suite": "train",
+        "case": "generated",
+        "threads": threads,
+        "epochs": epochs,
+        "rows": rows,
+        "seconds": of(&runs, Run::seconds),
+    }))
 }
 
 /// The generated table's task, its file not yet known.
