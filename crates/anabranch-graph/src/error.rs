@@ -35,7 +35,7 @@ pub enum GraphError {
         name: String,
     },
     /// A layer or input that is wider than any should be.
-    #[error("a width of {width} columns: at most {max} are supported")]
+    #[error("a width of {width} columns: fewer than {max} are supported")]
     Wide {
         /// Columns.
         width: usize,

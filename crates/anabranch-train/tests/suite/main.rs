@@ -3,4 +3,5 @@
 mod grapes;
 mod model;
 mod model_file;
+mod runs;
 mod training;

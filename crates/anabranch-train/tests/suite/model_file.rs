@@ -100,3 +100,28 @@ fn a_file_that_cannot_be_written_leaves_nothing() {
     model().save(dir.path().join("m")).unwrap_err();
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+/// A file of format 1, as the program wrote it before rivers, and what the program predicted then.
+#[test]
+fn format_1_loads_and_predicts_as_it_did() {
+    let model = read(include_bytes!("../fixtures/format-1.safetensors")).unwrap();
+    let (predictions, warnings) = model.predict_table(&table(3)).unwrap();
+    assert!(warnings.is_empty());
+    for (row, [alcohol, mass, sour]) in [
+        [11.331172801052366, 12.50569524524796, 0.6679767],
+        [13.112417488130323, 10.87529888843922, 0.52054447],
+        [24.147631281709373, 10.81363381728384, 0.38841626],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let prediction = predictions.row(row);
+        // Sums in f32, which other vector instructions may order otherwise.
+        for (value, expected) in prediction.values(0).iter().zip([alcohol, mass]) {
+            assert!((value / expected - 1.0).abs() < 1e-6, "{value} {expected}");
+        }
+        assert!((f64::from(prediction.probabilities(1)[0]) - sour).abs() < 1e-6);
+    }
+    // Saved again, it has the present format.
+    assert_eq!(read(&file(&model)).unwrap().river(), model.river());
+}
