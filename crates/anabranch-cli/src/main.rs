@@ -9,6 +9,7 @@ mod evaluate;
 mod failure;
 mod flags;
 mod gradcheck;
+mod log;
 mod network;
 mod output;
 mod predict;
@@ -31,6 +32,9 @@ use failure::Failure;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Log what is done to stderr: -v files and epochs, -vv details; RUST_LOG overrides
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,17 +49,23 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::try_parse() {
-        Ok(cli) => match cli.command {
-            Command::Train(args) => train::run(&args),
-            Command::Predict(args) => predict::run(&args),
-            Command::Evaluate(args) => evaluate::run(&args),
-            Command::Verify(args) => verify::run(&args),
-            Command::Gradcheck(args) => gradcheck::run(&args),
-            Command::Audit(args) => audit::run(&args),
-        },
+        Ok(cli) => log::start(cli.verbose).and_then(|()| cli.command.run()),
         Err(error) if error.use_stderr() => Err(Failure::usage(&error)),
         // --help and --version come as errors too.
         Err(error) => output::print(&error.render().to_string()).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+impl Command {
+    fn run(&self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Train(args) => train::run(args),
+            Self::Predict(args) => predict::run(args),
+            Self::Evaluate(args) => evaluate::run(args),
+            Self::Verify(args) => verify::run(args),
+            Self::Gradcheck(args) => gradcheck::run(args),
+            Self::Audit(args) => audit::run(args),
+        }
+    }
 }

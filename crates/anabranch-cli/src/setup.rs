@@ -106,6 +106,12 @@ impl SetupArgs {
         let fractions =
             Fractions { test: self.test_fraction, validation: self.validation_fraction };
         let prepared = prepare::<T>(exec, &table, &columns, fractions, self.seed)?;
+        tracing::info!(
+            rows = prepared.dataset.n_rows,
+            inputs = prepared.dataset.n_inputs,
+            tasks = prepared.dataset.tasks.len(),
+            "table encoded"
+        );
         output::warn(&prepared.warnings);
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
@@ -165,8 +171,9 @@ impl SetupArgs {
 
 /// The table that `data` means: a file, or the one built in.
 pub(crate) fn read_table(data: &Path) -> Result<Table, Failure> {
-    let table = if data == Path::new(WINE) { Table::wine() } else { Table::read(data) };
-    Ok(table?)
+    let table = if data == Path::new(WINE) { Table::wine() } else { Table::read(data) }?;
+    tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
+    Ok(table)
 }
 
 /// The two-branch network that a river is; gradients of others are not checked yet.

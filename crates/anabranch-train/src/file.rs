@@ -37,7 +37,9 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
     }
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
-    sync_dir(dir)
+    sync_dir(dir)?;
+    tracing::info!(file = ?path, bytes = contents.len(), "file written");
+    Ok(())
 }
 
 /// Names of temporary files begin with a dot and end so that a person knows what they are.

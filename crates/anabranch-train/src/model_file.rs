@@ -101,7 +101,9 @@ impl Model {
             path: path.clone(),
             source,
         })?;
-        Self::from_bytes(&path, &file)
+        let model = Self::from_bytes(&path, &file)?;
+        tracing::info!(file = ?path, bytes = file.len(), parameters = model.params().len(), "model read");
+        Ok(model)
     }
 
     /// Reads the contents of a model file; `path` is what errors call it.

@@ -155,6 +155,16 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// of batches has a row that the data set lacks, or a batch that is too small or too large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
+        let config = &self.config;
+        let span = tracing::info_span!("run", seed = config.seed);
+        let _in_span = span.enter();
+        tracing::info!(
+            epochs = config.epochs,
+            batches = self.batches.n_batches(),
+            parameters = self.params.len(),
+            threads = exec.threads(),
+            "training"
+        );
         // One entry into the thread pool for the whole run.
         exec.enter(|| {
             while self.position.epochs < self.config.epochs {
@@ -205,7 +215,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             lr_factor,
             is_best,
         };
-        tracing::debug!(
+        tracing::info!(
             epoch = report.epoch,
             train = ?report.train,
             validation = ?report.validation,

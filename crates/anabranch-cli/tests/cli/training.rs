@@ -292,3 +292,35 @@ fn help_shows_the_defaults() {
     assert!(help.contains("--json"));
     assert!(dir.succeed("--version").stdout.starts_with("anabranch "));
 }
+
+#[test]
+fn verbose_runs_say_what_they_do_on_stderr_alone() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let quiet = dir.succeed(&format!("train --data t.csv {QUICK} --out m --json"));
+    let verbose = dir.succeed(&format!("train --data t.csv {QUICK} --out m --json -v"));
+    assert_eq!(quiet.stderr, "");
+    assert_eq!(verbose.json()["weights_sha256"], quiet.json()["weights_sha256"]);
+    for said in [
+        "table read file=\"t.csv\" rows=60",
+        "table encoded",
+        "training",
+        "epoch=3",
+        "file written",
+    ] {
+        assert!(verbose.stderr.contains(said), "{said} in {}", verbose.stderr);
+    }
+    assert!(!verbose.stderr.contains("network built"));
+    let log = |directives: &str| {
+        let mut command = dir.command("evaluate --model m --data t.csv -v");
+        let output = command.env("RUST_LOG", directives).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = log("anabranch_graph=debug");
+    assert!(
+        code == Some(0) && said.contains("network built") && !said.contains("table read"),
+        "{said}"
+    );
+    let (code, said) = log("anabranch=loud");
+    assert!(code == Some(2) && said.starts_with("error: RUST_LOG=\"anabranch=loud\": "), "{said}");
+}
