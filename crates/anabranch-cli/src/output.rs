@@ -5,7 +5,6 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Targets, TaskTarget};
-use anabranch::graph::{Summary, SummaryRow};
 use anabranch::train::{ClassificationMetrics, RegressionMetrics, TaskMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -166,19 +165,6 @@ fn of_columns<'a>(
         };
         target.columns().zip(of_task).map(|(column, (kind, metrics))| (column, kind, metrics))
     })
-}
-
-/// A table of a network's nodes, of 80 columns for the usual names.
-pub(crate) fn network_table(summary: &Summary) -> String {
-    let mut table = Table::new();
-    table.set_header(["node", "layer", "reads", "width", "parameters", "flop/row"]);
-    for SummaryRow { name, kind, inputs, outputs, params, flops_per_row } in &summary.rows {
-        let [width, params, flops] = [outputs, params, flops_per_row].map(usize::to_string);
-        table.add_row([name, kind, &inputs.join(", "), &width, &params, &flops]);
-    }
-    let [params, flops] = [summary.params(), summary.flops_per_row()].map(|n| n.to_string());
-    table.add_row(["total", "", "", "", &params, &flops]);
-    layout(table, 3)
 }
 
 /// Lays a table out with one line, below its header; the columns from `first_number` on are flush right.

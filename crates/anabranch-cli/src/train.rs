@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "{}\n{}\n\n{}",
             rows(args.setup.data().display(), data),
             output::tasks(targets),
-            output::network_table(&trainer.graph().summary())
+            trainer.graph().summary()
         ))?;
     }
 

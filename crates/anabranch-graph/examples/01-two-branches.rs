@@ -13,7 +13,7 @@ fn main() -> Result<(), GraphError> {
     //    broadcast.
     let config = TwoBranch { dropout: 0.25, ..TwoBranch::new(3, 16, 1, 8, 2) };
     let graph = config.build::<f32>(Fusion::Fused)?;
-    print!("{}", graph.summary());
+    println!("{}", graph.summary());
     assert_eq!(graph.summary().params(), graph.params_len());
 
     // 2. The caller owns what is learned: flat slices, in which every array has a name and a range.

@@ -47,7 +47,7 @@ fn main() -> Result<(), GraphError> {
     let exec = Executor::serial();
     let named = |source: LayerError| GraphError::Layer { node: "dropout".into(), source };
     let graph = three_branches(Dropout::new(0.1).map_err(named)?)?;
-    print!("{}", graph.summary());
+    println!("{}", graph.summary());
 
     // Points in a square, and three questions about each.
     let n_rows = 128;

@@ -65,41 +65,32 @@ impl<T: Scalar> Graph<T> {
 }
 
 impl fmt::Display for Summary {
+    /// A line for each node below a header, numbers flush right; 80 columns for names of usual length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["node", "layer", "from", "output", "parameters", "flop/row"];
-        let mut cells = vec![header.map(String::from)];
-        cells.extend(self.rows.iter().map(|row| {
-            [
-                row.name.clone(),
-                row.kind.clone(),
-                row.inputs.join(", "),
-                format!("[rows, {}]", row.outputs),
-                row.params.to_string(),
-                row.flops_per_row.to_string(),
-            ]
-        }));
-        let (params, flops) = (self.params().to_string(), self.flops_per_row().to_string());
-        cells.push(["total".into(), "".into(), "".into(), "".into(), params, flops]);
-        let widths: Vec<usize> = (0..header.len())
-            .map(|col| cells.iter().map(|row| row[col].chars().count()).max().unwrap_or(0))
-            .collect();
-        for (i, row) in cells.iter().enumerate() {
-            let is_number = |col: usize| col >= 4;
-            let line: Vec<String> = row
-                .iter()
-                .enumerate()
-                .map(|(col, cell)| match is_number(col) {
-                    true => format!("{cell:>width$}", width = widths[col]),
-                    false => format!("{cell:<width$}", width = widths[col]),
-                })
-                .collect();
-            writeln!(f, "{}", line.join("  ").trim_end())?;
+        let total = [self.params(), self.flops_per_row()].map(|n| n.to_string());
+        let rows = self.rows.iter().map(|row| {
+            let inputs = row.inputs.join(", ");
+            let [width, params, flops] =
+                [row.outputs, row.params, row.flops_per_row].map(|n| n.to_string());
+            [row.name.clone(), row.kind.clone(), inputs, width, params, flops]
+        });
+        let [params, flops] = total;
+        let last = ["total".into(), String::new(), String::new(), String::new(), params, flops];
+        let header =
+            ["node", "layer", "reads", "width", "parameters", "flop/row"].map(String::from);
+        let lines: Vec<[String; 6]> = [header].into_iter().chain(rows).chain([last]).collect();
+        let len = |cell: &String| cell.chars().count();
+        let widths: [usize; 6] =
+            std::array::from_fn(|i| lines.iter().map(|line| len(&line[i])).max().unwrap_or(0));
+        for (i, line) in lines.iter().enumerate() {
+            let [a, b, c, d, e, g] = widths;
+            let [name, kind, inputs, width, params, flops] = line;
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{name:a$}  {kind:b$}  {inputs:c$}  {width:>d$}  {params:>e$}  {flops:>g$}")?;
             if i == 0 {
-                writeln!(
-                    f,
-                    "{}",
-                    "─".repeat(widths.iter().sum::<usize>() + 2 * (header.len() - 1))
-                )?;
+                write!(f, "\n{}", "─".repeat(widths.iter().sum::<usize>() + 10))?;
             }
         }
         Ok(())

@@ -66,7 +66,8 @@ fn a_river_of_any_tasks_takes_a_step() {
     let rows = 200;
     let x: Vec<f64> = (0..rows * 3).map(|i| ((i * 37) % 101) as f64 * 0.02 - 1.0).collect();
     let y: Vec<f64> = (0..rows * 3).map(|i| ((i * 17) % 23) as f64 * 0.1 - 1.0).collect();
-    let yes: Vec<f64> = (0..rows * 2).map(|i| f64::from(i as u32 % 3 == 0)).collect();
+    let yes: Vec<f64> =
+        (0..rows * 2).map(|i: usize| f64::from(u8::from(i.is_multiple_of(3)))).collect();
     let classes: Vec<u32> = (0..rows as u32).map(|i| i % 4).collect();
     let targets = [
         Target::Values(matrix(&y[..rows], rows, 1)),

@@ -10,14 +10,14 @@ use crate::error::TrainError;
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The file system.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A file of something else, or a damaged one.
     #[error("{} is not a model file: {reason} (`anabranch train` writes one)", path.display())]
@@ -41,11 +41,11 @@ pub enum ModelError {
         supported: u64,
     },
     /// Parts that do not fit together.
-    #[error("{} is not a usable model: {source}", path.display())]
+    #[error("{} is not a usable model: {reason}", path.display())]
     Parts {
         /// The file.
         path: PathBuf,
         /// What does not fit.
-        source: Box<TrainError>,
+        reason: Box<TrainError>,
     },
 }

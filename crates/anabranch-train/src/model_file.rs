@@ -68,7 +68,7 @@ impl Model {
     /// [`ModelError::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
         let path = path.as_ref();
-        let failed = |source| ModelError::Io { action: "write", path: path.to_owned(), source };
+        let failed = |reason| ModelError::Io { action: "write", path: path.to_owned(), reason };
         let header = Header {
             format: FORMAT,
             network: self.river().clone(),
@@ -96,10 +96,10 @@ impl Model {
     /// If the file cannot be read, is no model file, is of a newer format, or its parts do not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = model_path(path);
-        let file = fs::read(&path).map_err(|source| ModelError::Io {
+        let file = fs::read(&path).map_err(|reason| ModelError::Io {
             action: "read",
             path: path.clone(),
-            source,
+            reason,
         })?;
         let model = Self::from_bytes(&path, &file)?;
         tracing::info!(file = ?path, bytes = file.len(), parameters = model.params().len(), "model read");
@@ -132,9 +132,9 @@ impl Model {
             _ => serde_json::from_str(header).map_err(invalid)?,
         };
         let tensors = SafeTensors::deserialize(file).map_err(|e| not_a_model(e.to_string()))?;
-        let failed = |source: TrainError| {
-            let source = Box::new(source);
-            ModelError::Parts { path: path.to_owned(), source }
+        let failed = |reason: TrainError| {
+            let reason = Box::new(reason);
+            ModelError::Parts { path: path.to_owned(), reason }
         };
         // Widths in the metadata ask for no memory before the tensors have been found to have them.
         let graph: Graph<f32> = network.build(Fusion::Fused).map_err(|e| failed(e.into()))?;

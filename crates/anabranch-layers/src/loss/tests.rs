@@ -119,8 +119,8 @@ fn smoothing_and_weights_by_the_formula() {
 #[test]
 fn every_derivative_is_that_of_its_loss() {
     let (rows, width) = (5, 3);
-    let z: Vec<f64> = (0..15).map(|i| 0.9 * ((i * 7) % 11) as f64 - 4.0).collect();
-    let y: Vec<f64> = (0..15).map(|i| ((i * 5) % 13) as f64 / 13.0).collect();
+    let z: Vec<f64> = (0..15).map(|i| 0.9 * f64::from((i * 7) % 11) - 4.0).collect();
+    let y: Vec<f64> = (0..15).map(|i| f64::from((i * 5) % 13) / 13.0).collect();
     let of_row: Vec<f64> = (0..rows).map(|row| y[3 * row..3 * row + 3].iter().sum()).collect();
     let labels: Vec<f64> = (0..15).map(|i| y[i] / of_row[i / 3]).collect();
     let classes = [2, 0, 1, 1, 2];

@@ -182,7 +182,7 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
         assert!(trainer.run_state() == before, "{message}");
         message
     };
-    assert!(message(|saved| drop(saved.params.pop())).contains("parameters, got"));
+    assert!(message(|saved| _ = saved.params.pop()).contains("parameters, got"));
     assert!(message(|saved| saved.state.push(0.0)).contains("running statistics, got"));
     assert!(
         message(|saved| saved.position.loss_sums.truncate(1)).contains("expected 4 tasks, got 1")
@@ -269,7 +269,7 @@ fn targets_that_a_head_cannot_be_compared_with_are_refused() {
         let graph = river().build(Fusion::Fused).unwrap();
         Trainer::new(&data, graph, &config(), &exec).unwrap_err().to_string()
     };
-    assert_eq!(message(|data| drop(data.tasks.pop())), "expected 4 tasks, got 3");
+    assert_eq!(message(|data| _ = data.tasks.pop()), "expected 4 tasks, got 3");
     assert_eq!(
         message(|data| data.tasks[1] =
             TaskValues::Numbers { values: vec![0.0; 4 * ROWS], n_columns: 4 }),
