@@ -21,9 +21,12 @@ pub struct Buffer<T> {
 
 impl<T: Scalar> Buffer<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If that is more than memory can hold.
     pub fn zeros(len: usize) -> Self {
         let spare = CACHE_LINE / size_of::<T>() - 1;
-        let memory = vec![T::ZERO; len + spare];
+        let memory = vec![T::ZERO; len.checked_add(spare).expect("a buffer that fits into memory")];
         let start = memory.as_ptr().align_offset(CACHE_LINE).min(spare);
         Self { memory, start, len }
     }

@@ -9,8 +9,17 @@ use crate::prefetch::prefetch_slice;
 /// # Panics
 /// If `dst` does not hold `row_idx.len()` rows, or an index is out of range.
 pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mut [T]) {
-    assert_eq!(dst.len(), row_idx.len() * width, "gather_rows: rows × width numbers in dst");
-    let row_of = |row: usize| &src[row * width..(row + 1) * width];
+    let (len, n_rows) = (dst.len(), row_idx.len());
+    let fits = n_rows.checked_mul(width) == Some(len);
+    assert!(fits, "gather_rows: {len} elements for {n_rows} rows of {width}");
+    if width == 0 {
+        return;
+    }
+    let n_src_rows = src.len() / width;
+    let row_of = |row: usize| {
+        assert!(row < n_src_rows, "gather_rows: row {row} of {n_src_rows}");
+        &src[row * width..(row + 1) * width]
+    };
     for (i, &row) in row_idx.iter().enumerate() {
         // Rows of a shuffled batch lie anywhere.
         if let Some(&next) = row_idx.get(i + ROWS_AHEAD) {
@@ -45,5 +54,13 @@ mod tests {
         let mut labels = [0u32; 3];
         gather_rows(&[7, 8, 9], 1, &[2, 2, 1], &mut labels);
         assert_eq!(labels, [9, 9, 8]);
+        gather_rows(&[0u32; 0], 0, &[5], &mut []);
+    }
+
+    /// 2⁶³ rows of two numbers wrap around to row 0.
+    #[test]
+    #[should_panic = "row 9223372036854775808 of 3"]
+    fn rows_that_are_not_there_are_refused() {
+        gather_rows(&[0u8; 6], 2, &[1 << 63], &mut [0; 2]);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::buffer::{Buffer, CACHE_LINE};
-use crate::exec::{Executor, Part, even_chunk_len};
+use crate::parallel::{Executor, Part, even_chunk_len};
 use crate::scalar::Scalar;
 
 /// Most elements that one task adds up.

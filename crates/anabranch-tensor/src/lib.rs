@@ -4,27 +4,23 @@
 #![allow(unsafe_code)]
 
 mod accum;
-mod arena;
 mod buffer;
-mod exec;
 mod exp;
 mod gather;
 mod gemm;
 mod gradients;
 mod lanes;
 mod ln;
+mod parallel;
 mod prefetch;
 mod random;
 mod reduce;
 mod rows;
 mod scalar;
 mod simd;
-mod team;
 mod view;
 
-pub use arena::{Arena, Shard};
 pub use buffer::{Buffer, CACHE_LINE};
-pub use exec::{Executor, ExecutorError, Part, Parts, even_chunk_len, rows_per_chunk};
 pub use gather::gather_rows;
 pub use gemm::{
     Accum, Epilogue, GemmScalar, MAX_TERMS, NoEpilogue, fma_peak_flops, fma_peak_loop, gemm,
@@ -36,6 +32,9 @@ pub use lanes::{
     sum_columns, sum_narrow_columns,
 };
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
+pub use parallel::{
+    Arena, Executor, ExecutorError, Part, Parts, Shard, even_chunk_len, rows_per_chunk,
+};
 pub use random::{DrawnMask, Purpose, Random};
 pub use reduce::{column_sums, column_sums_scratch_len, fold_partials, n_row_chunks, row_blocks};
 pub use rows::{row_dots, row_max, row_maxima, row_sum, row_sums};

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use crate::exec::{Executor, Part, rows_per_chunk};
 use crate::gemm::Accum;
 use crate::lanes::{LANES, is_narrow, load_lanes, sum_columns, sum_narrow_columns};
+use crate::parallel::{Executor, Part, rows_per_chunk};
 use crate::scalar::Scalar;
 
 /// Chunks that a sum over `n_rows` rows of `width` elements is cut into.

@@ -22,11 +22,11 @@ use std::ops::Range;
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
-    PARALLEL_FLOPS, Plan, is_better_transposed, round_up, scratch_len, thread_len, transposed_len,
+    Plan, is_better_transposed, is_worth_threads, round_up, scratch_len, thread_len, transposed_len,
 };
 use super::{Accum, Epilogue, NoEpilogue};
 use crate::buffer::CACHE_LINE;
-use crate::exec::Executor;
+use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
 /// Full panels of B that a task packs.
@@ -97,7 +97,7 @@ impl<T: Scalar> Product<'_, T> {
             return unsafe { self.run_empty(epilogue) };
         }
         if self.is_column() {
-            let parallel = self.exec.threads() > 1 && 2 * m * k >= PARALLEL_FLOPS;
+            let parallel = self.exec.threads() > 1 && is_worth_threads((m, 1, k));
             // SAFETY: as the caller's.
             return unsafe { self.run_column(parallel, epilogue) };
         }

@@ -35,7 +35,7 @@ mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::exec::Executor;
+use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
 use blocking::Product;

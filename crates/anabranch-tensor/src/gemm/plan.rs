@@ -30,7 +30,7 @@ const PACKED_BYTES: usize = 2 << 20;
 /// Fewest flops that are worth a second thread: half of them take ten microseconds or more. Measured: from a tenth on, a step
 /// on 128 rows is a third slower, though a split costs half a microsecond, presumably because one core has to fetch what
 /// the other wrote.
-pub(super) const PARALLEL_FLOPS: usize = 4_000_000;
+const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which a transposed A is packed.
 const PACK_A_COLS: usize = 129;
 /// Rows of C from which B is packed though its rows are contiguous.
@@ -53,6 +53,17 @@ const WORDS: usize = 12;
 /// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes too much of its time.
 const SPARSE_LEAST_ROWS: usize = 16;
 pub(super) const SPARSE_MULTIPLY_ADDS: usize = 100_000;
+
+/// Multiply-adds of a product, or as many as can be counted: views with strides of 0 may be larger than memory.
+#[inline]
+pub(super) fn multiply_adds((m, n, k): (usize, usize, usize)) -> usize {
+    m.saturating_mul(n).saturating_mul(k)
+}
+
+/// Whether a product of this shape is split between threads.
+pub(super) fn is_worth_threads(shape: (usize, usize, usize)) -> bool {
+    multiply_adds(shape) >= PARALLEL_FLOPS / 2
+}
 
 /// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
@@ -122,13 +133,13 @@ impl Plan {
             plan = Self { pack_a: true, tiles: 1, block_rows, ..plan };
         }
         let terms = k.min(kc);
-        if n * terms * size > B_BLOCK_BYTES {
+        if multiply_adds((n, terms, size)) > B_BLOCK_BYTES {
             // Blocks of columns of one width, as few as there can be.
             let most = (B_BLOCK_BYTES / size / terms / lanes * lanes).max(lanes);
             plan.nc = round_up(n.div_ceil(n.div_ceil(most)), lanes);
             plan.phase_cols = plan.nc;
         }
-        if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
+        if threads > 1 && is_worth_threads((m, n, k)) {
             plan.share_out((m, n, k), size, lanes);
         }
         plan
@@ -143,7 +154,7 @@ impl Plan {
         kc: usize,
         (a, b): (&Matrix<T>, &Matrix<T>),
     ) -> Option<Self> {
-        let is_small = m * n * k < SPARSE_MULTIPLY_ADDS
+        let is_small = multiply_adds((m, n, k)) < SPARSE_MULTIPLY_ADDS
             && k <= kc
             && !packs_a(a, (m, n, k))
             && !is_better_transposed(kernels, (m, n, k), (a, b));
@@ -223,7 +234,7 @@ impl Plan {
             sparse_panel,
             per_word: kc.div_ceil(words),
         };
-        if threads > 1 && 2 * m * n * k >= PARALLEL_FLOPS {
+        if threads > 1 && is_worth_threads((m, n, k)) {
             plan.nc = width;
             plan.share_out((m, n, k), size, kernels.lanes);
         }
@@ -250,7 +261,7 @@ impl Plan {
     fn share_out(&mut self, (m, n, k): (usize, usize, usize), size: usize, lanes: usize) {
         let Self { kc, mut nc, .. } = *self;
         let most = PACKED_BYTES / size;
-        let phase_rows = if k * nc <= most { k } else { most / nc / kc * kc };
+        let phase_rows = if k.saturating_mul(nc) <= most { k } else { most / nc / kc * kc };
         let phase_cols = n.min(most / phase_rows / nc * nc);
         let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
         let (rows, least) = match self.sparse_panel {
@@ -309,7 +320,7 @@ pub(super) fn may_skip_zeros<T>(
 
 /// Whether a product of this shape, or a smaller one, may skip zeros of A.
 fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize)) -> bool {
-    m * n * k >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
+    multiply_adds((m, n, k)) >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
 }
 
 /// What a product of `m`×`n` elements costs that skips zeros, if the share `nonzero` of A is not 0, in multiply-adds of
@@ -370,7 +381,8 @@ pub(super) fn is_better_transposed<T>(
 
 /// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; whole cache lines.
 pub(super) fn transposed_len<T>(kernels: &Kernels<T>, m: usize, n: usize) -> usize {
-    round_up(m * n.min(NARROW_VECTORS * kernels.lanes) + kernels.lanes, CACHE_LINE / size_of::<T>())
+    let narrow = m.saturating_mul(n.min(NARROW_VECTORS * kernels.lanes));
+    round_up(narrow.min(isize::MAX as usize) + kernels.lanes, CACHE_LINE / size_of::<T>())
 }
 
 /// Elements of scratch for a product C[m,n] with `k` terms, and for every smaller one.
@@ -393,7 +405,7 @@ fn direct_scratch_len<T>(
     threads: usize,
     (m, n, k): (usize, usize, usize),
 ) -> usize {
-    let b = (round_up(n, kernels.lanes) * k).min(PACKED_BYTES / size_of::<T>());
+    let b = round_up(n, kernels.lanes).saturating_mul(k).min(PACKED_BYTES / size_of::<T>());
     b + threads * thread_len(kernels, (m, n, k)) + CACHE_LINE / size_of::<T>()
 }
 

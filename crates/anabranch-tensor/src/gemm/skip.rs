@@ -18,7 +18,8 @@ use std::ops::Range;
 use super::blocking::{Phase, Product};
 use super::pack::Matrix;
 use super::plan::{
-    Plan, SPARSE_MULTIPLY_ADDS, contiguous, cost_of_skipping, may_skip_zeros, words_len,
+    Plan, SPARSE_MULTIPLY_ADDS, contiguous, cost_of_skipping, may_skip_zeros, multiply_adds,
+    words_len,
 };
 use super::sparse::SparseRows;
 use super::tile::Contiguous;
@@ -39,7 +40,7 @@ impl<T: Scalar> Product<'_, T> {
     /// Whether looking for zeros could pay, without having looked.
     #[inline]
     pub(super) fn is_large_enough_to_skip_zeros(&self) -> bool {
-        self.m * self.n * self.k >= SPARSE_MULTIPLY_ADDS
+        multiply_adds((self.m, self.n, self.k)) >= SPARSE_MULTIPLY_ADDS
     }
 
     /// Computes the product if that pays by skipping zeros, and says whether it did.

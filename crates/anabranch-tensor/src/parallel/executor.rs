@@ -1,18 +1,19 @@
-//! The executor: which threads work, and how a loop is split between them. The only file that names rayon.
+//! The executor: which threads work, and how a loop is split between them.
 //!
 //! A loop is split into tasks whose number and bounds are the caller's, from shapes and constants. The executor only
 //! decides who runs a task, so no result depends on the number of threads.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use thiserror::Error;
 
-use crate::arena::{Arena, Shard};
+use super::arena::{Arena, Shard};
+use super::parts::Parts;
+use super::workers::Workers;
 use crate::lanes::LANES;
 use crate::scalar::Scalar;
 use crate::simd::vectorized;
-use crate::team::Team;
 
 /// Elements that one task of an element-wise loop works on: enough to pay for a split, few enough to stay in the
 /// level-one cache with a companion array. A constant, so that results do not depend on the machine.
@@ -22,16 +23,19 @@ const CHUNK_LEN: usize = 8192;
 /// chunks on, a step on 128 rows is a third slower, presumably because one core has to fetch what the other wrote.
 const PARALLEL_CHUNKS: usize = 8;
 
+/// Most threads that are started for each core: more than one for each only wait for each other.
+const THREADS_PER_CORE: usize = 4;
+
 /// Why an executor could not be made.
 #[derive(Debug, Error)]
 pub enum ExecutorError {
-    /// The thread pool could not start.
-    #[error("could not start {threads} threads: {source}; try fewer (--threads 1 starts none)")]
-    Pool {
-        /// Threads asked for.
+    /// The operating system did not start the threads.
+    #[error("could not start {threads} threads: {reason}; try fewer (--threads 1 starts none)")]
+    Start {
+        /// Threads to be started.
         threads: usize,
-        /// What the thread pool said.
-        source: rayon::ThreadPoolBuildError,
+        /// What the system says.
+        reason: String,
     },
     /// No thread at all, or more than an executor handles.
     #[error("the number of threads must be 1 to 1024, not {0}")]
@@ -39,94 +43,79 @@ pub enum ExecutorError {
 }
 
 /// Runs tasks on a fixed number of threads, or on the calling thread alone.
+///
+/// It may be shared, and used from any thread, also one of somebody else's rayon pool: the workers serve one caller at a
+/// time, and who comes while they are busy does the work alone, to the same bits. A task must not wait for another task,
+/// nor for all threads of the pool that it runs in, as `rayon::broadcast` does.
+///
+/// Threads do not survive a `fork`: in the child process, make a new executor.
 #[derive(Debug)]
 pub struct Executor {
     /// `None` when one thread does all the work.
     pool: Option<Pool>,
-    threads: usize,
 }
 
-/// rayon's threads, as a team while the executor is entered.
+/// rayon's threads, which are workers while the executor is entered.
 #[derive(Debug)]
 struct Pool {
     threads: rayon::ThreadPool,
-    team: Team,
-    /// Held while the executor is entered: the threads serve one program at a time.
-    entered: Mutex<()>,
-}
-
-/// Sends the team home, also when its leader's program panics.
-struct Ending<'a>(&'a Team);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
+    workers: Workers,
 }
 
 impl Executor {
     /// An executor that works on the calling thread.
     pub const fn serial() -> Self {
-        Self { pool: None, threads: 1 }
+        Self { pool: None }
     }
 
-    /// An executor with `threads` threads; one thread means the calling one.
+    /// An executor with `threads` threads: the calling one, and workers. No more than four threads are started for each core,
+    /// as more would only wait for each other.
     ///
     /// # Errors
-    /// If `threads` is 0 or over 1024, or the threads cannot be started.
+    /// If `threads` is 0 or over 1024, or the workers cannot be started.
     pub fn new(threads: usize) -> Result<Self, ExecutorError> {
         if threads == 0 || threads > 1024 {
             return Err(ExecutorError::Threads(threads));
         }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.min(THREADS_PER_CORE * cores);
         if threads == 1 {
             return Ok(Self::serial());
         }
-        let pool_threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("anabranch-{i}"))
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads - 1)
+            .thread_name(|i| format!("anabranch-{}", i + 1))
             .build()
-            .map_err(|source| ExecutorError::Pool { threads, source })?;
-        let team = Team::new(threads);
-        Ok(Self {
-            pool: Some(Pool { threads: pool_threads, team, entered: Mutex::new(()) }),
-            threads,
+            .map_err(|error| ExecutorError::Start { threads, reason: error.to_string() })?;
+        Ok(Self { pool: Some(Pool { threads: pool, workers: Workers::new(threads, cores) }) })
+    }
+
+    /// The number of threads, the calling one among them.
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.workers.threads())
+    }
+
+    /// Runs `f` on this thread, while the workers stand by for the tasks that `f` splits its work into.
+    ///
+    /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of one: enter once per
+    /// run. Where the workers already serve another thread, or this one, `f` simply runs; in the first case all of its tasks
+    /// run on this thread.
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let Some(Pool { threads, workers }) = &self.pool else { return f() };
+        let Some(_turn) = workers.take_turn() else { return f() };
+        // The scope ends when all workers have left.
+        threads.in_place_scope(|scope| {
+            let _stay = workers.stay();
+            scope.spawn_broadcast(|_, thread| workers.work(thread.index() + 1));
+            f()
         })
     }
 
-    /// The number of threads.
-    pub fn threads(&self) -> usize {
-        self.threads
-    }
-
-    /// Runs `f` on a thread of the executor, whose other threads stand by for the tasks that `f` splits its work into.
-    ///
-    /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of one: enter once per
-    /// run. Programs that enter at the same time take turns, so `f` must not wait for another one; inside the executor, `f`
-    /// simply runs.
-    pub fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let Some(Pool { threads, team, entered }) = &self.pool else { return f() };
-        if threads.current_thread_index().is_some() {
-            return f();
-        }
-        let _entered = entered.lock().unwrap_or_else(PoisonError::into_inner);
-        team.begin();
-        let program = Mutex::new(Some(f));
-        let mut results = threads.broadcast(|thread| {
-            if thread.index() > 0 {
-                team.follow(thread.index());
-                return None;
-            }
-            let _ending = Ending(team);
-            let program = program.lock().unwrap_or_else(PoisonError::into_inner).take();
-            program.map(|f| f())
-        });
-        let result = results.swap_remove(0);
-        result.expect("the first thread runs the program, which is there")
-    }
-
-    /// Index of the executor's thread that is running, below [`threads`](Self::threads); 0 outside.
+    /// Index of the executor's thread that is running, below [`threads`](Self::threads): the number of a worker from 1 on,
+    /// and 0 for the caller.
     pub fn worker(&self) -> usize {
-        self.pool.as_ref().and_then(|pool| pool.threads.current_thread_index()).unwrap_or(0)
+        let worker = self.pool.as_ref().and_then(|pool| pool.threads.current_thread_index());
+        worker.map_or(0, |index| index + 1)
     }
 
     /// Runs `task(0)` … `task(n_tasks − 1)`, in any order and possibly at once.
@@ -140,8 +129,8 @@ impl Executor {
     /// Runs the tasks on this thread, or on all from `parallel_from` tasks on.
     fn run_dyn(&self, n_tasks: usize, parallel_from: usize, task: &(dyn Fn(usize) + Sync)) {
         match &self.pool {
-            Some(Pool { team, .. }) if n_tasks >= parallel_from => {
-                self.enter(|| team.run(n_tasks, task));
+            Some(Pool { workers, .. }) if n_tasks >= parallel_from => {
+                self.enter(|| workers.run(n_tasks, task));
             }
             _ => (0..n_tasks).for_each(task),
         }
@@ -209,6 +198,8 @@ impl Executor {
         parts: P,
         f: impl Fn(Range<usize>, P::Slices) + Sync,
     ) {
+        assert!(rows_per_chunk > 0, "rows must be cut into chunks of at least one");
+        let rows_per_chunk = rows_per_chunk.min(n_rows.max(1));
         let n_chunks = n_rows.div_ceil(rows_per_chunk);
         let pieces = parts.cut(n_rows, n_chunks, rows_per_chunk);
         // All that a task needs is in the closure itself: another core fetches it at once, not reference by reference.
@@ -247,102 +238,10 @@ pub fn even_chunk_len(len: usize, most: usize) -> usize {
     len.div_ceil(2 * pairs).max(1).next_multiple_of(LANES)
 }
 
-/// An array that [`Executor::for_each_chunk`] hands out in pieces.
-#[derive(Debug)]
-pub enum Part<'a, T> {
-    /// An array with so many elements for each row.
-    Rows(&'a mut [T], usize),
-    /// An array with so many elements for each chunk, such as partial sums.
-    Chunks(&'a mut [T], usize),
-}
-
-/// What [`Executor::for_each_chunk`] hands out in pieces: arrays of [`Part`]s, or two of these whose numbers have different
-/// types.
-pub trait Parts: sealed::Cut {}
-
-impl<T: Send, const N: usize> Parts for [Part<'_, T>; N] {}
-impl<P: Parts, Q: Parts> Parts for (P, Q) {}
-
-/// A uniquely borrowed array, cut into a piece for each chunk.
-#[derive(Debug)]
-pub struct Pieces<T> {
-    start: *mut T,
-    len: usize,
-    per_chunk: usize,
-}
-
-// SAFETY: threads only take different pieces, which is as if each were sent to its thread.
-unsafe impl<T: Send> Sync for Pieces<T> {}
-
-mod sealed {
-    use super::{Part, Pieces};
-
-    /// How parts are cut: for the executor alone.
-    pub trait Cut {
-        /// The parts, cut.
-        type Pieces: Sync;
-        /// What one chunk gets.
-        type Slices;
-
-        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces;
-
-        /// The pieces of a chunk; those of the last one may be shorter.
-        ///
-        /// # Safety
-        /// Nobody else has or takes this chunk's pieces.
-        unsafe fn of_chunk(pieces: &Self::Pieces, chunk: usize) -> Self::Slices;
-    }
-
-    impl<'a, T: Send, const N: usize> Cut for [Part<'a, T>; N] {
-        type Pieces = [Pieces<T>; N];
-        type Slices = [&'a mut [T]; N];
-
-        #[inline(always)]
-        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces {
-            self.map(|part| {
-                let (array, expected, per_chunk) = match part {
-                    Part::Rows(array, width) => (array, n_rows * width, rows_per_chunk * width),
-                    Part::Chunks(array, width) => (array, n_chunks * width, width),
-                };
-                let len = array.len();
-                assert!(len == expected, "for_each_chunk: {len} elements instead of {expected}");
-                Pieces { start: array.as_mut_ptr(), len, per_chunk }
-            })
-        }
-
-        #[inline(always)]
-        unsafe fn of_chunk(pieces: &Self::Pieces, chunk: usize) -> Self::Slices {
-            pieces.each_ref().map(|Pieces { start, len, per_chunk }| {
-                let first = (chunk * per_chunk).min(*len);
-                let len = *per_chunk.min(&(len - first));
-                // SAFETY: first + len is at most the length of the array, which is borrowed for 'a; pieces of different
-                // chunks do not overlap.
-                unsafe { std::slice::from_raw_parts_mut(start.add(first), len) }
-            })
-        }
-    }
-
-    impl<P: Cut, Q: Cut> Cut for (P, Q) {
-        type Pieces = (P::Pieces, Q::Pieces);
-        type Slices = (P::Slices, Q::Slices);
-
-        #[inline(always)]
-        fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces {
-            let (p, q) = self;
-            (p.cut(n_rows, n_chunks, rows_per_chunk), q.cut(n_rows, n_chunks, rows_per_chunk))
-        }
-
-        #[inline(always)]
-        unsafe fn of_chunk((p, q): &Self::Pieces, chunk: usize) -> Self::Slices {
-            // SAFETY: as the caller's.
-            unsafe { (P::of_chunk(p, chunk), Q::of_chunk(q, chunk)) }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parallel::Part;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -400,7 +299,36 @@ mod tests {
     }
 
     #[test]
-    fn no_threads_is_an_error() {
-        assert!(matches!(Executor::new(0), Err(ExecutorError::Threads(0))));
+    fn numbers_of_threads_are_checked() {
+        for threads in [0, 1025] {
+            assert!(
+                matches!(Executor::new(threads), Err(ExecutorError::Threads(n)) if n == threads)
+            );
+        }
+        let cores = thread::available_parallelism().unwrap().get();
+        assert_eq!(Executor::new(1024).unwrap().threads(), 1024.min(4 * cores));
+    }
+
+    /// (2⁶³ + 1)·4 wraps around to 4.
+    #[test]
+    #[should_panic = "4 elements instead of 4 times 9223372036854775809"]
+    fn widths_whose_product_wraps_around_are_refused() {
+        let mut data = [0u8; 4];
+        Executor::serial().for_each_chunk(4, 1, [Part::Rows(&mut data, (1 << 63) + 1)], |_, _| {});
+    }
+
+    #[test]
+    fn chunks_may_be_longer_than_all_rows() {
+        let mut data = [0u8; 6];
+        let parts = [Part::Rows(&mut data, 2)];
+        Executor::serial().for_each_chunk(3, usize::MAX, parts, |rows, [all]| {
+            assert_eq!((rows, all.len()), (0..3, 6));
+        });
+    }
+
+    #[test]
+    #[should_panic = "chunks of at least one"]
+    fn chunks_without_rows_are_refused() {
+        Executor::serial().for_each_chunk(4, 0, [Part::Rows(&mut [0u8; 4], 1)], |_, _| {});
     }
 }

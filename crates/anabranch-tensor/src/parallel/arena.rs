@@ -67,7 +67,7 @@ impl<T> Arena<T> {
     /// # Panics
     /// If there is no such matrix, or it has no such rows.
     pub fn rows(&self, i: usize, rows: Range<usize>) -> &[T] {
-        assert!(rows.end <= self.max_rows, "rows {rows:?} of {}", self.max_rows);
+        check_rows(&rows, self.max_rows);
         &self.memory[self.places[i].of_rows(&rows)]
     }
 
@@ -80,6 +80,10 @@ impl<T> Arena<T> {
             arena: PhantomData,
         }
     }
+}
+
+fn check_rows(rows: &Range<usize>, max_rows: usize) {
+    assert!(rows.start <= rows.end && rows.end <= max_rows, "rows {rows:?} of {max_rows}");
 }
 
 /// A uniquely borrowed arena, to be cut into shards.
@@ -99,7 +103,7 @@ impl<'a, T> Shards<'a, T> {
     /// # Safety
     /// Nobody else has or takes any of these rows, for as long as the shard lives.
     pub(crate) unsafe fn shard(&self, rows: Range<usize>) -> Shard<'a, T> {
-        assert!(rows.end <= self.max_rows, "rows {rows:?} of {}", self.max_rows);
+        check_rows(&rows, self.max_rows);
         Shard { memory: self.memory, places: self.places, rows, arena: PhantomData }
     }
 }
@@ -159,7 +163,7 @@ impl<T> Shard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::{Executor, Part};
+    use crate::parallel::{Executor, Part};
 
     #[test]
     fn shards_are_the_rows_of_every_matrix_once() {

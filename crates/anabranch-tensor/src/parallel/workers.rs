@@ -1,19 +1,18 @@
-//! A team: threads that wait for tasks at the ready while one of them, the leader, runs a program.
+//! Workers: threads that stand by for tasks while a caller runs a closure.
 //!
 //! A training step splits its work some twenty times, for a few microseconds each. A thread pool whose threads sleep in
-//! between takes longer to wake one than such a piece of work lasts; threads that look for work all the time start
-//! within a fraction of a microsecond. A member that finds nothing to do for a millisecond or so goes to sleep after
-//! all.
+//! between takes longer to wake one than such a piece of work lasts; threads that keep looking for work start within a
+//! fraction of a microsecond. A worker that finds nothing to do for a millisecond or so goes to sleep after all.
 //!
 //! # How tasks are handed out
-//! The tasks of a job are dealt to the members as ranges, in order, so that in every job the same member touches the
-//! same part of the rows, which then are in its cache. A member that is done takes tasks from the others' ranges: what
-//! a slow member has not begun delays nobody.
+//! The caller takes part as thread 0. The tasks of a job are dealt to the threads as ranges, in order, so that in every
+//! job the same thread touches the same rows, which then are in its cache. A thread that is done takes tasks from the
+//! others' ranges, so a slow thread holds up nothing that it has not begun.
 //!
-//! Each member's range is one word: the number of the job, and how many tasks are left. Taking a task is one
-//! compare-and-swap on it. A word with tasks left belongs to the job that runs, because a job is over only when all its
+//! Each thread's range is one word: the number of the job, and how many tasks are left. Taking a task is one
+//! compare-and-swap on it. A word with tasks left belongs to the running job, because a job is over only when all its
 //! tasks are done, and the number makes every word unique: so a successful swap says at once that the job is alive, that
-//! the task is ours, and that whatever the leader wrote before it published the word can be read.
+//! the task is ours, and that whatever the caller wrote before it published the word can be read.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -25,19 +24,19 @@ use std::thread::{self, Thread};
 
 /// Turns of an idle loop before a thread offers its core to others between them: some ten microseconds.
 const SPINS: u32 = 200;
-/// Offers after which a member goes to sleep: a millisecond where nobody else wants the core.
+/// Offers after which a worker goes to sleep: a millisecond where nobody else wants the core.
 const YIELDS: u32 = 2000;
 
 /// The work on a range of task numbers.
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What one member knows of its tasks; a cache line of its own, so that members do not slow each other down, and all that
+/// What one thread knows of its tasks; a cache line of its own, so that threads do not slow each other down, and all that
 /// it needs to begin, so that it waits for one line only.
 #[repr(align(128))]
-struct Member {
+struct Place {
     /// The job's number in the upper half, the tasks left in the lower.
     range: AtomicU64,
-    /// What the range is of; written by the leader while no job runs.
+    /// What the range is of; written by the caller while no job runs.
     job: UnsafeCell<Job>,
     is_asleep: AtomicBool,
     /// Whom to wake.
@@ -51,48 +50,75 @@ struct Job {
     n_tasks: usize,
 }
 
-/// The threads of one executor while it is entered.
-pub(crate) struct Team {
-    members: Box<[Member]>,
+/// The threads of one executor: place 0 is the caller's, the others are the workers'.
+pub(super) struct Workers {
+    places: Box<[Place]>,
     /// Turns of an idle loop before yielding; none where there are more threads than cores.
     spins: u32,
+    /// Which thread the workers serve, 0 if none.
+    caller: AtomicUsize,
     /// Tasks of the running job that are not done.
     pending: AtomicUsize,
     /// The number of the last job.
     number: AtomicU32,
     /// Whether a job runs: a task that asks for more tasks runs them itself.
     is_busy: AtomicBool,
-    /// Whether the leader's program is over.
+    /// Whether the caller's closure has returned.
     is_over: AtomicBool,
-    /// What a task panicked with.
+    /// What the first task to panic panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: the cells are written by the leader while no job runs, and read by members that hold a task of a job that was
+// SAFETY: the cells are written by the caller while no job runs, and read by threads that hold a task of a job that was
 // published afterwards. The task is `Sync`.
-unsafe impl Sync for Team {}
+unsafe impl Sync for Workers {}
 // SAFETY: as above; nothing belongs to a thread.
-unsafe impl Send for Team {}
+unsafe impl Send for Workers {}
 
-impl std::fmt::Debug for Team {
+impl std::fmt::Debug for Workers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Team").field("members", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("Workers").field("threads", &self.places.len()).finish_non_exhaustive()
     }
 }
 
-impl Team {
-    /// A team of `threads` members, at least one; member 0 leads.
-    pub(crate) fn new(threads: usize) -> Self {
-        let member = |_| Member {
+/// The right to the workers, which one thread has at a time.
+pub(super) struct Turn<'a>(&'a Workers);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.caller.store(0, Ordering::Release);
+    }
+}
+
+/// Lets the workers leave, also when the caller's closure panics.
+pub(super) struct Stay<'a>(&'a Workers);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Release);
+        self.0.wake();
+    }
+}
+
+/// A number that no other living thread has, and that is not 0.
+fn this_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+impl Workers {
+    /// Places for `threads` threads, at least one.
+    pub(super) fn new(threads: usize, cores: usize) -> Self {
+        let place = |_| Place {
             range: AtomicU64::new(0),
             job: UnsafeCell::new(Job { task: None, n_tasks: 0 }),
             is_asleep: AtomicBool::new(false),
             thread: Mutex::new(None),
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
         Self {
-            members: (0..threads).map(member).collect(),
+            places: (0..threads).map(place).collect(),
             spins: if threads <= cores { SPINS } else { 0 },
+            caller: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             number: AtomicU32::new(0),
             is_busy: AtomicBool::new(false),
@@ -101,26 +127,34 @@ impl Team {
         }
     }
 
-    /// Before the members come together.
-    pub(crate) fn begin(&self) {
+    /// Threads, the caller's among them.
+    pub(super) fn threads(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Makes this thread the caller, unless there is one.
+    pub(super) fn take_turn(&self) -> Option<Turn<'_>> {
+        let me = this_thread();
+        let free = self.caller.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed);
+        free.ok().map(|_| Turn(self))
+    }
+
+    /// Before the workers come: they stay until what is returned is dropped.
+    pub(super) fn stay(&self) -> Stay<'_> {
         self.is_over.store(false, Ordering::Release);
+        Stay(self)
     }
 
-    /// The leader's program is over: the members leave.
-    pub(crate) fn end(&self) {
-        self.is_over.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Runs `task(0)` … `task(n_tasks − 1)` on the whole team; called by the leader. A call from inside a task runs them
-    /// on the calling thread.
+    /// Runs `task(0)` … `task(n_tasks − 1)`: on all threads if the caller asks, on this thread if anybody else does, or a task
+    /// of the caller's.
     ///
     /// # Panics
     /// If a task does.
-    pub(crate) fn run(&self, n_tasks: usize, task: Task<'_>) {
-        // The lower half of a member's word counts its tasks.
-        assert!(n_tasks <= u32::MAX as usize, "more tasks than a team can count");
-        if self.is_busy.swap(true, Ordering::Acquire) {
+    pub(super) fn run(&self, n_tasks: usize, task: Task<'_>) {
+        // The lower half of a place's word counts its tasks.
+        assert!(n_tasks <= u32::MAX as usize, "more tasks than the workers can count");
+        let is_caller = self.caller.load(Ordering::Relaxed) == this_thread();
+        if !is_caller || self.is_busy.swap(true, Ordering::Relaxed) {
             (0..n_tasks).for_each(task);
             return;
         }
@@ -130,11 +164,11 @@ impl Team {
         self.pending.store(n_tasks, Ordering::Relaxed);
         let number = self.number.load(Ordering::Relaxed).wrapping_add(1);
         self.number.store(number, Ordering::Relaxed);
-        for (i, member) in self.members.iter().enumerate() {
-            // SAFETY: no task of this member's range is left or runs, so nobody reads the cell.
-            unsafe { *member.job.get() = Job { task: Some(task), n_tasks } };
+        for (i, place) in self.places.iter().enumerate() {
+            // SAFETY: no task of this place's range is left or runs, so nobody reads the cell.
+            unsafe { *place.job.get() = Job { task: Some(task), n_tasks } };
             let left = self.start_of(i + 1, n_tasks) - self.start_of(i, n_tasks);
-            member.range.store(u64::from(number) << 32 | left as u64, Ordering::Release);
+            place.range.store(u64::from(number) << 32 | left as u64, Ordering::Release);
         }
         self.wake();
         self.take_tasks(0);
@@ -142,16 +176,16 @@ impl Team {
         while self.pending.load(Ordering::Acquire) > 0 {
             self.idle(&mut turns);
         }
-        self.is_busy.store(false, Ordering::Release);
+        self.is_busy.store(false, Ordering::Relaxed);
         let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
     }
 
-    /// The life of member `i`, not the leader: takes tasks until [`end`](Self::end).
-    pub(crate) fn follow(&self, i: usize) {
-        let me = &self.members[i];
+    /// The life of worker `i`, from 1 on: takes tasks until the caller's closure has returned.
+    pub(super) fn work(&self, i: usize) {
+        let me = &self.places[i];
         *me.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
         let mut turns = 0;
         loop {
@@ -164,7 +198,7 @@ impl Team {
                 self.idle(&mut turns);
             } else {
                 me.is_asleep.store(true, Ordering::Relaxed);
-                // Either this load sees the leader's word, or the leader sees that this member is asleep.
+                // Either this load sees the caller's word, or the caller sees that this worker is asleep.
                 fence(Ordering::SeqCst);
                 if me.range.load(Ordering::Relaxed) as u32 == 0
                     && !self.is_over.load(Ordering::Relaxed)
@@ -182,12 +216,12 @@ impl Team {
         if *turns <= self.spins { spin_loop() } else { thread::yield_now() }
     }
 
-    /// Wakes the members that are asleep, after they have been given something to see.
+    /// Wakes the workers that are asleep, after they have been given something to see.
     fn wake(&self) {
         fence(Ordering::SeqCst);
-        for member in &self.members[1..] {
-            if member.is_asleep.load(Ordering::Relaxed) {
-                let thread = member.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in &self.places[1..] {
+            if place.is_asleep.load(Ordering::Relaxed) {
+                let thread = place.thread.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(thread) = &*thread {
                     thread.unpark();
                 }
@@ -195,14 +229,14 @@ impl Team {
         }
     }
 
-    /// Runs the tasks of member `i`, then those that others have left.
+    /// Runs the tasks of place `i`, then those that others have left.
     fn take_tasks(&self, i: usize) {
-        let n = self.members.len();
+        let n = self.places.len();
         let mut done = 0;
         for victim in (i..n).chain(0..i) {
             while let Some((work, task)) = self.claim(victim) {
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(task))) {
-                    *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                    self.keep_first(panic);
                 }
                 done += 1;
             }
@@ -212,9 +246,18 @@ impl Team {
         }
     }
 
-    /// Takes a task out of a member's range: the work and its number. The work lasts until the task is counted as done.
-    fn claim(&self, member: usize) -> Option<(Task<'static>, usize)> {
-        let Member { range, job, .. } = &self.members[member];
+    /// Keeps what a task panicked with for the caller. What others panic with is leaked: dropping it could panic once more.
+    fn keep_first(&self, panic: Box<dyn Any + Send>) {
+        let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+        match *first {
+            None => *first = Some(panic),
+            Some(_) => std::mem::forget(panic),
+        }
+    }
+
+    /// Takes a task out of a place's range: the work and its number. The work lasts until the task is counted as done.
+    fn claim(&self, place: usize) -> Option<(Task<'static>, usize)> {
+        let Place { range, job, .. } = &self.places[place];
         let mut word = range.load(Ordering::Relaxed);
         while word as u32 > 0 {
             match range.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed)
@@ -223,7 +266,7 @@ impl Team {
                     // SAFETY: as the claimed task is not done, the job runs and nobody writes the cell.
                     let Job { task, n_tasks } = unsafe { *job.get() };
                     let left = (word as u32) as usize;
-                    return Some((task?, self.start_of(member + 1, n_tasks) - left));
+                    return Some((task?, self.start_of(place + 1, n_tasks) - left));
                 }
                 Err(seen) => word = seen,
             }
@@ -231,16 +274,16 @@ impl Team {
         None
     }
 
-    /// Where the range of member `i` of `n_tasks` tasks begins.
+    /// Where the range of place `i` of `n_tasks` tasks begins.
     fn start_of(&self, i: usize, n_tasks: usize) -> usize {
-        n_tasks * i / self.members.len()
+        (n_tasks as u64 * i as u64 / self.places.len() as u64) as usize
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::Executor;
+    use crate::parallel::Executor;
 
     /// Counts the runs of each of `n` tasks.
     fn run_counted(exec: &Executor, n: usize) -> Vec<usize> {
@@ -265,35 +308,36 @@ mod tests {
     }
 
     #[test]
-    fn members_that_fell_asleep_are_woken_for_a_job_and_for_the_end() {
-        let team = Team::new(2);
-        team.begin();
+    fn workers_that_fell_asleep_are_woken_for_a_job_and_for_the_end() {
+        let workers = Workers::new(2, 2);
+        let _turn = workers.take_turn().unwrap();
+        let stay = workers.stay();
         let until_asleep = || {
-            while !team.members[1].is_asleep.load(Ordering::Relaxed) {
+            while !workers.places[1].is_asleep.load(Ordering::Relaxed) {
                 thread::yield_now();
             }
         };
         thread::scope(|scope| {
-            scope.spawn(|| team.follow(1));
+            scope.spawn(|| workers.work(1));
             for _ in 0..3 {
                 until_asleep();
-                // The tasks wait for each other: both members have to run one.
+                // The tasks wait for each other: both threads have to run one.
                 let barrier = std::sync::Barrier::new(2);
-                team.run(2, &|_| {
+                workers.run(2, &|_| {
                     barrier.wait();
                 });
             }
             until_asleep();
-            team.end();
+            drop(stay);
         });
     }
 
     #[test]
-    fn a_slow_member_delays_nobody() {
+    fn a_slow_thread_holds_up_nothing_that_it_has_not_begun() {
         let exec = Executor::new(2).unwrap();
         exec.enter(|| {
             let (n_done, n_before_first) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            // The first task of a member's range waits for all others, among them those of the same range; some minutes
+            // The first task of a thread's range waits for all others, among them those of the same range; some minutes
             // at most.
             exec.run(10, |task| {
                 if task == 0 {
@@ -312,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_task_reaches_the_caller_and_the_team_goes_on() {
+    fn a_panic_in_a_task_reaches_the_caller_and_the_workers_go_on() {
         let exec = Executor::new(3).unwrap();
         for bad in 0..6 {
             let result = catch_unwind(AssertUnwindSafe(|| {
@@ -322,28 +366,53 @@ mod tests {
             assert_eq!(message, format!("task {bad}"));
             assert_eq!(run_counted(&exec, 9), [1; 9]);
         }
-        let result = catch_unwind(AssertUnwindSafe(|| exec.enter(|| panic!("the program"))));
-        assert!(result.is_err());
+        let result = catch_unwind(AssertUnwindSafe(|| exec.enter(|| panic!("the closure"))));
+        assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "the closure");
+        assert_eq!(run_counted(&exec, 9), [1; 9]);
+    }
+
+    /// A payload that panics when it is dropped.
+    struct Explosive;
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("dropped");
+            }
+        }
+    }
+
+    #[test]
+    fn what_tasks_panic_with_is_not_dropped() {
+        let exec = Executor::new(2).unwrap();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            exec.run(8, |_| std::panic::panic_any(Explosive));
+        }));
+        std::mem::forget(result.unwrap_err());
         assert_eq!(run_counted(&exec, 9), [1; 9]);
     }
 
     #[test]
-    fn a_task_may_ask_for_tasks_and_programs_take_turns() {
+    fn a_task_may_ask_for_tasks_and_callers_do_not_wait_for_each_other() {
         let exec = Executor::new(2).unwrap();
+        // Both are inside at the same time, or they would wait for ever.
+        let both = std::sync::Barrier::new(2);
         thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..2 {
                 scope.spawn(|| {
-                    for _ in 0..50 {
-                        let n_inner = AtomicUsize::new(0);
-                        exec.enter(|| {
+                    exec.enter(|| {
+                        both.wait();
+                        for _ in 0..50 {
+                            let n_inner = AtomicUsize::new(0);
                             exec.run(5, |_| {
                                 exec.run(3, |_| {
                                     n_inner.fetch_add(1, Ordering::Relaxed);
                                 });
                             });
-                        });
-                        assert_eq!(n_inner.into_inner(), 15);
-                    }
+                            assert_eq!(n_inner.into_inner(), 15);
+                        }
+                        both.wait();
+                    });
                 });
             }
         });
