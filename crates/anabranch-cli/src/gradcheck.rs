@@ -1,27 +1,39 @@
-//! `anabranch gradcheck`: the gradient of a run's first step, checked by independent routes.
+//! `anabranch gradcheck`: the gradient of a step of a run, checked by independent routes.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::graph::TwoBranch;
-use anabranch::train::{Observer, StepView, Trainer};
-use anabranch::verify::gradcheck::{DEFAULT_WORK, GradcheckError, Instance, gradcheck};
+use anabranch::graph::River;
+use anabranch::train::{Model, Observer, StepView, Trainer, model_path, weights_sha256};
+use anabranch::verify::gradcheck::{Certificate, DEFAULT_WORK, Instance};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Setup, SetupArgs, two_branch};
+use crate::setup::{Setup, SetupArgs};
 
-/// Checks the gradient of a run's first step by independent routes
+/// Checks the gradient of a step of a run by independent routes
 ///
-/// The flags are those of `train`: its first batch, masks and weights are taken
-/// as they are, and their gradient is checked in f64, by dual numbers, central
-/// differences and identities. The exit code is 1 when one of them disagrees.
+/// The flags are those of `train`. The step's batch, masks and weights are
+/// taken as they are, and once more with all weights perturbed, and their
+/// gradients are checked in f64: by dual numbers, central differences and
+/// identities, with the batch cut into shards and without, and in f32. The exit
+/// code is 1 when one of them disagrees, or there was nothing to check.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     setup: SetupArgs,
+    /// The step to check, counted from 0; the run is trained up to it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    step: u64,
+    /// Checks at the weights of this model, which the same flags have trained
+    #[arg(long, value_name = "MODEL", conflicts_with = "step")]
+    model: Option<PathBuf>,
+    /// Also saves the result, with the configuration and the hash of the data, as JSON
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Prints the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -30,33 +42,58 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
     let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
-    let network = two_branch(&river)?;
-    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
-    let mut first = FirstStep { network, instance: None };
-    trainer.run(&mut first)?;
-    let instance = first.instance.ok_or_else(|| Failure::on_the_way("training took no step"))?;
-    let result = instance.and_then(|instance| gradcheck(&instance, DEFAULT_WORK));
-    let result = result.map_err(Failure::input)?;
-    if args.json {
-        output::print(&json!(result))?;
-    } else {
-        output::print(&result)?;
+    if river.tasks().all(|(_, head)| head.weight == 0.0) {
+        return Err(Failure::input(
+            "all tasks have weight 0, so every gradient is 0: nothing to check",
+        ));
     }
-    Ok(output::verdict(result.pass))
+    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
+    if let Some(path) = &args.model {
+        let model = Model::load(model_path(path))?;
+        trainer = trainer.with_weights(model.params(), model.state())?;
+    }
+    let mut watch = OneStep { river: &river, step: args.step, found: None };
+    trainer.run(&mut watch)?;
+    let (instance, grads) = watch.found.ok_or_else(|| {
+        Failure::input(format!("the run ends before step {}, counted from 0", args.step))
+    })?;
+    let certificate =
+        Certificate::new(&instance, &grads, &exec, DEFAULT_WORK).map_err(Failure::input)?;
+    if let Some(path) = &args.certificate {
+        let file = json!({
+            "data": args.setup.data().display().to_string(),
+            "inputs_sha256": weights_sha256(&prepared.dataset.x),
+            "config": format!("{config:?}"),
+            "certificate": certificate,
+        });
+        std::fs::write(path, format!("{file:#}\n")).map_err(|e| {
+            Failure::on_the_way(format!("{}: cannot be written ({e})", path.display()))
+        })?;
+    }
+    if args.json {
+        output::print(&json!(certificate))?;
+    } else {
+        output::print(&certificate)?;
+    }
+    Ok(output::verdict(certificate.pass()))
 }
 
-/// Takes the first step of a run, and ends it.
-struct FirstStep {
-    network: TwoBranch,
-    instance: Option<Result<Instance, GradcheckError>>,
+/// Takes one step of a run out of it, and ends it there.
+struct OneStep<'a> {
+    river: &'a River,
+    step: u64,
+    found: Option<(Instance, Vec<f32>)>,
 }
 
-impl Observer<f32> for FirstStep {
+impl Observer<f32> for OneStep<'_> {
+    fn watches(&self, step: u64) -> bool {
+        step == self.step
+    }
+
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
         let drawn_by = (step.seed, step.step);
-        let &[y_a, y_b] = step.targets else { return ControlFlow::Break(()) };
-        let targets = [y_a, y_b];
-        self.instance = Some(Instance::new(&self.network, step.params, step.x, targets, drawn_by));
+        let instance = Instance::new(self.river, step.params, step.x, step.targets, drawn_by);
+        self.found = Some((instance, step.grads.to_vec()));
         ControlFlow::Break(())
     }
 }

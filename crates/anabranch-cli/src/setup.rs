@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{Fractions, Prepared, Table, TargetColumns, TaskColumns, prepare};
-use anabranch::graph::{Fusion, Graph, LayerKind, NamedLayer, River, TwoBranch};
+use anabranch::graph::{Fusion, Graph, River};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::TrainConfig;
@@ -174,31 +174,4 @@ pub(crate) fn read_table(data: &Path) -> Result<Table, Failure> {
     let table = if data == Path::new(WINE) { Table::wine() } else { Table::read(data) }?;
     tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
     Ok(table)
-}
-
-/// The two-branch network that a river is; gradients of others are not checked yet.
-pub(crate) fn two_branch(river: &River) -> Result<TwoBranch, Failure> {
-    let refused = || Failure::input("the gradients of two-branch networks alone can be checked");
-    let [a, b] = &river.branches[..] else { return Err(refused()) };
-    let (Some(head_a), Some(head_b), [join]) = (&a.head, &b.head, &b.joins[..]) else {
-        return Err(refused());
-    };
-    let outputs = |layer: &NamedLayer| match layer.layer {
-        LayerKind::Linear { outputs, .. } => outputs,
-        _ => 0,
-    };
-    let dropout = a.layers.iter().find_map(|layer| match layer.layer {
-        LayerKind::Dropout { p } => Some(p),
-        _ => None,
-    });
-    let hidden = [a, b].map(|branch| branch.layers.first().map_or(0, outputs));
-    let [outputs_a, classes] = [head_a, head_b].map(|head| outputs(&head.layer));
-    let network = TwoBranch {
-        dropout: dropout.unwrap_or(0.0),
-        join: join.join,
-        weight_a: head_a.weight,
-        weight_b: head_b.weight,
-        ..TwoBranch::new(river.inputs, hidden[0], outputs_a, hidden[1], classes)
-    };
-    if network.river() == *river { Ok(network) } else { Err(refused()) }
 }

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::flags::count;
 use crate::output;
 use crate::run_dir::RunDir;
-use crate::setup::{Setup, SetupArgs, two_branch};
+use crate::setup::{Setup, SetupArgs};
 use crate::watch::Watch;
 
 /// Trains a network on a table and saves it
@@ -55,10 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         ))?;
     }
 
-    if args.audit_every > 0 {
-        two_branch(&river)?;
-    }
-    let mut watch = Watch::new(config.epochs, two_branch(&river).ok(), args.audit_every);
+    let mut watch = Watch::new(config.epochs, &river, args.audit_every);
     let start = Instant::now();
     let trained = trainer.run(&mut watch);
     let seconds = start.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch::graph::TwoBranch;
+use anabranch::graph::River;
 use anabranch::train::{EpochReport, Observer, StepView};
 use anabranch::verify::gradcheck::{GradcheckError, Instance, StepAudit, audit_step};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Watch {
     bar: ProgressBar,
-    network: Option<TwoBranch>,
+    river: River,
     /// Steps from one audit to the next; 0 for none.
     audit_every: u64,
     n_audits: usize,
@@ -23,15 +23,15 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if that is 0.
-    pub(crate) fn new(epochs: usize, network: Option<TwoBranch>, audit_every: usize) -> Self {
+    pub(crate) fn new(epochs: usize, river: &River, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
         let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
         // Without its style, the bar looks plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        let audit_every = audit_every as u64;
-        Self { bar, network, audit_every, n_audits: 0, violation: None }
+        let (river, audit_every) = (river.clone(), audit_every as u64);
+        Self { bar, river, audit_every, n_audits: 0, violation: None }
     }
 
     /// Takes the bar away, and tells how many steps were audited.
@@ -43,17 +43,15 @@ impl Watch {
         match self.violation {
             None => Ok(self.n_audits),
             Some((step, why)) => Err(Failure::on_the_way(format!(
-                "the audit of step {step} failed: {why} (`anabranch gradcheck` with the same flags says more)"
+                "the audit of step {step} failed: {why} (`anabranch gradcheck --step {step}` with the same flags says more)"
             ))),
         }
     }
 
     fn audit(&self, step: &StepView<'_, f32>) -> Result<StepAudit, GradcheckError> {
         let drawn_by = (step.seed, step.step);
-        let (Some(network), &[y_a, y_b]) = (&self.network, step.targets) else {
-            return Err(GradcheckError::Targets);
-        };
-        let instance = Instance::new(network, step.params, step.x, [y_a, y_b], drawn_by)?;
+        let Self { river, .. } = self;
+        let instance = Instance::new(river, step.params, step.x, step.targets, drawn_by);
         audit_step(&instance, step.grads)
     }
 }
@@ -90,7 +88,7 @@ impl Observer<f32> for Watch {
 #[cfg(test)]
 mod tests {
     use anabranch::data::{Fractions, Table, TargetColumns, prepare};
-    use anabranch::graph::Fusion;
+    use anabranch::graph::{Fusion, TwoBranch};
     use anabranch::tensor::Executor;
     use anabranch::train::{TrainConfig, Trainer};
 
@@ -117,10 +115,10 @@ mod tests {
         let exec = Executor::serial();
         let columns = TargetColumns::wine();
         let data = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap().dataset;
-        let network = TwoBranch::new(data.n_inputs, 5, 1, 4, 6);
-        let graph = network.build(Fusion::Fused).unwrap();
+        let river = TwoBranch::new(data.n_inputs, 5, 1, 4, 6).river();
+        let graph = river.build(Fusion::Fused).unwrap();
         let mut trainer = Trainer::new(&data, graph, &TrainConfig::default(), &exec).unwrap();
-        let mut watch = Mistaken(Watch::new(60, Some(network), 1));
+        let mut watch = Mistaken(Watch::new(60, &river, 1));
         trainer.run(&mut watch).unwrap();
         assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
         let message = watch.0.finish().unwrap_err().to_string();

@@ -31,6 +31,8 @@ pub(crate) struct Sharding {
     /// Work of a training step on one row, in flops of large products.
     cost_of_row: usize,
     most_shards: usize,
+    /// Rows of a shard, if it is not to be decided by the work.
+    rows_per_shard: Option<usize>,
 }
 
 impl Sharding {
@@ -42,12 +44,21 @@ impl Sharding {
         Self {
             cost_of_row: flops + COST_OF_ELEMENT * elements,
             most_shards: MAX_GRADS / graph.params_len().max(1),
+            rows_per_shard: None,
         }
+    }
+
+    /// The rule that cuts every batch into shards of so many rows, at least 1.
+    pub(crate) fn every(self, rows_per_shard: usize) -> Self {
+        Self { rows_per_shard: Some(rows_per_shard.clamp(1, MAX_TERMS)), ..self }
     }
 
     /// How a batch of `n_rows` is cut: in two, or in as many as have few enough terms in their sums. Depends on nothing but
     /// the network and the batch, since sums over the rows do.
     pub(crate) fn cut(self, n_rows: usize) -> Cut {
+        if let Some(rows_per_shard) = self.rows_per_shard {
+            return Cut { n_rows, rows_per_shard };
+        }
         let n_shards = n_rows.div_ceil(MAX_TERMS).max(2);
         let rows = n_rows / n_shards;
         let is_worth_it = rows >= MIN_ROWS && rows * self.cost_of_row >= MIN_COST;

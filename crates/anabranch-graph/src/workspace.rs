@@ -100,7 +100,31 @@ impl<T: Scalar> Workspace<T> {
         max_rows: usize,
         mode: Mode,
     ) -> Result<Self, GraphError> {
-        let sharding = Sharding::new(graph);
+        Self::with_sharding(graph, exec, max_rows, mode, Sharding::new(graph))
+    }
+
+    /// Memory for training in which every batch is cut into shards of `rows_per_shard` rows, whether or not that is worth
+    /// the while: what a check runs to see the way that large batches take.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_shards_of(
+        rows_per_shard: usize,
+        graph: &Graph<T>,
+        exec: &Executor,
+        max_rows: usize,
+    ) -> Result<Self, GraphError> {
+        let sharding = Sharding::new(graph).every(rows_per_shard);
+        Self::with_sharding(graph, exec, max_rows, Mode::Training, sharding)
+    }
+
+    fn with_sharding(
+        graph: &Graph<T>,
+        exec: &Executor,
+        max_rows: usize,
+        mode: Mode,
+        sharding: Sharding,
+    ) -> Result<Self, GraphError> {
         let most = sharding.most(exec, max_rows);
         let mut layout = Layout::default();
         let (mut merged_len, mut min_rows) = (0, 1);

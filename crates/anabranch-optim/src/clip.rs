@@ -2,7 +2,7 @@
 
 use anabranch_tensor::{Executor, GradientView, Part, Scalar};
 
-use crate::error::OptimError;
+use crate::error::{OptimError, check};
 
 /// Independent partial sums, so that additions need not wait for each other and vectorise.
 const LANES: usize = 16;
@@ -68,7 +68,7 @@ impl ClipNorm {
     /// # Errors
     /// If `max_norm` is not a finite number over 0.
     pub fn new(max_norm: f64) -> Result<Self, OptimError> {
-        OptimError::check("the clipping norm", max_norm, "finite and more than 0", |v| {
+        check("the clipping norm", max_norm, "finite and more than 0", |v| {
             v.is_finite() && v > 0.0
         })?;
         Ok(Self { max_norm })

@@ -90,22 +90,17 @@ pub enum OptimError {
     },
 }
 
-impl OptimError {
-    /// Refuses a hyperparameter outside its domain, which `is_valid` decides; NaN should be in none.
-    ///
-    /// # Errors
-    /// [`Hyperparameter`](Self::Hyperparameter), unless the value is valid.
-    pub fn check(
-        name: &'static str,
-        value: f64,
-        expected: &'static str,
-        is_valid: impl Fn(f64) -> bool,
-    ) -> Result<(), Self> {
-        if is_valid(value) { Ok(()) } else { Err(Self::Hyperparameter { name, expected, value }) }
-    }
+/// Refuses a hyperparameter outside its domain, which `is_valid` decides; NaN is in none.
+pub(crate) fn check(
+    name: &'static str,
+    value: f64,
+    expected: &'static str,
+    is_valid: impl Fn(f64) -> bool,
+) -> Result<(), OptimError> {
+    if is_valid(value) { Ok(()) } else { Err(OptimError::Hyperparameter { name, expected, value }) }
 }
 
 /// Finite and not negative: the domain of learning rates, weight decays and ε.
 pub(crate) fn check_non_negative(name: &'static str, value: f64) -> Result<(), OptimError> {
-    OptimError::check(name, value, "finite and at least 0", |v| v.is_finite() && v >= 0.0)
+    check(name, value, "finite and at least 0", |v| v.is_finite() && v >= 0.0)
 }

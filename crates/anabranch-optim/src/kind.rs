@@ -2,14 +2,8 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use anabranch_tensor::Scalar;
-use serde::{Deserialize, Serialize};
-
-use crate::error::OptimError;
-use crate::rule::{AnyRule, Rule, With};
-use crate::rules::{Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, RmsProp, Sgd};
+use crate::error::{OptimError, check, check_non_negative};
 
 /// Which update rule, with its hyperparameters; the learning rate and weight decay are given elsewhere.
 ///
@@ -24,12 +18,9 @@ use crate::rules::{Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, RmsProp, Sgd}
 /// | `adamw` | `AdamW` | as Adam | `exp_avg`, `exp_avg_sq` |
 /// | `rmsprop` | `RMSprop` | α 0.99, ε 1e-8 | `square_avg` |
 /// | `adagrad` | `Adagrad` | ε 1e-10 | `sum` |
-/// | `lion` | | β₁ 0.9, β₂ 0.99 | `exp_avg` |
 ///
-/// The formulas are with the [`rules`](crate::rules). Weight decay adds to the gradient (L2) in every rule but AdamW and Lion,
-/// whose decay is decoupled from the gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Weight decay adds to the gradient (L2) in every rule but AdamW, whose decay is decoupled from the gradient.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OptimizerKind {
     /// Gradient descent.
     Sgd,
@@ -73,13 +64,6 @@ pub enum OptimizerKind {
         /// Added to the root of the sum of squares.
         eps: f64,
     },
-    /// Lion (Chen et al. 2023).
-    Lion {
-        /// What the direction keeps of the mean gradient, in [0, 1).
-        beta1: f64,
-        /// Decay of the mean gradient, in [0, 1).
-        beta2: f64,
-    },
 }
 
 impl OptimizerKind {
@@ -97,11 +81,9 @@ impl OptimizerKind {
     pub const RMSPROP: Self = Self::RmsProp { alpha: 0.99, eps: 1e-8 };
     /// [`Adagrad`](Self::Adagrad) with PyTorch's defaults.
     pub const ADAGRAD: Self = Self::Adagrad { eps: 1e-10 };
-    /// [`Lion`](Self::Lion) with its authors' defaults.
-    pub const LION: Self = Self::Lion { beta1: 0.9, beta2: 0.99 };
 
     /// Every optimizer, with its defaults.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::SGD,
         Self::MOMENTUM,
         Self::NESTEROV,
@@ -109,40 +91,52 @@ impl OptimizerKind {
         Self::ADAMW,
         Self::RMSPROP,
         Self::ADAGRAD,
-        Self::LION,
     ];
 
     /// The name, as flags and files spell it.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Sgd => Sgd::NAME,
-            Self::Momentum { .. } => Momentum::NAME,
-            Self::Nesterov { .. } => Nesterov::NAME,
-            Self::Adam { .. } => Adam::NAME,
-            Self::AdamW { .. } => AdamW::NAME,
-            Self::RmsProp { .. } => RmsProp::NAME,
-            Self::Adagrad { .. } => Adagrad::NAME,
-            Self::Lion { .. } => Lion::NAME,
+            Self::Sgd => "sgd",
+            Self::Momentum { .. } => "momentum",
+            Self::Nesterov { .. } => "nesterov",
+            Self::Adam { .. } => "adam",
+            Self::AdamW { .. } => "adamw",
+            Self::RmsProp { .. } => "rmsprop",
+            Self::Adagrad { .. } => "adagrad",
         }
     }
 
-    /// The rule, if its hyperparameters are in their domains.
-    pub(crate) fn rule<T: Scalar>(&self) -> Result<Arc<dyn AnyRule<T>>, OptimError> {
-        fn checked<T: Scalar, const M: usize>(
-            rule: impl Rule<M>,
-        ) -> Result<Arc<dyn AnyRule<T>>, OptimError> {
-            rule.check()?;
-            Ok(Arc::new(With(rule)))
+    /// Names of the moments, as in a PyTorch `state_dict`; each is as long as the parameters.
+    pub const fn moment_names(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd => &[],
+            Self::Momentum { .. } | Self::Nesterov { .. } => &["momentum_buffer"],
+            Self::Adam { .. } | Self::AdamW { .. } => &["exp_avg", "exp_avg_sq"],
+            Self::RmsProp { .. } => &["square_avg"],
+            Self::Adagrad { .. } => &["sum"],
         }
+    }
+
+    /// Refuses hyperparameters outside their domains.
+    pub(crate) fn validate(&self) -> Result<(), OptimError> {
+        let check_decay = |name, value| {
+            check(name, value, "at least 0 and less than 1", |v| (0.0..1.0).contains(&v))
+        };
         match *self {
-            Self::Sgd => checked(Sgd),
-            Self::Momentum { momentum } => checked(Momentum { momentum }),
-            Self::Nesterov { momentum } => checked(Nesterov { momentum }),
-            Self::Adam { beta1, beta2, eps } => checked(Adam { beta1, beta2, eps }),
-            Self::AdamW { beta1, beta2, eps } => checked(AdamW(Adam { beta1, beta2, eps })),
-            Self::RmsProp { alpha, eps } => checked(RmsProp { alpha, eps }),
-            Self::Adagrad { eps } => checked(Adagrad { eps }),
-            Self::Lion { beta1, beta2 } => checked(Lion { beta1, beta2 }),
+            Self::Sgd => Ok(()),
+            Self::Momentum { momentum } | Self::Nesterov { momentum } => {
+                check_decay("momentum", momentum)
+            }
+            Self::Adam { beta1, beta2, eps } | Self::AdamW { beta1, beta2, eps } => {
+                check_decay("beta1", beta1)?;
+                check_decay("beta2", beta2)?;
+                check_non_negative("eps", eps)
+            }
+            Self::RmsProp { alpha, eps } => {
+                check_decay("alpha", alpha)?;
+                check_non_negative("eps", eps)
+            }
+            Self::Adagrad { eps } => check_non_negative("eps", eps),
         }
     }
 }
@@ -179,23 +173,14 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown optimizer `Adam`: choose one of \
-             sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, lion"
+             sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad"
         );
-    }
-
-    #[test]
-    fn files_spell_kinds_by_their_names() {
-        for kind in OptimizerKind::ALL {
-            let text = serde_json::to_string(&kind).unwrap();
-            assert!(text.contains(&format!("\"{kind}\"")), "{text}");
-            assert_eq!(serde_json::from_str::<OptimizerKind>(&text).unwrap(), kind);
-        }
     }
 
     #[test]
     fn hyperparameters_outside_their_domain_are_refused() {
         for kind in OptimizerKind::ALL {
-            assert!(kind.rule::<f32>().is_ok(), "{kind}");
+            assert_eq!(kind.validate(), Ok(()), "{kind}");
         }
         for (kind, name) in [
             (OptimizerKind::Momentum { momentum: 1.0 }, "momentum"),
@@ -204,10 +189,9 @@ mod tests {
             (OptimizerKind::AdamW { beta1: 0.9, beta2: 1.5, eps: 0.0 }, "beta2"),
             (OptimizerKind::RmsProp { alpha: 0.9, eps: -1.0 }, "eps"),
             (OptimizerKind::Adagrad { eps: f64::INFINITY }, "eps"),
-            (OptimizerKind::Lion { beta1: 0.9, beta2: 1.0 }, "beta2"),
         ] {
             assert!(
-                matches!(kind.rule::<f32>(), Err(OptimError::Hyperparameter { name: n, .. }) if n == name),
+                matches!(kind.validate(), Err(OptimError::Hyperparameter { name: n, .. }) if n == name),
                 "{kind:?}"
             );
         }

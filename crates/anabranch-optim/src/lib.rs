@@ -6,9 +6,9 @@
 //!
 //! ```
 //! use anabranch_optim::{
-//!     ClipNorm, Executor, Optimizer, OptimizerKind, ParamGroup, Progress, Scales, Schedule, ScheduleKind,
-//!     global_norm,
+//!     ClipNorm, Optimizer, OptimizerKind, ParamGroup, Progress, Scales, Schedule, ScheduleKind, global_norm,
 //! };
+//! use anabranch_tensor::Executor;
 //!
 //! let exec = Executor::serial();
 //! let mut params = [3.0_f64, -2.0];
@@ -39,18 +39,15 @@ mod group;
 mod kind;
 mod optimizer;
 mod plateau;
-mod rule;
-pub mod rules;
 mod schedule;
 mod schedule_kind;
+mod update;
 
-pub use anabranch_tensor::{Executor, GradientView, Gradients, Scalar};
 pub use clip::{ClipNorm, global_norm};
 pub use error::OptimError;
 pub use group::ParamGroup;
 pub use kind::OptimizerKind;
 pub use optimizer::{Optimizer, Scales};
 pub use plateau::PlateauState;
-pub use rule::{Decay, Rule};
 pub use schedule::{Progress, Schedule};
 pub use schedule_kind::ScheduleKind;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::OptimError;
+use crate::error::{OptimError, check};
 
 /// The shape of the learning rate over a run.
 ///
@@ -105,41 +105,32 @@ impl ScheduleKind {
 
     /// Refuses settings outside their domains.
     pub(crate) fn validate(&self) -> Result<(), OptimError> {
-        let check_gamma = |value| {
-            OptimError::check("gamma", value, "more than 0 and at most 1", |v| v > 0.0 && v <= 1.0)
-        };
+        let check_gamma =
+            |value| check("gamma", value, "more than 0 and at most 1", |v| v > 0.0 && v <= 1.0);
         let check_share = |name, value| {
-            OptimError::check(name, value, "at least 0 and less than 1", |v| {
-                (0.0..1.0).contains(&v)
-            })
+            check(name, value, "at least 0 and less than 1", |v| (0.0..1.0).contains(&v))
         };
         let check_divisor = |name, value| {
-            OptimError::check(name, value, "finite and at least 1", |v| v.is_finite() && v >= 1.0)
+            check(name, value, "finite and at least 1", |v| v.is_finite() && v >= 1.0)
         };
         match *self {
             Self::Constant => Ok(()),
             Self::Step { every_epochs, gamma } => {
-                OptimError::check("every_epochs", every_epochs as f64, "at least 1", |v| v >= 1.0)?;
+                check("every_epochs", every_epochs as f64, "at least 1", |v| v >= 1.0)?;
                 check_gamma(gamma)
             }
             Self::Exponential { gamma } => check_gamma(gamma),
             Self::Cosine { warmup, floor } => {
                 check_share("warmup", warmup)?;
-                OptimError::check("floor", floor, "at least 0 and at most 1", |v| {
-                    (0.0..=1.0).contains(&v)
-                })
+                check("floor", floor, "at least 0 and at most 1", |v| (0.0..=1.0).contains(&v))
             }
             Self::OneCycle { rise, start_divisor, end_divisor } => {
-                OptimError::check("rise", rise, "more than 0 and less than 1", |v| {
-                    v > 0.0 && v < 1.0
-                })?;
+                check("rise", rise, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
                 check_divisor("start_divisor", start_divisor)?;
                 check_divisor("end_divisor", end_divisor)
             }
             Self::Plateau { gamma, patience: _, threshold } => {
-                OptimError::check("gamma", gamma, "more than 0 and less than 1", |v| {
-                    v > 0.0 && v < 1.0
-                })?;
+                check("gamma", gamma, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
                 check_share("threshold", threshold)
             }
         }

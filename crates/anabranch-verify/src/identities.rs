@@ -1,252 +1,60 @@
-//! Equations that every exact gradient of the two-branch network satisfies.
+//! Equations that every exact gradient of a river satisfies.
 //!
-//! They need no step size, no second evaluation of the network and no tolerance beyond rounding, and
-//! cost O(parameters + activations). `docs/verification.md` derives them. The gradient is that of the
-//! loss alone: before clipping, and without weight decay. BatchNorm uses batch statistics.
+//! They need no step size and no second evaluation, and cost a pass over parameters and activations.
+//! `docs/verification.md` derives them. The gradient is that of the loss alone: before clipping, and without weight decay.
 //!
-//! | name | equation | holds because | needs |
-//! |---|---|---|---|
-//! | `softmax_ce_rows` | Σⱼ δ2bᵢⱼ = 0 for each row | softmax does not see a constant added to its row | labels with sum 1 |
-//! | `relu_homogeneous_a` | ⟨θ1a,dθ1a⟩ + b1a·db1a = ⟨θ2a,dθ2a⟩ for each hidden unit | ReLU(cz) = cReLU(z), c > 0 | ReLU, any fixed mask |
-//! | `batch_norm_scale_b` | ⟨θ1b,dθ1b⟩ + b1b·db1b = γ·dγ·ε/(σ²+ε) for each unit | BatchNorm undoes a scale, up to ε | ReLU, batch statistics, one γ for each unit |
-//! | `batch_norm_dx` | Σᵢ daᵢⱼ = 0 for each unit | BatchNorm undoes a shift | batch statistics |
-//! | `join` | γ·dγ + β·dβ + ⟨J(ŷa),ds⟩ = ⟨θ2b,dθ2b⟩ for each unit; over all units when γ is shared | both sides are ⟨s,ds⟩ | none |
-//! | `head_a` | ⟨θ2a,dθ2a⟩ + b2a·db2a = ⟨ŷa,δ2a⟩ for each output | ŷa is linear in θ2a, b2a | no activation after FC2A |
-//! | `join_weight` | ⟨Wⱼ,dWⱼ⟩ = ⟨J(ŷa),ds⟩ for each unit | J is linear in Wⱼ | join `project` |
+//! Most say the same thing twice. Multiply unit j of a node's output y by c: the derivative of the loss at c = 1 is
+//! Σᵢ yᵢⱼ·dyᵢⱼ, and both what makes y and what reads it know that number from their own parameters' gradients.
 //!
-//! In `batch_norm_scale_b` the right side is small for a small ε: γ·dγ − γ·dγ·σ²/(σ²+ε), two terms that
-//! nearly cancel, as those of dx do in BatchNorm's backward pass. What it then checks is that they do.
+//! | name | equation, for each unit | where |
+//! |---|---|---|
+//! | `NODE.scale` | ⟨w,dw⟩ + b·db (rows of w), or γ·dγ + β·dβ, = what reads the node says of Σ y·dy | linear, batch norm |
+//! | `NODE.shift` | Σᵢ dxᵢⱼ = 0: batch norm undoes a shift | batch norm that alone reads x |
+//! | `NODE.weight` | ⟨W,dW⟩ = ⟨J(right),dy⟩ (rows of W) | projecting join |
+//! | `NODE.softmax` | Σⱼ δᵢⱼ = 0 for each row: softmax does not see a constant added to a row | head with cross-entropy |
+//!
+//! What reads a node says of Σ y·dy, where it is the only one that does:
+//!
+//! | reader | Σ y·dy |
+//! |---|---|
+//! | linear | ⟨w,dw⟩ (columns of w) |
+//! | ReLU, dropout, identity | what their reader says: f(cx) = cf(x) for c > 0 |
+//! | batch norm | γ·dγ·ε/(σ²+ε): it undoes a scale, up to ε |
+//! | join, on its left | what its reader says, less ⟨J(right),ds⟩ |
+//! | others | the sum itself, from the node's values and derivatives |
 
+use std::collections::HashMap;
+
+use anabranch_graph::Join;
+use anabranch_layers::{Activation, Affine, LossKind};
+use ndarray::Array2;
 use serde::Serialize;
 
-use anabranch_audit::mistakes::Gradients;
-use anabranch_audit::reference::{Affine, Join, Network, Param, Params, Values};
-
-/// A row-major matrix that lies in somebody else's memory; a vector has one row.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    data: &'a [f64],
-    rows: usize,
-    cols: usize,
-}
-
-impl<'a> View<'a> {
-    /// `data` as `rows` × `cols`, row by row.
-    ///
-    /// # Panics
-    /// When `data` does not hold `rows * cols` entries.
-    pub fn new(data: &'a [f64], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows}×{cols} view of {} entries", data.len());
-        Self { data, rows, cols }
-    }
-
-    fn at(&self, row: usize, col: usize) -> f64 {
-        self.data[row * self.cols + col]
-    }
-}
-
-impl<'a> From<&'a anabranch_audit::matrix::Matrix> for View<'a> {
-    fn from(matrix: &'a anabranch_audit::matrix::Matrix) -> Self {
-        Self::new(matrix.data(), matrix.rows(), matrix.cols())
-    }
-}
-
-/// Parameters, gradients and intermediates of one training step, under the names of the equations.
-///
-/// Shapes: θ `[out, in]`, vectors `[1, n]`, everything of the batch `[m, n]`.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // the names are those of the equations
-pub struct Quantities<'a> {
-    pub theta_1a: View<'a>,
-    pub d_theta_1a: View<'a>,
-    pub b_1a: View<'a>,
-    pub d_b_1a: View<'a>,
-    pub theta_2a: View<'a>,
-    pub d_theta_2a: View<'a>,
-    pub b_2a: View<'a>,
-    pub d_b_2a: View<'a>,
-    pub theta_1b: View<'a>,
-    pub d_theta_1b: View<'a>,
-    pub b_1b: View<'a>,
-    pub d_b_1b: View<'a>,
-    pub gamma: View<'a>,
-    pub d_gamma: View<'a>,
-    pub beta: View<'a>,
-    pub d_beta: View<'a>,
-    pub theta_2b: View<'a>,
-    pub d_theta_2b: View<'a>,
-    /// Wⱼ and dWⱼ `[hidden_b, outputs_a]`; `Some` exactly when the join is `project`.
-    pub join_weight: Option<(View<'a>, View<'a>)>,
-    pub y_a_hat: View<'a>,
-    pub var: View<'a>,
-    pub delta_2b: View<'a>,
-    pub delta_2a: View<'a>,
-    pub d_s: View<'a>,
-    pub d_a: View<'a>,
-    pub eps: f64,
-    pub weight_b: f64,
-    pub join: Join,
-    pub affine: Affine,
-}
-
-impl<'a> Quantities<'a> {
-    /// Those of the naive reference: its forward pass, and a backward pass right or wrong.
-    pub fn of_reference(
-        net: &Network,
-        params: &'a Params,
-        values: &'a Values,
-        gradients: &'a Gradients,
-    ) -> Self {
-        let (p, d) =
-            (|param| View::from(&params[param]), |param| View::from(&gradients.params[param]));
-        Self {
-            theta_1a: p(Param::Theta1a),
-            d_theta_1a: d(Param::Theta1a),
-            b_1a: p(Param::B1a),
-            d_b_1a: d(Param::B1a),
-            theta_2a: p(Param::Theta2a),
-            d_theta_2a: d(Param::Theta2a),
-            b_2a: p(Param::B2a),
-            d_b_2a: d(Param::B2a),
-            theta_1b: p(Param::Theta1b),
-            d_theta_1b: d(Param::Theta1b),
-            b_1b: p(Param::B1b),
-            d_b_1b: d(Param::B1b),
-            gamma: p(Param::Gamma),
-            d_gamma: d(Param::Gamma),
-            beta: p(Param::Beta),
-            d_beta: d(Param::Beta),
-            theta_2b: p(Param::Theta2b),
-            d_theta_2b: d(Param::Theta2b),
-            join_weight: (net.join == Join::Project)
-                .then(|| (p(Param::JoinWeight), d(Param::JoinWeight))),
-            y_a_hat: (&values.y_a_hat).into(),
-            var: (&values.var).into(),
-            delta_2b: (&gradients.delta_2b).into(),
-            delta_2a: (&gradients.delta_2a).into(),
-            d_s: (&gradients.d_s).into(),
-            d_a: (&gradients.d_a).into(),
-            eps: net.eps,
-            weight_b: net.weight_b,
-            join: net.join,
-            affine: net.affine,
-        }
-    }
-}
+use crate::reference::{BatchNorm, Network, Op, Terms, batch_statistics};
+use crate::rounding::SHARE;
 
 /// How well an identity holds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Identity {
-    /// Its name in the table above.
-    pub name: &'static str,
-    /// |left − right| / Σ|terms|, the terms being the single products that both sides add up; the
-    /// largest over rows or units. 0 where all terms are zero, ∞ where a term is no number.
+    /// Its name in the table above: `fc1a.scale`.
+    pub name: String,
+    /// |left − right| relative to the products that both sides add up and a small share of the terms that these are sums of,
+    /// before they cancel; the largest over units or rows.
+    /// ∞ where a term is not finite.
     pub error: f64,
 }
 
-/// Every identity that applies to this join and affine.
-///
-/// # Panics
-/// When the shapes do not fit together.
-pub fn identities(q: &Quantities<'_>) -> Vec<Identity> {
-    let hidden_b = q.theta_2b.cols;
-    let mut found = vec![
-        Identity {
-            name: "softmax_ce_rows",
-            error: worst(q.delta_2b.rows, |i, balance| {
-                (0..q.delta_2b.cols).for_each(|j| balance.left(q.delta_2b.at(i, j)));
-                // The terms are wb·ŷb/m and wb·yb/m, each with sum wb/m: where the network is sure and right, δ2b is what
-                // rounding leaves of their difference.
-                balance.size = 2.0 * q.weight_b.abs() / q.delta_2b.rows as f64;
-            }),
-        },
-        Identity {
-            name: "relu_homogeneous_a",
-            error: worst(q.theta_1a.rows, |unit, balance| {
-                (0..q.theta_1a.cols)
-                    .for_each(|k| balance.left(q.theta_1a.at(unit, k) * q.d_theta_1a.at(unit, k)));
-                balance.left(q.b_1a.at(0, unit) * q.d_b_1a.at(0, unit));
-                (0..q.theta_2a.rows)
-                    .for_each(|k| balance.right(q.theta_2a.at(k, unit) * q.d_theta_2a.at(k, unit)));
-            }),
-        },
-    ];
-    if q.affine == Affine::PerUnit {
-        let error = worst(hidden_b, |unit, balance| {
-            (0..q.theta_1b.cols)
-                .for_each(|k| balance.left(q.theta_1b.at(unit, k) * q.d_theta_1b.at(unit, k)));
-            balance.left(q.b_1b.at(0, unit) * q.d_b_1b.at(0, unit));
-            // ε/(σ²+ε) as 1 − σ²/(σ²+ε): what is left of dθ1b when σ² ≫ ε is the difference of terms of this size.
-            let (var, gamma_term) =
-                (q.var.at(0, unit), q.gamma.at(0, unit) * q.d_gamma.at(0, unit));
-            balance.right(gamma_term);
-            balance.right(-gamma_term * (var / (var + q.eps)));
-        });
-        found.push(Identity { name: "batch_norm_scale_b", error });
-    }
-    found.push(Identity {
-        name: "batch_norm_dx",
-        error: worst(hidden_b, |unit, balance| {
-            (0..q.d_a.rows).for_each(|i| balance.left(q.d_a.at(i, unit)));
-        }),
-    });
-    found.push(Identity { name: "join", error: join_error(q) });
-    found.push(Identity {
-        name: "head_a",
-        error: worst(q.theta_2a.rows, |output, balance| {
-            (0..q.theta_2a.cols)
-                .for_each(|k| balance.left(q.theta_2a.at(output, k) * q.d_theta_2a.at(output, k)));
-            balance.left(q.b_2a.at(0, output) * q.d_b_2a.at(0, output));
-            (0..q.y_a_hat.rows)
-                .for_each(|i| balance.right(q.y_a_hat.at(i, output) * q.delta_2a.at(i, output)));
-        }),
-    });
-    if let Some((weight, d_weight)) = q.join_weight {
-        let error = worst(hidden_b, |unit, balance| {
-            (0..weight.cols).for_each(|k| balance.left(weight.at(unit, k) * d_weight.at(unit, k)));
-            add_joined(q, unit, |term| balance.right(term));
-        });
-        found.push(Identity { name: "join_weight", error });
-    }
-    found
-}
-
-fn join_error(q: &Quantities<'_>) -> f64 {
-    let hidden_b = q.theta_2b.cols;
-    let unit_terms = |unit: usize, balance: &mut Balance| {
-        add_joined(q, unit, |term| balance.left(term));
-        (0..q.theta_2b.rows)
-            .for_each(|k| balance.right(q.theta_2b.at(k, unit) * q.d_theta_2b.at(k, unit)));
-    };
-    let affine_terms = |unit: usize, balance: &mut Balance| {
-        balance.left(q.gamma.at(0, unit) * q.d_gamma.at(0, unit));
-        balance.left(q.beta.at(0, unit) * q.d_beta.at(0, unit));
-    };
-    match q.affine {
-        Affine::PerUnit => worst(hidden_b, |unit, balance| {
-            affine_terms(unit, balance);
-            unit_terms(unit, balance);
-        }),
-        Affine::Shared => worst(1, |_, balance| {
-            affine_terms(0, balance);
-            (0..hidden_b).for_each(|unit| unit_terms(unit, balance));
-        }),
-    }
-}
-
-/// The terms of ⟨J(ŷa), ds⟩ that belong to one unit of s.
-fn add_joined(q: &Quantities<'_>, unit: usize, mut term: impl FnMut(f64)) {
-    for i in 0..q.d_s.rows {
-        let d_s = q.d_s.at(i, unit);
-        match (q.join, q.join_weight) {
-            (Join::Add, _) => term(q.y_a_hat.at(i, unit) * d_s),
-            (Join::Broadcast, _) => term(q.y_a_hat.at(i, 0) * d_s),
-            (Join::Project, weight) => {
-                let (weight, _) = weight.expect("join `project` has a weight");
-                (0..weight.cols).for_each(|k| term(weight.at(unit, k) * q.y_a_hat.at(i, k) * d_s));
-            }
-        }
-    }
+/// A gradient with what it belongs to.
+pub(crate) struct Claim<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) params: &'a [Array2<f64>],
+    /// dL/d(each learned array).
+    pub(crate) grads: &'a [Array2<f64>],
+    /// The output of each node.
+    pub(crate) values: &'a [Array2<f64>],
+    /// dL/d(output) by node, of those for which it is known.
+    pub(crate) deltas: &'a HashMap<usize, Array2<f64>>,
+    pub(crate) terms: &'a Terms,
 }
 
 /// Both sides of one equation.
@@ -257,34 +65,211 @@ struct Balance {
 }
 
 impl Balance {
-    fn left(&mut self, term: f64) {
+    /// Adds a term, whose own terms add up to `terms`; the right side's come with a minus sign.
+    fn add(&mut self, term: f64, terms: f64) {
         self.residual += term;
-        self.size += term.abs();
-    }
-
-    fn right(&mut self, term: f64) {
-        self.residual -= term;
-        self.size += term.abs();
+        self.size += term.abs() + SHARE * terms;
     }
 
     fn error(&self) -> f64 {
-        if !(self.residual.is_finite() && self.size.is_finite()) {
-            f64::INFINITY
-        } else if self.residual == 0.0 {
-            0.0
-        } else {
-            self.residual.abs() / self.size
+        match self.residual {
+            r if !(r.is_finite() && self.size.is_finite()) => f64::INFINITY,
+            0.0 => 0.0,
+            r => r.abs() / self.size,
         }
     }
 }
 
-/// The largest error of `count` equations.
-fn worst(count: usize, terms: impl Fn(usize, &mut Balance)) -> f64 {
-    (0..count)
-        .map(|index| {
-            let mut balance = Balance::default();
-            terms(index, &mut balance);
-            balance.error()
-        })
-        .fold(0.0, f64::max)
+impl Claim<'_> {
+    /// Every identity that applies to the river.
+    pub(crate) fn identities(&self) -> Vec<Identity> {
+        let mut found = Vec::new();
+        for (i, node) in self.network.nodes.iter().enumerate() {
+            let mut add =
+                |kind: &str, count: usize, f: &dyn Fn(usize, &mut Balance) -> Option<()>| {
+                    let mut worst = 0.0;
+                    for index in 0..count {
+                        let mut balance = Balance::default();
+                        if f(index, &mut balance).is_none() {
+                            return;
+                        }
+                        worst = f64::max(worst, balance.error());
+                    }
+                    found.push(Identity { name: format!("{}.{kind}", node.name), error: worst });
+                };
+            match &node.op {
+                Op::Linear { .. } => add("scale", node.width, &|unit, balance| {
+                    self.add_own(i, unit, balance);
+                    self.add_readers(i, unit, -1.0, balance)
+                }),
+                Op::BatchNorm(bn) => {
+                    match bn.affine {
+                        Affine::PerUnit => add("scale", node.width, &|unit, balance| {
+                            self.add_own(i, unit, balance);
+                            self.add_readers(i, unit, -1.0, balance)
+                        }),
+                        // One γ and one β for all units: one equation for their sum.
+                        Affine::Shared => add("scale", 1, &|_, balance| {
+                            self.add_own(i, 0, balance);
+                            (0..node.width)
+                                .try_for_each(|unit| self.add_readers(i, unit, -1.0, balance))
+                        }),
+                    }
+                    if self.only_reader(bn.x).is_some() {
+                        add("shift", node.width, &|unit, balance| {
+                            let d = self.deltas.get(&bn.x)?.column(unit);
+                            let terms = self.terms.deltas[bn.x].column(unit);
+                            d.iter().zip(terms).for_each(|(d, terms)| balance.add(*d, *terms));
+                            Some(())
+                        });
+                    }
+                }
+                Op::Join { w: Some(w), .. } => add("weight", node.width, &|unit, balance| {
+                    self.add_array(*w, (unit, Row), 1.0, balance);
+                    self.add_joined(i, unit, -1.0, balance)
+                }),
+                _ => {}
+            }
+            let heads = self.network.heads.iter();
+            let is_softmax = |loss: &LossKind| matches!(loss, LossKind::CrossEntropy { .. });
+            if heads.clone().any(|head| head.node == i && is_softmax(&head.loss))
+                && self.readers(i).count() == 0
+            {
+                let rows = self.values[i].nrows();
+                add("softmax", rows, &|row, balance| {
+                    let (d, terms) = (self.deltas.get(&i)?.row(row), self.terms.deltas[i].row(row));
+                    d.iter().zip(terms).for_each(|(d, terms)| balance.add(*d, *terms));
+                    Some(())
+                });
+            }
+        }
+        found
+    }
+
+    /// ⟨p,dp⟩ over the parameters of node `i` that make its output's `unit`.
+    fn add_own(&self, i: usize, unit: usize, balance: &mut Balance) {
+        match &self.network.nodes[i].op {
+            Op::Linear { w, b, .. } => {
+                self.add_array(*w, (unit, Row), 1.0, balance);
+                self.add_array(*b, (unit, Column), 1.0, balance);
+            }
+            Op::BatchNorm(bn) => {
+                self.add_array(bn.gamma, (bn.unit(unit), Column), 1.0, balance);
+                self.add_array(bn.beta, (bn.unit(unit), Column), 1.0, balance);
+            }
+            _ => {}
+        }
+    }
+
+    /// `factor` times what the readers of node `i` say of Σ y·dy of its `unit`; `None` if nobody knows.
+    fn add_readers(&self, i: usize, unit: usize, factor: f64, balance: &mut Balance) -> Option<()> {
+        let Some(reader) = self.only_reader(i) else {
+            return self.add_product(i, unit, factor, balance);
+        };
+        match &self.network.nodes[reader].op {
+            Op::Linear { w, .. } => self.add_array(*w, (unit, Column), factor, balance),
+            Op::Activation { f: Activation::Relu | Activation::Identity, .. }
+            | Op::Dropout { .. } => return self.add_readers(reader, unit, factor, balance),
+            Op::BatchNorm(bn) if bn.affine == Affine::PerUnit => {
+                self.add_normalised(bn, unit, factor, balance);
+            }
+            Op::Join { left, right, .. } if *left == i && *right != i => {
+                // Not before both are known to be there.
+                self.deltas.get(&reader)?;
+                self.add_joined(reader, unit, -factor, balance)?;
+                return self.add_readers(reader, unit, factor, balance);
+            }
+            _ => return self.add_product(i, unit, factor, balance),
+        }
+        Some(())
+    }
+
+    /// γ·dγ·ε/(σ²+ε), as γ·dγ − γ·dγ·σ²/(σ²+ε): two terms that nearly cancel where σ² ≫ ε.
+    fn add_normalised(&self, bn: &BatchNorm, unit: usize, factor: f64, balance: &mut Balance) {
+        let (_, var) = batch_statistics(&self.values[bn.x]);
+        let var = var[[0, unit]];
+        self.add_array(bn.gamma, (unit, Column), factor, balance);
+        self.add_array(bn.gamma, (unit, Column), -factor * (var / (var + bn.eps)), balance);
+    }
+
+    /// `factor` times ⟨p,dp⟩ over a row or a column of an array.
+    fn add_array(
+        &self,
+        array: usize,
+        (index, along): (usize, Along),
+        factor: f64,
+        balance: &mut Balance,
+    ) {
+        let line = |matrix: &Array2<f64>| match along {
+            Row => matrix.row(index).to_vec(),
+            Column => matrix.column(index).to_vec(),
+        };
+        let [p, d, terms] =
+            [&self.params[array], &self.grads[array], &self.terms.params[array]].map(line);
+        for ((p, d), terms) in p.iter().zip(d).zip(terms) {
+            balance.add(factor * p * d, (factor * p * terms).abs());
+        }
+    }
+
+    /// `factor` times Σᵢ yᵢⱼ·dyᵢⱼ itself.
+    fn add_product(&self, i: usize, unit: usize, factor: f64, balance: &mut Balance) -> Option<()> {
+        let d = self.deltas.get(&i)?;
+        for row in 0..d.nrows() {
+            let at = [row, unit];
+            let size = self.terms.values[i][at] * self.terms.deltas[i][at];
+            balance.add(factor * self.values[i][at] * d[at], factor.abs() * size);
+        }
+        Some(())
+    }
+
+    /// `factor` times ⟨J(right),dy⟩ of a join's `unit`.
+    fn add_joined(
+        &self,
+        join: usize,
+        unit: usize,
+        factor: f64,
+        balance: &mut Balance,
+    ) -> Option<()> {
+        let d = self.deltas.get(&join)?;
+        let Op::Join { right, join: kind, w, .. } = self.network.nodes[join].op else {
+            return None;
+        };
+        let (y, terms) = (&self.values[right], &self.terms.values[right]);
+        for row in 0..d.nrows() {
+            let (dy, size) = (d[[row, unit]], self.terms.deltas[join][[row, unit]]);
+            let mut add = |weight: f64, column: usize| {
+                let term = weight * y[[row, column]] * dy;
+                balance.add(factor * term, (factor * weight * terms[[row, column]] * size).abs());
+            };
+            match (kind, w) {
+                (Join::Project, Some(w)) => {
+                    self.params[w].row(unit).iter().enumerate().for_each(|(k, w)| add(*w, k));
+                }
+                (Join::Broadcast, _) => add(1.0, 0),
+                (Join::Add | Join::Project, _) => add(1.0, unit),
+            }
+        }
+        Some(())
+    }
+
+    fn readers(&self, i: usize) -> impl Iterator<Item = usize> {
+        let nodes = self.network.nodes.iter().enumerate();
+        nodes.filter(move |(_, node)| node.op.inputs().any(|input| input == i)).map(|(r, _)| r)
+    }
+
+    /// The node that reads node `i`, if it is one and no loss does.
+    fn only_reader(&self, i: usize) -> Option<usize> {
+        let mut readers = self.readers(i);
+        let first = readers.next()?;
+        let is_judged = self.network.heads.iter().any(|head| head.node == i);
+        (readers.next().is_none() && !is_judged).then_some(first)
+    }
 }
+
+/// What [`Claim::add_array`] runs along.
+#[derive(Clone, Copy)]
+enum Along {
+    Row,
+    Column,
+}
+use Along::{Column, Row};

@@ -14,3 +14,5 @@
 pub mod gradcheck;
 pub mod identities;
 pub mod oracle;
+mod reference;
+mod rounding;

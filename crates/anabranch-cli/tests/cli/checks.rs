@@ -92,7 +92,8 @@ fn gradcheck_of_the_first_batch() {
     dir.write("t.csv", shapes(60));
     let flags = format!("gradcheck --data t.csv {QUICK} --dropout 0.3");
     let json = dir.json(&flags);
-    for key in ["rows", "parameters", "tensors", "identities", "pass"] {
+    for key in ["rows", "parameters", "tensors", "identities", "values", "points", "limits", "pass"]
+    {
         assert!(!json[key].is_null(), "no {key}");
     }
     let parameters = 6 * 4 + 6 + 6 + 1 + 5 * 4 + 5 + 2 * 5 + 5 * 2 + 2;

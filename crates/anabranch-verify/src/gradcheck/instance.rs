@@ -1,109 +1,81 @@
 //! What is checked: one step of a run, in f64.
 
-use anabranch_graph::TwoBranch;
-use anabranch_layers::{Activation, Target};
-use anabranch_tensor::{ArrayView2, Scalar};
+use anabranch_graph::River;
+use anabranch_layers::Target;
+use anabranch_tensor::{ArrayView2, Purpose, Random, Scalar};
+use ndarray::Array2;
 
-use super::error::GradcheckError;
-use anabranch_audit::matrix::Matrix;
+use crate::reference::{OwnedTarget, cast};
 
-/// One training step: network, parameters, batch, and what its dropout mask is drawn by.
+/// Standard deviation of what [`Instance::perturbed`] adds, relative to the size of an array's entries.
+const RELATIVE_DEVIATION: f64 = 0.3;
+/// The same for arrays of small entries: biases begin at 0.
+const DEVIATION: f64 = 0.1;
+
+/// One training step of a river: parameters, batch, and what its dropout masks are drawn by.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    network: TwoBranch,
-    params: Vec<f64>,
-    x: Matrix,
-    y_a: Matrix,
-    y_b: Labels,
-    seed: u64,
-    step: u64,
-}
-
-/// The target of task B.
-#[derive(Clone, Debug)]
-pub(super) enum Labels {
-    Classes(Vec<u32>),
-    Probabilities(Matrix),
+    pub(super) river: River,
+    pub(super) params: Vec<f64>,
+    pub(super) x: Array2<f64>,
+    pub(super) targets: Vec<OwnedTarget>,
+    pub(super) seed: u64,
+    pub(super) step: u64,
 }
 
 impl Instance {
-    /// The step of a run in the numbers `T`, which f64 holds exactly: the flat `params`, the batch `x`
-    /// `[rows, inputs]` with its `targets`, and the `seed` and `step` of [`Masks::Drawn`](anabranch_graph::Masks).
+    /// The step of a run in the numbers `T`, which f64 holds exactly: the flat `params`, the batch `x` `[rows, inputs]` with
+    /// a target for each head, and the `seed` and `step` of [`Masks::Drawn`](anabranch_graph::Masks).
     ///
-    /// # Errors
-    /// If the activation is not ReLU, or a target is not of its task's kind.
+    /// Whether these fit the river is checked by whoever checks the instance.
     pub fn new<T: Scalar>(
-        network: &TwoBranch,
+        river: &River,
         params: &[T],
         x: ArrayView2<'_, T>,
-        targets: [Target<'_, T>; 2],
+        targets: &[Target<'_, T>],
         (seed, step): (u64, u64),
-    ) -> Result<Self, GradcheckError> {
-        if network.activation != Activation::Relu {
-            return Err(GradcheckError::Activation(network.activation.name()));
+    ) -> Self {
+        Self {
+            river: river.clone(),
+            params: params.iter().map(|value| value.to_f64()).collect(),
+            x: cast(x),
+            targets: targets.iter().map(OwnedTarget::new).collect(),
+            seed,
+            step,
         }
-        let (y_a, y_b) = match targets {
-            [Target::Values(y_a), Target::Classes(classes)] => {
-                (double(y_a), Labels::Classes(classes.to_vec()))
-            }
-            [Target::Values(y_a), Target::Probabilities(y_b)] => {
-                (double(y_a), Labels::Probabilities(double(y_b)))
-            }
-            _ => return Err(GradcheckError::Targets),
-        };
-        let params = params.iter().map(|value| value.to_f64()).collect();
-        Ok(Self { network: network.clone(), params, x: double(x), y_a, y_b, seed, step })
+    }
+
+    /// The same step at parameters near by, drawn by `seed`.
+    ///
+    /// A run begins with γ = 1, β = 0 and biases 0, where a backward pass that forgets them is right. Elsewhere it is not.
+    #[must_use]
+    pub fn perturbed(&self, seed: u64) -> Self {
+        let mut moved = self.clone();
+        let mut random = Random::new(seed, Purpose::Sample, 0);
+        let mut rest = moved.params.as_mut_slice();
+        for array in crate::reference::Network::new(&self.river).params {
+            let len = (array.rows * array.cols).min(rest.len());
+            let (values, behind) = rest.split_at_mut(len);
+            rest = behind;
+            let size = (values.iter().map(|v| v * v).sum::<f64>() / len.max(1) as f64).sqrt();
+            let deviation = f64::max(RELATIVE_DEVIATION * size, DEVIATION);
+            values.iter_mut().for_each(|value| *value += deviation * random.normal());
+        }
+        moved
     }
 
     /// Rows of the batch.
     pub fn rows(&self) -> usize {
-        self.x.rows()
+        self.x.nrows()
     }
 
-    /// Sizes and hyperparameters.
-    pub fn network(&self) -> &TwoBranch {
-        &self.network
+    /// The network.
+    pub fn river(&self) -> &River {
+        &self.river
     }
 
     /// The flat parameters.
     pub fn params(&self) -> &[f64] {
         &self.params
     }
-
-    pub(super) fn x(&self) -> &Matrix {
-        &self.x
-    }
-
-    pub(super) fn y_a(&self) -> &Matrix {
-        &self.y_a
-    }
-
-    pub(super) fn y_b(&self) -> &Labels {
-        &self.y_b
-    }
-
-    pub(super) fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    pub(super) fn step(&self) -> u64 {
-        self.step
-    }
-}
-
-impl Labels {
-    /// The probabilities `[rows, classes]`.
-    pub(super) fn probabilities(&self, classes: usize) -> Matrix {
-        match self {
-            Self::Classes(labels) => Matrix::from_fn(labels.len(), classes, |i, j| {
-                if labels[i] as usize == j { 1.0 } else { 0.0 }
-            }),
-            Self::Probabilities(probabilities) => probabilities.clone(),
-        }
-    }
-}
-
-fn double<T: Scalar>(view: ArrayView2<'_, T>) -> Matrix {
-    let (rows, cols) = view.dim();
-    Matrix::new(rows, cols, view.iter().map(|value| value.to_f64()).collect())
 }

@@ -1,76 +1,61 @@
-//! The production network on an instance, in any precision.
+//! The production network on an instance, in any precision and on any way through a step.
 
-use anabranch_graph::{Fusion, Graph, Masks, Mode, NodeId, Workspace};
-use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar, flat, matrix};
+use std::collections::HashMap;
+
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_layers::{Activation, LossKind, Target};
+use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar};
+use ndarray::Array2;
 
 use super::error::GradcheckError;
-use super::instance::{Instance, Labels};
-use anabranch_audit::matrix::Matrix;
+use super::instance::Instance;
+use crate::reference::{Network, Op, OwnedTarget, cast};
+
+/// The way that a step takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path<'e> {
+    pub(super) exec: &'e Executor,
+    pub(super) fusion: Fusion,
+    /// Rows of a shard, where a cut is forced.
+    pub(super) rows_per_shard: Option<usize>,
+}
 
 /// A graph with its memory and the batch of an instance, all in the numbers `T`.
-pub(super) struct Production<T> {
-    exec: Executor,
+pub(super) struct Production<'e, T> {
+    exec: &'e Executor,
     graph: Graph<T>,
     workspace: Workspace<T>,
     /// What the next pass runs with.
     params: Vec<T>,
-    /// Written by every pass and read by none.
+    /// Running statistics, written by training passes.
     state: Buffer<T>,
-    batch: Batch<T>,
+    x: Array2<T>,
+    targets: Vec<OwnedTarget<T>>,
     masks: (u64, u64),
 }
 
-struct Batch<T> {
-    rows: usize,
-    x: Vec<T>,
-    y_a: Vec<T>,
-    y_b: OwnedLabels<T>,
-}
-
-enum OwnedLabels<T> {
-    Classes(Vec<u32>),
-    Probabilities(Vec<T>),
-}
-
-impl<T: Scalar> Batch<T> {
-    fn x(&self) -> ArrayView2<'_, T> {
-        matrix(&self.x, self.rows, self.x.len() / self.rows)
-    }
-
-    fn targets(&self) -> [Target<'_, T>; 2] {
-        let rows = self.rows;
-        let y_b = match &self.y_b {
-            OwnedLabels::Classes(classes) => Target::Classes(classes),
-            OwnedLabels::Probabilities(p) => Target::Probabilities(matrix(p, rows, p.len() / rows)),
+impl<'e, T: Scalar> Production<'e, T> {
+    pub(super) fn new(instance: &Instance, path: Path<'e>) -> Result<Self, GradcheckError> {
+        let Path { exec, fusion, rows_per_shard } = path;
+        let graph = instance.river.build::<T>(fusion)?;
+        let rows = instance.rows();
+        let workspace = match rows_per_shard {
+            None => Workspace::new(&graph, exec, rows, Mode::Training)?,
+            Some(shard) => Workspace::with_shards_of(shard, &graph, exec, rows)?,
         };
-        [Target::Values(matrix(&self.y_a, rows, self.y_a.len() / rows)), y_b]
-    }
-}
-
-impl<T: Scalar> Production<T> {
-    pub(super) fn new(instance: &Instance, fusion: Fusion) -> Result<Self, GradcheckError> {
-        let exec = Executor::serial();
-        let graph = instance.network().build::<T>(fusion)?;
-        let workspace = Workspace::new(&graph, &exec, instance.rows(), Mode::Training)?;
-        let (expected, found) = (graph.params_len(), instance.params().len());
+        let (expected, found) = (graph.params_len(), instance.params.len());
         if expected != found {
             return Err(GradcheckError::Len { what: "parameters", expected, found });
         }
-        let batch = Batch {
-            rows: instance.rows(),
-            x: cast(instance.x().data()),
-            y_a: cast(instance.y_a().data()),
-            y_b: match instance.y_b() {
-                Labels::Classes(classes) => OwnedLabels::Classes(classes.clone()),
-                Labels::Probabilities(y_b) => OwnedLabels::Probabilities(cast(y_b.data())),
-            },
-        };
-        graph.check(&workspace, batch.x(), &batch.targets())?;
+        let x = cast(instance.x.view());
+        let targets: Vec<OwnedTarget<T>> =
+            instance.targets.iter().map(|target| OwnedTarget::new(&target.view())).collect();
+        let views: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
+        graph.check(&workspace, x.view(), &views)?;
         let (_, state) = graph.init(0);
-        let params = cast(instance.params());
-        let masks = (instance.seed(), instance.step());
-        Ok(Self { exec, graph, workspace, params, state, batch, masks })
+        let params = instance.params.iter().map(|value| T::from_f64(*value)).collect();
+        let masks = (instance.seed, instance.step);
+        Ok(Self { exec, graph, workspace, params, state, x, targets, masks })
     }
 
     pub(super) fn graph(&self) -> &Graph<T> {
@@ -82,78 +67,83 @@ impl<T: Scalar> Production<T> {
         &mut self.params
     }
 
-    /// The loss: a forward pass.
-    pub(super) fn loss(&mut self) -> f64 {
-        let Self { exec, graph, workspace, params, state, batch, masks: (seed, step) } = self;
-        let masks = Masks::Drawn { seed: *seed, step: *step };
-        graph.forward(exec, params, state, workspace, batch.x(), masks);
-        graph.losses(exec, workspace, &batch.targets());
-        workspace.losses().iter().sum()
+    /// The running statistics.
+    pub(super) fn state(&self) -> Vec<f64> {
+        self.state.iter().map(|value| value.to_f64()).collect()
     }
 
-    /// The gradient: a forward and a backward pass.
+    pub(super) fn set_state(&mut self, state: &[f64]) {
+        self.state.iter_mut().zip(state).for_each(|(value, new)| *value = T::from_f64(*new));
+    }
+
+    /// The weighted loss of each head, by a forward pass.
+    pub(super) fn losses(&mut self) -> Vec<f64> {
+        let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
+        let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
+        let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
+        graph.forward(exec, params, state, workspace, x.view(), masks);
+        graph.losses(exec, workspace, &targets);
+        workspace.losses().to_vec()
+    }
+
+    /// The gradient in one call, as training makes it.
     pub(super) fn gradient(&mut self) -> Vec<f64> {
-        self.loss();
-        let Self { exec, graph, workspace, params, batch, .. } = self;
+        let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
+        let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
+        let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
+        let batch = Batch { x: x.view(), targets: &targets, row_idx: None, masks };
         let mut grads = Gradients::zeros(params.len());
-        graph.backward(exec, params, &mut grads, workspace, batch.x());
+        exec.enter(|| graph.gradient(exec, params, (state, &mut grads), workspace, batch));
         grads.whole(exec).iter().map(|value| value.to_f64()).collect()
     }
 
-    /// Which ReLUs let something through in the last pass; behind dropout only those that it kept.
-    pub(super) fn active(&self) -> Vec<bool> {
-        self.relu_outputs().flatten().map(|value| *value > T::ZERO).collect()
+    /// The derivative of the loss by the output of each node that some node reads, after [`gradient`](Self::gradient); by
+    /// the number of the node in `network`. Of the unfused graph.
+    pub(super) fn deltas(&self, network: &Network) -> HashMap<usize, Array2<f64>> {
+        let nodes = network.nodes.iter().enumerate().skip(1);
+        nodes
+            .filter_map(|(i, node)| {
+                Some((i, cast(self.workspace.delta(self.graph.node(&node.name)?))))
+            })
+            .collect()
     }
 
-    /// Whether the ReLUs of the last pass are on and off as in `active`.
-    pub(super) fn is_active_as(&self, active: &[bool]) -> bool {
-        let mut rest = active;
-        self.relu_outputs().all(|values| {
-            let (expected, others) = rest.split_at(values.len());
-            rest = others;
-            values.iter().zip(expected).all(|(value, on)| (*value > T::ZERO) == *on)
-        })
+    /// The prediction of each head in an evaluation pass.
+    pub(super) fn evaluate(&mut self) -> Vec<Array2<f64>> {
+        let Self { exec, graph, workspace, params, state, x, .. } = self;
+        exec.enter(|| graph.infer(exec, params, state, workspace, x.view()));
+        graph.heads().iter().map(|head| cast(workspace.prediction(head))).collect()
     }
 
-    fn relu_outputs(&self) -> impl Iterator<Item = &[T]> {
-        ["dp1a", "relu1b"].into_iter().map(|name| flat(self.workspace.value(self.node(name))))
+    fn value(&self, name: &str) -> ArrayView2<'_, T> {
+        let node = self.graph.node(name).expect("the nodes of a river are called as it says");
+        self.workspace.value(node)
     }
 
-    /// The output of a node in the last pass.
-    pub(super) fn value(&self, name: &str) -> Matrix {
-        double(self.workspace.value(self.node(name)))
-    }
-
-    /// The derivative of the loss by the output of a node in the last pass; of the unfused graph.
-    pub(super) fn delta(&self, name: &str) -> Matrix {
-        double(self.workspace.delta(self.node(name)))
-    }
-
-    fn node(&self, name: &str) -> NodeId {
-        self.graph.node(name).expect("the two-branch network has a node of this name")
-    }
-}
-
-impl Production<f64> {
-    /// M `[rows, hidden_a]`, the dropout mask over 1 − p: what dropout makes of ones. Leaves the parameters as they
-    /// were.
-    pub(super) fn mask(&mut self) -> Matrix {
-        let params = self.params.clone();
-        for (name, value) in [("fc1a.weight", 0.0), ("fc1a.bias", 1.0)] {
-            let array = self.graph.param(name).expect("every two-branch network has this one");
-            self.params[array.range.clone()].fill(value);
+    /// On which side of each corner the last pass was: of ReLUs, and of losses that have some. Of the unfused graph.
+    pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
+        let mut sides = Vec::new();
+        for node in &network.nodes {
+            if let Op::Activation { x, f: Activation::Relu } = node.op
+                && x > 0
+            {
+                let x = self.value(&network.nodes[x].name);
+                sides.extend(x.iter().map(|x| *x > T::ZERO));
+            }
         }
-        self.loss();
-        self.params = params;
-        self.value("dp1a")
+        for (head, target) in network.heads.iter().zip(&self.targets) {
+            let corner = match head.loss {
+                LossKind::AbsoluteError | LossKind::Pinball { .. } => 0.0,
+                LossKind::Huber { delta } => delta,
+                _ => continue,
+            };
+            let OwnedTarget::Values(y) = target else { continue };
+            let prediction = self.value(&network.nodes[head.node].name);
+            for (p, y) in prediction.iter().zip(y) {
+                let r = (*p - *y).to_f64();
+                sides.extend([r > corner, r < -corner]);
+            }
+        }
+        sides
     }
-}
-
-fn cast<T: Scalar>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|value| T::from_f64(*value)).collect()
-}
-
-fn double<T: Scalar>(view: ArrayView2<'_, T>) -> Matrix {
-    let (rows, cols) = view.dim();
-    Matrix::new(rows, cols, flat(view).iter().map(|value| value.to_f64()).collect())
 }
