@@ -49,7 +49,7 @@ impl<T: Scalar> Product<'_, T> {
                 let b = Matrix { ptr: self.b.at(start, 0).ptr, row: 0, col: 1 };
                 let a = self.a.at(first, start);
                 let add = self.accum == Accum::Add || start > 0;
-                (kernels.dots)(a, b, (n_rows, kc.min(k - start)), c, add);
+                (kernels.along_rows.dots)(a, b, (n_rows, kc.min(k - start)), c, add);
             }
             kernels.apply(epilogue, (first, 0), (n_rows, 1), c, 1);
         }

@@ -6,6 +6,7 @@
 
 use super::Epilogue;
 use super::along::{dots, maxima};
+use super::library::LibraryFn;
 use super::pack::{Matrix, Panels, pack};
 use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
@@ -33,9 +34,17 @@ fn whole_rows<T>(rows: usize, cols: usize) -> usize {
 
 /// The number types that have GEMM kernels; sealed.
 pub trait GemmScalar: sealed::Sealed + Sized + 'static {
-    /// The kernels that suit this processor best.
+    /// The kernels that suit this processor best, if there are any for it.
     #[doc(hidden)]
-    fn kernels() -> &'static Kernels<Self>;
+    fn kernels() -> Option<&'static Kernels<Self>>;
+
+    /// The kernels along rows, which every processor has.
+    #[doc(hidden)]
+    fn row_kernels() -> &'static RowKernels<Self>;
+
+    /// The multiplication of processors without kernels.
+    #[doc(hidden)]
+    fn library() -> LibraryFn<Self>;
 
     /// All kernels that this processor can run, best first.
     #[cfg(test)]
@@ -54,6 +63,14 @@ type Tiles<T> = [TileFn<T>; 4];
 type SparseFn<T> = unsafe fn(&SparseRows<T>);
 type PutSumsFn<T> = unsafe fn((*const T, usize), (usize, usize), Matrix<T>, bool);
 type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
+
+/// The kernels along rows.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct RowKernels<T> {
+    pub(crate) dots: DotsFn<T>,
+    pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
+}
 
 /// The kernels of one instruction set for one number type.
 #[doc(hidden)]
@@ -74,8 +91,7 @@ pub struct Kernels<T: 'static> {
     pub(super) count_nonzero: unsafe fn(*const T, usize) -> usize,
     pub(super) put_sums: PutSumsFn<T>,
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
-    pub(crate) dots: DotsFn<T>,
-    pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
+    pub(super) along_rows: RowKernels<T>,
     pub(super) peak: unsafe fn(usize) -> T,
 }
 
@@ -150,13 +166,52 @@ impl<T> Kernels<T> {
                 }
                 #[cfg(all(target_arch = "x86_64", not(miri)))]
                 InstructionSet::Avx2 => avx2::apply(epilogue, (row, col), (rows, cols), c, stride),
-                _ => portable::apply(epilogue, (row, col), (rows, cols), c, stride),
+                _ => apply_to_block(epilogue, (row, col), (rows, cols), c, stride),
             }
         }
     }
 }
 
+/// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride` apart.
+///
+/// # Safety
+/// The elements are writable and not otherwise accessed.
+#[inline(always)]
+pub(super) unsafe fn apply_to_block<T, E: Epilogue<T>>(
+    epilogue: &E,
+    (row, col): (usize, usize),
+    (rows, cols): (usize, usize),
+    c: *mut T,
+    stride: usize,
+) {
+    if cols == stride && cols > 0 {
+        // SAFETY: the rows of the block, which is ours alone, lie one after the other.
+        let c = unsafe { std::slice::from_raw_parts_mut(c, rows * cols) };
+        let at_once = whole_rows::<T>(rows, cols);
+        for (i, c) in c.chunks_mut(at_once * cols).enumerate() {
+            epilogue.apply_whole_rows(row + i * at_once, cols, c);
+        }
+        return;
+    }
+    let mut given = 0;
+    epilogue.apply_rows(
+        row,
+        col,
+        rows,
+        #[inline(always)]
+        || {
+            if given == rows {
+                return &mut [];
+            }
+            given += 1;
+            // SAFETY: `cols` elements of a row of the block, which is ours alone; each row is given once.
+            unsafe { std::slice::from_raw_parts_mut(c.add((given - 1) * stride), cols) }
+        },
+    );
+}
+
 /// A module with one instruction set's functions, and its tables for both number types.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 macro_rules! kernels {
     ($module:ident, $set:ident, $(#[$feature:meta])*
      f32: $f32:ty, $f32_lanes:literal, $f32_narrow:ty, $f32_narrow_lanes:literal;
@@ -273,30 +328,8 @@ macro_rules! kernels {
                 c: *mut T,
                 stride: usize,
             ) {
-                if cols == stride && cols > 0 {
-                    // SAFETY: the rows of the block, which is ours alone, lie one after the other.
-                    let c = unsafe { std::slice::from_raw_parts_mut(c, rows * cols) };
-                    let at_once = whole_rows::<T>(rows, cols);
-                    for (i, c) in c.chunks_mut(at_once * cols).enumerate() {
-                        epilogue.apply_whole_rows(row + i * at_once, cols, c);
-                    }
-                    return;
-                }
-                let mut given = 0;
-                epilogue.apply_rows(
-                    row,
-                    col,
-                    rows,
-                    #[inline(always)]
-                    || {
-                        if given == rows {
-                            return &mut [];
-                        }
-                        given += 1;
-                        // SAFETY: `cols` elements of a row of the block, which is ours alone; each row is given once.
-                        unsafe { std::slice::from_raw_parts_mut(c.add((given - 1) * stride), cols) }
-                    },
-                );
+                // SAFETY: as the caller's.
+                unsafe { apply_to_block(epilogue, (row, col), (rows, cols), c, stride) }
             }
 
             pub(super) static F32: Kernels<f32> = Kernels {
@@ -311,8 +344,10 @@ macro_rules! kernels {
                 count_nonzero: count_nonzero_of::<$f32>,
                 put_sums: put_sums_of::<$f32, $f32_lanes>,
                 pack: pack_of::<$f32, $f32_lanes>,
-                dots: dots_of::<$f32, $f32_lanes>,
-                maxima: maxima_of::<$f32, $f32_lanes>,
+                along_rows: RowKernels {
+                    dots: dots_of::<$f32, $f32_lanes>,
+                    maxima: maxima_of::<$f32, $f32_lanes>,
+                },
                 peak: peak_f32,
             };
             pub(super) static F64: Kernels<f64> = Kernels {
@@ -327,8 +362,10 @@ macro_rules! kernels {
                 count_nonzero: count_nonzero_of::<$f64>,
                 put_sums: put_sums_of::<$f64, $f64_lanes>,
                 pack: pack_of::<$f64, $f64_lanes>,
-                dots: dots_of::<$f64, $f64_lanes>,
-                maxima: maxima_of::<$f64, $f64_lanes>,
+                along_rows: RowKernels {
+                    dots: dots_of::<$f64, $f64_lanes>,
+                    maxima: maxima_of::<$f64, $f64_lanes>,
+                },
                 peak: peak_f64,
             };
         }
@@ -349,43 +386,49 @@ kernels! {
     f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 0;
     vectors: 2; rows: 1 2 3 4 5 6
 }
-// 8 accumulators of 16 bytes and a row of B fit the 16 registers of the oldest machines.
-kernels! {
-    portable, Portable,
-    f32: [f32; 4], 4, [f32; 4], 0;
-    f64: [f64; 2], 2, [f64; 2], 0;
-    vectors: 2; rows: 1 2 3 4
-}
-
 macro_rules! impl_gemm_scalar {
-    ($t:ident, $table:ident) => {
+    ($t:ident, $table:ident, $lanes:literal, $library:path) => {
         impl GemmScalar for $t {
             #[inline]
-            fn kernels() -> &'static Kernels<$t> {
+            fn kernels() -> Option<&'static Kernels<$t>> {
                 match InstructionSet::detected() {
                     #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    InstructionSet::Avx512 => &avx512::$table,
+                    InstructionSet::Avx512 => Some(&avx512::$table),
                     #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    InstructionSet::Avx2 => &avx2::$table,
-                    _ => &portable::$table,
+                    InstructionSet::Avx2 => Some(&avx2::$table),
+                    _ => None,
                 }
+            }
+
+            #[inline]
+            fn row_kernels() -> &'static RowKernels<$t> {
+                static PORTABLE: RowKernels<$t> = RowKernels {
+                    dots: dots::<[$t; $lanes], $lanes>,
+                    maxima: maxima::<[$t; $lanes], $lanes>,
+                };
+                Self::kernels().map_or(&PORTABLE, |kernels| &kernels.along_rows)
+            }
+
+            #[inline]
+            fn library() -> LibraryFn<$t> {
+                $library
             }
 
             #[cfg(test)]
             fn available() -> impl Iterator<Item = &'static Kernels<$t>> {
-                [
+                let all: [&'static Kernels<$t>; _] = [
                     #[cfg(all(target_arch = "x86_64", not(miri)))]
                     &avx512::$table,
                     #[cfg(all(target_arch = "x86_64", not(miri)))]
                     &avx2::$table,
-                    &portable::$table,
-                ]
-                .into_iter()
-                .filter(|kernels| kernels.instruction_set <= InstructionSet::detected())
+                ];
+                all.into_iter()
+                    .filter(|kernels| kernels.instruction_set <= InstructionSet::detected())
             }
         }
     };
 }
 
-impl_gemm_scalar!(f32, F32);
-impl_gemm_scalar!(f64, F64);
+// Vectors of 16 bytes, which fit the registers of the oldest machines.
+impl_gemm_scalar!(f32, F32, 4, matrixmultiply::sgemm);
+impl_gemm_scalar!(f64, F64, 2, matrixmultiply::dgemm);

@@ -9,7 +9,10 @@
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes, `dense.rs` runs the
 //! inner loops and `blocking.rs` the outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
-//! `column.rs` has products with one column, `along.rs` kernels along rows.
+//! `library.rs` multiplies on machines without kernels; `column.rs` has products with one column, `along.rs` kernels along rows.
+
+// Without kernels, nothing uses what they are made of.
+#![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code, unused_imports))]
 
 mod along;
 mod blocking;
@@ -18,6 +21,7 @@ mod dense;
 #[cfg(all(test, unix, not(miri)))]
 mod guarded;
 mod kernels;
+mod library;
 mod naive;
 mod pack;
 mod peak;
@@ -40,6 +44,7 @@ use crate::scalar::Scalar;
 
 use blocking::Product;
 use kernels::Kernels;
+use library::LibraryProduct;
 pub(crate) use pack::Matrix;
 
 pub use kernels::GemmScalar;
@@ -111,7 +116,10 @@ impl<T> Epilogue<T> for NoEpilogue {
 
 /// Elements of scratch that [`gemm`] needs for a product of this shape, and for every smaller one.
 pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize) -> usize {
-    if m == 0 { 0 } else { plan::scratch_len(T::kernels(), exec.threads(), (m, n, k)) }
+    match T::kernels() {
+        Some(kernels) if m > 0 => plan::scratch_len(kernels, exec.threads(), (m, n, k)),
+        _ => 0,
+    }
 }
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
@@ -119,7 +127,7 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 /// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
 /// Where A or B has many zeros, products with them may be left out: that changes no bit, and a zero times an infinity is
 /// still NaN. `scratch` has [`gemm_scratch_len`] elements or more, of which a small product may need fewer; its contents do not
-/// matter.
+/// matter. On machines without kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
@@ -133,11 +141,14 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    gemm_with(T::kernels(), exec, a, b, plan::kc::<T>(b.nrows()), accum, c, scratch, epilogue);
+    gemm_with(T::kernels(), exec, a, b, None, accum, c, scratch, epilogue);
 }
 
 /// Most terms of a block in [`gemm_in_blocks`].
-pub const MAX_TERMS: usize = plan::MAX_TERMS;
+pub const MAX_TERMS: usize = {
+    assert!(plan::MAX_TERMS <= library::MAX_TERMS);
+    plan::MAX_TERMS
+};
 
 /// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the same bits as if the
 /// products of the blocks had been computed one by one, in whatever place, and then added up in order.
@@ -159,17 +170,18 @@ pub fn gemm_in_blocks<T: Scalar>(
         (1..=MAX_TERMS).contains(&terms),
         "gemm: blocks of {terms} terms, not 1 to {MAX_TERMS}"
     );
-    gemm_with(T::kernels(), exec, a, b, terms, accum, c, scratch, epilogue);
+    gemm_with(T::kernels(), exec, a, b, Some(terms), accum, c, scratch, epilogue);
 }
 
-/// [`gemm`] with the kernels of one instruction set, which the processor has, and k-blocks of `kc`.
+/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any, and with blocks of `terms`
+/// terms, or of as many as suit the kernels.
 #[allow(clippy::too_many_arguments)]
 fn gemm_with<T: Scalar>(
-    kernels: &Kernels<T>,
+    kernels: Option<&Kernels<T>>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
-    kc: usize,
+    terms: Option<usize>,
     accum: Accum,
     mut c: ArrayViewMut2<'_, T>,
     scratch: &mut [T],
@@ -185,8 +197,14 @@ fn gemm_with<T: Scalar>(
     );
     let c = c.as_slice_mut().expect("gemm: C must be row-major and contiguous").as_mut_ptr();
     let (a, b) = (Matrix::of(a), Matrix::of(b));
+    let Some(kernels) = kernels else {
+        let kc = terms.unwrap_or_else(|| plan::even_blocks(k, library::MAX_TERMS).max(1));
+        let product = LibraryProduct { exec, m, n, k, kc, a, b, accum, c };
+        // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed.
+        return unsafe { product.run(epilogue) };
+    };
+    let kc = terms.unwrap_or_else(|| plan::kc::<T>(k));
     let product = Product { kernels, exec, m, n, k, kc, a, b, accum, c, c_transposed: false };
-    // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed; the kernels are those of
-    // this processor.
+    // SAFETY: as above; the kernels are those of this processor.
     unsafe { product.run(scratch, epilogue) };
 }

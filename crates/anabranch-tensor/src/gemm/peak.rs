@@ -5,15 +5,19 @@ use super::simd::Simd;
 
 /// Floating-point operations in one iteration of [`fma_peak_loop`].
 pub fn fma_peak_flops<T: GemmScalar>() -> usize {
-    2 * ACCUMULATORS * T::kernels().lanes
+    2 * ACCUMULATORS * T::kernels().map_or(1, |kernels| kernels.lanes)
 }
 
 /// Runs `iterations` of independent multiply-adds in registers, with the instructions of [`gemm`](crate::gemm) and as
 /// many chains as hide their latency: nothing that computes with them can be faster. The result keeps the work from
 /// being optimised away.
+///
+/// # Panics
+/// On a machine without kernels.
 pub fn fma_peak_loop<T: GemmScalar>(iterations: usize) -> T {
+    let kernels = T::kernels().expect("kernels for this machine");
     // SAFETY: `kernels` are those that the processor can run.
-    unsafe { (T::kernels().peak)(iterations) }
+    unsafe { (kernels.peak)(iterations) }
 }
 
 /// The loop for one kind of vector: x ← x/2 + 1, which settles at 2.

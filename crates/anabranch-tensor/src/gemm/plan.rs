@@ -81,7 +81,11 @@ const fn kc_max<T>() -> usize {
 
 /// The length of k-blocks that suits sums of `k` terms: as few as there can be, of the same length.
 pub(super) fn kc<T>(k: usize) -> usize {
-    let most = kc_max::<T>();
+    even_blocks(k, kc_max::<T>())
+}
+
+/// The length of blocks of at most `most` terms that cut `k` terms evenly.
+pub(super) fn even_blocks(k: usize, most: usize) -> usize {
     if k <= most { k } else { k.div_ceil(k.div_ceil(most)) }
 }
 
@@ -263,7 +267,7 @@ impl Plan {
         let most = PACKED_BYTES / size;
         let phase_rows = if k.saturating_mul(nc) <= most { k } else { most / nc / kc * kc };
         let phase_cols = n.min(most / phase_rows / nc * nc);
-        let tasks = |mc, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
+        let tasks = |mc: usize, nc| m.div_ceil(mc) * phase_cols.div_ceil(nc);
         let (rows, least) = match self.sparse_panel {
             0 => (TASK_ROWS, TASKS),
             _ => (SPARSE_TASK_ROWS, SPARSE_TASKS),
@@ -274,6 +278,12 @@ impl Plan {
         }
         *self = Self { phase_rows, phase_cols, parallel: true, mc, nc, ..*self };
     }
+}
+
+/// Rows of C in a task of a product whose columns are not cut.
+pub(super) fn task_rows(m: usize) -> usize {
+    let [.., least] = TASK_ROWS;
+    TASK_ROWS.into_iter().find(|mc| m.div_ceil(*mc) >= TASKS).unwrap_or(least)
 }
 
 /// Whether A is packed.

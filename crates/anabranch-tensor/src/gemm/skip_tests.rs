@@ -236,7 +236,7 @@ fn short_blocks_leave_negative_zero() {
     for kernels in f32::available() {
         let part = |rows| {
             let (a, accum) = (a.slice(ndarray::s![..rows, ..]), Accum::Replace);
-            product_in_blocks(kernels, &exec, a, b.view(), kc, accum, &NoEpilogue)
+            product_in_blocks(kernels, &exec, a, b.view(), Some(kc), accum, &NoEpilogue)
         };
         assert!(same_bits(&part(m)[..5 * n], &part(5)), "{:?}", kernels.instruction_set);
     }
@@ -256,7 +256,7 @@ fn blocks_that_skip_zeros_are_products_that_do_not() {
             &exec,
             a.view(),
             b.view(),
-            terms,
+            Some(terms),
             Accum::Replace,
             &NoEpilogue,
         );

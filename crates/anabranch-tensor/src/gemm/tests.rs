@@ -56,25 +56,34 @@ fn integers<T: Scalar>(
     (matrix((m, k), layout_a, integers_a), matrix((k, n), layout_b, integers_b))
 }
 
+/// The kernels that this machine has, and none, which is the library's multiplication.
+fn all_ways<T: Scalar>() -> impl Iterator<Item = Option<&'static Kernels<T>>> + Clone {
+    T::available().map(Some).chain([None]).collect::<Vec<_>>().into_iter()
+}
+
+fn name<T>(kernels: Option<&Kernels<T>>) -> String {
+    kernels.map_or("the library".into(), |kernels| format!("{:?}", kernels.instruction_set))
+}
+
 /// The product with `kernels`; checks that nothing is written beyond C.
-pub(super) fn product<T: Scalar>(
-    kernels: &Kernels<T>,
+pub(super) fn product<'k, T: Scalar>(
+    kernels: impl Into<Option<&'k Kernels<T>>>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
     accum: Accum,
     epilogue: &impl Epilogue<T>,
 ) -> Vec<T> {
-    product_in_blocks(kernels, exec, a, b, plan::kc::<T>(b.nrows()), accum, epilogue)
+    product_in_blocks(kernels, exec, a, b, None, accum, epilogue)
 }
 
-/// [`product`] with k-blocks of `kc`.
-pub(super) fn product_in_blocks<T: Scalar>(
-    kernels: &Kernels<T>,
+/// [`product`] with blocks of `terms` terms.
+pub(super) fn product_in_blocks<'k, T: Scalar>(
+    kernels: impl Into<Option<&'k Kernels<T>>>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
-    kc: usize,
+    terms: Option<usize>,
     accum: Accum,
     epilogue: &impl Epilogue<T>,
 ) -> Vec<T> {
@@ -84,17 +93,20 @@ pub(super) fn product_in_blocks<T: Scalar>(
     let beyond = T::from_f64(-77.0);
     let mut c = vec![before; m * n];
     c.extend([beyond; 64]);
-    let mut scratch = vec![nan; plan::scratch_len(kernels, exec.threads(), (m, n, k))];
+    let kernels = kernels.into();
+    let scratch_len =
+        kernels.map_or(0, |kernels| plan::scratch_len(kernels, exec.threads(), (m, n, k)));
+    let mut scratch = vec![nan; scratch_len];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
-    gemm_with(kernels, exec, a, b, kc, accum, view, &mut scratch, epilogue);
+    gemm_with(kernels, exec, a, b, terms, accum, view, &mut scratch, epilogue);
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
     c
 }
 
 /// Checks products of corners of two matrices, `(m, n, k)` each, in all layouts and both modes.
-fn check_corners<T: Scalar>(shapes: impl Fn(&Kernels<T>) -> Vec<(usize, usize, usize)>) {
+fn check_corners<T: Scalar>(shapes: impl Fn(Option<&Kernels<T>>) -> Vec<(usize, usize, usize)>) {
     let exec = Executor::serial();
-    for kernels in T::available() {
+    for kernels in all_ways::<T>() {
         let mut shapes = shapes(kernels);
         shapes.sort_by_key(|&(_, _, k)| k);
         let (m_max, n_max, k_max) = shapes
@@ -119,9 +131,9 @@ fn check_corners<T: Scalar>(shapes: impl Fn(&Kernels<T>) -> Vec<(usize, usize, u
                         (0..m * n).all(|e| got[e].to_f64() == want[[e / n, e % n]] + before);
                     assert!(
                         equal,
-                        "{} {:?} {m}×{n}×{k} A {layout_a:?} B {layout_b:?} {accum:?}",
+                        "{} {} {m}×{n}×{k} A {layout_a:?} B {layout_b:?} {accum:?}",
                         T::NAME,
-                        kernels.instruction_set
+                        name(kernels)
                     );
                 }
             }
@@ -139,8 +151,10 @@ pub(super) fn pairs<A: Copy, B: Copy>(
 /// All heights and widths up to twice the tile, at an empty, a short and a longer sum; and all widths and sums at a
 /// height within and one beyond a tile. Height and sum need no more crossing: the micro-kernel runs the sum in one
 /// loop whatever its height, and packing of B, which knows widths and sums, does not know heights.
-fn up_to_two_tiles<T: Scalar>(kernels: &Kernels<T>) -> Vec<(usize, usize, usize)> {
-    let (mr, nr, lanes) = (kernels.mr(), kernels.nr(), kernels.lanes);
+fn up_to_two_tiles<T: Scalar>(kernels: Option<&Kernels<T>>) -> Vec<(usize, usize, usize)> {
+    // The library's tiles are of 8 rows and columns, or so.
+    let (mr, nr, lanes) =
+        kernels.map_or((8, 8, 4), |kernels| (kernels.mr(), kernels.nr(), kernels.lanes));
     let mut shapes = Vec::new();
     for (m, n) in pairs(0..=2 * mr + 1, 0..=2 * nr + 1) {
         shapes.extend([0, 1, lanes + 3].map(|k| (m, n, k)));
@@ -179,7 +193,7 @@ fn blocked_products_are_exact() {
 fn any_strides_are_exact() {
     let exec = Executor::serial();
     let shape = (5, 9, 6);
-    for kernels in f32::available() {
+    for kernels in all_ways::<f32>() {
         let (a, b) = integers::<f32>((10, 27, 12), Layout::Rows, Layout::Rows);
         // Every second row and column of A, from the last on; every third column of B, rows from the last on.
         let a = a.slice(s![..;-2, ..;-2]);
@@ -204,7 +218,7 @@ fn any_strides_are_exact() {
 fn bits_do_not_depend_on_threads_tiles_or_layout() {
     let executors = [1, 2, 3, 8].map(|threads| Executor::new(threads).unwrap());
     let (m, k) = (150, 300);
-    for (kernels, n) in pairs(f32::available(), [170, 21, 3]) {
+    for (kernels, n) in pairs(all_ways::<f32>(), [170, 21, 3]) {
         let mut first: Option<Vec<f32>> = None;
         for (layout_a, layout_b) in pairs(LAYOUTS, LAYOUTS) {
             let a = matrix::<f32>((m, k), layout_a, fractions);
@@ -212,7 +226,7 @@ fn bits_do_not_depend_on_threads_tiles_or_layout() {
             for exec in &executors {
                 let got = product(kernels, exec, a.view(), b.view(), Accum::Add, &NoEpilogue);
                 let first = first.get_or_insert_with(|| got.clone());
-                assert!(got == *first, "{:?} {} threads", kernels.instruction_set, exec.threads());
+                assert!(got == *first, "{} {} threads", name(kernels), exec.threads());
             }
             // A part of the rows alone, as a shard of a batch: another tiling of the same sums.
             let rows = a.slice(s![31..50, ..]);
@@ -263,13 +277,37 @@ fn terms_in_blocks_are_products_of_blocks() {
     }
 }
 
+/// The same promise where the library multiplies, which would cut longer sums by itself.
+#[test]
+fn the_library_gets_one_block_at_a_time() {
+    let exec = Executor::serial();
+    let (m, n, k) = (30, 21, 2 * library::MAX_TERMS + 40);
+    let a = matrix::<f32>((m, k), Layout::Rows, fractions);
+    let b = matrix::<f32>((k, n), Layout::Columns, fractions);
+    for terms in [64, MAX_TERMS] {
+        let part = |a: ArrayView2<'_, f32>, b, terms, accum| {
+            Array2::from_shape_vec(
+                (m, n),
+                product_in_blocks(None, &exec, a, b, terms, accum, &NoEpilogue),
+            )
+            .unwrap()
+        };
+        let whole = part(a.view(), b.view(), Some(terms), Accum::Replace);
+        let blocks = (0..k).step_by(terms).map(|start| {
+            let block = start..k.min(start + terms);
+            let (a, b) = (a.slice(s![.., block.clone()]), b.slice(s![block, ..]));
+            part(a, b, None, Accum::Replace)
+        });
+        assert_eq!(whole, blocks.reduce(|sum, block| sum + block).unwrap());
+    }
+}
+
 #[test]
 fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
     let exec = Executor::serial();
     let a = matrix::<f64>((15, 40), Layout::Rows, fractions);
     let b = matrix::<f64>((40, 37), Layout::Columns, fractions);
     let results: Vec<Vec<f64>> = f64::available()
-        .filter(|kernels| kernels.instruction_set != crate::simd::InstructionSet::Portable)
         .map(|kernels| product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue))
         .collect();
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
@@ -292,7 +330,7 @@ fn rounding_stays_within_the_bound_of_a_sum_of_k_terms() {
         Accum::Replace,
         bound.view_mut(),
     );
-    for kernels in f32::available() {
+    for kernels in all_ways::<f32>() {
         let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
         for ((got, want), bound) in got.iter().zip(&want).zip(&bound) {
             assert!(
@@ -355,7 +393,7 @@ fn an_epilogue_gets_no_row_twice_and_none_that_is_not_there() {
     let exec = Executor::new(2).unwrap();
     for (m, n, k) in [(9, 5, 4), (20, 1100, 300)] {
         let (a, b) = (Array2::<f32>::ones((m, k)), Array2::ones((k, n)));
-        for (kernels, exec) in pairs(f32::available(), [&Executor::serial(), &exec]) {
+        for (kernels, exec) in pairs(all_ways::<f32>(), [&Executor::serial(), &exec]) {
             let c = product(kernels, exec, a.view(), b.view(), Accum::Replace, &AskTooOften);
             assert!(c.iter().all(|x| *x == k as f32 + 1.0), "{m}x{n}");
         }
@@ -371,7 +409,7 @@ fn epilogue_sees_every_finished_element_once() {
     };
     for (&(m, n, k), threads) in pairs(shapes, [1, 3]) {
         let exec = Executor::new(threads).unwrap();
-        for (kernels, accum) in pairs(f32::available(), ACCUMS) {
+        for (kernels, accum) in pairs(all_ways::<f32>(), ACCUMS) {
             let (a, b) = integers::<f32>((m, n, k), Layout::Rows, Layout::Columns);
             let epilogue = CountAndDouble::new(m, n);
             let got = product(kernels, &exec, a.view(), b.view(), accum, &epilogue);
