@@ -1,8 +1,7 @@
 //! The multiplications that are compared: ours, plain matrixmultiply's, faer's.
 
-use anabranch_tensor::{
-    Accum, ArrayView2, Executor, NoEpilogue, gemm, gemm_scratch_len, matrix, matrix_mut,
-};
+use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
+use anabranch_tensor::{Accum, ArrayView2, Executor, matrix, matrix_mut};
 use ndarray::linalg::general_mat_mul;
 
 use crate::products::Form;

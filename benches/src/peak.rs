@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anabranch_tensor::{Executor, Scalar, fma_peak_flops, fma_peak_loop};
+use anabranch_tensor::gemm::{fma_peak_flops, fma_peak_loop};
+use anabranch_tensor::{Executor, Scalar};
 
 use crate::timing::median;
 

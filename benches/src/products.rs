@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use anabranch_tensor::{
-    Accum, Buffer, Epilogue, Executor, NoEpilogue, Scalar, gemm, gemm_scratch_len, matrix,
-    matrix_mut,
-};
+use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
+use anabranch_tensor::{Accum, Buffer, Executor, Scalar, matrix, matrix_mut};
 
 use crate::shape::Shape;
 use crate::workload::Lcg;

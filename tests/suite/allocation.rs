@@ -5,7 +5,8 @@ use std::hint::black_box;
 use anabranch_graph::{Batch, Fusion, Join, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{ClipNorm, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
-use anabranch_tensor::{Executor, Gradients, Purpose, Random, Scalar, matrix};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, Gradients, Scalar, matrix};
 use anabranch_tests::count_allocations;
 
 /// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B where it lies; a batch that

@@ -4,7 +4,8 @@ use anabranch_layers::{
     Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, Linear, Loss,
     LossGradient, LossKind, Mask, Plan, Pointwise, RunningVariance, Softmax, Target, mean_loss,
 };
-use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut, n_row_chunks};
+use anabranch_tensor::columns::n_row_chunks;
+use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut};
 
 use crate::measure::{central_difference, draw, draw_distributions, random, relative_error};
 

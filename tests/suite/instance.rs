@@ -2,7 +2,8 @@
 
 use anabranch_graph::{Batch, Graph, Head, Masks, Mode, NodeId, Workspace};
 use anabranch_layers::{Target, TargetKind};
-use anabranch_tensor::{Executor, Gradients, Purpose, Random, Scalar, matrix};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, Gradients, Scalar, matrix};
 
 use crate::measure::{draw, draw_distributions};
 

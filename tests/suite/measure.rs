@@ -1,6 +1,7 @@
 //! How far apart two results are, and numbers to compute them from.
 
-use anabranch_tensor::{Purpose, Random, Scalar};
+use anabranch_tensor::Scalar;
+use anabranch_tensor::random::{Purpose, Random};
 
 /// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n), n the number of elements: the floor keeps arrays whose true value is zero from being
 /// judged by their rounding. NaN anywhere gives NaN, which no comparison accepts.

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, NodeId, TwoBranch};
 use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, LayerError, Linear, LossKind};
-use anabranch_tensor::{Executor, Purpose, Random, Scalar};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, Scalar};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 

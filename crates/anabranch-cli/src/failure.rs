@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anabranch::data::DataError;
 use anabranch::graph::GraphError;
-use anabranch::tensor::ExecutorError;
+use anabranch::tensor::parallel::ExecutorError;
 use anabranch::train::{ModelError, TrainError};
 use clap::error::ErrorKind;
 

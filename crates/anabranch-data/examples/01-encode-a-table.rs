@@ -5,7 +5,8 @@
 use anabranch_data::{
     Batches, Cell, Encoding, Fractions, Prepared, Table, TargetColumns, TaskValues, prepare,
 };
-use anabranch_tensor::{Executor, gather_rows};
+use anabranch_tensor::Executor;
+use anabranch_tensor::rows::gather_rows;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Semicolons, a missing number, a missing category, a row without a price, a column that says nothing.

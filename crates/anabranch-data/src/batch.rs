@@ -1,6 +1,6 @@
 //! Which rows make a batch.
 
-use anabranch_tensor::{Purpose, Random};
+use anabranch_tensor::random::{Purpose, Random};
 
 use crate::error::DataError;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anabranch_tensor::{Purpose, Random};
+use anabranch_tensor::random::{Purpose, Random};
 
 use crate::error::DataError;
 

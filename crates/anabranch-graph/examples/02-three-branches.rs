@@ -13,7 +13,8 @@ use anabranch_layers::{
     Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Init, LayerError, Linear,
     Target,
 };
-use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, Gradients, matrix};
 
 fn three_branches(dropout: Dropout) -> Result<Graph<f32>, GraphError> {
     // No ReLU follows a prediction: Xavier's smaller weights suit it.

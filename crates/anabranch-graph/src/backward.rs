@@ -1,7 +1,9 @@
 //! Backward: derivatives by every parameter.
 
 use anabranch_layers::{ApplyBackward, Backward, SummariseBackward};
-use anabranch_tensor::{ArrayViewMut2, Scalar, Shard, flat, matrix, matrix_mut, row_blocks};
+use anabranch_tensor::columns::row_blocks;
+use anabranch_tensor::parallel::Shard;
+use anabranch_tensor::{ArrayViewMut2, Scalar, flat, matrix, matrix_mut};
 
 use crate::graph::Graph;
 use crate::join::JoinBackward;

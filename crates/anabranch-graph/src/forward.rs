@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use anabranch_layers::{Forward, Infer, Layer, LossGradient, Target};
+use anabranch_tensor::parallel::Shard;
+use anabranch_tensor::rows::gather_rows;
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, Shard, flat, gather_rows, matrix, matrix_mut,
+    ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, flat, matrix, matrix_mut,
 };
 
 use crate::graph::Graph;

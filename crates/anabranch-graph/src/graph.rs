@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use anabranch_layers::{Loss, Role};
-use anabranch_tensor::{Buffer, Purpose, Random, Scalar};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Buffer, Scalar};
 
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};

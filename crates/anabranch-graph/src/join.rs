@@ -10,9 +10,11 @@
 //! | project | r·Wᵀ, W `[units, columns of r]` | dy·W, and dW = dyᵀ·r |
 
 use anabranch_layers::outer_product;
+use anabranch_tensor::gemm::{NoEpilogue, gemm};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::rows::row_sums;
 use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Executor, NoEpilogue, Part, Scalar, flat, flat_mut, gemm,
-    matrix, matrix_mut, row_sums, rows_per_chunk,
+    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut, matrix, matrix_mut,
 };
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,8 @@
 //! ```
 
 use anabranch_layers::{Coupled, Merge, Target, mean_loss};
-use anabranch_tensor::{ArrayView2, Executor, Gradients, Part, Scalar, Shard, flat};
+use anabranch_tensor::parallel::{Part, Shard};
+use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat};
 
 use crate::graph::Graph;
 use crate::masks::Masks;

@@ -8,7 +8,9 @@
 //! Sums over the rows of the batch are sums over those of the shards, on one thread too, which takes all rows through a
 //! layer at once.
 
-use anabranch_tensor::{Executor, MAX_TERMS, Part, Scalar};
+use anabranch_tensor::gemm::MAX_TERMS;
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Executor, Scalar};
 
 use crate::graph::Graph;
 

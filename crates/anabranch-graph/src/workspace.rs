@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use anabranch_layers::{Summaries, Target};
-use anabranch_tensor::{
-    Arena, ArrayView2, Buffer, CACHE_LINE, Executor, Gradients, Scalar, gemm_scratch_len, matrix,
-};
+use anabranch_tensor::gemm::gemm_scratch_len;
+use anabranch_tensor::parallel::Arena;
+use anabranch_tensor::{ArrayView2, Buffer, CACHE_LINE, Executor, Gradients, Scalar, matrix};
 
 use crate::builder::plan_layer;
 use crate::error::GraphError;

@@ -11,7 +11,8 @@ use anabranch_layers::{
     Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Linear, Target,
     TargetKind,
 };
-use anabranch_tensor::{Executor, Gradients, Purpose, Random, matrix};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, Gradients, matrix};
 
 const H: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-6;

@@ -7,7 +7,9 @@
 //! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of that p: E[y] = x holds exactly. A given mask
 //! scales by 1/(1−p) of the p that was asked for.
 
-use anabranch_tensor::{Accum, DrawnMask, Executor, Part, Scalar, flat, flat_mut, rows_per_chunk};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::random::DrawnMask;
+use anabranch_tensor::{Accum, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;

@@ -1,6 +1,7 @@
 //! Initial weights.
 
-use anabranch_tensor::{Random, Scalar};
+use anabranch_tensor::Scalar;
+use anabranch_tensor::random::Random;
 use serde::{Deserialize, Serialize};
 
 /// The distribution that initial weights are drawn from; its mean is always 0.
@@ -45,7 +46,7 @@ impl Init {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anabranch_tensor::Purpose;
+    use anabranch_tensor::random::Purpose;
 
     #[test]
     fn variance_and_bounds() {

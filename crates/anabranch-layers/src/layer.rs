@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Random, Scalar};
+use anabranch_tensor::random::Random;
+use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 use crate::coupled::Coupled;
 use crate::error::LayerError;
@@ -168,7 +169,7 @@ pub struct Backward<'a, T> {
     /// dL/dparams, replaced.
     pub grads: &'a mut [T],
     /// Rows of a shard: each sum over the rows is the sum, in order, of those of the shards, so that it has the same bits as
-    /// if each shard were the rows of a call of its own. All rows, or at most [`MAX_TERMS`](anabranch_tensor::MAX_TERMS).
+    /// if each shard were the rows of a call of its own. All rows, or at most [`MAX_TERMS`](anabranch_tensor::gemm::MAX_TERMS).
     pub rows_per_shard: usize,
     /// What `forward` left.
     pub saved: &'a [T],

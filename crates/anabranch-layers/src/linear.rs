@@ -15,11 +15,15 @@
 //! where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz = dy⊙[y>0]/(1−p), and of z and the mask
 //! only the factor 1/(1−p) has to be stored.
 
+use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials, row_blocks};
+use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_in_blocks, gemm_scratch_len};
+use anabranch_tensor::lanes::{
+    LANES, is_narrow, load_lanes, map_rows, store_lanes, sum_columns, sum_narrow_columns,
+};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::random::Random;
 use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Epilogue, Executor, LANES, NoEpilogue, Part, Random, Scalar,
-    column_sums, column_sums_scratch_len, flat, fold_partials, gemm, gemm_in_blocks,
-    gemm_scratch_len, is_narrow, load_lanes, map_rows, matrix, matrix_mut, row_blocks,
-    rows_per_chunk, store_lanes, sum_columns, sum_narrow_columns,
+    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, matrix, matrix_mut,
 };
 
 use crate::dropout::DropoutMask;

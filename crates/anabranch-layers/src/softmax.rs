@@ -6,10 +6,9 @@
 //!
 //! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from overflowing.
 
-use anabranch_tensor::{
-    Accum, ArrayView2, Executor, Part, Scalar, flat, flat_mut, row_dots, row_maxima, row_sums,
-    rows_per_chunk,
-};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::rows::{row_dots, row_maxima, row_sums};
+use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;

@@ -7,7 +7,8 @@ use anabranch_layers::{
     Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Layer, Linear, Loss,
     LossGradient, Mask, Pointwise, Softmax, Target, Vjp, mean_loss, vjp,
 };
-use anabranch_tensor::{Executor, Purpose, Random, matrix, matrix_mut};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Executor, matrix, matrix_mut};
 use ndarray::{Array2, ArrayView2};
 
 const H: f64 = 1e-5;

@@ -75,7 +75,8 @@ fn the_defaults_are_pytorchs() {
 #[test]
 fn initial_parameters_and_state_are_neutral() {
     let (mut params, mut state) = ([f64::NAN; 4], [f64::NAN; 4]);
-    let mut random = anabranch_tensor::Random::new(1, anabranch_tensor::Purpose::Init, 0);
+    let mut random =
+        anabranch_tensor::random::Random::new(1, anabranch_tensor::random::Purpose::Init, 0);
     BatchNorm::new().init(&mut random, 2, &mut params, &mut state);
     assert_eq!(params, [1.0, 1.0, 0.0, 0.0]);
     assert_eq!(state, [0.0, 0.0, 1.0, 1.0]);

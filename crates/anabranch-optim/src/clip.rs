@@ -1,6 +1,7 @@
 //! Clipping of gradients by their global norm.
 
-use anabranch_tensor::{Executor, GradientView, Part, Scalar};
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Executor, GradientView, Scalar};
 
 use crate::error::{OptimError, check};
 

@@ -1,6 +1,7 @@
 //! The optimizer: settings, moments, and a step over the flat slices.
 
-use anabranch_tensor::{Buffer, Executor, GradientView, Part, Scalar, even_chunk_len};
+use anabranch_tensor::parallel::{Part, even_chunk_len};
+use anabranch_tensor::{Buffer, Executor, GradientView, Scalar};
 
 use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};

@@ -2,10 +2,10 @@
 //!
 //! `cargo run -p anabranch-tensor --example 01-gemm-and-masks`
 
-use anabranch_tensor::{
-    Accum, DrawnMask, Epilogue, Executor, ExecutorError, NoEpilogue, gemm, gemm_naive,
-    gemm_scratch_len, matrix, matrix_mut,
-};
+use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_naive, gemm_scratch_len};
+use anabranch_tensor::parallel::ExecutorError;
+use anabranch_tensor::random::DrawnMask;
+use anabranch_tensor::{Accum, Executor, matrix, matrix_mut};
 
 /// max(0, c), done by the multiplication.
 struct Relu;

@@ -1,8 +1,23 @@
-//! Sums and maxima along the rows of a matrix, many rows at once.
+//! Work on whole rows of a matrix: sums, dot products and maxima along each row, and copies of some rows.
+//!
+//! ```
+//! use anabranch_tensor::rows::{gather_rows, row_sums};
+//!
+//! let x = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // three rows of two elements
+//! let mut sums = [0.0; 3];
+//! row_sums(&x, 2, &mut sums);
+//! assert_eq!(sums, [3.0, 7.0, 11.0]);
+//!
+//! let mut picked = [0.0; 4];
+//! gather_rows(&x, 2, &[2, 0], &mut picked);
+//! assert_eq!(picked, [5.0, 6.0, 1.0, 2.0]);
+//! ```
 
 use crate::gemm::Matrix;
 use crate::lanes::LANES;
 use crate::scalar::Scalar;
+
+pub use crate::gather::gather_rows;
 
 /// Rows of `width` contiguous elements.
 fn rows_of<T>(x: &[T], width: usize) -> Matrix<T> {

@@ -1,9 +1,9 @@
 //! The project's GEMM against the library `matrixmultiply`, which works on every machine.
 #![allow(unsafe_code)]
 
-use anabranch_tensor::{
-    Accum, Executor, NoEpilogue, Purpose, Random, gemm, gemm_scratch_len, matrix, matrix_mut,
-};
+use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Accum, Executor, matrix, matrix_mut};
 
 /// A product that crosses blocks of every kind, one of a network's size, and thin ones.
 const SHAPES: [(usize, usize, usize); 6] =

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anabranch_tensor::{Accum, Executor, NoEpilogue, gemm, gemm_scratch_len, matrix, matrix_mut};
+use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
+use anabranch_tensor::{Accum, Executor, matrix, matrix_mut};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 

@@ -3,7 +3,7 @@
 use anabranch_data::DataError;
 use anabranch_graph::GraphError;
 use anabranch_optim::OptimError;
-use anabranch_tensor::ExecutorError;
+use anabranch_tensor::parallel::ExecutorError;
 use thiserror::Error;
 
 /// Why training cannot start or go on.

@@ -3,7 +3,8 @@
 use anabranch_data::Dataset;
 use anabranch_graph::{Graph, GraphError, Mode, Workspace};
 use anabranch_layers::LossGradient;
-use anabranch_tensor::{Buffer, Executor, Part, Scalar, matrix_mut};
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Buffer, Executor, Scalar, matrix_mut};
 
 use crate::rows::Rows;
 use crate::task_metrics::TaskSums;

@@ -2,7 +2,8 @@
 
 use anabranch_data::{Dataset, TaskValues};
 use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Buffer, Scalar, gather_rows, matrix};
+use anabranch_tensor::rows::gather_rows;
+use anabranch_tensor::{ArrayView2, Buffer, Scalar, matrix};
 
 /// Some rows of a data set, next to each other.
 #[derive(Debug)]

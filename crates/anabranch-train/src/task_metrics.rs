@@ -140,6 +140,6 @@ impl LogLosses {
 
 /// The first of the largest scores; 0 if all are NaN.
 pub(crate) fn argmax<T: Scalar>(z: &[T]) -> usize {
-    let max = anabranch_tensor::row_max(z);
+    let max = anabranch_tensor::rows::row_max(z);
     z.iter().position(|z| *z == max).unwrap_or(0)
 }

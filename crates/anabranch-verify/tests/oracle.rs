@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anabranch_graph::Fusion;
-use anabranch_tensor::{Purpose, Random};
+use anabranch_tensor::random::{Purpose, Random};
 use anabranch_verify::oracle::{Case, OracleError, Precision, Report, verify};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 

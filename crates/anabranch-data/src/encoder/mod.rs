@@ -5,7 +5,8 @@ mod stored;
 
 use std::sync::OnceLock;
 
-use anabranch_tensor::{Executor, Part, Scalar};
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Executor, Scalar};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Reading, value_of};

@@ -19,10 +19,10 @@
 
 mod rows;
 
-use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Executor, Part, Random, Scalar, flat, flat_mut,
-    fold_partials, n_row_chunks, rows_per_chunk,
-};
+use anabranch_tensor::columns::{fold_partials, n_row_chunks};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::random::Random;
+use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,10 @@
 //! Batch normalisation's loops over the rows of a chunk.
 
-use anabranch_tensor::{
-    Accum, LANES, Scalar, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes,
-    sum_columns, sum_narrow_columns,
+use anabranch_tensor::lanes::{
+    LANES, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes, sum_columns,
+    sum_narrow_columns,
 };
+use anabranch_tensor::{Accum, Scalar};
 
 /// The mean of each column of `x`, and M2 = Σ (x − mean)².
 #[inline(always)]

@@ -1,6 +1,8 @@
 //! Cross-entropy of a softmax.
 
-use anabranch_tensor::{LANES, Scalar, flat, row_sums};
+use anabranch_tensor::lanes::LANES;
+use anabranch_tensor::rows::row_sums;
+use anabranch_tensor::{Scalar, flat};
 
 use super::{Loss, LossGradient, Target, TargetKind};
 use crate::error::LayerError;

@@ -27,10 +27,10 @@ mod target;
 
 use std::fmt::Debug;
 
-use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, LANES, Part, Scalar, flat, flat_mut, row_sum,
-    rows_per_chunk,
-};
+use anabranch_tensor::lanes::LANES;
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::rows::row_sum;
+use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 pub use absolute_error::AbsoluteError;

@@ -1,6 +1,7 @@
 //! Half the squared error.
 
-use anabranch_tensor::{Scalar, flat, row_dots};
+use anabranch_tensor::rows::row_dots;
+use anabranch_tensor::{Scalar, flat};
 
 use super::{Loss, LossGradient, TargetKind};
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use anabranch_tensor::{ArrayView2, Scalar, flat, gather_rows, matrix};
+use anabranch_tensor::rows::gather_rows;
+use anabranch_tensor::{ArrayView2, Scalar, flat, matrix};
 use ndarray::Axis;
 
 use crate::error::LayerError;

@@ -5,9 +5,10 @@
 
 use std::ops::Range;
 
+use super::Epilogue;
 use super::blocking::Product;
 use super::pack::Matrix;
-use super::{Accum, Epilogue};
+use crate::accum::Accum;
 use crate::scalar::Scalar;
 
 /// Rows that one task works on.

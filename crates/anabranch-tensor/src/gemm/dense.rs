@@ -10,11 +10,12 @@
 
 use std::ops::Range;
 
+use super::Epilogue;
 use super::blocking::{Phase, Product};
 use super::pack::{Matrix, Panels};
 use super::plan::{Plan, a_group, contiguous, round_up};
 use super::tile::{Contiguous, Tile};
-use super::{Accum, Epilogue};
+use crate::accum::Accum;
 use crate::scalar::Scalar;
 
 /// A block of A, packed or where it lies.

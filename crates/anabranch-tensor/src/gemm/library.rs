@@ -7,10 +7,11 @@
 
 use std::ops::Range;
 
+use super::Epilogue;
 use super::kernels::apply_to_block;
 use super::pack::Matrix;
 use super::plan::{is_worth_threads, task_rows};
-use super::{Accum, Epilogue};
+use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;
 

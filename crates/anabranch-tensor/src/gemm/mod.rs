@@ -39,6 +39,7 @@ mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
@@ -50,15 +51,6 @@ pub(crate) use pack::Matrix;
 pub use kernels::GemmScalar;
 pub use naive::gemm_naive;
 pub use peak::{fma_peak_flops, fma_peak_loop};
-
-/// Whether a result replaces what an array holds or is added to it, so that no gradient buffer is ever zeroed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accum {
-    /// Overwrite; what the array held before is not read.
-    Replace,
-    /// Add to what the array holds.
-    Add,
-}
 
 /// Work on the elements of C right after they have been computed, while they are in the cache.
 ///

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::Accum;
+use crate::accum::Accum;
 use crate::scalar::Scalar;
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, each element one sum over k in rising order.

@@ -8,7 +8,7 @@ pub fn fma_peak_flops<T: GemmScalar>() -> usize {
     2 * ACCUMULATORS * T::kernels().map_or(1, |kernels| kernels.lanes)
 }
 
-/// Runs `iterations` of independent multiply-adds in registers, with the instructions of [`gemm`](crate::gemm) and as
+/// Runs `iterations` of independent multiply-adds in registers, with the instructions of [`gemm`](crate::gemm::gemm) and as
 /// many chains as hide their latency: nothing that computes with them can be faster. The result keeps the work from
 /// being optimised away.
 ///

@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use super::Epilogue;
 use super::blocking::{Phase, Product};
 use super::pack::Matrix;
 use super::plan::{
@@ -23,7 +24,7 @@ use super::plan::{
 };
 use super::sparse::SparseRows;
 use super::tile::Contiguous;
-use super::{Accum, Epilogue};
+use crate::accum::Accum;
 use crate::scalar::Scalar;
 
 /// Rows or columns of an operand, as they lie, in which zeros are counted.

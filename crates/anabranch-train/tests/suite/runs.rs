@@ -9,7 +9,8 @@ use anabranch_layers::{
     LossKind,
 };
 use anabranch_optim::{OptimizerKind, ScheduleKind};
-use anabranch_tensor::{Executor, Purpose, Random};
+use anabranch_tensor::Executor;
+use anabranch_tensor::random::{Purpose, Random};
 use anabranch_train::{
     BatchOrder, EpochReport, NoObserver, Observer, RunState, StepView, TaskMetrics, TrainConfig,
     TrainError, Trainer,

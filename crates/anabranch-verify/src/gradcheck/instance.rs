@@ -2,7 +2,8 @@
 
 use anabranch_graph::River;
 use anabranch_layers::Target;
-use anabranch_tensor::{ArrayView2, Purpose, Random, Scalar};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{ArrayView2, Scalar};
 use ndarray::Array2;
 
 use crate::reference::{OwnedTarget, cast};

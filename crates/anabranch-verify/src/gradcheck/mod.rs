@@ -55,7 +55,8 @@ mod subject;
 use std::collections::HashMap;
 
 use anabranch_graph::Fusion;
-use anabranch_tensor::{Executor, Purpose, Random};
+use anabranch_tensor::Executor;
+use anabranch_tensor::random::{Purpose, Random};
 use ndarray::Array2;
 
 pub use certificate::{Certificate, Limits, Point};

@@ -2,7 +2,8 @@
 
 use anabranch_graph::{Fusion, River};
 use anabranch_layers::{Target, TargetKind};
-use anabranch_tensor::{ArrayView2, Executor, Purpose, Random, Scalar, matrix};
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 use ndarray::Array2;
 
 use super::super::instance::Instance;

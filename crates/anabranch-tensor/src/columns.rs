@@ -1,11 +1,22 @@
-//! Sums over the rows of a matrix, with the same bits for any number of threads.
+//! Sums over the rows of a matrix, one for each column, with the same bits for any number of threads.
+//!
+//! ```
+//! use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
+//! use anabranch_tensor::{Accum, Executor};
+//!
+//! let x = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // three rows of two elements
+//! let mut sums = [0.0; 2];
+//! let mut scratch = vec![0.0; column_sums_scratch_len(3, 2)];
+//! column_sums(&Executor::serial(), &x, Accum::Replace, &mut sums, &mut scratch);
+//! assert_eq!(sums, [9.0, 12.0]);
+//! ```
 //!
 //! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is summed in row
 //! order, and the partial results are folded in chunk order.
 
 use std::ops::Range;
 
-use crate::gemm::Accum;
+use crate::accum::Accum;
 use crate::lanes::{LANES, is_narrow, load_lanes, sum_columns, sum_narrow_columns};
 use crate::parallel::{Executor, Part, rows_per_chunk};
 use crate::scalar::Scalar;
