@@ -1,9 +1,10 @@
 //! The value of an expression on one instance, under one reading.
 
 use crate::Evaluation;
+use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
+use crate::formula::Indices;
 use crate::matrix::Matrix;
-use crate::parser::{Axis, Expr, Fold, Function, Node};
-use crate::quantity::{Kind, Target};
+use crate::quantity::{Kind, Quantity, Target};
 use crate::truth::{MaskReading, Scope, Truth};
 use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
 
@@ -17,6 +18,13 @@ pub(crate) struct Reading {
     pub(crate) over_entries: u32,
     pub(crate) mask: MaskReading,
     pub(crate) sums: Sums,
+}
+
+impl Reading {
+    /// As printed.
+    pub(crate) fn in_place(evaluation: Evaluation, mask: MaskReading) -> Self {
+        Self { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace }
+    }
 }
 
 /// Where sums over the batch are taken.
@@ -42,16 +50,13 @@ const BUDGET: usize = 400_000;
 /// row by row one column vector for each sample if the target has a row for each, else the sum.
 pub(crate) fn evaluate(
     expr: &Expr,
-    target: Target,
+    (target, indices): (Target, &Indices),
     truth: &Truth,
     reading: Reading,
 ) -> Result<Vec<Matrix>, EvalError> {
-    let mut evaluator = Evaluator { truth, reading, left: BUDGET };
-    let matrix = |value: Value| {
-        let undefined = |undefined| EvalError { column: expr.column, undefined };
-        value.matrix("the result").map_err(undefined)
-    };
-    let mut at = |scope| evaluator.value(expr, scope).and_then(matrix);
+    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), left: BUDGET };
+    let expected = truth.expected(target, reading.evaluation);
+    let mut at = |scope| evaluator.block(expr, indices, &expected, scope);
     let rows = 0..truth.rows;
     match (target.0.kind, reading.evaluation) {
         (Kind::UnitJacobian, _) => (0..truth.net.hidden_b).map(|u| at(Scope::Unit(u))).collect(),
@@ -93,6 +98,7 @@ pub(crate) fn goes_over_the_batch(axis: Axis, reading: Reading) -> bool {
         Axis::Unstated(index) => reading.over_entries >> index & 1 == 0,
         // Row by row, the rows of a column vector are its entries.
         Axis::Rows => reading.stated == Evaluation::Batch,
+        Axis::Samples(_) => true,
         Axis::Cols | Axis::All => false,
     }
 }
@@ -100,10 +106,80 @@ pub(crate) fn goes_over_the_batch(axis: Axis, reading: Reading) -> bool {
 struct Evaluator<'a> {
     truth: &'a Truth,
     reading: Reading,
+    /// The indices in scope and their values, the innermost last.
+    bound: Vec<(char, usize)>,
     left: usize,
 }
 
 impl Evaluator<'_> {
+    /// The value for one block of the target, put together entry by entry where the formula has free indices.
+    fn block(
+        &mut self,
+        expr: &Expr,
+        indices: &Indices,
+        expected: &[Matrix],
+        scope: Scope,
+    ) -> Result<Matrix, EvalError> {
+        let error = |undefined| EvalError { column: expr.column, undefined };
+        let (samples, components) = (indices.of(Slot::Sample), indices.of(Slot::Component));
+        let entries = if matches!(scope, Scope::Unit(_)) { samples.clone() } else { components };
+        let before = self.bound.len();
+        if let (Scope::Row(row), Some(name)) = (scope, samples.first()) {
+            self.bound.push((*name, row));
+        }
+        let value = if entries.is_empty() {
+            self.value(expr, scope)?.matrix("the result").map_err(error)?
+        } else {
+            let block = match scope {
+                Scope::Row(row) if expected.len() > 1 => &expected[row],
+                Scope::Unit(unit) => &expected[unit],
+                Scope::Row(_) | Scope::Batch => &expected[0],
+            };
+            if matches!(scope, Scope::Batch) && expected[0].rows() == self.truth.rows {
+                let message = "an entry of a sample has no value for the batch".to_owned();
+                return Err(error(Undefined::Shapes(message)));
+            }
+            let mut value = block.clone();
+            for row in 0..block.rows() {
+                for col in 0..block.cols() {
+                    // A vector has one index, whichever way it lies.
+                    let places = if entries.len() == 1 { [row.max(col), 0] } else { [row, col] };
+                    let names = entries.iter().copied().zip(places);
+                    self.bound.extend(names);
+                    let is_meant = match &indices.condition {
+                        Some(condition) => {
+                            let holds = self.value(condition, scope)?;
+                            holds.matrix("a condition").map_err(error)?.data() == [1.0]
+                        }
+                        None => true,
+                    };
+                    if is_meant {
+                        let entry = self.value(expr, scope)?.matrix("the result").map_err(error)?;
+                        let [number] = entry.data() else {
+                            let shape = crate::value::shown(&entry);
+                            let message = format!("the formula for one entry is {shape}");
+                            return Err(error(Undefined::Shapes(message)));
+                        };
+                        value[(row, col)] = *number;
+                    }
+                    self.bound.truncate(self.bound.len() - entries.len());
+                }
+            }
+            value
+        };
+        self.bound.truncate(before);
+        Ok(value)
+    }
+
+    /// What the index stands for.
+    fn index(&self, name: char) -> Result<usize, Undefined> {
+        self.bound
+            .iter()
+            .rev()
+            .find(|(bound, _)| *bound == name)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| Undefined::Shapes(format!("the index `{name}` belongs to no sum")))
+    }
     fn value(&mut self, expr: &Expr, scope: Scope) -> Result<Value, EvalError> {
         let error = |undefined| EvalError { column: expr.column, undefined };
         let value = match &expr.node {
@@ -119,8 +195,26 @@ impl Evaluator<'_> {
                     }))
                 })?
             }
+            Node::Identity => Value::Identity(1.0),
+            Node::Index(name) => Value::number(self.index(*name).map_err(error)? as f64),
             Node::Negate(inner) => self.value(inner, scope)?.map(|v| -v),
             Node::Transpose(inner) => self.value(inner, scope)?.transposed(),
+            Node::Entry(inner, indices) => self.entry(inner, indices, scope)?,
+            Node::Over(name, except, inner) => self.over(expr, (*name, *except), inner, scope)?,
+            Node::Cases(parts) => self.cases(parts, scope)?,
+            Node::Partial(u, v) => {
+                let message =
+                    format!("d {}/d {} stands outside of a product of derivatives", u.name, v.name);
+                return Err(error(Undefined::Shapes(message)));
+            }
+            Node::Binary(Operator::Multiply, sides)
+                if matches!(scope, Scope::Row(_)) && is_coupled(&sides[0]) =>
+            {
+                self.coupled_product(sides, scope)?
+            }
+            Node::Function(Function::BatchNorm, arguments) => {
+                self.batch_norm(&arguments[0], scope)?
+            }
             Node::Binary(operator, sides) => {
                 let [left, right] = &**sides;
                 let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
@@ -137,6 +231,7 @@ impl Evaluator<'_> {
         };
         let entries = match &value {
             Value::Matrix(matrix) => matrix.data().len(),
+            Value::Identity(_) => 1,
             Value::ForEachRow(of) | Value::ForEachUnit(of) => {
                 of.iter().map(|matrix| matrix.data().len()).sum()
             }
@@ -157,11 +252,23 @@ impl Evaluator<'_> {
         if over_the_batch && self.reading.sums == Sums::Hoisted {
             return self.value(inner, scope);
         }
-        if over_the_batch && matches!(scope, Scope::Row(_)) {
+        if over_the_batch && (matches!(scope, Scope::Row(_)) || matches!(axis, Axis::Samples(_))) {
             let name = "a sum over the batch";
-            let mut total = self.value(inner, Scope::Row(0))?.matrix(name).map_err(error)?;
-            for row in 1..self.truth.rows {
-                let value = self.value(inner, Scope::Row(row))?.matrix(name).map_err(error)?;
+            let rows = self.truth.rows;
+            let mut of_sample = |row: usize| {
+                let before = self.bound.len();
+                if let Axis::Samples(Some(name)) = axis {
+                    self.bound.push((name, row));
+                }
+                // Of one unit of branch B, a sample is an entry that its index picks.
+                let scope = if matches!(scope, Scope::Unit(_)) { scope } else { Scope::Row(row) };
+                let value = self.value(inner, scope)?.matrix(name).map_err(error);
+                self.bound.truncate(before);
+                value
+            };
+            let mut total = of_sample(0)?;
+            for row in 1..rows {
+                let value = of_sample(row)?;
                 total.data_mut().iter_mut().zip(value.data()).for_each(|(sum, v)| *sum += v);
             }
             let count = self.truth.rows as f64;
@@ -175,7 +282,7 @@ impl Evaluator<'_> {
             Axis::Rows => (matrix.sum_over_rows(), matrix.rows()),
             Axis::Unstated(_) if over_the_batch => (matrix.sum_over_rows(), matrix.rows()),
             Axis::Cols => (matrix.transposed().sum_over_rows().transposed(), matrix.cols()),
-            Axis::All | Axis::Unstated(_) => {
+            Axis::All | Axis::Unstated(_) | Axis::Samples(_) => {
                 (Matrix::filled(1, 1, matrix.data().iter().sum()), matrix.data().len())
             }
         };
@@ -183,6 +290,196 @@ impl Evaluator<'_> {
             Fold::Sum => sum,
             Fold::Mean => sum.map(|sum| sum / count as f64),
         }))
+    }
+
+    /// What indices pick from a value.
+    fn entry(&mut self, inner: &Expr, indices: &[Index], scope: Scope) -> Result<Value, EvalError> {
+        let error = |undefined| EvalError { column: inner.column, undefined };
+        let mut places = [Vec::new(), Vec::new()];
+        for index in indices {
+            let place = match (self.index(index.name), index.slot, scope) {
+                // Row by row, the index of no sum is that of the row.
+                (Err(_), Slot::Sample, Scope::Row(row)) => row,
+                (place, ..) => place.map_err(error)?,
+            };
+            places[usize::from(index.slot == Slot::Component)].push(place);
+        }
+        let [samples, components] = places;
+        let of_family =
+            matches!(inner.node, Node::Quantity(Quantity { kind: Kind::UnitJacobian, .. }));
+        let is_jacobian = of_family
+            || matches!(inner.node, Node::Quantity(Quantity { kind: Kind::RowJacobian, .. }));
+        let scope = match (samples[..].first(), scope) {
+            (Some(row), Scope::Batch | Scope::Row(_)) => Scope::Row(*row),
+            _ => scope,
+        };
+        let value = self.value(inner, scope)?.matrix("an entry").map_err(error)?;
+        let outside =
+            || error(Undefined::Shapes(format!("an index beyond {}", crate::value::shown(&value))));
+        let entry = |i: usize, j: usize| {
+            let inside = i < value.rows() && j < value.cols();
+            inside.then(|| Value::number(value[(i, j)])).ok_or_else(outside)
+        };
+        match (scope, &samples[..], &components[..]) {
+            (Scope::Unit(_), [i, j], []) if of_family => entry(*i, *j),
+            (Scope::Unit(_), [i], []) => entry(*i, 0),
+            (_, _, []) => Ok(Value::Matrix(value)),
+            (_, _, [j]) if value.cols() == 1 => entry(*j, 0),
+            (_, _, [j]) if value.rows() == 1 => entry(0, *j),
+            // The derivatives of one output: a column, as every gradient.
+            (_, _, [i]) if is_jacobian && *i < value.rows() => {
+                Ok(Value::Matrix(Matrix::new(value.cols(), 1, value.row(*i).to_vec())))
+            }
+            (_, _, [i, j]) => entry(*i, *j),
+            (Scope::Batch, [], [j]) if value.rows() == self.truth.rows && *j < value.cols() => {
+                Ok(Value::Matrix(value.column(*j)))
+            }
+            (_, _, [i]) if *i < value.rows() => {
+                Ok(Value::Matrix(Matrix::new(1, value.cols(), value.row(*i).to_vec())))
+            }
+            _ => Err(outside()),
+        }
+    }
+
+    /// Σ over an index of components; of what has no such index, over all entries.
+    fn over(
+        &mut self,
+        expr: &Expr,
+        (name, except): (char, Option<char>),
+        inner: &Expr,
+        scope: Scope,
+    ) -> Result<Value, EvalError> {
+        let error = |undefined| EvalError { column: expr.column, undefined };
+        let Some(size) = self.size(name, inner, scope)? else {
+            let value = self.value(inner, scope)?.matrix("a sum").map_err(error)?;
+            return Ok(Value::number(value.data().iter().sum()));
+        };
+        let except = except.map(|name| self.index(name)).transpose().map_err(error)?;
+        let mut total: Option<Matrix> = None;
+        for place in (0..size).filter(|place| Some(*place) != except) {
+            self.bound.push((name, place));
+            let value = self.value(inner, scope)?.matrix("a sum").map_err(error)?;
+            self.bound.pop();
+            match &mut total {
+                Some(total) => {
+                    total.data_mut().iter_mut().zip(value.data()).for_each(|(sum, v)| *sum += v);
+                }
+                None => total = Some(value),
+            }
+        }
+        Ok(Value::Matrix(total.unwrap_or_else(|| Matrix::filled(1, 1, 0.0))))
+    }
+
+    /// How many values the index has: the size of what it picks from; `None` where it picks nothing.
+    fn size(&mut self, name: char, expr: &Expr, scope: Scope) -> Result<Option<usize>, EvalError> {
+        if let Node::Entry(inner, indices) = &expr.node {
+            let of = |slot| indices.iter().filter(move |index| index.slot == slot);
+            if let Some(at) = of(Slot::Component).position(|index| index.name == name) {
+                let shape = match &inner.node {
+                    Node::Quantity(quantity) => self.truth.entry_shape(quantity),
+                    _ => {
+                        let row = match scope {
+                            Scope::Row(row) => row,
+                            _ => 0,
+                        };
+                        let undefined = |undefined| EvalError { column: expr.column, undefined };
+                        let value = self.value(inner, Scope::Row(row))?;
+                        value.matrix("an entry").map_err(undefined)?.shape()
+                    }
+                };
+                return Ok(Some(shape[at.min(1)]));
+            }
+            if of(Slot::Sample).any(|index| index.name == name) {
+                return Ok(Some(self.truth.rows));
+            }
+        }
+        if matches!(&expr.node, Node::Over(inner, _, _) if *inner == name) {
+            return Ok(None);
+        }
+        for child in expr.children() {
+            if let Some(size) = self.size(name, child, scope)? {
+                return Ok(Some(size));
+            }
+        }
+        Ok(None)
+    }
+
+    fn cases(&mut self, parts: &[Expr], scope: Scope) -> Result<Value, EvalError> {
+        for pair in parts.chunks(2) {
+            let [value, condition] = pair else { break };
+            let error = |undefined| EvalError { column: condition.column, undefined };
+            let holds = self.value(condition, scope)?.matrix("a condition").map_err(error)?;
+            let [holds] = holds.data() else {
+                let message = "a condition of more than one number".to_owned();
+                return Err(error(Undefined::Shapes(message)));
+            };
+            if *holds != 0.0 {
+                return self.value(value, scope);
+            }
+        }
+        Ok(Value::number(0.0))
+    }
+
+    /// J·v for the Jacobian of BatchNorm, which takes v from every row of the batch: row by row, the part of this row.
+    fn coupled_product(&mut self, sides: &[Expr; 2], scope: Scope) -> Result<Value, EvalError> {
+        let error = |undefined| EvalError { column: sides[0].column, undefined };
+        let Scope::Row(row) = scope else { return self.value(&sides[1], scope) };
+        let mut columns = Vec::with_capacity(self.truth.rows);
+        for other in 0..self.truth.rows {
+            let value = self.value(&sides[1], Scope::Row(other))?;
+            columns.push(value.matrix("`*`").map_err(error)?);
+        }
+        let jacobian = self.value(&sides[0], Scope::Batch)?;
+        let units = self.truth.net.hidden_b;
+        if columns.iter().any(|column| column.shape() != [units, 1]) {
+            let shape = crate::value::shown(&columns[0]);
+            let message = format!("`*` of {} and {shape}", jacobian.shown());
+            return Err(error(Undefined::Shapes(message)));
+        }
+        let Value::ForEachUnit(of) = jacobian else {
+            return Err(error(Undefined::Shapes("`*` of no Jacobian".to_owned())));
+        };
+        Ok(Value::Matrix(Matrix::from_fn(units, 1, |unit, _| {
+            columns.iter().enumerate().map(|(q, v)| of[unit][(row, q)] * v[(unit, 0)]).sum()
+        })))
+    }
+
+    /// γ(a−μ)/√(σ²+ε)+β for any a, with its own statistics.
+    fn batch_norm(&mut self, a: &Expr, scope: Scope) -> Result<Value, EvalError> {
+        let error = |undefined| EvalError { column: a.column, undefined };
+        let rows = self.truth.rows;
+        let batch = match scope {
+            Scope::Row(_) => {
+                let mut all = Vec::with_capacity(rows);
+                for row in 0..rows {
+                    let value = self.value(a, Scope::Row(row))?.matrix("BN").map_err(error)?;
+                    all.push(value.data().to_vec());
+                }
+                let cols = all[0].len();
+                if all.iter().any(|row| row.len() != cols) {
+                    return Err(error(Undefined::Shapes("`BN` of rows of several sizes".into())));
+                }
+                Matrix::new(rows, cols, all.concat())
+            }
+            _ => self.value(a, scope)?.matrix("BN").map_err(error)?,
+        };
+        let output = self.truth.batch_norm(&batch).ok_or_else(|| {
+            let shape = crate::value::shown(&batch);
+            error(Undefined::Shapes(format!("`BN` of {shape}: it takes the units of branch B")))
+        })?;
+        Ok(Value::Matrix(match scope {
+            Scope::Row(row) => Matrix::new(output.cols(), 1, output.row(row).to_vec()),
+            _ => output,
+        }))
+    }
+}
+
+/// Whether the value takes rows of the batch together: BatchNorm's Jacobian or its transpose.
+fn is_coupled(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => quantity.kind == Kind::UnitJacobian,
+        Node::Transpose(inner) => is_coupled(inner),
+        _ => false,
     }
 }
 
@@ -210,6 +507,8 @@ fn applied(function: Function, values: Vec<Value>, scope: Scope) -> Result<Value
                 softmax(&z)
             })
         }
+        // The evaluator has the batch that it needs.
+        Function::BatchNorm => first,
         Function::Diag => Value::Matrix(diag(&first.matrix("diag")?)?),
         Function::Outer => Value::Matrix(outer(&first.matrix("outer")?, &next().matrix("outer")?)?),
         Function::Eye => {

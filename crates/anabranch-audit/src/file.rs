@@ -72,6 +72,7 @@ struct Table {
     #[serde(default)]
     per_row: bool,
     expected: Option<Verdict>,
+    points: Option<f64>,
     note: Option<String>,
 }
 
@@ -120,7 +121,7 @@ impl Table {
                 let (path, name) = (path.to_owned(), self.name.clone());
                 FileError::Formula { path, line, column, name, source }
             })?;
-        Ok(Formula { expected: self.expected, note: self.note, ..formula })
+        Ok(Formula { points: self.points, expected: self.expected, note: self.note, ..formula })
     }
 }
 

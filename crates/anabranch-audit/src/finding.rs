@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use crate::judge::Assessment;
 use crate::mistakes::Mistake;
 use crate::plain::Plain;
 use crate::quantity::Target;
@@ -75,7 +76,40 @@ fn mistake_name<S: serde::Serializer>(
     mistake.map(Mistake::name).serialize(serializer)
 }
 
+impl Verdict {
+    /// Every verdict, from right to wrong.
+    pub const ALL: [Self; 6] =
+        [Self::Exact, Self::Factor, Self::AveragedEarly, Self::Shape, Self::Circular, Self::Wrong];
+
+    /// The verdict that a file calls so.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "exact" => Self::Exact,
+            "factor" => Self::Factor,
+            "averaged_early" => Self::AveragedEarly,
+            "circular" => Self::Circular,
+            "wrong" => Self::Wrong,
+            "shape" => Self::Shape,
+            _ => return None,
+        })
+    }
+}
+
 impl Finding {
+    pub(crate) fn new(formula: &Formula, found: Assessment) -> Self {
+        Self {
+            name: formula.name.clone(),
+            target: formula.target,
+            verdict: found.verdict,
+            factor: found.factor,
+            error: found.error,
+            mistake: found.mistake,
+            shape: found.shape,
+            expected_shape: found.expected_shape,
+            explanation: found.text,
+        }
+    }
+
     /// The finding on a formula that has its target in it.
     pub(crate) fn circular(formula: &Formula) -> Self {
         let target = formula.target;
@@ -132,25 +166,18 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
         text.push('\n');
     }
     let count = |verdict: Verdict| findings.iter().filter(|f| f.verdict == verdict).count();
-    let counts: Vec<String> = [
-        Verdict::Exact,
-        Verdict::Factor,
-        Verdict::AveragedEarly,
-        Verdict::Shape,
-        Verdict::Circular,
-        Verdict::Wrong,
-    ]
-    .iter()
-    .filter(|verdict| count(**verdict) > 0)
-    .map(|verdict| format!("{} {verdict}", count(*verdict)))
-    .collect();
+    let counts: Vec<String> = Verdict::ALL
+        .iter()
+        .filter(|verdict| count(**verdict) > 0)
+        .map(|verdict| format!("{} {verdict}", count(*verdict)))
+        .collect();
     let plural = if findings.len() == 1 { "formula" } else { "formulas" };
     let _ = writeln!(text, "{} {plural}: {}.", findings.len(), counts.join(", "));
     text
 }
 
 /// Appends `paragraph` with an indent, broken between words.
-fn write_wrapped(text: &mut String, paragraph: &str) {
+pub(crate) fn write_wrapped(text: &mut String, paragraph: &str) {
     const WIDTH: usize = 96;
     let mut column = 0;
     for word in paragraph.split_whitespace() {

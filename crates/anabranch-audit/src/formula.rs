@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::parser::{Expr, Node, parse};
+use crate::expr::{Expr, Index, Node, Slot};
+use crate::parser::parse;
 use crate::plain::Plain;
 use crate::quantity::{Target, suggestion};
+use crate::truth::MaskReading;
 use crate::{Setting, Verdict};
 
 /// What the quantities of a formula stand for.
@@ -16,6 +18,22 @@ pub enum Evaluation {
     PerRow,
 }
 
+/// The letters of a formula that stands for every entry of its target.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Indices {
+    /// Those of the target, in its order; without any, the formula is for the target as a whole.
+    pub(crate) free: Vec<Index>,
+    /// Entries that the formula is for: where this is 1. Else for all.
+    pub(crate) condition: Option<Expr>,
+}
+
+impl Indices {
+    /// The letters of a slot.
+    pub(crate) fn of(&self, slot: Slot) -> Vec<char> {
+        self.free.iter().filter(|index| index.slot == slot).map(|index| index.name).collect()
+    }
+}
+
 /// A printed formula, ready to be audited.
 #[derive(Clone, Debug)]
 pub struct Formula {
@@ -25,7 +43,10 @@ pub struct Formula {
     pub(crate) expr: Expr,
     pub(crate) evaluation: Evaluation,
     pub(crate) setting: Setting,
+    pub(crate) indices: Indices,
+    pub(crate) mask: MaskReading,
     pub(crate) expected: Option<Verdict>,
+    pub(crate) points: Option<f64>,
     pub(crate) note: Option<String>,
 }
 
@@ -53,7 +74,10 @@ impl Formula {
             setting: Setting::default().asked_for_by(target, &expr),
             expr,
             evaluation,
+            indices: Indices::default(),
+            mask: MaskReading::Scaled,
             expected: None,
+            points: None,
             note: None,
         })
     }
@@ -87,6 +111,11 @@ impl Formula {
     /// The verdict that its file says it must get.
     pub fn expected(&self) -> Option<Verdict> {
         self.expected
+    }
+
+    /// What it is worth.
+    pub fn points(&self) -> Option<f64> {
+        self.points
     }
 
     /// What its file says about it.

@@ -1,12 +1,12 @@
 //! From values to verdicts.
 
 use crate::early::{averaged_early, collapsed_to_sum};
-use crate::eval::{EvalError, Reading, Sums, evaluate};
+use crate::eval::{EvalError, Reading, evaluate};
+use crate::expr::{Axis, Expr, Node};
 use crate::factor::{Pair, factor};
 use crate::matrix::Matrix;
 use crate::measure::relative_error;
 use crate::mistakes::Mistake;
-use crate::parser::{Axis, Expr, Node};
 use crate::quantity::Kind;
 use crate::truth::{MaskReading, Truth, UnitAxis};
 use crate::value::{Undefined, shown};
@@ -25,6 +25,26 @@ pub(crate) struct Assessment {
     pub(crate) shape: Option<[usize; 2]>,
     pub(crate) expected_shape: Option<[usize; 2]>,
     pub(crate) text: String,
+    /// Which sums that do not say over what go over all entries.
+    pub(crate) over_entries: u32,
+}
+
+/// The printed value on every network, entry by entry.
+pub(crate) type Values = Vec<Vec<f64>>;
+
+/// The values of a formula under the reading that its verdict is of.
+pub(crate) fn values(truths: &[Truth], formula: &Formula) -> Option<Values> {
+    let evaluation = formula.evaluation;
+    let over_entries = assess(truths, formula, evaluation, formula.mask).over_entries;
+    let reading = Reading { over_entries, ..Reading::in_place(evaluation, formula.mask) };
+    let pairs = pairs(truths, formula, reading).ok()?;
+    Some(pairs.iter().map(Pair::entries).collect())
+}
+
+/// Whether two formulas have the same value on every network.
+pub(crate) fn same_values(a: &Values, b: &Values) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| a.len() == b.len() && relative_error(a, b) <= EXACT)
 }
 
 impl Assessment {
@@ -37,12 +57,13 @@ impl Assessment {
             shape: None,
             expected_shape: None,
             text,
+            over_entries: 0,
         }
     }
 }
 
 /// How near a verdict is to right: the order in which readings of an open Σ are preferred.
-fn rank(verdict: Verdict) -> u8 {
+pub(crate) fn rank(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Exact => 0,
         Verdict::Factor => 1,
@@ -59,8 +80,7 @@ pub(crate) fn assess(
     evaluation: Evaluation,
     mask: MaskReading,
 ) -> Assessment {
-    let reading =
-        Reading { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace };
+    let reading = Reading::in_place(evaluation, mask);
     let mut best = assess_reading(truths, formula, reading);
     for over_entries in 1..1u32 << unstated_sums(&formula.expr) {
         if best.verdict == Verdict::Exact {
@@ -69,6 +89,7 @@ pub(crate) fn assess(
         let next = assess_reading(truths, formula, Reading { over_entries, ..reading });
         if rank(next.verdict) < rank(best.verdict) {
             best = next;
+            best.over_entries = over_entries;
             best.text
                 .push_str(" (A sum that does not say over what was read as over all entries.)");
         }
@@ -132,7 +153,7 @@ pub(crate) fn pairs<'a>(
     let target = formula.target;
     let pair = |truth: &'a Truth| {
         let expected = truth.expected(target, reading.evaluation);
-        let mut printed = evaluate(&formula.expr, target, truth, reading)?;
+        let mut printed = evaluate(&formula.expr, (target, &formula.indices), truth, reading)?;
         // "1" says that every entry is.
         if target.name() == "dy_dbeta" {
             for (value, e) in printed.iter_mut().zip(&expected) {
@@ -205,7 +226,7 @@ fn early_assessment(factor: &str, text: &str) -> Assessment {
 }
 
 /// Exact, off by a factor or wrong, for values of the right shape.
-fn assess_values(pairs: &[Pair<'_>], formula: &Formula) -> Assessment {
+pub(crate) fn assess_values(pairs: &[Pair<'_>], formula: &Formula) -> Assessment {
     let error = largest_error(pairs.iter().map(|pair| (&pair.printed[..], &pair.expected[..])));
     let mut found = if error <= EXACT {
         let text = match error {

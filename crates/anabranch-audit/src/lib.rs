@@ -48,11 +48,14 @@
 
 mod early;
 mod eval;
+mod expr;
 mod factor;
 mod file;
 mod finding;
 mod formula;
+mod grade;
 mod judge;
+mod latex;
 mod lexer;
 pub mod matrix;
 pub mod measure;
@@ -68,13 +71,15 @@ mod value;
 pub use file::FileError;
 pub use finding::{Finding, Verdict, as_expected, report};
 pub use formula::{Evaluation, Formula, FormulaError, SyntaxError};
+pub use grade::{Grade, grade};
+pub use latex::{Derivation, Equation, Judgement, Member, Place, Skipped, derivation_report};
 pub use quantity::Target;
 pub use setting::{Mode, Setting, TaskWeights};
 
 use std::path::Path;
 
+use expr::Node;
 use judge::{Assessment, assess};
-use parser::Node;
 use setting::Networks;
 use truth::MaskReading;
 
@@ -98,7 +103,7 @@ pub fn audit(formulas: &[Formula], seed: u64) -> Vec<Finding> {
 
 /// Random networks with their true gradients, to judge any number of formulas by.
 pub struct Auditor {
-    networks: Networks,
+    pub(crate) networks: Networks,
 }
 
 impl Auditor {
@@ -109,31 +114,18 @@ impl Auditor {
 
     /// The verdict on one formula.
     pub fn finding(&self, formula: &Formula) -> Finding {
-        let found = assess(
-            self.networks.of(formula.setting),
-            formula,
-            formula.evaluation,
-            MaskReading::Scaled,
-        );
+        let found =
+            assess(self.networks.of(formula.setting), formula, formula.evaluation, formula.mask);
         if found.verdict == Verdict::Exact && formula.is_circular() {
             return Finding::circular(formula);
         }
-        let mut explanation = found.text.clone();
-        if let Some(sentence) = self.other_readings(formula, &found) {
-            explanation.push(' ');
-            explanation.push_str(&sentence);
+        let other = self.other_readings(formula, &found);
+        let mut finding = Finding::new(formula, found);
+        if let Some(sentence) = other {
+            finding.explanation.push(' ');
+            finding.explanation.push_str(&sentence);
         }
-        Finding {
-            name: formula.name.clone(),
-            target: formula.target,
-            verdict: found.verdict,
-            factor: found.factor,
-            error: found.error,
-            mistake: found.mistake,
-            shape: found.shape,
-            expected_shape: found.expected_shape,
-            explanation,
-        }
+        finding
     }
 
     /// Which other reading makes the formula exact; for an exact one, what it takes M to be.
@@ -145,9 +137,14 @@ impl Auditor {
             let binary = mentions_mask.then(|| {
                 assess(self.networks.of(formula.setting), formula, evaluation, MaskReading::Binary)
             })?;
-            return (binary.verdict != Verdict::Exact).then(|| {
-                format!("That is with M = keep/(1-p); with a 0/1 mask it is {}.", binary.verdict)
-            });
+            return (formula.mask == MaskReading::Scaled && binary.verdict != Verdict::Exact).then(
+                || {
+                    format!(
+                        "That is with M = keep/(1-p); with a 0/1 mask it is {}.",
+                        binary.verdict
+                    )
+                },
+            );
         }
         let (flipped, as_flipped) = match evaluation {
             Evaluation::Batch => (

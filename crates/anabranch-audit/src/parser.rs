@@ -4,101 +4,15 @@
 //! Operators of one level group to the left: −x^2 is −(x^2), and x^2' is (x^2)'.
 
 use crate::SyntaxError;
+use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};
 use crate::lexer::{Token, TokenKind, tokens};
 use crate::quantity::{QUANTITIES, Quantity, suggestion};
 
 /// Deeper trees are refused: evaluation recurses.
-const MAX_DEPTH: usize = 120;
+pub(crate) const MAX_DEPTH: usize = 120;
 
 /// More sums that do not say over what are refused: each is read both ways.
 pub(crate) const MAX_UNSTATED: usize = 4;
-
-/// A node of the tree, and the column of its operator or first character.
-#[derive(Clone, Debug)]
-pub(crate) struct Expr {
-    pub(crate) node: Node,
-    pub(crate) column: usize,
-    depth: usize,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Node {
-    Number(f64),
-    Quantity(&'static Quantity),
-    Negate(Box<Expr>),
-    Transpose(Box<Expr>),
-    Binary(Operator, Box<[Expr; 2]>),
-    Function(Function, Vec<Expr>),
-    Fold(Fold, Axis, Box<Expr>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operator {
-    Add,
-    Subtract,
-    /// `*`: the matrix product, or a scaling when either side is a number.
-    Multiply,
-    /// `.*`
-    Hadamard,
-    /// `/` and `./`: there is no matrix division.
-    Divide,
-    Power,
-    Greater,
-    Less,
-    GreaterEqual,
-    LessEqual,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Function {
-    Relu,
-    ReluPrime,
-    Exp,
-    Log,
-    Sqrt,
-    Abs,
-    Softmax,
-    Diag,
-    Outer,
-    Eye,
-    Ones,
-    Zeros,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fold {
-    Sum,
-    Mean,
-}
-
-/// What a sum or mean runs over: `Rows` adds the rows up to one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Axis {
-    Rows,
-    Cols,
-    All,
-    /// The formula does not say; the number tells such sums apart.
-    Unstated(usize),
-}
-
-impl Expr {
-    /// The parts that this node is made of.
-    pub(crate) fn children(&self) -> &[Self] {
-        match &self.node {
-            Node::Number(_) | Node::Quantity(_) => &[],
-            Node::Negate(inner) | Node::Transpose(inner) | Node::Fold(_, _, inner) => {
-                std::slice::from_ref(inner)
-            }
-            Node::Binary(_, sides) => sides.as_slice(),
-            Node::Function(_, arguments) => arguments,
-        }
-    }
-
-    /// Whether `found` holds for this node or for any below it.
-    pub(crate) fn any(&self, found: &impl Fn(&Self) -> bool) -> bool {
-        found(self) || self.children().iter().any(|child| child.any(found))
-    }
-}
 
 /// The tree of an expression.
 pub(crate) fn parse(text: &str) -> Result<Expr, SyntaxError> {
@@ -283,9 +197,8 @@ impl Parser {
 }
 
 fn node(node: Node, column: usize) -> Result<Expr, SyntaxError> {
-    let mut expr = Expr { node, column, depth: 0 };
-    expr.depth = 1 + expr.children().iter().map(|child| child.depth).max().unwrap_or(0);
-    if expr.depth > MAX_DEPTH {
+    let expr = Expr::new(node, column);
+    if expr.depth() > MAX_DEPTH {
         let message = format!("the expression is more than {MAX_DEPTH} operations deep");
         return Err(SyntaxError { column, message });
     }
@@ -372,6 +285,7 @@ mod tests {
                 Node::Binary(operator, _) => format!("{operator:?}"),
                 Node::Function(function, _) => format!("{function:?}"),
                 Node::Fold(fold, axis, _) => format!("{fold:?}{axis:?}"),
+                node => unreachable!("{node:?} is not written in this language"),
             };
             let parts: Vec<String> = expr.children().iter().map(write).collect();
             format!("{head}({})", parts.join(" "))

@@ -42,7 +42,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 63] = {
+pub(crate) static QUANTITIES: [Quantity; 66] = {
     use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -102,6 +102,12 @@ pub(crate) static QUANTITIES: [Quantity; 63] = {
         quantity("theta_2b", Weight, Columns),
         quantity("b_2b", Vector, Nowhere),
         quantity("M", Rows, Nowhere),
+        // The draw that dropout keeps a value by: r >= p.
+        quantity("r", Rows, Nowhere),
+        // A one for each sample.
+        quantity("ones_m", Rows, Nowhere),
+        // BatchNorm's Jacobian with gamma.
+        quantity("jacobian_bn", UnitJacobian, Nowhere),
         quantity("mu_run", Vector, Columns),
         quantity("var_run", Vector, Columns),
         quantity("m", Scalar, Nowhere),
@@ -133,6 +139,11 @@ impl Target {
     /// The target of this name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|target| target.name() == name)
+    }
+
+    /// Whether it is a derivative of the loss.
+    pub(crate) fn is_gradient(self) -> bool {
+        self.name().starts_with("d_") || self.name().starts_with("delta_")
     }
 
     /// Its name, as a formula file has it.

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::parser::{Expr, Node};
+use crate::expr::{Expr, Node};
 use crate::quantity::Target;
 use crate::reference::{Affine, Join, Network};
 use crate::truth::Truth;

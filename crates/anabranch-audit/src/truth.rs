@@ -18,6 +18,10 @@ use crate::value::Value;
 pub(crate) struct Truth {
     pub(crate) net: Network,
     pub(crate) rows: usize,
+    mode: Mode,
+    /// What derivatives of one quantity by another are taken of.
+    pub(crate) params: Params,
+    pub(crate) batch: Batch,
     quantities: HashMap<&'static str, Value>,
     mistaken: Vec<(Mistake, Gradients)>,
 }
@@ -63,14 +67,22 @@ impl Truth {
         let mistaken = Mistake::ALL
             .map(|made| (made, backward_naive(&net, &params, &batch, &values, Some(made))))
             .into();
-        let quantities = quantities(&net, params, batch, values);
-        Self { net, rows, quantities, mistaken }
+        let quantities = quantities(&net, params.clone(), batch.clone(), values);
+        Self { net, rows, mode, params, batch, quantities, mistaken }
     }
 
     /// The quantity's value over the whole batch.
     pub(crate) fn batch_value(&self, quantity: &Quantity) -> &Value {
         // Every name of the table is in `quantities`: a test asserts it.
         &self.quantities[quantity.name]
+    }
+
+    /// The quantity as a matrix over the whole batch; `None` for a family of them.
+    pub(crate) fn matrix(&self, quantity: &Quantity) -> Option<&Matrix> {
+        match self.batch_value(quantity) {
+            Value::Matrix(matrix) => Some(matrix),
+            _ => None,
+        }
     }
 
     /// The entries of a vector of the network, such as γ.
@@ -93,6 +105,7 @@ impl Truth {
         let matrix = match value {
             Value::Matrix(matrix) if binary => &matrix.map(|v| f64::from(u8::from(*v > 0.0))),
             Value::Matrix(matrix) => matrix,
+            Value::Identity(_) => return Some(value.clone()),
             Value::ForEachRow(of) => {
                 return match scope {
                     Scope::Row(row) => Some(Value::Matrix(of[row].clone())),
@@ -122,11 +135,48 @@ impl Truth {
         }))
     }
 
+    /// What the indices of an entry run over: rows and columns, of a vector its entries twice.
+    pub(crate) fn entry_shape(&self, quantity: &Quantity) -> [usize; 2] {
+        match (self.batch_value(quantity), quantity.kind) {
+            (Value::Matrix(matrix), Kind::Weight) => matrix.shape(),
+            (Value::Matrix(matrix), _) => [matrix.cols(); 2],
+            (Value::ForEachRow(of) | Value::ForEachUnit(of), _) => of[0].shape(),
+            (Value::Identity(_), _) => [1, 1],
+        }
+    }
+
+    /// BatchNorm with this network's γ, β, ε and, in evaluation mode, running statistics; `None` where the width is not
+    /// that of branch B.
+    pub(crate) fn batch_norm(&self, a: &Matrix) -> Option<Matrix> {
+        if a.cols() != self.net.hidden_b {
+            return None;
+        }
+        let (gamma, beta) = (self.vector("gamma"), self.vector("beta"));
+        let of_unit = |v: &[f64], unit: usize| v[unit.min(v.len() - 1)];
+        let mut output = a.clone();
+        for unit in 0..a.cols() {
+            let column: Vec<f64> = a.column(unit).data().to_vec();
+            let count = column.len() as f64;
+            let mean = column.iter().sum::<f64>() / count;
+            let var = column.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / count;
+            let (mean, var) = match self.mode {
+                Mode::Training => (mean, var),
+                Mode::Evaluation => (self.vector("mu")[unit], self.vector("var")[unit]),
+            };
+            for (row, a) in column.iter().enumerate() {
+                let a_hat = (a - mean) / (var + self.net.eps).sqrt();
+                output[(row, unit)] = of_unit(gamma, unit) * a_hat + of_unit(beta, unit);
+            }
+        }
+        Some(output)
+    }
+
     /// The target's true value in the blocks that an evaluation gives.
     pub(crate) fn expected(&self, target: Target, evaluation: Evaluation) -> Vec<Matrix> {
         match self.batch_value(target.0) {
             Value::Matrix(matrix) => blocks(matrix, target.0.kind, evaluation),
             Value::ForEachRow(of) | Value::ForEachUnit(of) => of.clone(),
+            Value::Identity(_) => vec![],
         }
     }
 
@@ -249,9 +299,19 @@ fn quantities(
         all.insert(name, Value::Matrix(params[param].clone()));
         all.insert(gradient, Value::Matrix(d_params[param].clone()));
     }
+    let kept = batch.mask.map(|v| f64::from(u8::from(*v > 0.0)));
+    let gamma = &params[Param::Gamma];
+    let jacobian_bn: Vec<Matrix> = dual_batch_norm_jacobian(net, &params, &batch)
+        .iter()
+        .enumerate()
+        .map(|(unit, of)| of.map(|v| v * gamma[(0, unit.min(gamma.cols() - 1))]))
+        .collect();
+    all.insert("jacobian_bn", Value::ForEachUnit(jacobian_bn));
     let Running { mean, var } =
         batch.running.unwrap_or(Running { mean: values.mu.clone(), var: values.var.clone() });
     let matrices = [
+        ("r", kept),
+        ("ones_m", Matrix::filled(batch.x.rows(), 1, 1.0)),
         ("mu_run", mean),
         ("var_run", var),
         ("x", batch.x),

@@ -1,12 +1,14 @@
 //! What an expression evaluates to, and the operations on it.
 
+use crate::expr::Operator;
 use crate::matrix::Matrix;
-use crate::parser::Operator;
 
 /// A matrix, or a family of them that acts on a batch.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Matrix(Matrix),
+    /// λ times the identity, as large as it has to be.
+    Identity(f64),
     /// One square matrix for each row of the batch: applied to a batch, each to its own row.
     ForEachRow(Vec<Matrix>),
     /// One `[m, m]` matrix for each unit: applied to a batch, each to its own column.
@@ -48,6 +50,7 @@ impl Value {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Matrix(matrix) => shown(matrix),
+            Self::Identity(_) => "an identity matrix".to_owned(),
             Self::ForEachRow(of) => format!("a matrix for each of {} rows", of.len()),
             Self::ForEachUnit(of) => format!("a matrix for each of {} units", of.len()),
         }
@@ -58,6 +61,7 @@ impl Value {
         let all = |of: &[Matrix]| of.iter().map(|matrix| matrix.map(|v| f(*v))).collect();
         match self {
             Self::Matrix(matrix) => Self::Matrix(matrix.map(|v| f(*v))),
+            Self::Identity(scale) => Self::Identity(f(*scale)),
             Self::ForEachRow(of) => Self::ForEachRow(all(of)),
             Self::ForEachUnit(of) => Self::ForEachUnit(all(of)),
         }
@@ -67,6 +71,7 @@ impl Value {
         let all = |of: &[Matrix]| of.iter().map(Matrix::transposed).collect();
         match self {
             Self::Matrix(matrix) => Self::Matrix(matrix.transposed()),
+            Self::Identity(scale) => Self::Identity(*scale),
             Self::ForEachRow(of) => Self::ForEachRow(all(of)),
             Self::ForEachUnit(of) => Self::ForEachUnit(all(of)),
         }
@@ -82,6 +87,28 @@ impl Value {
 
     /// `left operator right`.
     pub(crate) fn combined(operator: Operator, left: Self, right: Self) -> Outcome<Self> {
+        let (left, right) = match (left, right, operator) {
+            (Self::Identity(scale), Self::Matrix(m), Operator::Add | Operator::Subtract)
+                if m.rows() == m.cols() =>
+            {
+                (Self::Matrix(identity(m.rows(), scale)), Self::Matrix(m))
+            }
+            (Self::Matrix(m), Self::Identity(scale), Operator::Add | Operator::Subtract)
+                if m.rows() == m.cols() =>
+            {
+                let n = m.rows();
+                (Self::Matrix(m), Self::Matrix(identity(n, scale)))
+            }
+            (Self::Identity(scale), other, Operator::Multiply)
+            | (other, Self::Identity(scale), Operator::Multiply) => {
+                return Ok(match other {
+                    // A number that multiplies it scales it.
+                    Self::Matrix(m) if m.shape() == [1, 1] => Self::Identity(scale * m[(0, 0)]),
+                    other => other.map(|v| v * scale),
+                });
+            }
+            sides => (sides.0, sides.1),
+        };
         match (left.as_number(), right.as_number(), operator) {
             (Some(number), _, Operator::Multiply | Operator::Hadamard) => {
                 Ok(right.map(|v| number * v))
@@ -125,6 +152,10 @@ impl Value {
             _ => return Err(mismatch()),
         }))
     }
+}
+
+fn identity(n: usize, scale: f64) -> Matrix {
+    Matrix::from_fn(n, n, |i, j| if i == j { scale } else { 0.0 })
 }
 
 /// Row i of `v` times matrix i.
@@ -201,6 +232,9 @@ fn entry_by_entry(operator: Operator, a: &Matrix, b: &Matrix) -> Outcome<Matrix>
             Operator::Less => truth(a < b),
             Operator::GreaterEqual => truth(a >= b),
             Operator::LessEqual => truth(a <= b),
+            Operator::Equal => truth(a == b),
+            Operator::NotEqual => truth(a != b),
+            Operator::And => truth(a != 0.0 && b != 0.0),
         }
     }))
 }
@@ -217,6 +251,9 @@ fn symbol(operator: Operator) -> &'static str {
         Operator::Less => "<",
         Operator::GreaterEqual => ">=",
         Operator::LessEqual => "<=",
+        Operator::Equal => "=",
+        Operator::NotEqual => "!=",
+        Operator::And => "and",
     }
 }
 

@@ -1,10 +1,14 @@
 //! `anabranch audit`: verdicts on printed gradient formulas.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::audit::{Formula, Verdict, as_expected, audit, report, source_derivation};
-use serde_json::json;
+use anabranch::audit::{
+    Auditor, Derivation, Equation, Finding, Formula, Grade, Judgement, Verdict, derivation_report,
+    grade, report, source_derivation,
+};
+use comfy_table::Table;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::output;
@@ -12,35 +16,268 @@ use crate::output;
 /// Judges printed gradient formulas
 ///
 /// A formula is exact, off by a factor, of the wrong shape, averaged too early,
-/// or wrong. The exit code is 0 when all formulas of FILE are exact, and 1
-/// otherwise. Without FILE, the derivation that the network grew from is judged,
-/// and the exit code is 0 when every verdict is the expected one.
+/// circular, or wrong. In a Markdown or LaTeX file every equation is judged, and
+/// of A = B = C the first `=` that breaks is named. The exit code is 0 when every
+/// formula has the verdict that its file expects (exact, if it says nothing), and
+/// 1 otherwise. Without FILE, the derivation that the network grew from is judged.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// TOML: tables `[[formula]]` with name, target and expression
-    file: Option<PathBuf>,
+    /// TOML with tables `[[formula]]`, Markdown (.md) or LaTeX (.tex); several are compared in a table
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Prints the verdicts as one line of JSON instead of sentences
     #[arg(long)]
     json: bool,
+    /// Prints a line of CSV for each formula instead of sentences
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// What the networks that formulas are tried on are drawn by
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
+/// A file, judged.
+struct Audited {
+    path: Option<PathBuf>,
+    kind: Kind,
+}
+
+enum Kind {
+    Formulas(Vec<Formula>, Vec<Finding>),
+    Derivation(Derivation),
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let formulas = match &args.file {
-        Some(file) => Formula::read(file).map_err(Failure::input)?,
-        None => source_derivation(),
-    };
-    let findings = audit(&formulas, args.seed);
-    if args.json {
-        output::print(&json!(findings))?;
+    let auditor = Auditor::new(args.seed);
+    let files: Vec<Audited> = if args.files.is_empty() {
+        vec![Audited { path: None, kind: judged(&auditor, source_derivation()) }]
     } else {
-        output::print(&report(&formulas, &findings).trim_end())?;
+        args.files.iter().map(|file| audited(&auditor, file)).collect::<Result<_, _>>()?
+    };
+    if args.json {
+        output::print(&json_of(&files))?;
+    } else if args.csv {
+        output::print(&csv_of(&files)?.trim_end())?;
+    } else {
+        output::print(&text_of(&files).trim_end())?;
     }
-    Ok(output::verdict(match args.file {
-        Some(_) => findings.iter().all(|finding| finding.verdict == Verdict::Exact),
-        None => as_expected(&formulas, &findings),
-    }))
+    Ok(output::verdict(files.iter().all(|file| file.grade().pass)))
+}
+
+fn judged(auditor: &Auditor, formulas: Vec<Formula>) -> Kind {
+    let findings = formulas.iter().map(|formula| auditor.finding(formula)).collect();
+    Kind::Formulas(formulas, findings)
+}
+
+fn audited(auditor: &Auditor, file: &Path) -> Result<Audited, Failure> {
+    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+    let kind = match extension.as_str() {
+        "md" | "markdown" | "tex" | "latex" => {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                Failure::input(format!("{}: cannot be read: {error}", output::plain(file)))
+            })?;
+            let derivation = auditor.derivation(&text, extension.ends_with("tex"));
+            if derivation.equations.is_empty() && derivation.skipped.is_empty() {
+                let file = output::plain(file);
+                return Err(Failure::input(format!("{file}: holds no equation to judge")));
+            }
+            Kind::Derivation(derivation)
+        }
+        _ => judged(auditor, Formula::read(file).map_err(Failure::input)?),
+    };
+    Ok(Audited { path: Some(file.to_owned()), kind })
+}
+
+impl Audited {
+    fn name(&self) -> String {
+        self.path.as_ref().map_or_else(String::new, |path| output::plain(path))
+    }
+
+    fn grade(&self) -> Grade {
+        match &self.kind {
+            Kind::Formulas(formulas, findings) => grade(formulas, findings),
+            Kind::Derivation(derivation) => derivation.grade(),
+        }
+    }
+
+    fn count(&self, wanted: Option<Verdict>) -> usize {
+        match &self.kind {
+            Kind::Formulas(_, findings) => {
+                findings.iter().filter(|finding| Some(finding.verdict) == wanted).count()
+            }
+            Kind::Derivation(derivation) => {
+                let unread = derivation.skipped.iter().filter(|skipped| skipped.unreadable).count();
+                let of_verdict =
+                    derivation.equations.iter().filter(|equation| equation.verdict == wanted);
+                of_verdict.count() + if wanted.is_none() { unread } else { 0 }
+            }
+        }
+    }
+}
+
+fn text_of(files: &[Audited]) -> String {
+    let mut text = String::new();
+    for file in files {
+        if files.len() > 1 {
+            text.push_str(&format!("{}\n\n", file.name()));
+        }
+        text.push_str(&match &file.kind {
+            Kind::Formulas(formulas, findings) => report(formulas, findings),
+            Kind::Derivation(derivation) => derivation_report(derivation),
+        });
+        let Grade { earned, possible, .. } = file.grade();
+        if possible > 0.0 {
+            text.push_str(&format!("{earned} of {possible} points.\n"));
+        }
+        text.push('\n');
+    }
+    if files.len() > 1 {
+        let mut table = Table::new();
+        let mut header: Vec<String> = vec!["file".into()];
+        header.extend(Verdict::ALL.iter().map(ToString::to_string));
+        header.extend(["not read".into(), "points".into()]);
+        table.set_header(header);
+        for file in files {
+            let mut row = vec![file.name()];
+            row.extend(Verdict::ALL.iter().map(|verdict| file.count(Some(*verdict)).to_string()));
+            let Grade { earned, possible, .. } = file.grade();
+            row.extend([file.count(None).to_string(), format!("{earned} of {possible}")]);
+            table.add_row(row);
+        }
+        text.push_str(&output::layout(table, 1));
+    }
+    text
+}
+
+/// Of one file of formulas a list of findings; of others an object each.
+fn json_of(files: &[Audited]) -> Value {
+    let object = |file: &Audited| {
+        let Grade { earned, possible, pass } = file.grade();
+        let mut value = match &file.kind {
+            Kind::Formulas(_, findings) => json!({ "findings": findings }),
+            Kind::Derivation(derivation) => derivation_json(derivation),
+        };
+        value["file"] = json!(file.path.as_ref().map(|path| path.to_string_lossy()));
+        value["points"] = json!({ "earned": earned, "possible": possible });
+        value["pass"] = json!(pass);
+        value
+    };
+    match files {
+        [Audited { kind: Kind::Formulas(_, findings), .. }] => json!(findings),
+        [one] => object(one),
+        several => several.iter().map(object).collect(),
+    }
+}
+
+fn derivation_json(derivation: &Derivation) -> Value {
+    let equations: Vec<Value> = derivation.equations.iter().map(equation_json).collect();
+    let skipped: Vec<Value> = derivation
+        .skipped
+        .iter()
+        .map(|skipped| {
+            json!({
+                "line": skipped.place.line, "column": skipped.place.column, "text": skipped.text,
+                "reason": skipped.reason, "unreadable": skipped.unreadable,
+            })
+        })
+        .collect();
+    json!({ "equations": equations, "skipped": skipped, "symbols": derivation.symbols })
+}
+
+fn equation_json(equation: &Equation) -> Value {
+    let members: Vec<Value> = equation
+        .members
+        .iter()
+        .map(|member| {
+            let (finding, unreadable) = match &member.judgement {
+                Judgement::Name => (None, None),
+                Judgement::Judged(finding) => (Some(finding), None),
+                Judgement::Unreadable(message) => (None, Some(message)),
+            };
+            json!({
+                "line": member.place.line, "column": member.place.column, "text": member.text,
+                "verdict": finding.map(|f| f.verdict), "factor": finding.and_then(|f| f.factor.clone()),
+                "error": finding.and_then(|f| f.error),
+                "mistake": finding.and_then(|f| f.mistake).map(|mistake| mistake.name()),
+                "explanation": finding.map(|f| &f.explanation),
+                "unreadable": unreadable, "follows": member.follows,
+            })
+        })
+        .collect();
+    json!({
+        "line": equation.place.line, "column": equation.place.column, "target": equation.target,
+        "verdict": equation.verdict, "broken": equation.broken, "members": members,
+        "expected": equation.expected, "points": equation.points,
+    })
+}
+
+fn csv_of(files: &[Audited]) -> Result<String, Failure> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |error: csv::Error| Failure::on_the_way(format!("cannot write CSV ({error})"));
+    writer
+        .write_record([
+            "file", "line", "name", "target", "verdict", "factor", "mistake", "expected", "points",
+            "earned",
+        ])
+        .map_err(failed)?;
+    let mut row = |cells: [String; 8], points: Option<f64>, as_expected: bool| {
+        let points = points.unwrap_or(0.0);
+        let earned = if as_expected { points } else { 0.0 };
+        let cells = cells.into_iter().chain([points.to_string(), earned.to_string()]);
+        writer.write_record(cells).map_err(failed)
+    };
+    let key = |verdict: Option<Verdict>| match json!(verdict) {
+        Value::String(key) => key,
+        _ => String::new(),
+    };
+    for file in files {
+        match &file.kind {
+            Kind::Formulas(formulas, findings) => {
+                for (formula, finding) in formulas.iter().zip(findings) {
+                    let expected = formula.expected();
+                    let cells = [
+                        file.name(),
+                        String::new(),
+                        finding.name.clone(),
+                        finding.target.to_string(),
+                        key(Some(finding.verdict)),
+                        finding.factor.clone().unwrap_or_default(),
+                        finding.mistake.map_or("", |mistake| mistake.name()).to_owned(),
+                        key(expected),
+                    ];
+                    let as_expected = finding.verdict == expected.unwrap_or(Verdict::Exact);
+                    row(cells, formula.points(), as_expected)?;
+                }
+            }
+            Kind::Derivation(derivation) => {
+                for equation in &derivation.equations {
+                    let first_wrong =
+                        equation.members.iter().find_map(|member| match &member.judgement {
+                            Judgement::Judged(finding) if finding.verdict != Verdict::Exact => {
+                                Some(finding)
+                            }
+                            _ => None,
+                        });
+                    let name = equation.members.iter().map(|member| member.text.as_str());
+                    let mistake = first_wrong.and_then(|finding| finding.mistake);
+                    let cells = [
+                        file.name(),
+                        equation.place.line.to_string(),
+                        name.collect::<Vec<_>>().join(" = "),
+                        equation.target.to_string(),
+                        equation.verdict.map_or("unread".into(), |verdict| key(Some(verdict))),
+                        first_wrong.and_then(|finding| finding.factor.clone()).unwrap_or_default(),
+                        mistake.map_or("", |mistake| mistake.name()).to_owned(),
+                        key(equation.expected),
+                    ];
+                    row(cells, equation.points, equation.is_as_expected())?;
+                }
+            }
+        }
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| Failure::on_the_way(format!("cannot write CSV ({error})")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

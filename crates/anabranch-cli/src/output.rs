@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Targets, TaskTarget};
@@ -31,6 +32,14 @@ pub(crate) fn warn(warnings: &[impl Display]) {
         // Whoever closed stderr does not want to know.
         let _ = writeln!(stderr, "warning: {warning}");
     }
+}
+
+/// A path as a terminal may show it: control characters escaped.
+pub(crate) fn plain(path: &Path) -> String {
+    let escaped = |c: char| -> String {
+        if c.is_control() { c.escape_default().collect() } else { c.to_string() }
+    };
+    path.to_string_lossy().chars().map(escaped).collect()
 }
 
 /// The exit code of a check.
@@ -168,7 +177,7 @@ fn of_columns<'a>(
 }
 
 /// Lays a table out with one line, below its header; the columns from `first_number` on are flush right.
-fn layout(mut table: Table, first_number: usize) -> String {
+pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line));
     for (i, column) in table.column_iter_mut().enumerate() {

@@ -88,6 +88,55 @@ pub fn dual_batch_norm_jacobian(net: &Network, params: &Params, batch: &Batch) -
         .collect()
 }
 
+/// What a derivative is taken by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An intermediate.
+    Node(Node),
+    /// A parameter.
+    Param(Param),
+}
+
+/// Σ g ⊙ ∂u/∂v for every entry of v: the derivative g by u, taken back to v. `u` is the name of a field of
+/// [`Values`]; `None` for a name that is none, or a g that has not u's shape.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_pull_back(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    (u, v): (&str, Source),
+    g: &Matrix,
+) -> Option<Matrix> {
+    let mut dual = params.map(|value| Dual64::from_re(*value));
+    let product = |values: &Values<Dual64>| -> Option<f64> {
+        let u = values.named(u)?;
+        (u.shape() == g.shape())
+            .then(|| u.data().iter().zip(g.data()).map(|(u, g)| u.eps * g).sum())
+    };
+    let [rows, cols] = match v {
+        Source::Node(node) => [batch.rows(), node.cols(net)],
+        Source::Param(param) => param.shape(net),
+    };
+    let mut data = Vec::with_capacity(rows * cols);
+    for row in 0..rows {
+        for col in 0..cols {
+            let values = match v {
+                Source::Node(node) => nudged_forward(net, &dual, batch, node, (row, col)),
+                Source::Param(param) => {
+                    dual[param][(row, col)].eps = 1.0;
+                    let values = forward(net, &dual, batch, None);
+                    dual[param][(row, col)].eps = 0.0;
+                    values
+                }
+            };
+            data.push(product(&values)?);
+        }
+    }
+    Some(Matrix::new(rows, cols, data))
+}
+
 fn per_row_jacobian(
     net: &Network,
     params: &Params,

@@ -77,6 +77,28 @@ pub struct Values<T = f64> {
     pub loss: T,
 }
 
+impl<T> Values<T> {
+    /// The matrix of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Matrix<T>> {
+        Some(match name {
+            "z_1a" => &self.z_1a,
+            "a_1a" => &self.a_1a,
+            "h" => &self.h,
+            "y_a_hat" => &self.y_a_hat,
+            "z_1b" => &self.z_1b,
+            "a_1b" => &self.a_1b,
+            "mu" => &self.mu,
+            "var" => &self.var,
+            "a_hat" => &self.a_hat,
+            "bn" => &self.bn,
+            "s" => &self.s,
+            "z_2b" => &self.z_2b,
+            "y_b_hat" => &self.y_b_hat,
+            _ => return None,
+        })
+    }
+}
+
 /// The network:
 ///
 /// ```text

@@ -17,8 +17,8 @@ mod instance;
 mod network;
 
 pub use derivative::{
-    dual_batch_norm_jacobian, dual_delta, dual_dropout_jacobian, dual_entries, dual_gradient,
-    dual_softmax_jacobian,
+    Source, dual_batch_norm_jacobian, dual_delta, dual_dropout_jacobian, dual_entries,
+    dual_gradient, dual_pull_back, dual_softmax_jacobian,
 };
 pub use difference::{central_difference, sample_entries};
 pub use forward::{Node, Nudge, Values, forward};

@@ -1,0 +1,161 @@
+//! The tree of an expression.
+
+use crate::quantity::Quantity;
+
+/// A node of the tree, and the column of its operator or first character.
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub(crate) node: Node,
+    pub(crate) column: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Number(f64),
+    Quantity(&'static Quantity),
+    /// λ times the identity, as large as it has to be.
+    Identity,
+    /// The number that an index stands for, to compare it with another.
+    Index(char),
+    Negate(Box<Expr>),
+    Transpose(Box<Expr>),
+    Binary(Operator, Box<[Expr; 2]>),
+    Function(Function, Vec<Expr>),
+    Fold(Fold, Axis, Box<Expr>),
+    /// Σ over the values of an index of components, all but that of another index.
+    Over(char, Option<char>, Box<Expr>),
+    /// What the indices pick.
+    Entry(Box<Expr>, Vec<Index>),
+    /// Values and conditions in turn: the first value whose condition holds.
+    Cases(Vec<Expr>),
+    /// ∂u/∂v for quantities u and v: a factor of a chain of derivatives.
+    Partial(&'static Quantity, &'static Quantity),
+}
+
+/// A letter that picks a sample or a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Index {
+    pub(crate) name: char,
+    pub(crate) slot: Slot,
+}
+
+/// What an index runs over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Sample,
+    Component,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Add,
+    Subtract,
+    /// `*`: the matrix product, or a scaling when either side is a number.
+    Multiply,
+    /// `.*`
+    Hadamard,
+    /// `/` and `./`: there is no matrix division.
+    Divide,
+    Power,
+    Greater,
+    Less,
+    GreaterEqual,
+    LessEqual,
+    Equal,
+    NotEqual,
+    And,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Function {
+    Relu,
+    ReluPrime,
+    Exp,
+    Log,
+    Sqrt,
+    Abs,
+    Softmax,
+    /// γ(a−μ)/√(σ²+ε)+β with the statistics of a.
+    BatchNorm,
+    Diag,
+    Outer,
+    Eye,
+    Ones,
+    Zeros,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fold {
+    Sum,
+    Mean,
+}
+
+/// What a sum or mean runs over: `Rows` adds the rows up to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axis {
+    Rows,
+    Cols,
+    All,
+    /// The samples of the batch, each under this name.
+    Samples(Option<char>),
+    /// The formula does not say; the number tells such sums apart.
+    Unstated(usize),
+}
+
+impl Expr {
+    pub(crate) fn new(node: Node, column: usize) -> Self {
+        Self { node, column }
+    }
+
+    /// How many nodes lie on the longest way down.
+    pub(crate) fn depth(&self) -> usize {
+        1 + self.children().iter().map(Self::depth).max().unwrap_or(0)
+    }
+
+    /// The parts that this node is made of.
+    pub(crate) fn children(&self) -> &[Self] {
+        match &self.node {
+            Node::Number(_)
+            | Node::Quantity(_)
+            | Node::Identity
+            | Node::Index(_)
+            | Node::Partial(..) => &[],
+            Node::Negate(inner)
+            | Node::Transpose(inner)
+            | Node::Fold(_, _, inner)
+            | Node::Over(_, _, inner)
+            | Node::Entry(inner, _) => std::slice::from_ref(inner),
+            Node::Cases(parts) => parts,
+            Node::Binary(_, sides) => sides.as_slice(),
+            Node::Function(_, arguments) => arguments,
+        }
+    }
+
+    /// The tree with parts replaced by what `by` gives for them.
+    pub(crate) fn replaced(&self, by: &impl Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(other) = by(self) {
+            return other;
+        }
+        let boxed = |inner: &Self| Box::new(inner.replaced(by));
+        let all = |parts: &[Self]| parts.iter().map(|part| part.replaced(by)).collect();
+        let node = match &self.node {
+            Node::Negate(inner) => Node::Negate(boxed(inner)),
+            Node::Transpose(inner) => Node::Transpose(boxed(inner)),
+            Node::Fold(fold, axis, inner) => Node::Fold(*fold, *axis, boxed(inner)),
+            Node::Over(name, except, inner) => Node::Over(*name, *except, boxed(inner)),
+            Node::Entry(inner, indices) => Node::Entry(boxed(inner), indices.clone()),
+            Node::Binary(operator, sides) => {
+                Node::Binary(*operator, Box::new(sides.each_ref().map(|side| side.replaced(by))))
+            }
+            Node::Function(function, arguments) => Node::Function(*function, all(arguments)),
+            Node::Cases(parts) => Node::Cases(all(parts)),
+            leaf => leaf.clone(),
+        };
+        Self { node, column: self.column }
+    }
+
+    /// Whether `found` holds for this node or for any below it.
+    pub(crate) fn any(&self, found: &impl Fn(&Self) -> bool) -> bool {
+        found(self) || self.children().iter().any(|child| child.any(found))
+    }
+}

@@ -1,0 +1,966 @@
+//! Every equation of a derivation against the truth, and each member against the one before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::document::{Display, Piece, pieces};
+use super::layout::{Atom, Base, Place, Unreadable, layout};
+use super::pull_back::contraction;
+use super::reader::{Grouping, Reader, as_entry};
+use super::statement::{Statement, start, statements};
+use super::symbols::{Meaning, Symbols, base_name};
+use crate::expr::{Expr, Function, Index, Node, Slot};
+use crate::formula::Indices;
+use crate::judge::{Values, assess_values, rank, values};
+use crate::quantity::{Kind, Quantity, Target};
+use crate::reference::{Affine, Join};
+use crate::setting::{Mode, Setting, TaskWeights};
+use crate::truth::MaskReading;
+use crate::{Auditor, Evaluation, Finding, Formula, Verdict};
+
+/// The verdicts on a file's equations.
+#[derive(Clone, Debug, Default)]
+pub struct Derivation {
+    /// In the order of the file.
+    pub equations: Vec<Equation>,
+    /// What could not be read, or is no formula for anything that the network computes.
+    pub skipped: Vec<Skipped>,
+    /// The symbols that were read, and as what.
+    pub symbols: BTreeMap<String, String>,
+}
+
+/// `A = B = C`, judged.
+#[derive(Clone, Debug)]
+pub struct Equation {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is a formula for.
+    pub target: Target,
+    /// The left side, then what it is said to equal.
+    pub members: Vec<Member>,
+    /// The verdict of the first member that is not exact; `None` where none of them can be read.
+    pub verdict: Option<Verdict>,
+    /// The member behind the first `=` that does not hold.
+    pub broken: Option<usize>,
+    /// What it is worth.
+    pub points: Option<f64>,
+    /// The verdict that the file says it must get.
+    pub expected: Option<Verdict>,
+}
+
+/// One side of an `=`.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Where it begins.
+    pub place: Place,
+    /// As written.
+    pub text: String,
+    /// What it is.
+    pub judgement: Judgement,
+    /// Whether it equals the readable member before it.
+    pub follows: Option<bool>,
+}
+
+/// What is said of a member.
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    /// The quantity that the equation is about, or another name for it.
+    Name,
+    /// An expression, compared with the truth.
+    Judged(Box<Finding>),
+    /// Not read, and why.
+    Unreadable(String),
+}
+
+/// A formula that is not judged.
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// Where it stands.
+    pub place: Place,
+    /// As written.
+    pub text: String,
+    /// Why it is not judged.
+    pub reason: String,
+    /// Whether it could not be read; else there is nothing to judge.
+    pub unreadable: bool,
+}
+
+impl Auditor {
+    /// The verdicts on the equations of a Markdown text, or a LaTeX one.
+    pub fn derivation(&self, text: &str, is_tex: bool) -> Derivation {
+        let pieces = pieces(text, is_tex);
+        let (cost, scaled) = self.derivation_with(text, &pieces, MaskReading::Scaled);
+        if cost == 0 || !scaled.symbols.values().any(|meaning| meaning == "M") {
+            return scaled;
+        }
+        // Some write M for keep/(1-p), some for keep: whichever this derivation is nearer to right with.
+        let (binary_cost, mut binary) = self.derivation_with(text, &pieces, MaskReading::Binary);
+        if binary_cost < cost {
+            for meaning in binary.symbols.values_mut().filter(|meaning| *meaning == "M") {
+                meaning.push_str(" (0 or 1)");
+            }
+            return binary;
+        }
+        scaled
+    }
+
+    fn derivation_with(
+        &self,
+        text: &str,
+        pieces: &[Piece],
+        mask: MaskReading,
+    ) -> (usize, Derivation) {
+        // What a derivation defines may stand behind its first use: the first pass collects, the second judges.
+        let mut judge = Judge::new(self, text, pieces, mask);
+        judge.judge(pieces);
+        judge.done = Derivation::default();
+        judge.judge(pieces);
+        let mut done = judge.done;
+        done.symbols = judge.symbols.used;
+        let members = done.equations.iter().flat_map(|equation| &equation.members);
+        (members.map(|member| cost(&member.judgement)).sum(), done)
+    }
+}
+
+struct Judge<'a> {
+    auditor: &'a Auditor,
+    lines: Vec<Vec<char>>,
+    symbols: Symbols,
+    /// What letters run over, where a sum of the document says it.
+    slots: HashMap<char, Slot>,
+    setting: Setting,
+    mask: MaskReading,
+    /// How the derivation defines a δ, where that is not what it is.
+    definitions: HashMap<&'static str, Expr>,
+    /// Where the formula ends that is judged now.
+    end: Place,
+    done: Derivation,
+}
+
+/// What is to be said of the next equation.
+#[derive(Default)]
+struct Grading {
+    points: Option<f64>,
+    expected: Option<Verdict>,
+    skip: bool,
+}
+
+/// A member read, with its finding and values.
+struct Read {
+    judgement: Judgement,
+    values: Option<Values>,
+    expr: Option<Expr>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(auditor: &'a Auditor, text: &str, pieces: &[Piece], mask: MaskReading) -> Self {
+        let mut judge = Self {
+            auditor,
+            lines: text.split('\n').map(|line| line.chars().collect()).collect(),
+            symbols: Symbols::default(),
+            slots: HashMap::new(),
+            setting: Setting::default(),
+            mask,
+            definitions: HashMap::new(),
+            end: Place { line: 1, column: 1 },
+            done: Derivation::default(),
+        };
+        let mut both = Vec::new();
+        for piece in pieces {
+            if let Piece::Math { text, place, .. } = piece
+                && let Ok(atoms) = layout(text, *place)
+            {
+                judge.learn(&atoms, &mut both);
+            }
+        }
+        // A letter that is both says nothing.
+        for letter in both {
+            judge.slots.remove(&letter);
+        }
+        judge
+    }
+
+    /// Learns from sums with limits what letters run over, and from symbols which network it is.
+    fn learn(&mut self, atoms: &[Atom], both: &mut Vec<char>) {
+        for atom in atoms {
+            match &atom.base {
+                Base::Sum if !atom.sup.is_empty() => {
+                    if let Some(name) = atom.sub.first().and_then(super::reader::index_letter) {
+                        let of_batch = ["m", "N", "n", "M"];
+                        let over_batch = atom
+                            .sup
+                            .iter()
+                            .any(|a| of_batch.iter().any(|s| a.is_symbol(s) && a.is_bare()));
+                        let slot = if over_batch { Slot::Sample } else { Slot::Component };
+                        if self.slots.insert(name, slot).is_some_and(|before| before != slot) {
+                            both.push(name);
+                        }
+                    }
+                }
+                Base::Group(_, inner) | Base::Root(inner) => self.learn(inner, both),
+                Base::Fraction(above, below) => {
+                    self.learn(above, both);
+                    self.learn(below, both);
+                }
+                Base::Cases(rows) => {
+                    rows.iter().flatten().for_each(|cell| self.learn(cell, both));
+                }
+                Base::Symbol(_) => {
+                    if let Some(resolved) = Symbols::default().resolve(atom)
+                        && let Meaning::Quantity(quantity) = resolved.meaning
+                        && matches!(quantity.name, "w_a" | "w_b" | "theta_j")
+                    {
+                        let node = Expr::new(Node::Quantity(quantity), 0);
+                        if let Some(loss) = Target::named("loss") {
+                            self.setting = self.setting.asked_for_by(loss, &node);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn judge(&mut self, pieces: &[Piece]) {
+        let mut grading = Grading::default();
+        let mut condition: Option<Vec<Atom>> = None;
+        for piece in pieces {
+            match piece {
+                Piece::Directive { text, place } => self.directive(text, *place, &mut grading),
+                Piece::Math { text, place, display } => {
+                    self.end = end(text, *place);
+                    let atoms = match layout(text, *place) {
+                        Ok(atoms) => atoms,
+                        Err(error) => {
+                            if text.contains('=') {
+                                self.skip(error.place, text, error.message, true);
+                                grading = Grading::default();
+                            }
+                            continue;
+                        }
+                    };
+                    let all = statements(&atoms);
+                    let in_text = *display == Display::InText;
+                    if in_text && let [Statement::Condition(found)] = &all[..] {
+                        condition = Some(found.clone());
+                        continue;
+                    }
+                    for (i, one) in all.iter().enumerate() {
+                        let Statement::Chain(members) = one else { continue };
+                        if std::mem::take(&mut grading.skip) {
+                            continue;
+                        }
+                        self.end = all[i + 1..]
+                            .iter()
+                            .find_map(Statement::start)
+                            .unwrap_or_else(|| end(text, *place));
+                        // A condition behind the equation is meant for it, one before for those that follow.
+                        let own = match all.get(i + 1) {
+                            Some(Statement::Condition(found)) => Some(found.clone()),
+                            _ => condition.clone(),
+                        };
+                        self.chain(members, own.as_deref(), &mut grading);
+                    }
+                    if !in_text
+                        && condition.is_some()
+                        && all.iter().any(|s| matches!(s, Statement::Chain(_)))
+                    {
+                        condition = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, place: Place, text: &str, reason: String, unreadable: bool) {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.done.skipped.push(Skipped { place, text, reason, unreadable });
+    }
+
+    /// `points = 3`, `expected = wrong`, `join = project`, `symbol = quantity`.
+    fn directive(&mut self, text: &str, place: Place, grading: &mut Grading) {
+        if text == "skip" {
+            grading.skip = true;
+            return;
+        }
+        let Some((key, value)) = text.rsplit_once('=') else {
+            self.skip(place, text, "a line `audit: …` without `=`".into(), true);
+            return;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let understood = match key {
+            "points" => {
+                value.parse().ok().filter(|p: &f64| p.is_finite() && *p >= 0.0).map(|points| {
+                    grading.points = Some(points);
+                })
+            }
+            "expected" => Verdict::named(value).map(|verdict| grading.expected = Some(verdict)),
+            "join" => match value {
+                "add" => Some(Join::Add),
+                "broadcast" => Some(Join::Broadcast),
+                "project" => Some(Join::Project),
+                _ => None,
+            }
+            .map(|join| self.setting.join = join),
+            "affine" => match value {
+                "per_unit" => Some(Affine::PerUnit),
+                "shared" => Some(Affine::Shared),
+                _ => None,
+            }
+            .map(|affine| self.setting.affine = affine),
+            "mode" => match value {
+                "training" => Some(Mode::Training),
+                "evaluation" => Some(Mode::Evaluation),
+                _ => None,
+            }
+            .map(|mode| self.setting.mode = mode),
+            "task_weights" => match value {
+                "one" => Some(TaskWeights::One),
+                "free" => Some(TaskWeights::Free),
+                _ => None,
+            }
+            .map(|weights| self.setting.task_weights = weights),
+            symbol => {
+                let meaning = match Quantity::named(value) {
+                    Some(quantity) => Some(Meaning::Quantity(quantity)),
+                    None if matches!(value, "relu" | "softmax" | "exp" | "log" | "bn") => {
+                        Some(Meaning::Function(value.to_owned()))
+                    }
+                    None => None,
+                };
+                let symbol = symbol.trim_matches('$');
+                match (layout(symbol, place).as_deref(), meaning) {
+                    (Ok([atom]), Some(meaning)) => self.symbols.give(atom, meaning).then_some(()),
+                    _ => None,
+                }
+            }
+        };
+        if understood.is_none() {
+            let reason = format!("`{value}` is nothing that `{key}` can be in a line `audit: …`");
+            self.skip(place, text, reason, true);
+        }
+    }
+
+    /// The text of a member as the file has it.
+    fn text(&self, atoms: &[Atom], end: Option<Place>) -> String {
+        let Some(from) = start(atoms) else { return String::new() };
+        let mut text = String::new();
+        let end = end.unwrap_or(self.end);
+        let last_line = end.line;
+        for line in from.line..=last_line.min(self.lines.len()) {
+            let chars = &self.lines[line - 1];
+            let first = if line == from.line { from.column - 1 } else { 0 };
+            let last = if end.line == line { end.column - 1 } else { chars.len() };
+            text.extend(chars.get(first..last.max(first).min(chars.len())).unwrap_or(&[]));
+            text.push(' ');
+        }
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = text.trim();
+        // An environment's end, a line's, and punctuation are not part of a member.
+        loop {
+            let before = text;
+            for end in [
+                "\\end{aligned}",
+                "\\end{align}",
+                "\\end{align*}",
+                "\\end{equation}",
+                "\\\\",
+                "&",
+                "\\qquad",
+                "\\quad",
+                "=",
+                ":",
+                ",",
+                ".",
+            ] {
+                text = text.strip_suffix(end).unwrap_or(text).trim_end();
+            }
+            if text == before {
+                break;
+            }
+        }
+        text.to_owned()
+    }
+
+    fn chain(&mut self, members: &[Vec<Atom>], condition: Option<&[Atom]>, grading: &mut Grading) {
+        let Some(place) = start(&members[0]) else { return };
+        let texts: Vec<String> = members
+            .iter()
+            .enumerate()
+            .map(|(i, member)| self.text(member, members.get(i + 1).and_then(|next| start(next))))
+            .collect();
+        if self.defines(members, &texts) {
+            return;
+        }
+        let mut best: Option<(usize, Equation, Vec<Option<Expr>>)> = None;
+        for letters in [&['i', 'n', 'r', 't'][..], &[]] {
+            match self.equation(members, &texts, condition, letters) {
+                Ok((mut equation, exprs)) => {
+                    equation.place = place;
+                    let cost: usize =
+                        equation.members.iter().map(|member| cost(&member.judgement)).sum();
+                    if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
+                        best = Some((cost, equation, exprs));
+                    }
+                }
+                Err((reason, unreadable)) if best.is_none() && letters.is_empty() => {
+                    let whole = texts.join(" = ");
+                    self.skip(place, &whole, reason, unreadable);
+                    return;
+                }
+                Err(_) => {}
+            }
+            if best.as_ref().is_some_and(|(cost, ..)| *cost == 0) {
+                break;
+            }
+        }
+        let Some((_, mut equation, exprs)) = best else { return };
+        let graded = std::mem::take(grading);
+        (equation.points, equation.expected) = (graded.points, graded.expected);
+        self.remember(&equation, &exprs);
+        self.done.equations.push(equation);
+    }
+
+    /// What a derivation calls δ, where it is not what δ is; and whether its BN′ has γ.
+    fn remember(&mut self, equation: &Equation, exprs: &[Option<Expr>]) {
+        let name = equation.target.name();
+        let last = equation.members.iter().zip(exprs).rev().find_map(|(member, expr)| {
+            match (&member.judgement, expr) {
+                (Judgement::Judged(finding), Some(expr)) => Some((finding, expr)),
+                _ => None,
+            }
+        });
+        let Some((finding, expr)) = last else { return };
+        if name == "jacobian_batchnorm" && finding.verdict == Verdict::Exact {
+            let of_normalisation = finding.error.is_some_and(|error| error <= 1e-9);
+            self.symbols.batch_norm_prime =
+                if of_normalisation { "jacobian_batchnorm" } else { "jacobian_bn" };
+        }
+        let is_delta = equation.target.0.kind == Kind::Rows && name.starts_with('d');
+        if is_delta
+            && finding.verdict != Verdict::Exact
+            && !matches!(exprs[0], Some(Expr { node: Node::Entry(..), .. }))
+        {
+            self.definitions.insert(equation.target.0.name, expr.clone());
+        }
+    }
+
+    /// Whether the chain defines a symbol that nobody knows; then it is known from here on.
+    fn defines(&mut self, members: &[Vec<Atom>], texts: &[String]) -> bool {
+        let [atom] = &members[0][..] else { return false };
+        if !matches!(atom.base, Base::Symbol(_) | Base::Word(_))
+            || !atom.sup.iter().all(|a| !a.is_symbol("top"))
+        {
+            return false;
+        }
+        let known = self.symbols.resolve(atom);
+        // A letter that may be several things is what its definition says.
+        let ambiguous = match known.as_ref().map(|r| &r.meaning) {
+            None => true,
+            Some(Meaning::Quantity(q)) => {
+                matches!(
+                    base_name(atom).as_deref(),
+                    Some("h" | "H" | "a" | "A" | "tilde a" | "tilde h")
+                ) && matches!(q.name, "h" | "a_1a" | "a_1b")
+            }
+            Some(Meaning::Defined(_)) => true,
+            Some(Meaning::Function(_)) => false,
+        };
+        if !ambiguous {
+            return false;
+        }
+        let is_new = !matches!(known.map(|r| r.meaning), Some(Meaning::Quantity(_)));
+        let letters: Vec<char> = vec!['i', 'n'];
+        for member in &members[1..] {
+            let Ok(expr) =
+                self.read(member, Grouping::SideBySideFirst, &letters, &mut HashMap::new())
+            else {
+                continue;
+            };
+            if as_entry(&expr).is_some_and(|(q, _)| Target(q).is_gradient()) {
+                // δ = ∂L/∂z is judged; the name is new all the same.
+                if is_new {
+                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
+                }
+                return false;
+            }
+            // y = BN(x), BatchNorm by itself: x is not the network's.
+            if is_new
+                && expr.any(&|part| matches!(part.node, Node::Function(Function::BatchNorm, _)))
+            {
+                let reason = "BatchNorm by itself".to_owned();
+                self.skip(atom.place, &texts.join(" = "), reason, false);
+                return true;
+            }
+            let found =
+                self.identify(&expr, &[]).and_then(|found| as_entry(&found).map(|(q, _)| q));
+            return match (found, is_new) {
+                (Some(quantity), _) => {
+                    self.symbols.give(&without_indices(atom), Meaning::Quantity(quantity));
+                    false
+                }
+                (None, true) => {
+                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
+                    let place = atom.place;
+                    let reason = "a definition: it is used as it stands".to_owned();
+                    self.skip(place, &texts.join(" = "), reason, false);
+                    true
+                }
+                (None, false) => false,
+            };
+        }
+        false
+    }
+
+    /// The quantity of the forward pass that has the value of an expression.
+    fn identify(&self, expr: &Expr, letters: &[char]) -> Option<Expr> {
+        const CANDIDATES: [&str; 12] = [
+            "z_1a", "a_1a", "h", "y_a_hat", "z_1b", "a_1b", "a_hat", "bn", "s", "z_2b", "y_b_hat",
+            "mu",
+        ];
+        // Of one entry, the index that it has.
+        let mut options: Vec<Vec<Index>> = vec![vec![]];
+        for slot in [Slot::Component, Slot::Sample] {
+            options.extend(letters.iter().map(|name| vec![Index { name: *name, slot }]));
+        }
+        for free in options {
+            for name in CANDIDATES {
+                let quantity = Quantity::named(name)?;
+                let target = Target(quantity);
+                let formula = self.formula("", target, expr, &free, None, Evaluation::PerRow);
+                let exact = |evaluation| {
+                    let truths = self.auditor.networks.of(formula.setting);
+                    crate::judge::assess(truths, &formula, evaluation, formula.mask).verdict
+                        == Verdict::Exact
+                };
+                if exact(Evaluation::PerRow) || (free.is_empty() && exact(Evaluation::Batch)) {
+                    let value = Expr::new(Node::Quantity(quantity), expr.column);
+                    return Some(match free.is_empty() {
+                        true => value,
+                        false => Expr::new(Node::Entry(Box::new(value), free), expr.column),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    fn formula(
+        &self,
+        text: &str,
+        target: Target,
+        expr: &Expr,
+        free: &[Index],
+        condition: Option<Expr>,
+        evaluation: Evaluation,
+    ) -> Formula {
+        Formula {
+            name: text.to_owned(),
+            target,
+            expression: text.to_owned(),
+            expr: expr.clone(),
+            evaluation,
+            setting: self.setting.asked_for_by(target, expr),
+            indices: Indices { free: free.to_vec(), condition },
+            mask: self.mask,
+            expected: None,
+            points: None,
+            note: None,
+        }
+    }
+
+    fn read(
+        &mut self,
+        atoms: &[Atom],
+        grouping: Grouping,
+        sample_letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+    ) -> Result<Expr, Unreadable> {
+        let mut in_batch_norm = false;
+        self.read_in(atoms, grouping, sample_letters, slots, &mut in_batch_norm)
+    }
+
+    fn read_in(
+        &mut self,
+        atoms: &[Atom],
+        grouping: Grouping,
+        sample_letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+        in_batch_norm: &mut bool,
+    ) -> Result<Expr, Unreadable> {
+        let mut symbols = std::mem::take(&mut self.symbols);
+        let identify = |expr: &Expr, letters: &[char]| self.identify(expr, letters);
+        let mut all_slots = self.slots.clone();
+        all_slots.extend(slots.drain());
+        let mut reader = Reader {
+            symbols: &mut symbols,
+            grouping,
+            slots: all_slots,
+            sample_letters,
+            identify: &identify,
+            in_batch_norm: *in_batch_norm,
+            unstated: 0,
+        };
+        let read = reader.whole(atoms);
+        let (unstated, found, inside) = (reader.unstated, reader.slots, reader.in_batch_norm);
+        self.symbols = symbols;
+        *slots = found;
+        *in_batch_norm = inside;
+        let place = start(atoms).unwrap_or(Place { line: 1, column: 1 });
+        let error = |message: &str| Err(Unreadable { place, message: message.to_owned() });
+        match read {
+            Ok(_) if unstated > crate::parser::MAX_UNSTATED => {
+                error("more than four sums that do not say over what")
+            }
+            Ok(expr) if expr.depth() > crate::parser::MAX_DEPTH => error("an expression that deep"),
+            read => read.map_err(|error| error.or(place)),
+        }
+    }
+
+    fn equation(
+        &mut self,
+        members: &[Vec<Atom>],
+        texts: &[String],
+        condition: Option<&[Atom]>,
+        letters: &[char],
+    ) -> Result<Judged, NotJudged> {
+        let mut slots = HashMap::new();
+        let mut inside = false;
+        let first = Grouping::SideBySideFirst;
+        let left = self.read_in(&members[0], first, letters, &mut slots, &mut inside);
+        let mut left = left.map_err(|error| {
+            (format!("the left side, column {}: {}", error.place.column, error.message), true)
+        })?;
+        if let Node::Transpose(inner) = &left.node {
+            left = (**inner).clone();
+        }
+        let Some((quantity, free)) = as_entry(&left) else {
+            let partial = matches!(left.node, Node::Partial(..));
+            let reason = if partial {
+                "the left side is a derivative that is not among the targets"
+            } else {
+                "the left side is no quantity of the network"
+            };
+            return Err((reason.to_owned(), true));
+        };
+        let Some(target) = Target::named(quantity.name) else {
+            return Err((format!("`{}` is given, not derived", quantity.name), false));
+        };
+        let condition = match condition {
+            Some(atoms)
+                if quantity.kind == Kind::RowJacobian || quantity.kind == Kind::UnitJacobian =>
+            {
+                self.condition(atoms, letters, &slots)
+            }
+            _ => None,
+        };
+        let about = About { target, free: &free, condition: &condition };
+        let mut read = vec![Read { judgement: Judgement::Name, values: None, expr: Some(left) }];
+        for (member, text) in members.iter().zip(texts).skip(1) {
+            read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
+        }
+        let follows = self.links(&read, target);
+        let broken = follows.iter().position(|follows| *follows == Some(false));
+        let verdicts = || {
+            read.iter().filter_map(|one| match &one.judgement {
+                Judgement::Judged(finding) => Some(finding.verdict),
+                Judgement::Name => None,
+                Judgement::Unreadable(_) => None,
+            })
+        };
+        let named = read.iter().skip(1).any(|one| matches!(one.judgement, Judgement::Name));
+        let verdict = verdicts()
+            .find(|verdict| *verdict != Verdict::Exact)
+            .or(verdicts().next())
+            .or(named.then_some(Verdict::Exact));
+        let exprs = read.iter().map(|one| one.expr.clone()).collect();
+        let members = read
+            .into_iter()
+            .zip(members)
+            .zip(texts)
+            .zip(follows)
+            .map(|(((read, atoms), text), follows)| Member {
+                place: start(atoms).unwrap_or(Place { line: 1, column: 1 }),
+                text: text.clone(),
+                judgement: read.judgement,
+                follows,
+            })
+            .collect();
+        let place = Place { line: 1, column: 1 };
+        let equation =
+            Equation { place, target, members, verdict, broken, points: None, expected: None };
+        Ok((equation, exprs))
+    }
+
+    fn condition(
+        &mut self,
+        atoms: &[Atom],
+        letters: &[char],
+        slots: &HashMap<char, Slot>,
+    ) -> Option<Expr> {
+        let mut symbols = std::mem::take(&mut self.symbols);
+        let identify = |_: &Expr, _: &[char]| None;
+        let mut reader = Reader {
+            symbols: &mut symbols,
+            grouping: Grouping::SideBySideFirst,
+            slots: slots.clone(),
+            sample_letters: letters,
+            identify: &identify,
+            in_batch_norm: false,
+            unstated: 0,
+        };
+        let condition = reader.condition(atoms).ok();
+        self.symbols = symbols;
+        condition
+    }
+
+    /// One member under its most favourable grouping and evaluation.
+    fn member(
+        &mut self,
+        atoms: &[Atom],
+        text: &str,
+        about: &About<'_>,
+        letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+        inside: &mut bool,
+    ) -> Read {
+        let mut best: Option<Read> = None;
+        let mut unreadable = None;
+        let (slots_before, inside_before) = (slots.clone(), *inside);
+        let groupings =
+            [Grouping::SideBySideFirst, Grouping::EntryByEntryLast, Grouping::FromTheLeft];
+        for grouping in groupings {
+            let (mut own_slots, mut own_inside) = (slots_before.clone(), inside_before);
+            let read = self.read_in(atoms, grouping, letters, &mut own_slots, &mut own_inside);
+            let expr = match read {
+                Ok(expr) => expr,
+                Err(error) => {
+                    unreadable = Some(error);
+                    break;
+                }
+            };
+            if grouping == Grouping::SideBySideFirst {
+                (*slots, *inside) = (own_slots, own_inside);
+            }
+            if as_entry(&expr).is_some_and(|(q, _)| q.name == about.target.name()) {
+                let judgement = Judgement::Name;
+                return Read { judgement, values: None, expr: Some(expr) };
+            }
+            let read = self.judged(expr, text, about);
+            let better =
+                best.as_ref().is_none_or(|best| cost(&read.judgement) < cost(&best.judgement));
+            if better {
+                best = Some(read);
+            }
+            if best.as_ref().is_some_and(|best| cost(&best.judgement) == 0) {
+                break;
+            }
+        }
+        match (best, unreadable) {
+            (Some(read), _) => read,
+            (None, Some(error)) => {
+                let at = error.place;
+                let message = format!("line {}, column {}: {}", at.line, at.column, error.message);
+                Read { judgement: Judgement::Unreadable(message), values: None, expr: None }
+            }
+            (None, None) => {
+                let judgement = Judgement::Unreadable("nothing stands here".into());
+                Read { judgement, values: None, expr: None }
+            }
+        }
+    }
+
+    fn judged(&self, expr: Expr, text: &str, about: &About<'_>) -> Read {
+        let target = about.target;
+        let mut free = about.free.to_vec();
+        // (…)ₖ for a vector: its k-th entry.
+        let is_vector = matches!(target.0.kind, Kind::Rows | Kind::Vector);
+        let mut unbound = Vec::new();
+        unbound_components(&expr, &mut Vec::new(), &mut unbound);
+        if let ([name], true) = (&unbound[..], is_vector)
+            && !free.iter().any(|index| index.slot == Slot::Component)
+        {
+            free.push(Index { name: *name, slot: Slot::Component });
+        }
+        let formula = |expr: &Expr, evaluation| {
+            self.formula(text, target, expr, &free, about.condition.clone(), evaluation)
+        };
+        let truths = self.auditor.networks.of(formula(&expr, Evaluation::PerRow).setting);
+        match contraction(truths, &expr, target) {
+            Some(Ok(pairs)) => {
+                let formula = formula(&expr, Evaluation::Batch);
+                let found = assess_values(&pairs, &formula);
+                let mut finding = Finding::new(&formula, found);
+                finding.explanation.push_str(" Read as the chain rule.");
+                let values = pairs.iter().map(|pair| pair.entries()).collect();
+                let judgement = Judgement::Judged(Box::new(finding));
+                return Read { judgement, values: Some(values), expr: Some(expr) };
+            }
+            Some(Err(message)) => {
+                let judgement = Judgement::Unreadable(message);
+                return Read { judgement, values: None, expr: Some(expr) };
+            }
+            None if has_partial(&expr) => {
+                let message =
+                    "a derivative of one quantity by another, outside of a product of derivatives";
+                return Read {
+                    judgement: Judgement::Unreadable(message.into()),
+                    values: None,
+                    expr: Some(expr),
+                };
+            }
+            None => {}
+        }
+        let assessed = |expr: &Expr| {
+            [Evaluation::PerRow, Evaluation::Batch]
+                .map(|evaluation| {
+                    let formula = formula(expr, evaluation);
+                    let found = crate::judge::assess(truths, &formula, evaluation, formula.mask);
+                    (rank(found.verdict), formula)
+                })
+                .into_iter()
+                .min_by_key(|(rank, _)| *rank)
+        };
+        let Some((cost, best)) = assessed(&expr) else {
+            let judgement = Judgement::Unreadable("nothing to judge".into());
+            return Read { judgement, values: None, expr: Some(expr) };
+        };
+        let mut finding = self.auditor.finding(&best);
+        // What a derivation calls δ may be another thing than δ: then what follows from it may still be right.
+        if cost > 0 {
+            for (name, definition) in &self.definitions {
+                if *name == target.name() {
+                    continue;
+                }
+                let replaced = substituted(&expr, name, definition);
+                if let Some(replaced) = replaced
+                    && let Some((0, formula)) = assessed(&replaced)
+                {
+                    finding = self.auditor.finding(&formula);
+                    finding
+                        .explanation
+                        .push_str(&format!(" That is with {name} as this derivation has it."));
+                }
+            }
+        }
+        let values = values(truths, &best);
+        Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr) }
+    }
+
+    /// Of each member, whether it equals the one before that can be read.
+    fn links(&self, read: &[Read], target: Target) -> Vec<Option<bool>> {
+        let mut before: Option<&Read> = None;
+        let mut links = Vec::with_capacity(read.len());
+        for one in read {
+            links.push(match (before, &one.judgement) {
+                (_, Judgement::Unreadable(_)) => None,
+                (None, _) => None,
+                (Some(before), _) => Some(self.equal(before, one, target)),
+            });
+            if !matches!(one.judgement, Judgement::Unreadable(_)) {
+                before = Some(one);
+            }
+        }
+        links
+    }
+
+    fn equal(&self, a: &Read, b: &Read, _target: Target) -> bool {
+        let exact = |read: &Read| match &read.judgement {
+            Judgement::Name => true,
+            Judgement::Judged(finding) => finding.verdict == Verdict::Exact,
+            Judgement::Unreadable(_) => false,
+        };
+        match (exact(a), exact(b)) {
+            (true, true) => true,
+            (false, false) => match (&a.values, &b.values) {
+                (Some(a), Some(b)) => crate::judge::same_values(a, b),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Where a text ends that begins at `start`.
+fn end(text: &str, start: Place) -> Place {
+    match text.rsplit_once('\n') {
+        Some((before, last)) => Place {
+            line: start.line + before.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+        },
+        None => Place { column: start.column + text.chars().count(), ..start },
+    }
+}
+
+/// An equation, and the trees of its members.
+type Judged = (Equation, Vec<Option<Expr>>);
+
+/// Why an equation is not judged, and whether that is because it cannot be read.
+type NotJudged = (String, bool);
+
+/// What an equation is about.
+struct About<'a> {
+    target: Target,
+    free: &'a [Index],
+    condition: &'a Option<Expr>,
+}
+
+/// How far a member is from exact: the order in which readings are preferred.
+fn cost(judgement: &Judgement) -> usize {
+    match judgement {
+        Judgement::Name => 0,
+        Judgement::Judged(finding) => usize::from(rank(finding.verdict)),
+        Judgement::Unreadable(_) => 6,
+    }
+}
+
+/// Letters of components that no sum is over.
+fn unbound_components(expr: &Expr, bound: &mut Vec<char>, unbound: &mut Vec<char>) {
+    if let Node::Entry(_, indices) = &expr.node {
+        for index in indices.iter().filter(|index| index.slot == Slot::Component) {
+            if !bound.contains(&index.name) && !unbound.contains(&index.name) {
+                unbound.push(index.name);
+            }
+        }
+    }
+    let binds = match expr.node {
+        Node::Over(name, ..) => Some(name),
+        _ => None,
+    };
+    bound.extend(binds);
+    for child in expr.children() {
+        unbound_components(child, bound, unbound);
+    }
+    if binds.is_some() {
+        bound.pop();
+    }
+}
+
+fn has_partial(expr: &Expr) -> bool {
+    expr.any(&|part| matches!(part.node, Node::Partial(..)))
+}
+
+/// The symbol without letters that pick an entry.
+fn without_indices(atom: &Atom) -> Atom {
+    let keep = |atoms: &[Atom]| -> Vec<Atom> {
+        atoms
+            .iter()
+            .filter(|a| {
+                !matches!(super::reader::index_letter(a), Some('i' | 'j' | 'k' | 'l' | 'n'))
+            })
+            .filter(|a| !matches!(&a.base, Base::Group('(', _)))
+            .cloned()
+            .collect()
+    };
+    Atom { sub: keep(&atom.sub), sup: keep(&atom.sup), ..atom.clone() }
+}
+
+/// The tree with every mention of a quantity replaced; `None` where there is none.
+fn substituted(expr: &Expr, name: &str, by: &Expr) -> Option<Expr> {
+    if !super::symbols::mentions(expr, name) {
+        return None;
+    }
+    Some(expr.replaced(&|part| match part.node {
+        Node::Quantity(quantity) if quantity.name == name => Some(by.clone()),
+        _ => None,
+    }))
+}

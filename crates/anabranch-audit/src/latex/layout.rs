@@ -1,0 +1,819 @@
+//! LaTeX mathematics to a tree of atoms with their scripts: what is where on the page, not yet what it means.
+
+/// Line and column of a character in its file, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// Something that cannot be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) place: Place,
+    pub(crate) message: String,
+}
+
+pub(crate) type Outcome<T> = Result<T, Unreadable>;
+
+/// A symbol, fraction, bracket … with what stands below and above to its right.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Atom {
+    pub(crate) base: Base,
+    pub(crate) sub: Vec<Atom>,
+    pub(crate) sup: Vec<Atom>,
+    pub(crate) primes: usize,
+    pub(crate) place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Base {
+    /// A letter, a Greek letter's name, an accent and its letter: `x`, `theta`, `hat y`.
+    Symbol(String),
+    /// Several letters that are one name: `ReLU`, `log`, `SO`.
+    Word(String),
+    Number(f64),
+    /// What brackets hold: `(`, `[`, `{` (invisible braces), `|`, `‖`.
+    Group(char, Vec<Atom>),
+    Fraction(Vec<Atom>, Vec<Atom>),
+    Root(Vec<Atom>),
+    /// Rows of cells.
+    Cases(Vec<Vec<Vec<Atom>>>),
+    /// An operator or relation in one spelling: `+ - * .* / (+) = != < > <= >= and , ;`.
+    Operator(String),
+    /// Σ.
+    Sum,
+    /// The end of a line, `\\`.
+    Break,
+    /// A wide space.
+    Quad,
+}
+
+impl Atom {
+    fn new(base: Base, place: Place) -> Self {
+        Self { base, sub: vec![], sup: vec![], primes: 0, place }
+    }
+
+    pub(crate) fn is_operator(&self, symbol: &str) -> bool {
+        matches!(&self.base, Base::Operator(s) if s == symbol)
+    }
+
+    pub(crate) fn is_symbol(&self, symbol: &str) -> bool {
+        matches!(&self.base, Base::Symbol(s) if s == symbol)
+    }
+
+    pub(crate) fn is_bare(&self) -> bool {
+        self.sub.is_empty() && self.sup.is_empty() && self.primes == 0
+    }
+}
+
+/// Deeper formulas are refused: reading recurses.
+const MAX_DEPTH: usize = 60;
+
+/// The atoms of a formula; `text` begins at `start` in its file.
+pub(crate) fn layout(text: &str, start: Place) -> Outcome<Vec<Atom>> {
+    let mut place = start;
+    let mut chars = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        chars.push((c, place));
+        place = match c {
+            '\n' => Place { line: place.line + 1, column: 1 },
+            _ => Place { column: place.column + 1, ..place },
+        };
+    }
+    let mut reader = Reader { chars, at: 0, end: place, depth: 0 };
+    let atoms = reader.atoms(&Until::End)?;
+    Ok(words(atoms))
+}
+
+/// What ends a list of atoms.
+enum Until {
+    End,
+    Brace,
+    Bracket(char),
+    /// `\end{…}`.
+    Environment(String),
+    /// `&`, `\\` or `\end`, in cases.
+    Cell,
+}
+
+struct Reader {
+    chars: Vec<(char, Place)>,
+    at: usize,
+    end: Place,
+    depth: usize,
+}
+
+impl Reader {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.at).map(|c| c.0)
+    }
+
+    fn place(&self) -> Place {
+        self.chars.get(self.at).map_or(self.end, |c| c.1)
+    }
+
+    fn error<T>(&self, place: Place, message: impl Into<String>) -> Outcome<T> {
+        Err(Unreadable { place, message: message.into() })
+    }
+
+    fn skip_space(&mut self) {
+        while self.peek().is_some_and(|c| c.is_whitespace() || c == '~') {
+            self.at += 1;
+        }
+    }
+
+    /// `\name`, where one starts here: the name, without moving.
+    fn command(&self) -> Option<String> {
+        if self.peek() != Some('\\') {
+            return None;
+        }
+        let rest = self.chars[self.at + 1..].iter().map(|c| c.0);
+        let name: String = rest.clone().take_while(char::is_ascii_alphabetic).collect();
+        if name.is_empty() { rest.take(1).map(String::from).next() } else { Some(name) }
+    }
+
+    fn starts_with(&self, text: &str) -> bool {
+        text.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i).is_some_and(|x| x.0 == c))
+    }
+
+    /// The raw text of `{…}`.
+    fn raw_group(&mut self) -> String {
+        self.skip_space();
+        if self.peek() != Some('{') {
+            return String::new();
+        }
+        let mut depth = 0;
+        let mut text = String::new();
+        while let Some(c) = self.peek() {
+            self.at += 1;
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            if !(c == '{' && depth == 1) {
+                text.push(c);
+            }
+        }
+        text
+    }
+
+    fn atoms(&mut self, until: &Until) -> Outcome<Vec<Atom>> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return self.error(self.place(), format!("nested deeper than {MAX_DEPTH} levels"));
+        }
+        let opened = self.place();
+        let mut atoms: Vec<Atom> = Vec::new();
+        loop {
+            self.skip_space();
+            let place = self.place();
+            let Some(c) = self.peek() else {
+                if matches!(until, Until::End) {
+                    break;
+                }
+                return self.error(opened, "a bracket or environment is not closed");
+            };
+            let command = self.command();
+            match until {
+                Until::Brace if c == '}' => {
+                    self.at += 1;
+                    break;
+                }
+                Until::Bracket(close) if self.closes(*close) => break,
+                Until::Environment(name) if self.starts_with(&format!("\\end{{{name}}}")) => {
+                    self.at += "\\end{}".len() + name.chars().count();
+                    break;
+                }
+                Until::Cell
+                    if c == '&' || matches!(command.as_deref(), Some("\\" | "end" | "cr")) =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+            match c {
+                '&' => self.at += 1,
+                '}' => return self.error(place, "`}` closes nothing"),
+                '^' | '_' => {
+                    self.at += 1;
+                    let script = words(self.argument()?);
+                    if atoms.is_empty() {
+                        atoms.push(Atom::new(Base::Group('{', vec![]), place));
+                    }
+                    // Not empty: just seen to.
+                    let Some(last) = atoms.last_mut() else { continue };
+                    let primes = script.iter().filter(|a| a.is_symbol("prime")).count();
+                    last.primes += primes;
+                    let script = script.into_iter().filter(|a| !a.is_symbol("prime"));
+                    if c == '^' { last.sup.extend(script) } else { last.sub.extend(script) }
+                }
+                '\'' | '′' | '’' => {
+                    self.at += 1;
+                    if let Some(last) = atoms.last_mut() {
+                        last.primes += 1;
+                    }
+                }
+                'ᵀ' | '²' => {
+                    self.at += 1;
+                    let base = match c {
+                        'ᵀ' => Base::Symbol("top".into()),
+                        _ => Base::Number(2.0),
+                    };
+                    if let Some(last) = atoms.last_mut() {
+                        last.sup.push(Atom::new(base, place));
+                    }
+                }
+                // A combining circumflex, bar or tilde.
+                '\u{302}' | '\u{304}' | '\u{303}' => {
+                    self.at += 1;
+                    if let Some(Atom { base: Base::Symbol(name), .. }) = atoms.last_mut() {
+                        let accent = match c {
+                            '\u{302}' => "hat",
+                            '\u{304}' => "bar",
+                            _ => "tilde",
+                        };
+                        *name = format!("{accent} {name}");
+                    }
+                }
+                _ => atoms.extend(self.atom()?),
+            }
+        }
+        self.depth -= 1;
+        Ok(atoms)
+    }
+
+    /// Whether the bracket that `close` names closes here; steps over it then.
+    fn closes(&mut self, close: char) -> bool {
+        let before = self.at;
+        if matches!(self.command().as_deref(), Some("right" | "bigr" | "Bigr" | "biggr" | "Biggr"))
+        {
+            let name = self.command().unwrap_or_default();
+            self.at += 1 + name.len();
+            self.skip_space();
+        }
+        let length = match close {
+            ')' | ']' if self.peek() == Some(close) => 1,
+            '}' if self.starts_with("\\}") => 2,
+            '}' if self.starts_with("\\rbrace") => 7,
+            '⟩' if self.starts_with("\\rangle") => 7,
+            '|' if self.starts_with("||") => 0,
+            '|' if self.peek() == Some('|') => 1,
+            '|' if self.starts_with("\\rvert") => 6,
+            '|' if self.starts_with("\\vert") => 5,
+            '‖' if self.starts_with("\\|") || self.starts_with("||") => 2,
+            '‖' if self.peek() == Some('‖') => 1,
+            '‖' if self.starts_with("\\rVert") => 6,
+            '‖' if self.starts_with("\\Vert") => 5,
+            _ => 0,
+        };
+        if length == 0 {
+            self.at = before;
+        }
+        self.at += length;
+        length > 0
+    }
+
+    /// `{…}`, a command with its arguments, or one character.
+    fn argument(&mut self) -> Outcome<Vec<Atom>> {
+        self.skip_space();
+        match self.peek() {
+            Some('{') => {
+                self.at += 1;
+                self.atoms(&Until::Brace)
+            }
+            None => self.error(self.place(), "something is missing at the end"),
+            Some(c) if c.is_ascii_digit() => {
+                let place = self.place();
+                self.at += 1;
+                Ok(vec![Atom::new(Base::Number(f64::from(c.to_digit(10).unwrap_or(0))), place)])
+            }
+            Some(_) => self.atom(),
+        }
+    }
+
+    /// The next atom without scripts; nothing for what leaves no trace, several for what only colours.
+    fn atom(&mut self) -> Outcome<Vec<Atom>> {
+        let place = self.place();
+        let one = |base| Ok(vec![Atom::new(base, place)]);
+        let operator = |symbol: &str| Ok(vec![Atom::new(Base::Operator(symbol.into()), place)]);
+        let Some(c) = self.peek() else { return Ok(vec![]) };
+        if c == '\\' {
+            return self.command_atom();
+        }
+        if c.is_ascii_digit()
+            || (c == '.' && self.chars.get(self.at + 1).is_some_and(|c| c.0.is_ascii_digit()))
+        {
+            let mut text = String::new();
+            while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || *c == '.') {
+                text.push(c);
+                self.at += 1;
+            }
+            return match text.parse::<f64>() {
+                Ok(number) => one(Base::Number(number)),
+                Err(_) => self.error(place, format!("`{text}` is no number")),
+            };
+        }
+        if self.starts_with("||") {
+            self.at += 2;
+            return self.bracket('‖', '‖', place);
+        }
+        self.at += 1;
+        if self.starts_with("=") && matches!(c, ':' | '<' | '>' | '!') {
+            self.at += 1;
+            return operator(match c {
+                ':' => "=",
+                '<' => "<=",
+                '>' => ">=",
+                _ => "!=",
+            });
+        }
+        match c {
+            '{' => {
+                let inner = self.atoms(&Until::Brace)?;
+                one(Base::Group('{', inner))
+            }
+            '(' => self.bracket('(', ')', place),
+            '[' => self.bracket('[', ']', place),
+            '|' => self.bracket('|', '|', place),
+            '‖' => self.bracket('‖', '‖', place),
+            '+' | '/' | '=' | '<' | '>' | ',' | ';' | ':' => operator(&c.to_string()),
+            '-' | '−' | '–' => operator("-"),
+            '*' | '·' | '×' | '⋅' => operator("*"),
+            '⊙' | '∘' => operator(".*"),
+            '⊕' => operator("(+)"),
+            '⊘' => operator("/"),
+            '≠' => operator("!="),
+            '≤' => operator("<="),
+            '≥' => operator(">="),
+            '∧' => operator("and"),
+            '.' | '!' | '?' | '。' | '，' => operator(","),
+            '∑' => one(Base::Sum),
+            'Σ' if self.peek() == Some('_') => one(Base::Sum),
+            '∂' => one(Base::Symbol("partial".into())),
+            '∇' => one(Base::Symbol("nabla".into())),
+            '⊤' => one(Base::Symbol("top".into())),
+            'ŷ' => one(Base::Symbol("hat y".into())),
+            'â' => one(Base::Symbol("hat a".into())),
+            'ẑ' => one(Base::Symbol("hat z".into())),
+            c if c.is_alphabetic() => match greek(c) {
+                Some(name) => one(Base::Symbol(name.into())),
+                None => one(Base::Symbol(c.to_string())),
+            },
+            c => self.error(place, format!("the character `{}`", c.escape_default())),
+        }
+    }
+
+    fn bracket(&mut self, open: char, close: char, place: Place) -> Outcome<Vec<Atom>> {
+        let inner = match self.atoms(&Until::Bracket(close)) {
+            Err(error) if error.message.ends_with("is not closed") => {
+                return self.error(place, format!("the bracket `{open}` is not closed"));
+            }
+            other => other?,
+        };
+        Ok(vec![Atom::new(Base::Group(open, inner), place)])
+    }
+
+    fn command_atom(&mut self) -> Outcome<Vec<Atom>> {
+        let place = self.place();
+        let one = |base| Ok(vec![Atom::new(base, place)]);
+        let Some(name) = self.command() else {
+            return self.error(place, "a `\\` at the end");
+        };
+        self.at += 1 + name.chars().count();
+        if let Some(symbol) = OPERATORS.iter().find(|(n, _)| *n == name).map(|(_, s)| *s) {
+            return one(Base::Operator(symbol.into()));
+        }
+        if GREEK.contains(&name.as_str()) {
+            let name = name.strip_prefix("var").unwrap_or(&name);
+            return one(Base::Symbol(name.to_owned()));
+        }
+        match name.as_str() {
+            "\\" | "cr" | "newline" => {
+                self.skip_space();
+                // \\[2pt]
+                if self.peek() == Some('[') {
+                    while self.peek().is_some_and(|c| c != ']') {
+                        self.at += 1;
+                    }
+                    self.at += 1;
+                }
+                one(Base::Break)
+            }
+            "quad" | "qquad" => one(Base::Quad),
+            "," | ";" | ":" | "!" | " " | "\n" | "left" | "right" | "big" | "Big" | "bigg"
+            | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr" | "Biggl"
+            | "Biggr" | "displaystyle" | "textstyle" | "limits" | "nolimits" | "nonumber"
+            | "notag" | "middle" | "noindent" | "hfill" | "allowdisplaybreaks" | "thinspace"
+            | "rm" | "bf" | "small" | "normalsize" | "scriptstyle" | "mathstrut" | "/" | "-"
+            | "hline" => {
+                if matches!(name.as_str(), "left" | "right") {
+                    self.skip_space();
+                    // \left. is no bracket.
+                    if self.peek() == Some('.') {
+                        self.at += 1;
+                    } else if name == "left" && !matches!(self.peek(), None | Some('\\')) {
+                        return self.atom().map(|atoms| moved(atoms, place));
+                    }
+                }
+                Ok(vec![])
+            }
+            "label" | "tag" | "hspace" | "vspace" | "phantom" | "hphantom" | "vphantom"
+            | "color" | "intertext" | "shortintertext" | "ref" | "eqref" => {
+                if self.peek() == Some('*') {
+                    self.at += 1;
+                }
+                let text = self.raw_group();
+                if name.ends_with("text") {
+                    one(Base::Operator(";".into()))
+                } else {
+                    drop(text);
+                    Ok(vec![])
+                }
+            }
+            "textcolor" | "stackrel" | "overset" | "underset" | "colorbox" => {
+                self.raw_group();
+                self.argument()
+            }
+            "underbrace" | "overbrace" | "boxed" | "cancel" | "mathstrip" | "underline"
+            | "mathop" | "mathrel" | "mathbin" | "fbox" => {
+                let inner = self.argument()?;
+                // What stands below a brace is a remark.
+                if name.ends_with("brace") {
+                    self.skip_space();
+                    if matches!(self.peek(), Some('_' | '^')) {
+                        self.at += 1;
+                        self.skip_space();
+                        if self.peek() == Some('{') {
+                            self.raw_group();
+                        } else {
+                            self.argument()?;
+                        }
+                    }
+                }
+                one(Base::Group('{', inner))
+            }
+            "frac" | "dfrac" | "tfrac" | "cfrac" => {
+                let (above, below) = (self.argument()?, self.argument()?);
+                one(Base::Fraction(words(above), words(below)))
+            }
+            "sqrt" => {
+                self.skip_space();
+                if self.peek() == Some('[') {
+                    return self.error(place, "a root other than the square root");
+                }
+                let inner = self.argument()?;
+                one(Base::Root(words(inner)))
+            }
+            "sum" => one(Base::Sum),
+            "hat" | "widehat" | "bar" | "overline" | "tilde" | "widetilde" | "dot" | "vec" => {
+                let inner = words(self.argument()?);
+                let accent = match name.as_str() {
+                    "hat" | "widehat" => "hat",
+                    "bar" | "overline" => "bar",
+                    "tilde" | "widetilde" => "tilde",
+                    "dot" => "dot",
+                    // An arrow says that it is a vector.
+                    _ => return Ok(inner),
+                };
+                accented(accent, inner).map_or_else(
+                    || self.error(place, format!("`\\{name}` of a whole expression")),
+                    |atom| Ok(moved(vec![atom], place)),
+                )
+            }
+            "mathbf" | "mathrm" | "mathcal" | "mathit" | "mathsf" | "mathbb" | "mathds"
+            | "mathfrak" | "mathscr" | "boldsymbol" | "bm" | "pmb" | "operatorname" | "text"
+            | "textbf" | "textrm" | "textit" | "textsf" | "mbox" | "bold" | "emph" => {
+                if self.peek() == Some('*') {
+                    self.at += 1;
+                }
+                if name.starts_with("text") || name == "mbox" || name == "emph" {
+                    let text = self.raw_group();
+                    let text = text.trim();
+                    if text.contains('$') {
+                        return one(Base::Operator(";".into()));
+                    }
+                    return match text.chars().count() {
+                        0 => Ok(vec![]),
+                        1 => layout(text, place),
+                        _ => one(Base::Word(text.to_owned())),
+                    };
+                }
+                let inner = self.argument()?;
+                in_font(inner, place).map(|atoms| moved(atoms, place))
+            }
+            "partial" => one(Base::Symbol("partial".into())),
+            "nabla" => one(Base::Symbol("nabla".into())),
+            "top" | "intercal" | "mathsfT" => one(Base::Symbol("top".into())),
+            "prime" => one(Base::Symbol("prime".into())),
+            "ell" => one(Base::Symbol("L".into())),
+            "log" | "ln" | "exp" | "max" | "min" | "tanh" | "diag" => one(Base::Word(name)),
+            "lbrace" | "{" => self.bracket('{', '}', place).map(braces),
+            "lvert" | "vert" => self.bracket('|', '|', place),
+            "lVert" | "Vert" | "|" => self.bracket('‖', '‖', place),
+            "begin" => self.environment(place),
+            "ldots" | "dots" | "cdots" | "vdots" => {
+                self.error(place, "dots, which leave open what is meant")
+            }
+            "prod" | "int" | "lim" | "langle" => self.error(place, format!("`\\{name}`")),
+            _ => self.error(place, format!("the command `\\{name}`")),
+        }
+    }
+
+    fn environment(&mut self, place: Place) -> Outcome<Vec<Atom>> {
+        let name = self.raw_group();
+        match name.trim_end_matches('*') {
+            "cases" | "dcases" | "rcases" => {
+                let mut rows = vec![Vec::new()];
+                loop {
+                    let cell = self.atoms(&Until::Cell)?;
+                    if let Some(row) = rows.last_mut() {
+                        row.push(words(cell));
+                    }
+                    if self.peek() == Some('&') {
+                        self.at += 1;
+                    } else if self.command().as_deref() == Some("end") {
+                        self.at += "\\end".len();
+                        self.raw_group();
+                        break;
+                    } else {
+                        self.command_atom()?;
+                        rows.push(Vec::new());
+                    }
+                }
+                rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+                Ok(vec![Atom::new(Base::Cases(rows), place)])
+            }
+            "matrix" | "pmatrix" | "bmatrix" | "vmatrix" => {
+                self.error(place, "a matrix that is written out")
+            }
+            "array" | "alignedat" | "alignat" | "aligned" | "split" | "gathered" | "align"
+            | "gather" | "multline" | "equation" | "eqnarray" | "flalign" => {
+                if self.peek() == Some('[') {
+                    while self.peek().is_some_and(|c| c != ']') {
+                        self.at += 1;
+                    }
+                    self.at += 1;
+                }
+                if name.starts_with("array")
+                    || name.starts_with("alignedat")
+                    || name.starts_with("alignat")
+                {
+                    self.raw_group();
+                }
+                self.atoms(&Until::Environment(name))
+            }
+            _ => self.error(place, format!("the environment `{name}`")),
+        }
+    }
+}
+
+/// Beginning where its command does.
+fn moved(mut atoms: Vec<Atom>, place: Place) -> Vec<Atom> {
+    if let Some(first) = atoms.first_mut() {
+        first.place = place;
+    }
+    atoms
+}
+
+/// A set's braces group as parentheses do.
+fn braces(mut atoms: Vec<Atom>) -> Vec<Atom> {
+    for atom in &mut atoms {
+        if let Base::Group(open, _) = &mut atom.base {
+            *open = '[';
+        }
+    }
+    atoms
+}
+
+fn accented(accent: &str, mut inner: Vec<Atom>) -> Option<Atom> {
+    while let [Atom { base: Base::Group('{', _), .. }] = &inner[..] {
+        let atom = inner.pop()?;
+        match atom.base {
+            Base::Group(_, nested) if atom.sub.is_empty() && atom.sup.is_empty() => inner = nested,
+            _ => return None,
+        }
+    }
+    let mut inner = inner.into_iter();
+    let (mut atom, None) = (inner.next()?, inner.next()) else { return None };
+    match &mut atom.base {
+        Base::Symbol(name) | Base::Word(name) => *name = format!("{accent} {name}"),
+        _ => return None,
+    }
+    if let Base::Word(name) = atom.base {
+        atom.base = Base::Symbol(name);
+    }
+    Some(atom)
+}
+
+/// Letters in a font of their own: one is a letter, several are a word; a bold or blackboard 1 is a vector of ones.
+fn in_font(inner: Vec<Atom>, place: Place) -> Outcome<Vec<Atom>> {
+    let letters: Option<String> = inner
+        .iter()
+        .map(|atom| match &atom.base {
+            Base::Symbol(name) if atom.is_bare() && name.chars().count() == 1 => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    match (letters, &inner[..]) {
+        (Some(word), [_, _, ..]) => Ok(vec![Atom::new(Base::Word(word), place)]),
+        (_, [Atom { base: Base::Number(1.0), .. }]) => {
+            let mut one = inner;
+            one[0].base = Base::Symbol("ones".into());
+            Ok(one)
+        }
+        _ => Ok(inner),
+    }
+}
+
+/// `\mathbf{B} \mathbf{N}` is one word, as is `R e L U` set letter by letter.
+fn words(atoms: Vec<Atom>) -> Vec<Atom> {
+    const SPELLED: [&str; 9] =
+        ["BN", "FC", "DP", "ReLU", "relu", "softmax", "Softmax", "diag", "log"];
+    let mut joined: Vec<Atom> = Vec::with_capacity(atoms.len());
+    let mut rest = &atoms[..];
+    while let Some(first) = rest.first() {
+        let spelled = SPELLED.iter().find(|word| {
+            let n = word.chars().count();
+            rest.len() >= n
+                && word.chars().zip(rest).enumerate().all(|(i, (c, atom))| {
+                    atom.is_symbol(&c.to_string()) && (i + 1 == n || atom.is_bare())
+                })
+        });
+        match spelled {
+            Some(word) => {
+                let n = word.chars().count();
+                let mut atom = rest[n - 1].clone();
+                atom.base = Base::Word((*word).to_owned());
+                atom.place = first.place;
+                joined.push(atom);
+                rest = &rest[n..];
+            }
+            None => {
+                let mut atom = first.clone();
+                if let Base::Group(_, inner) = &mut atom.base {
+                    *inner = words(std::mem::take(inner));
+                }
+                joined.push(atom);
+                rest = &rest[1..];
+            }
+        }
+    }
+    joined
+}
+
+const OPERATORS: [(&str, &str); 47] = [
+    ("cdot", "*"),
+    ("times", "*"),
+    ("ast", "*"),
+    ("bullet", "*"),
+    ("odot", ".*"),
+    ("circ", ".*"),
+    ("oplus", "(+)"),
+    ("oslash", "/"),
+    ("div", "/"),
+    ("otimes", "⊗"),
+    ("ne", "!="),
+    ("neq", "!="),
+    ("le", "<="),
+    ("leq", "<="),
+    ("leqslant", "<="),
+    ("ge", ">="),
+    ("geq", ">="),
+    ("geqslant", ">="),
+    ("lt", "<"),
+    ("gt", ">"),
+    ("land", "and"),
+    ("wedge", "and"),
+    ("coloneqq", "="),
+    ("triangleq", "="),
+    ("equiv", "="),
+    ("coloneq", "="),
+    ("Rightarrow", ";"),
+    ("implies", ";"),
+    ("iff", ";"),
+    ("Leftrightarrow", ";"),
+    ("Longrightarrow", ";"),
+    ("therefore", ";"),
+    ("because", ";"),
+    ("approx", "≈"),
+    ("propto", "∝"),
+    ("sim", "~"),
+    ("to", "→"),
+    ("rightarrow", "→"),
+    ("mapsto", "→"),
+    ("leftarrow", "←"),
+    ("gets", "←"),
+    ("in", "∈"),
+    ("forall", "∀"),
+    ("mid", "∣"),
+    ("colon", ":"),
+    ("pm", "±"),
+    ("setminus", "∖"),
+];
+
+const GREEK: [&str; 34] = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "varepsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "vartheta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "varphi",
+    "chi",
+    "psi",
+    "omega",
+    "Gamma",
+    "Delta",
+    "Theta",
+    "Lambda",
+    "Sigma",
+    "Phi",
+    "Psi",
+    "Omega",
+    "varrho",
+];
+
+/// The name of a Greek letter.
+pub(crate) fn greek(c: char) -> Option<&'static str> {
+    Some(match c {
+        'α' => "alpha",
+        'β' => "beta",
+        'γ' => "gamma",
+        'δ' => "delta",
+        'ε' | 'ϵ' => "epsilon",
+        'η' => "eta",
+        'θ' | 'ϑ' => "theta",
+        'λ' => "lambda",
+        'μ' | 'µ' => "mu",
+        'σ' => "sigma",
+        'φ' => "phi",
+        'Θ' => "Theta",
+        'Δ' => "Delta",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Atom> {
+        layout(text, Place { line: 1, column: 1 }).unwrap()
+    }
+
+    #[test]
+    fn scripts_belong_to_what_stands_before_them() {
+        let atoms = read(r"\hat{y}_{bi}^{j}\mathrm{ReLU}'(z)");
+        assert_eq!(atoms.len(), 3);
+        assert_eq!(atoms[0].base, Base::Symbol("hat y".into()));
+        assert_eq!((atoms[0].sub.len(), atoms[0].sup.len()), (2, 1));
+        assert_eq!((&atoms[1].base, atoms[1].primes), (&Base::Word("ReLU".into()), 1));
+        assert!(matches!(&atoms[2].base, Base::Group('(', inner) if inner.len() == 1));
+    }
+
+    #[test]
+    fn spelled_words_and_norms_are_one_atom() {
+        assert_eq!(read(r"\mathbf{B} \mathbf{N}'_{\gamma}")[0].base, Base::Word("BN".into()));
+        for norm in [r"\|x\|_2^2", r"\lVert x\rVert^2", r"\left\| x \right\|^2", "||x||^2"] {
+            let atoms = read(norm);
+            assert_eq!(atoms.len(), 1, "{norm}");
+            assert!(matches!(&atoms[0].base, Base::Group('‖', _)), "{norm}: {atoms:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_its_place() {
+        let at = |text: &str| layout(text, Place { line: 3, column: 5 }).unwrap_err();
+        assert_eq!(at("x +\n \\foo").place, Place { line: 4, column: 2 });
+        assert_eq!(at("(x").place, Place { line: 3, column: 5 });
+        assert!(at(r"x \ldots").message.contains("dots"));
+        assert!(at(&"{".repeat(500)).message.contains("60"));
+        for odd in ["\\", "^", "_", "\\frac", "\\begin{cases}", "}", "'", "\\left", "\\hat{x+y}"] {
+            let _ = layout(odd, Place { line: 1, column: 1 });
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Derivations in LaTeX and Markdown: every equation of a file judged, each link of `A = B = C`.
+
+mod chain;
+mod document;
+mod layout;
+mod pull_back;
+mod reader;
+mod report;
+mod statement;
+mod symbols;
+
+pub use chain::{Derivation, Equation, Judgement, Member, Skipped};
+pub use layout::Place;
+pub use report::derivation_report;

@@ -1,0 +1,197 @@
+//! Derivations in LaTeX and Markdown: right ones pass, each slip gets its verdict, the first `=` that breaks is named.
+
+use std::sync::LazyLock;
+
+use anabranch_audit::{Auditor, Derivation, Equation, Judgement, Verdict, derivation_report};
+
+static AUDITOR: LazyLock<Auditor> = LazyLock::new(|| Auditor::new(3));
+
+fn markdown(text: &str) -> Derivation {
+    AUDITOR.derivation(text, false)
+}
+
+/// The one equation of a text.
+fn equation(formula: &str) -> Equation {
+    let derivation = markdown(&format!("$${formula}$$"));
+    let report = derivation_report(&derivation);
+    derivation.equations.into_iter().next().unwrap_or_else(|| panic!("{formula}: {report}"))
+}
+
+#[test]
+fn a_right_derivation_passes() {
+    let derivation = markdown(include_str!("derivations/right.md"));
+    let report = derivation_report(&derivation);
+    assert!(derivation.grade().pass, "{report}");
+    assert_eq!(derivation.equations.len(), 24, "{report}");
+}
+
+#[test]
+fn each_slip_gets_its_verdict() {
+    let derivation = markdown(include_str!("derivations/slips.md"));
+    let report = derivation_report(&derivation);
+    assert_eq!(derivation.equations.len(), 15, "{report}");
+    for equation in &derivation.equations {
+        assert!(equation.expected.is_some() && equation.verdict == equation.expected, "{report}");
+        // The points of this file say which `=` breaks first.
+        assert_eq!(equation.broken.map(|at| at as f64), equation.points, "{report}");
+    }
+    let grade = derivation.grade();
+    assert!(grade.pass);
+    assert_eq!(grade.earned, grade.possible);
+}
+
+#[test]
+fn a_chain_breaks_where_it_breaks() {
+    let good = r"\frac{1}{m}(\hat y_b - y_b)";
+    let bad = r"\frac{1}{m}(\hat y_b + y_b)";
+    for (chain, broken) in [
+        (format!(r"\delta_{{2b}} = {good}"), None),
+        (
+            format!(r"\delta_{{2b}} = \frac{{\partial L}}{{\partial z_{{2b}}}} = {good} = {bad}"),
+            Some(3),
+        ),
+        (format!(r"\delta_{{2b}} = {bad} = {good}"), Some(1)),
+        (format!(r"\delta_{{2b}} = {good} = \foo = {bad}"), None),
+    ] {
+        if chain.contains("foo") {
+            let derivation = markdown(&format!("$${chain}$$"));
+            assert!(!derivation.grade().pass && derivation.skipped[0].unreadable);
+            continue;
+        }
+        assert_eq!(equation(&chain).broken, broken, "{chain}");
+    }
+    // Equal to the one before, though both are wrong: the first link alone is broken.
+    let same = equation(&format!(r"\delta_{{2b}} = {bad} = \frac{{\hat y_b + y_b}}{{m}}"));
+    assert_eq!((same.broken, same.members[2].follows), (Some(1), Some(true)));
+}
+
+#[test]
+fn lines_of_a_display_are_joined() {
+    let derivation = AUDITOR.derivation(
+        "\\begin{align*}\n\\delta_{2a} &= \\frac1m(\\hat y_a - y_a) \\\\\n&\\quad + \\theta_{2b}^\\top\\delta_{2b} % the join\n\\\\\n\\delta_{2b} &= (\\hat y_b - y_b)/m\n\\end{align*}",
+        true,
+    );
+    let report = derivation_report(&derivation);
+    assert!(derivation.grade().pass && derivation.equations.len() == 2, "{report}");
+    assert_eq!(derivation.equations[1].place.line, 5);
+}
+
+#[test]
+fn the_case_in_the_text_is_meant() {
+    let text = |diagonal: &str| {
+        format!(
+            "If $i = j$:\n\n$$\\frac{{\\partial \\hat y_{{b,i}}}}{{\\partial z_{{2b,j}}}} = {diagonal}$$\n\nIf \
+             $i \\ne j$:\n\n$$\\frac{{\\partial \\hat y_{{b,i}}}}{{\\partial z_{{2b,j}}}} = -\\hat y_{{b,i}} \\hat y_{{b,j}}$$\n"
+        )
+    };
+    let right = markdown(&text(r"\hat y_{b,i}(1 - \hat y_{b,i})"));
+    assert!(right.grade().pass, "{}", derivation_report(&right));
+    let wrong = markdown(&text(r"\hat y_{b,i}"));
+    assert_eq!(wrong.equations[0].verdict, Some(Verdict::Wrong));
+    assert_eq!(wrong.equations[1].verdict, Some(Verdict::Exact));
+}
+
+#[test]
+fn a_file_names_its_symbols_and_its_network() {
+    let own = "<!-- audit: W^{out} = theta_2b -->\n<!-- audit: \\phi = relu -->\n\
+               $$z_{2b} = W^{out} s + b_{2b}$$ $$a_{1b} = \\phi(z_{1b})$$";
+    let derivation = markdown(own);
+    assert!(derivation.grade().pass, "{}", derivation_report(&derivation));
+    let evaluation = "<!-- audit: mode = evaluation -->\n\
+                      $$\\frac{\\partial L}{\\partial a_{1b}} = \\frac{\\gamma}{\\sqrt{\\sigma^2+\\epsilon}} \\odot \\delta_s$$";
+    assert!(markdown(evaluation).grade().pass);
+    let weighted = r"$$\delta_{2b} = \frac{\lambda_b}{m}(\hat y_b - y_b)$$";
+    assert!(markdown(weighted).grade().pass);
+    let unknown = markdown(r"$$\delta_{2b} = \kappa(\hat y_b - y_b)$$");
+    assert!(!unknown.grade().pass);
+    let Judgement::Unreadable(message) = &unknown.equations[0].members[1].judgement else {
+        panic!("{}", derivation_report(&unknown));
+    };
+    assert!(message.contains("line 1, column 17") && message.contains("kappa"), "{message}");
+}
+
+#[test]
+fn a_delta_without_its_mean_is_followed_through() {
+    let derivation = markdown(
+        "$$\\delta_{2b} = \\hat y_b - y_b$$ $$\\frac{\\partial L}{\\partial \\theta_{2b}} = \\frac1m \\delta_{2b} s^T$$",
+    );
+    assert_eq!(derivation.equations[0].verdict, Some(Verdict::Factor));
+    assert_eq!(derivation.equations[1].verdict, Some(Verdict::Exact));
+    let Judgement::Judged(finding) = &derivation.equations[1].members[1].judgement else {
+        panic!()
+    };
+    assert!(finding.explanation.contains("as this derivation has it"), "{finding}");
+}
+
+#[test]
+fn a_mask_of_zeros_and_ones_is_understood_from_the_whole() {
+    let derivation = markdown(
+        r"$$h = \frac{1}{1-p} M \odot a_{1a}$$ $$\delta_{1a} = \theta_{2a}^T \delta_{2a} \odot \frac{M}{1-p} \odot \mathrm{ReLU}'(z_{1a})$$",
+    );
+    assert!(derivation.grade().pass, "{}", derivation_report(&derivation));
+    assert!(derivation.symbols.values().any(|meaning| meaning == "M (0 or 1)"));
+}
+
+#[test]
+fn a_report_shows_no_control_characters() {
+    let derivation =
+        markdown("$$\\delta_{2b} = \u{1b}[2J + x\r$$ $$\\delta_{2b} = \\text{\u{1b}[31m}$$");
+    let report = derivation_report(&derivation);
+    assert!(report.chars().all(|c| c == '\n' || !c.is_control()), "{report:?}");
+}
+
+#[test]
+fn garbage_never_panics() {
+    const PIECES: &[&str] = &[
+        "$",
+        "$$",
+        "=",
+        "\\frac",
+        "{",
+        "}",
+        "\\sum",
+        "_",
+        "^",
+        "i",
+        "\\delta_{2b}",
+        "\\hat y_b",
+        "(",
+        ")",
+        "\\left(",
+        "\\right)",
+        "\\\\",
+        "&",
+        "\\begin{cases}",
+        "\\end{cases}",
+        "\\odot",
+        "'",
+        "T",
+        "\\partial",
+        "|",
+        "\\|",
+        "[",
+        "]",
+        ",",
+        "1",
+        "\\text{a b}",
+        "\\mathbf",
+        "\\begin{align}",
+        "\\end{align}",
+        "\n",
+        "<!-- audit: x = y -->",
+        "\\hat",
+    ];
+    let mut state = 1u64;
+    for _ in 0..3000 {
+        let mut text = String::from("$$\\delta_{2b} = ");
+        for _ in 0..12 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            text.push_str(PIECES[(state >> 33) as usize % PIECES.len()]);
+        }
+        text.push_str("$$");
+        let derivation = markdown(&text);
+        assert!(!derivation_report(&derivation).is_empty());
+    }
+}
