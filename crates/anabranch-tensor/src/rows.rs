@@ -13,7 +13,7 @@
 //! assert_eq!(picked, [5.0, 6.0, 1.0, 2.0]);
 //! ```
 
-use crate::gemm::Matrix;
+use crate::gemm::{Matrix, row_kernels};
 use crate::lanes::LANES;
 use crate::scalar::Scalar;
 
@@ -41,7 +41,7 @@ pub fn row_sums<T: Scalar>(x: &[T], width: usize, sums: &mut [T]) {
     let ones = Matrix { ptr: ones.as_ptr(), row: 0, col: 0 };
     let (rows, shape) = (rows_of(x, width), (sums.len(), width));
     // SAFETY: x has so many rows of so many elements; the kernels are those of this processor.
-    unsafe { (T::row_kernels().dots)(rows, ones, shape, sums.as_mut_ptr(), false) };
+    unsafe { (row_kernels::<T>().dots)(rows, ones, shape, sums.as_mut_ptr(), false) };
 }
 
 /// `dots[i]` becomes the dot product of the rows `i` of `a` and `b`, `[rows, width]` both.
@@ -60,7 +60,7 @@ pub fn row_dots<T: Scalar>(a: &[T], b: &[T], width: usize, dots: &mut [T]) {
     }
     let (a, b) = (rows_of(a, width), rows_of(b, width));
     // SAFETY: a and b have so many rows of so many elements; the kernels are those of this processor.
-    unsafe { (T::row_kernels().dots)(a, b, (dots.len(), width), dots.as_mut_ptr(), false) };
+    unsafe { (row_kernels::<T>().dots)(a, b, (dots.len(), width), dots.as_mut_ptr(), false) };
 }
 
 /// `maxima[i]` becomes the largest element of row `i` of `x` `[rows, width]`, NaN left out; −∞ where there is none.
@@ -72,7 +72,9 @@ pub fn row_maxima<T: Scalar>(x: &[T], width: usize, maxima: &mut [T]) {
     if width >= LANES {
         let (shape, least) = ((maxima.len(), width), T::NEG_INFINITY);
         // SAFETY: x has so many rows of so many elements; the kernels are those of this processor.
-        unsafe { (T::row_kernels().maxima)(rows_of(x, width), shape, least, maxima.as_mut_ptr()) };
+        unsafe {
+            (row_kernels::<T>().maxima)(rows_of(x, width), shape, least, maxima.as_mut_ptr());
+        };
         return;
     }
     for (i, max) in maxima.iter_mut().enumerate() {

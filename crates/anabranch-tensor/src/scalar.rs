@@ -3,13 +3,11 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::gemm::GemmScalar;
-
 /// A floating-point number that networks compute with: `f32` or `f64`.
 ///
-/// The trait is sealed by [`GemmScalar`]: its kernels exist for these two types only.
+/// The trait is sealed: what is compiled for a processor's instructions exists for these two types only.
 pub trait Scalar:
-    GemmScalar
+    sealed::Sealed
     + Copy
     + Default
     + PartialOrd
@@ -61,10 +59,27 @@ pub trait Scalar:
     fn min(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+
+    /// What exists for each number type, such as a table of kernels, for this one.
+    #[doc(hidden)]
+    fn select<P: PerScalar>(for_f32: P::Of<f32>, for_f64: P::Of<f64>) -> P::Of<Self>;
+}
+
+/// A family of types with one for each number type.
+#[doc(hidden)]
+pub trait PerScalar {
+    /// The one for `T`.
+    type Of<T: Scalar>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
 }
 
 macro_rules! impl_scalar {
-    ($t:ident, $exp:path, $ln:path, $erf:path, $tanh:path) => {
+    ($t:ident, select($f32:ident, $f64:ident) -> $selected:ident, $exp:path, $ln:path, $erf:path, $tanh:path) => {
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -115,9 +130,13 @@ macro_rules! impl_scalar {
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
+            #[inline(always)]
+            fn select<P: PerScalar>($f32: P::Of<f32>, $f64: P::Of<f64>) -> P::Of<Self> {
+                $selected
+            }
         }
     };
 }
 
-impl_scalar!(f32, crate::exp::exp_f32, crate::ln::ln_f32, libm::erff, libm::tanhf);
-impl_scalar!(f64, crate::exp::exp_f64, crate::ln::ln_f64, libm::erf, libm::tanh);
+impl_scalar!(f32, select(table, _other) -> table, crate::exp::exp_f32, crate::ln::ln_f32, libm::erff, libm::tanhf);
+impl_scalar!(f64, select(_other, table) -> table, crate::exp::exp_f64, crate::ln::ln_f64, libm::erf, libm::tanh);

@@ -1,21 +1,17 @@
 //! The kernels of each instruction set, and which of them this processor runs.
 //!
-//! The generic sources in `tile.rs`, `pack.rs` and `peak.rs` are inlined into functions that enable an instruction set;
+//! The generic sources in `tile.rs`, `pack.rs`, `sparse.rs` and `along.rs` are inlined into functions that enable an instruction set;
 //! pointers to these stand in one table per instruction set and number type. All that enters the table is compiled
 //! once, here, whoever calls `gemm` with whatever epilogue.
 
 use super::Epilogue;
 use super::along::{dots, maxima};
-use super::library::LibraryFn;
 use super::pack::{Matrix, Panels, pack};
-use super::peak::peak_loop;
 use super::simd::{Simd, Transpose};
 use super::sparse::{SparseRows, count_nonzero, find_nonzero, put_sums, sparse_rows};
 use super::tile::{Contiguous, Tile, tile};
+use crate::scalar::{PerScalar, Scalar};
 use crate::simd::InstructionSet;
-
-/// Chains of multiply-adds in the peak loop: more than latency × throughput on any machine.
-pub(super) const ACCUMULATORS: usize = 12;
 
 /// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time goes to finding them.
 pub(super) const SPARSE_VECTORS: usize = 8;
@@ -32,31 +28,6 @@ fn whole_rows<T>(rows: usize, cols: usize) -> usize {
     if rows * cols <= most { rows.max(1) } else { 1 << (most / cols).max(1).ilog2() }
 }
 
-/// The number types that have GEMM kernels; sealed.
-pub trait GemmScalar: sealed::Sealed + Sized + 'static {
-    /// The kernels that suit this processor best, if there are any for it.
-    #[doc(hidden)]
-    fn kernels() -> Option<&'static Kernels<Self>>;
-
-    /// The kernels along rows, which every processor has.
-    #[doc(hidden)]
-    fn row_kernels() -> &'static RowKernels<Self>;
-
-    /// The multiplication of processors without kernels.
-    #[doc(hidden)]
-    fn library() -> LibraryFn<Self>;
-
-    /// All kernels that this processor can run, best first.
-    #[cfg(test)]
-    fn available() -> impl Iterator<Item = &'static Kernels<Self>>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
 type TileFn<T> = unsafe fn(&Tile<T>);
 /// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many as there can be.
 type Tiles<T> = [TileFn<T>; 4];
@@ -65,16 +36,14 @@ type PutSumsFn<T> = unsafe fn((*const T, usize), (usize, usize), Matrix<T>, bool
 type DotsFn<T> = unsafe fn(Matrix<T>, Matrix<T>, (usize, usize), *mut T, bool);
 
 /// The kernels along rows.
-#[doc(hidden)]
 #[derive(Clone, Copy)]
-pub struct RowKernels<T> {
+pub(crate) struct RowKernels<T> {
     pub(crate) dots: DotsFn<T>,
     pub(crate) maxima: unsafe fn(Matrix<T>, (usize, usize), T, *mut T),
 }
 
 /// The kernels of one instruction set for one number type.
-#[doc(hidden)]
-pub struct Kernels<T: 'static> {
+pub(super) struct Kernels<T: 'static> {
     pub(super) instruction_set: InstructionSet,
     /// Numbers in a vector.
     pub(super) lanes: usize,
@@ -92,7 +61,6 @@ pub struct Kernels<T: 'static> {
     pub(super) put_sums: PutSumsFn<T>,
     pub(super) pack: unsafe fn(Matrix<T>, usize, usize, *mut T, Panels),
     pub(super) along_rows: RowKernels<T>,
-    pub(super) peak: unsafe fn(usize) -> T,
 }
 
 impl<T> Kernels<T> {
@@ -311,16 +279,6 @@ macro_rules! kernels {
                 unsafe { maxima::<V, L>(a, shape, least, c) }
             }
             $(#[$feature])*
-            unsafe fn peak_f32(iterations: usize) -> f32 {
-                // SAFETY: as the caller's.
-                unsafe { peak_loop::<$f32>(iterations, 0.5, 1.0) }
-            }
-            $(#[$feature])*
-            unsafe fn peak_f64(iterations: usize) -> f64 {
-                // SAFETY: as the caller's.
-                unsafe { peak_loop::<$f64>(iterations, 0.5, 1.0) }
-            }
-            $(#[$feature])*
             pub(super) unsafe fn apply<T, E: Epilogue<T>>(
                 epilogue: &E,
                 (row, col): (usize, usize),
@@ -348,7 +306,6 @@ macro_rules! kernels {
                     dots: dots_of::<$f32, $f32_lanes>,
                     maxima: maxima_of::<$f32, $f32_lanes>,
                 },
-                peak: peak_f32,
             };
             pub(super) static F64: Kernels<f64> = Kernels {
                 instruction_set: InstructionSet::$set,
@@ -366,7 +323,6 @@ macro_rules! kernels {
                     dots: dots_of::<$f64, $f64_lanes>,
                     maxima: maxima_of::<$f64, $f64_lanes>,
                 },
-                peak: peak_f64,
             };
         }
     };
@@ -386,49 +342,51 @@ kernels! {
     f64: super::super::x86::avx2::F64x4, 4, super::super::x86::avx2::F64x4, 0;
     vectors: 2; rows: 1 2 3 4 5 6
 }
-macro_rules! impl_gemm_scalar {
-    ($t:ident, $table:ident, $lanes:literal, $library:path) => {
-        impl GemmScalar for $t {
-            #[inline]
-            fn kernels() -> Option<&'static Kernels<$t>> {
-                match InstructionSet::detected() {
-                    #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    InstructionSet::Avx512 => Some(&avx512::$table),
-                    #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    InstructionSet::Avx2 => Some(&avx2::$table),
-                    _ => None,
-                }
-            }
+/// [`Kernels`] for each number type.
+struct Tables;
 
-            #[inline]
-            fn row_kernels() -> &'static RowKernels<$t> {
-                static PORTABLE: RowKernels<$t> = RowKernels {
-                    dots: dots::<[$t; $lanes], $lanes>,
-                    maxima: maxima::<[$t; $lanes], $lanes>,
-                };
-                Self::kernels().map_or(&PORTABLE, |kernels| &kernels.along_rows)
-            }
-
-            #[inline]
-            fn library() -> LibraryFn<$t> {
-                $library
-            }
-
-            #[cfg(test)]
-            fn available() -> impl Iterator<Item = &'static Kernels<$t>> {
-                let all: [&'static Kernels<$t>; _] = [
-                    #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    &avx512::$table,
-                    #[cfg(all(target_arch = "x86_64", not(miri)))]
-                    &avx2::$table,
-                ];
-                all.into_iter()
-                    .filter(|kernels| kernels.instruction_set <= InstructionSet::detected())
-            }
-        }
-    };
+impl PerScalar for Tables {
+    type Of<T: Scalar> = &'static Kernels<T>;
 }
 
-// Vectors of 16 bytes, which fit the registers of the oldest machines.
-impl_gemm_scalar!(f32, F32, 4, matrixmultiply::sgemm);
-impl_gemm_scalar!(f64, F64, 2, matrixmultiply::dgemm);
+/// The kernels that suit this processor best, if there are any for it.
+#[inline]
+pub(super) fn kernels<T: Scalar>() -> Option<&'static Kernels<T>> {
+    match InstructionSet::detected() {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        InstructionSet::Avx512 => Some(T::select::<Tables>(&avx512::F32, &avx512::F64)),
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        InstructionSet::Avx2 => Some(T::select::<Tables>(&avx2::F32, &avx2::F64)),
+        _ => None,
+    }
+}
+
+/// All kernels that this processor can run, best first.
+#[cfg(test)]
+pub(super) fn available<T: Scalar>() -> impl Iterator<Item = &'static Kernels<T>> {
+    let all: [&'static Kernels<T>; _] = [
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        T::select::<Tables>(&avx512::F32, &avx512::F64),
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        T::select::<Tables>(&avx2::F32, &avx2::F64),
+    ];
+    all.into_iter().filter(|kernels| kernels.instruction_set <= InstructionSet::detected())
+}
+
+/// [`RowKernels`] for each number type.
+struct RowTables;
+
+impl PerScalar for RowTables {
+    type Of<T: Scalar> = &'static RowKernels<T>;
+}
+
+/// The kernels along rows, which every processor has.
+#[inline]
+pub(crate) fn row_kernels<T: Scalar>() -> &'static RowKernels<T> {
+    // Vectors of 16 bytes, which fit the registers of the oldest machines.
+    static F32: RowKernels<f32> =
+        RowKernels { dots: dots::<[f32; 4], 4>, maxima: maxima::<[f32; 4], 4> };
+    static F64: RowKernels<f64> =
+        RowKernels { dots: dots::<[f64; 2], 2>, maxima: maxima::<[f64; 2], 2> };
+    kernels::<T>().map_or_else(|| T::select::<RowTables>(&F32, &F64), |kernels| &kernels.along_rows)
+}

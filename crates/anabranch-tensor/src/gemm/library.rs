@@ -13,14 +13,14 @@ use super::pack::Matrix;
 use super::plan::{is_worth_threads, task_rows};
 use crate::accum::Accum;
 use crate::parallel::Executor;
-use crate::scalar::Scalar;
+use crate::scalar::{PerScalar, Scalar};
 
 /// Terms that the library sums in one go; longer sums it would cut by itself.
 pub(super) const MAX_TERMS: usize = 256;
 
 /// `C[m,n] ← alpha·A[m,k]·B[k,n] + beta·C`, as the library declares it: m, k, n, alpha, A and its strides by row and column,
 /// B and its strides, beta, C and its strides. If beta is 0, C is not read.
-pub(super) type LibraryFn<T> = unsafe fn(
+type LibraryFn<T> = unsafe fn(
     usize,
     usize,
     usize,
@@ -36,6 +36,13 @@ pub(super) type LibraryFn<T> = unsafe fn(
     isize,
     isize,
 );
+
+/// The multiplication for each number type.
+struct Library;
+
+impl PerScalar for Library {
+    type Of<T: Scalar> = LibraryFn<T>;
+}
 
 /// One product `C[m,n] (+)= A[m,k]·B[k,n]`, C contiguous row by row.
 pub(super) struct LibraryProduct<'a, T> {
@@ -84,9 +91,10 @@ impl<T: Scalar> LibraryProduct<'_, T> {
             let beta = if is_kept { T::ONE } else { T::ZERO };
             let (a, b) = (self.a.at(rows.start, start), self.b.at(start, 0));
             let terms = kc.min(k - start);
+            let library = T::select::<Library>(matrixmultiply::sgemm, matrixmultiply::dgemm);
             // SAFETY: these rows of A, terms of B and rows of C are within the caller's.
             unsafe {
-                T::library()(
+                library(
                     m,
                     terms,
                     n,

@@ -48,7 +48,7 @@ use kernels::Kernels;
 use library::LibraryProduct;
 pub(crate) use pack::Matrix;
 
-pub use kernels::GemmScalar;
+pub(crate) use kernels::row_kernels;
 pub use naive::gemm_naive;
 pub use peak::{fma_peak_flops, fma_peak_loop};
 
@@ -108,7 +108,7 @@ impl<T> Epilogue<T> for NoEpilogue {
 
 /// Elements of scratch that [`gemm`] needs for a product of this shape, and for every smaller one.
 pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize) -> usize {
-    match T::kernels() {
+    match kernels::kernels::<T>() {
         Some(kernels) if m > 0 => plan::scratch_len(kernels, exec.threads(), (m, n, k)),
         _ => 0,
     }
@@ -133,7 +133,7 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    gemm_with(T::kernels(), exec, a, b, None, accum, c, scratch, epilogue);
+    gemm_with(kernels::kernels(), exec, a, b, None, accum, c, scratch, epilogue);
 }
 
 /// Most terms of a block in [`gemm_in_blocks`].
@@ -162,7 +162,7 @@ pub fn gemm_in_blocks<T: Scalar>(
         (1..=MAX_TERMS).contains(&terms),
         "gemm: blocks of {terms} terms, not 1 to {MAX_TERMS}"
     );
-    gemm_with(T::kernels(), exec, a, b, Some(terms), accum, c, scratch, epilogue);
+    gemm_with(kernels::kernels(), exec, a, b, Some(terms), accum, c, scratch, epilogue);
 }
 
 /// [`gemm`] with the kernels of one instruction set, which the processor has, or without any, and with blocks of `terms`

@@ -3,6 +3,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::kernels::available;
 use super::pack::Panels;
 use super::skip::Sparse;
 use super::tests::{
@@ -104,7 +105,7 @@ fn skipping_changes_no_bit<T: Scalar>() {
     for ((m, n, k), (layout_a, layout_b)) in pairs(SHAPES, layouts) {
         for sparse in [Sparse::A, Sparse::B] {
             let (a, b) = operands::<T>((m, n, k), (layout_a, layout_b), sparse);
-            for (kernels, accum) in pairs(T::available(), ACCUMS) {
+            for (kernels, accum) in pairs(available::<T>(), ACCUMS) {
                 assert_eq!(skips(kernels, a.view(), b.view()), Some(sparse), "{m}×{n}×{k}");
                 let want = row_by_row(kernels, &a, &b, accum);
                 for exec in &executors {
@@ -140,7 +141,7 @@ fn skipping_changes_no_bit_of_f64() {
 fn the_operand_whose_zeros_spare_more_is_chosen() {
     let one_in_four =
         |i: usize, l: usize| if (i + l).is_multiple_of(4) { fractions(i, l) } else { 0.0 };
-    for kernels in f32::available().filter(|kernels| kernels.lanes == 16) {
+    for kernels in available::<f32>().filter(|kernels| kernels.lanes == 16) {
         let dy = matrix::<f32>((128, 128), Layout::Rows, one_in_four);
         let x = matrix((128, 21), Layout::Rows, with_zeros(fractions));
         assert_eq!(skips(kernels, dy.t(), x.view()), Some(Sparse::B));
@@ -158,7 +159,7 @@ fn products_that_skip_zeros_are_exact() {
         let b = matrix::<f32>((k, n), layout_b, integer);
         let mut want = Array2::zeros((m, n));
         gemm_naive(a.view(), b.view(), Accum::Replace, want.view_mut());
-        for kernels in f32::available() {
+        for kernels in available::<f32>() {
             assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
             let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
             assert_eq!(got, want.as_slice().unwrap());
@@ -181,7 +182,7 @@ fn zero_times_infinity_is_nan() {
         at if at == nan => f64::NAN,
         _ => fractions(l, j),
     });
-    for kernels in f32::available() {
+    for kernels in available::<f32>() {
         assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
         let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
         assert!(same_bits(&got, &row_by_row(kernels, &a, &b, Accum::Replace)));
@@ -196,7 +197,7 @@ fn zero_times_infinity_is_nan() {
 #[test]
 fn packed_panels_are_filled() {
     let (rows, cols) = (20, 59);
-    for (layout, kernels) in pairs(LAYOUTS, f32::available().collect::<Vec<_>>()) {
+    for (layout, kernels) in pairs(LAYOUTS, available::<f32>().collect::<Vec<_>>()) {
         let b = matrix::<f32>((rows, cols), layout, fractions);
         let width = cols.next_multiple_of(kernels.lanes);
         let mut panel = vec![f32::NAN; rows.next_multiple_of(kernels.lanes) * width];
@@ -217,7 +218,7 @@ fn a_sum_that_underflows_is_positive_zero() {
     let (m, n, k) = (40, 60, 150);
     let a = matrix::<f32>((m, k), Layout::Rows, |_, l| if l == k - 9 { -1e-30 } else { -0.0 });
     let b = matrix::<f32>((k, n), Layout::Rows, |_, j| if j % 2 == 0 { 1e-30 } else { -1e-30 });
-    for kernels in f32::available() {
+    for kernels in available::<f32>() {
         assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
         let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue);
         assert!(got.iter().all(|x| x.to_bits() == 0));
@@ -233,7 +234,7 @@ fn short_blocks_leave_negative_zero() {
     let (m, n, k, kc) = (100, 5, 80, 16);
     let a = matrix::<f32>((m, k), Layout::Columns, |_, l| if l % kc == 9 { -1e-30 } else { -0.0 });
     let b = matrix::<f32>((k, n), Layout::Rows, |_, _| 1e-30);
-    for kernels in f32::available() {
+    for kernels in available::<f32>() {
         let part = |rows| {
             let (a, accum) = (a.slice(ndarray::s![..rows, ..]), Accum::Replace);
             product_in_blocks(kernels, &exec, a, b.view(), Some(kc), accum, &NoEpilogue)
@@ -249,7 +250,7 @@ fn blocks_that_skip_zeros_are_products_that_do_not() {
     let (exec, terms) = (Executor::serial(), 64);
     let (m, n, k) = (30, 40, 3 * terms);
     let (a, b) = operands::<f32>((m, n, k), (Layout::Columns, Layout::Rows), Sparse::A);
-    for kernels in f32::available() {
+    for kernels in available::<f32>() {
         assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
         let whole = product_in_blocks(
             kernels,
@@ -279,7 +280,7 @@ fn epilogue_sees_every_element_once_where_zeros_are_skipped() {
     for (threads, sparse) in pairs([1, 3], [Sparse::A, Sparse::B]) {
         let exec = Executor::new(threads).unwrap();
         let (a, b) = operands::<f32>((m, n, k), (Layout::Rows, Layout::Rows), sparse);
-        for kernels in f32::available() {
+        for kernels in available::<f32>() {
             assert_eq!(skips(kernels, a.view(), b.view()), Some(sparse));
             let epilogue = CountAndDouble::new(m, n);
             let got = product(kernels, &exec, a.view(), b.view(), Accum::Replace, &epilogue);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ndarray::{Array2, ArrayView2, s};
 
+use super::kernels::available;
 use super::*;
 
 /// Whether a matrix lies row by row or column by column.
@@ -58,7 +59,7 @@ fn integers<T: Scalar>(
 
 /// The kernels that this machine has, and none, which is the library's multiplication.
 fn all_ways<T: Scalar>() -> impl Iterator<Item = Option<&'static Kernels<T>>> + Clone {
-    T::available().map(Some).chain([None]).collect::<Vec<_>>().into_iter()
+    available::<T>().map(Some).chain([None]).collect::<Vec<_>>().into_iter()
 }
 
 fn name<T>(kernels: Option<&Kernels<T>>) -> String {
@@ -246,7 +247,7 @@ fn bits_do_not_depend_on_phases() {
         let b = matrix::<f32>((k, n), layout, fractions);
         let [alone, shared] = [1, 3].map(|threads| {
             let exec = Executor::new(threads).unwrap();
-            product(f32::kernels(), &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue)
+            product(kernels::kernels(), &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue)
         });
         assert!(alone == shared);
     }
@@ -307,7 +308,7 @@ fn instruction_sets_with_fused_multiply_add_agree_to_the_bit() {
     let exec = Executor::serial();
     let a = matrix::<f64>((15, 40), Layout::Rows, fractions);
     let b = matrix::<f64>((40, 37), Layout::Columns, fractions);
-    let results: Vec<Vec<f64>> = f64::available()
+    let results: Vec<Vec<f64>> = available::<f64>()
         .map(|kernels| product(kernels, &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue))
         .collect();
     assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
