@@ -1,0 +1,118 @@
+//! What a file says to the audit, and what its formulas tell of its network.
+
+use super::{Grading, Judge};
+use crate::Verdict;
+use crate::expr::{Expr, Node, Slot};
+use crate::latex::layout::{Atom, Base, Place, layout};
+use crate::latex::reader::index_letter;
+use crate::latex::symbols::{Meaning, Symbols};
+use crate::quantity::{Quantity, Target};
+use crate::reference::{Affine, Join};
+use crate::setting::{Mode, TaskWeights};
+
+impl Judge<'_> {
+    /// Learns from sums with limits what letters run over, and from symbols which network it is.
+    pub(super) fn learn(&mut self, atoms: &[Atom], both: &mut Vec<char>) {
+        for atom in atoms {
+            match &atom.base {
+                Base::Sum if !atom.sup.is_empty() => {
+                    if let Some(name) = atom.sub.first().and_then(index_letter) {
+                        let of_batch = ["m", "N", "n", "M"];
+                        let over_batch = atom
+                            .sup
+                            .iter()
+                            .any(|a| of_batch.iter().any(|s| a.is_symbol(s) && a.is_bare()));
+                        let slot = if over_batch { Slot::Sample } else { Slot::Component };
+                        if self.slots.insert(name, slot).is_some_and(|before| before != slot) {
+                            both.push(name);
+                        }
+                    }
+                }
+                Base::Group(_, inner) | Base::Root(inner) => self.learn(inner, both),
+                Base::Fraction(above, below) => {
+                    self.learn(above, both);
+                    self.learn(below, both);
+                }
+                Base::Cases(rows) => {
+                    rows.iter().flatten().for_each(|cell| self.learn(cell, both));
+                }
+                Base::Symbol(_) => {
+                    if let Some(resolved) = Symbols::default().resolve(atom)
+                        && let Meaning::Quantity(quantity) = resolved.meaning
+                        && matches!(quantity.name, "w_a" | "w_b" | "theta_j")
+                    {
+                        let node = Expr::new(Node::Quantity(quantity), 0);
+                        if let Some(loss) = Target::named("loss") {
+                            self.setting = self.setting.asked_for_by(loss, &node);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `points = 3`, `expected = wrong`, `join = project`, `symbol = quantity`.
+    pub(super) fn directive(&mut self, text: &str, place: Place, grading: &mut Grading) {
+        if text == "skip" {
+            grading.skip = true;
+            return;
+        }
+        let Some((key, value)) = text.rsplit_once('=') else {
+            self.skip(place, text, "a line `audit: …` without `=`".into(), true);
+            return;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let understood = match key {
+            "points" => {
+                value.parse().ok().filter(|p: &f64| p.is_finite() && *p >= 0.0).map(|points| {
+                    grading.points = Some(points);
+                })
+            }
+            "expected" => Verdict::named(value).map(|verdict| grading.expected = Some(verdict)),
+            "join" => match value {
+                "add" => Some(Join::Add),
+                "broadcast" => Some(Join::Broadcast),
+                "project" => Some(Join::Project),
+                _ => None,
+            }
+            .map(|join| self.setting.join = join),
+            "affine" => match value {
+                "per_unit" => Some(Affine::PerUnit),
+                "shared" => Some(Affine::Shared),
+                _ => None,
+            }
+            .map(|affine| self.setting.affine = affine),
+            "mode" => match value {
+                "training" => Some(Mode::Training),
+                "evaluation" => Some(Mode::Evaluation),
+                _ => None,
+            }
+            .map(|mode| self.setting.mode = mode),
+            "task_weights" => match value {
+                "one" => Some(TaskWeights::One),
+                "free" => Some(TaskWeights::Free),
+                _ => None,
+            }
+            .map(|weights| self.setting.task_weights = weights),
+            symbol => {
+                let meaning = match Quantity::named(value) {
+                    Some(quantity) => Some(Meaning::Quantity(quantity)),
+                    None if matches!(value, "relu" | "softmax" | "exp" | "log" | "bn") => {
+                        Some(Meaning::Function(value.to_owned()))
+                    }
+                    None => None,
+                };
+                let symbol = symbol.trim_matches('$');
+                match (layout(symbol, place).as_deref(), meaning) {
+                    (Ok([atom]), Some(meaning)) => self.symbols.give(atom, meaning).then_some(()),
+                    _ => None,
+                }
+            }
+        };
+        if understood.is_none() {
+            let reason = format!("`{value}` is nothing that `{key}` can be in a line `audit: …`");
+            self.skip(place, text, reason, true);
+        }
+    }
+}

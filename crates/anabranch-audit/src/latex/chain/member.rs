@@ -1,0 +1,312 @@
+//! One member of an equation: read, and compared with the truth.
+
+use std::collections::HashMap;
+
+use super::{About, Judge, Judgement, Read, cost};
+use crate::expr::{Expr, Index, Node, Slot};
+use crate::formula::Indices;
+use crate::judge::{assess, assess_values, rank, values};
+use crate::latex::layout::{Atom, Place, Unreadable};
+use crate::latex::pull_back::contraction;
+use crate::latex::reader::{Grouping, Reader, as_entry};
+use crate::latex::statement::start;
+use crate::quantity::{Kind, Quantity, Target};
+use crate::{Evaluation, Finding, Formula, Verdict};
+
+impl Judge<'_> {
+    /// The quantity of the forward pass that has the value of an expression.
+    pub(super) fn identify(&self, expr: &Expr, letters: &[char]) -> Option<Expr> {
+        const CANDIDATES: [&str; 12] = [
+            "z_1a", "a_1a", "h", "y_a_hat", "z_1b", "a_1b", "a_hat", "bn", "s", "z_2b", "y_b_hat",
+            "mu",
+        ];
+        // Of one entry, the index that it has.
+        let mut options: Vec<Vec<Index>> = vec![vec![]];
+        for slot in [Slot::Component, Slot::Sample] {
+            options.extend(letters.iter().map(|name| vec![Index { name: *name, slot }]));
+        }
+        for free in options {
+            for name in CANDIDATES {
+                let quantity = Quantity::named(name)?;
+                let target = Target(quantity);
+                let formula = self.formula("", target, expr, &free, None, Evaluation::PerRow);
+                let exact = |evaluation| {
+                    let truths = self.auditor.networks.of(formula.setting);
+                    assess(truths, &formula, evaluation, formula.mask).verdict == Verdict::Exact
+                };
+                if exact(Evaluation::PerRow) || (free.is_empty() && exact(Evaluation::Batch)) {
+                    let value = Expr::new(Node::Quantity(quantity), expr.column);
+                    return Some(match free.is_empty() {
+                        true => value,
+                        false => Expr::new(Node::Entry(Box::new(value), free), expr.column),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn formula(
+        &self,
+        text: &str,
+        target: Target,
+        expr: &Expr,
+        free: &[Index],
+        condition: Option<Expr>,
+        evaluation: Evaluation,
+    ) -> Formula {
+        Formula {
+            name: text.to_owned(),
+            target,
+            expression: text.to_owned(),
+            expr: expr.clone(),
+            evaluation,
+            setting: self.setting.asked_for_by(target, expr),
+            indices: Indices { free: free.to_vec(), condition },
+            mask: self.mask,
+            expected: None,
+            points: None,
+            note: None,
+        }
+    }
+
+    pub(super) fn read(
+        &mut self,
+        atoms: &[Atom],
+        grouping: Grouping,
+        sample_letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+    ) -> Result<Expr, Unreadable> {
+        let mut in_batch_norm = false;
+        self.read_in(atoms, grouping, sample_letters, slots, &mut in_batch_norm)
+    }
+
+    pub(super) fn read_in(
+        &mut self,
+        atoms: &[Atom],
+        grouping: Grouping,
+        sample_letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+        in_batch_norm: &mut bool,
+    ) -> Result<Expr, Unreadable> {
+        let mut symbols = std::mem::take(&mut self.symbols);
+        let identify = |expr: &Expr, letters: &[char]| self.identify(expr, letters);
+        let mut all_slots = self.slots.clone();
+        all_slots.extend(slots.drain());
+        let mut reader = Reader {
+            symbols: &mut symbols,
+            grouping,
+            slots: all_slots,
+            sample_letters,
+            identify: &identify,
+            in_batch_norm: *in_batch_norm,
+            unstated: 0,
+        };
+        let read = reader.whole(atoms);
+        let (unstated, found, inside) = (reader.unstated, reader.slots, reader.in_batch_norm);
+        self.symbols = symbols;
+        *slots = found;
+        *in_batch_norm = inside;
+        let place = start(atoms).unwrap_or(Place { line: 1, column: 1 });
+        let error = |message: &str| Err(Unreadable { place, message: message.to_owned() });
+        match read {
+            Ok(_) if unstated > crate::parser::MAX_UNSTATED => {
+                error("more than four sums that do not say over what")
+            }
+            Ok(expr) if expr.depth() > crate::parser::MAX_DEPTH => error("an expression that deep"),
+            read => read.map_err(|error| error.or(place)),
+        }
+    }
+
+    pub(super) fn condition(
+        &mut self,
+        atoms: &[Atom],
+        letters: &[char],
+        slots: &HashMap<char, Slot>,
+    ) -> Option<Expr> {
+        let mut symbols = std::mem::take(&mut self.symbols);
+        let identify = |_: &Expr, _: &[char]| None;
+        let mut reader = Reader {
+            symbols: &mut symbols,
+            grouping: Grouping::SideBySideFirst,
+            slots: slots.clone(),
+            sample_letters: letters,
+            identify: &identify,
+            in_batch_norm: false,
+            unstated: 0,
+        };
+        let condition = reader.condition(atoms).ok();
+        self.symbols = symbols;
+        condition
+    }
+
+    /// One member under its most favourable grouping and evaluation.
+    pub(super) fn member(
+        &mut self,
+        atoms: &[Atom],
+        text: &str,
+        about: &About<'_>,
+        letters: &[char],
+        slots: &mut HashMap<char, Slot>,
+        inside: &mut bool,
+    ) -> Read {
+        let mut best: Option<Read> = None;
+        let mut unreadable = None;
+        let (slots_before, inside_before) = (slots.clone(), *inside);
+        let groupings =
+            [Grouping::SideBySideFirst, Grouping::EntryByEntryLast, Grouping::FromTheLeft];
+        for grouping in groupings {
+            let (mut own_slots, mut own_inside) = (slots_before.clone(), inside_before);
+            let read = self.read_in(atoms, grouping, letters, &mut own_slots, &mut own_inside);
+            let expr = match read {
+                Ok(expr) => expr,
+                Err(error) => {
+                    unreadable = Some(error);
+                    break;
+                }
+            };
+            if grouping == Grouping::SideBySideFirst {
+                (*slots, *inside) = (own_slots, own_inside);
+            }
+            if as_entry(&expr).is_some_and(|(q, _)| q.name == about.target.name()) {
+                let judgement = Judgement::Name;
+                return Read { judgement, values: None, expr: Some(expr) };
+            }
+            let read = self.judged(expr, text, about);
+            let better =
+                best.as_ref().is_none_or(|best| cost(&read.judgement) < cost(&best.judgement));
+            if better {
+                best = Some(read);
+            }
+            if best.as_ref().is_some_and(|best| cost(&best.judgement) == 0) {
+                break;
+            }
+        }
+        match (best, unreadable) {
+            (Some(read), _) => read,
+            (None, Some(error)) => {
+                let at = error.place;
+                let message = format!("line {}, column {}: {}", at.line, at.column, error.message);
+                Read { judgement: Judgement::Unreadable(message), values: None, expr: None }
+            }
+            (None, None) => {
+                let judgement = Judgement::Unreadable("nothing stands here".into());
+                Read { judgement, values: None, expr: None }
+            }
+        }
+    }
+
+    pub(super) fn judged(&self, expr: Expr, text: &str, about: &About<'_>) -> Read {
+        let target = about.target;
+        let mut free = about.free.to_vec();
+        // (…)ₖ for a vector: its k-th entry.
+        let is_vector = matches!(target.0.kind, Kind::Rows | Kind::Vector);
+        let mut unbound = Vec::new();
+        unbound_components(&expr, &mut Vec::new(), &mut unbound);
+        if let ([name], true) = (&unbound[..], is_vector)
+            && !free.iter().any(|index| index.slot == Slot::Component)
+        {
+            free.push(Index { name: *name, slot: Slot::Component });
+        }
+        let formula = |expr: &Expr, evaluation| {
+            self.formula(text, target, expr, &free, about.condition.clone(), evaluation)
+        };
+        let truths = self.auditor.networks.of(formula(&expr, Evaluation::PerRow).setting);
+        match contraction(truths, &expr, target) {
+            Some(Ok(pairs)) => {
+                let formula = formula(&expr, Evaluation::Batch);
+                let found = assess_values(&pairs, &formula);
+                let mut finding = Finding::new(&formula, found);
+                finding.explanation.push_str(" Read as the chain rule.");
+                let values = pairs.iter().map(|pair| pair.entries()).collect();
+                let judgement = Judgement::Judged(Box::new(finding));
+                return Read { judgement, values: Some(values), expr: Some(expr) };
+            }
+            Some(Err(message)) => {
+                let judgement = Judgement::Unreadable(message);
+                return Read { judgement, values: None, expr: Some(expr) };
+            }
+            None if has_partial(&expr) => {
+                let message =
+                    "a derivative of one quantity by another, outside of a product of derivatives";
+                return Read {
+                    judgement: Judgement::Unreadable(message.into()),
+                    values: None,
+                    expr: Some(expr),
+                };
+            }
+            None => {}
+        }
+        let assessed = |expr: &Expr| {
+            [Evaluation::PerRow, Evaluation::Batch]
+                .map(|evaluation| {
+                    let formula = formula(expr, evaluation);
+                    let found = assess(truths, &formula, evaluation, formula.mask);
+                    (rank(found.verdict), formula)
+                })
+                .into_iter()
+                .min_by_key(|(rank, _)| *rank)
+        };
+        let Some((cost, best)) = assessed(&expr) else {
+            let judgement = Judgement::Unreadable("nothing to judge".into());
+            return Read { judgement, values: None, expr: Some(expr) };
+        };
+        let mut finding = self.auditor.finding(&best);
+        // What a derivation calls δ may be another thing than δ: then what follows from it may still be right.
+        if cost > 0 {
+            for (name, definition) in &self.definitions {
+                if *name == target.name() {
+                    continue;
+                }
+                let replaced = substituted(&expr, name, definition);
+                if let Some(replaced) = replaced
+                    && let Some((0, formula)) = assessed(&replaced)
+                {
+                    finding = self.auditor.finding(&formula);
+                    finding
+                        .explanation
+                        .push_str(&format!(" That is with {name} as this derivation has it."));
+                }
+            }
+        }
+        let values = values(truths, &best);
+        Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr) }
+    }
+}
+
+/// Letters of components that no sum is over.
+pub(super) fn unbound_components(expr: &Expr, bound: &mut Vec<char>, unbound: &mut Vec<char>) {
+    if let Node::Entry(_, indices) = &expr.node {
+        for index in indices.iter().filter(|index| index.slot == Slot::Component) {
+            if !bound.contains(&index.name) && !unbound.contains(&index.name) {
+                unbound.push(index.name);
+            }
+        }
+    }
+    let binds = match expr.node {
+        Node::Over(name, ..) => Some(name),
+        _ => None,
+    };
+    bound.extend(binds);
+    for child in expr.children() {
+        unbound_components(child, bound, unbound);
+    }
+    if binds.is_some() {
+        bound.pop();
+    }
+}
+
+pub(super) fn has_partial(expr: &Expr) -> bool {
+    expr.any(&|part| matches!(part.node, Node::Partial(..)))
+}
+
+/// The tree with every mention of a quantity replaced; `None` where there is none.
+pub(super) fn substituted(expr: &Expr, name: &str, by: &Expr) -> Option<Expr> {
+    if !crate::latex::symbols::mentions(expr, name) {
+        return None;
+    }
+    Some(expr.replaced(&|part| match part.node {
+        Node::Quantity(quantity) if quantity.name == name => Some(by.clone()),
+        _ => None,
+    }))
+}

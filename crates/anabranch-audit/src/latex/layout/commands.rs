@@ -1,0 +1,345 @@
+//! What LaTeX's commands and environments put on the page.
+
+use super::{Atom, Base, Outcome, Place, Reader, Until, layout, words};
+
+impl Reader {
+    pub(super) fn command_atom(&mut self) -> Outcome<Vec<Atom>> {
+        let place = self.place();
+        let one = |base| Ok(vec![Atom::new(base, place)]);
+        let Some(name) = self.command() else {
+            return self.error(place, "a `\\` at the end");
+        };
+        self.at += 1 + name.chars().count();
+        if let Some(symbol) = OPERATORS.iter().find(|(n, _)| *n == name).map(|(_, s)| *s) {
+            return one(Base::Operator(symbol.into()));
+        }
+        if GREEK.contains(&name.as_str()) {
+            let name = name.strip_prefix("var").unwrap_or(&name);
+            return one(Base::Symbol(name.to_owned()));
+        }
+        match name.as_str() {
+            "\\" | "cr" | "newline" => {
+                self.skip_space();
+                // \\[2pt]
+                if self.peek() == Some('[') {
+                    while self.peek().is_some_and(|c| c != ']') {
+                        self.at += 1;
+                    }
+                    self.at += 1;
+                }
+                one(Base::Break)
+            }
+            "quad" | "qquad" => one(Base::Quad),
+            "," | ";" | ":" | "!" | " " | "\n" | "left" | "right" | "big" | "Big" | "bigg"
+            | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr" | "Biggl"
+            | "Biggr" | "displaystyle" | "textstyle" | "limits" | "nolimits" | "nonumber"
+            | "notag" | "middle" | "noindent" | "hfill" | "allowdisplaybreaks" | "thinspace"
+            | "rm" | "bf" | "small" | "normalsize" | "scriptstyle" | "mathstrut" | "/" | "-"
+            | "hline" => {
+                if matches!(name.as_str(), "left" | "right") {
+                    self.skip_space();
+                    // \left. is no bracket.
+                    if self.peek() == Some('.') {
+                        self.at += 1;
+                    } else if name == "left" && !matches!(self.peek(), None | Some('\\')) {
+                        return self.atom().map(|atoms| moved(atoms, place));
+                    }
+                }
+                Ok(vec![])
+            }
+            "label" | "tag" | "hspace" | "vspace" | "phantom" | "hphantom" | "vphantom"
+            | "color" | "intertext" | "shortintertext" | "ref" | "eqref" => {
+                if self.peek() == Some('*') {
+                    self.at += 1;
+                }
+                let text = self.raw_group();
+                if name.ends_with("text") {
+                    one(Base::Operator(";".into()))
+                } else {
+                    drop(text);
+                    Ok(vec![])
+                }
+            }
+            "textcolor" | "stackrel" | "overset" | "underset" | "colorbox" => {
+                self.raw_group();
+                self.argument()
+            }
+            "underbrace" | "overbrace" | "boxed" | "cancel" | "mathstrip" | "underline"
+            | "mathop" | "mathrel" | "mathbin" | "fbox" => {
+                let inner = self.argument()?;
+                // What stands below a brace is a remark.
+                if name.ends_with("brace") {
+                    self.skip_space();
+                    if matches!(self.peek(), Some('_' | '^')) {
+                        self.at += 1;
+                        self.skip_space();
+                        if self.peek() == Some('{') {
+                            self.raw_group();
+                        } else {
+                            self.argument()?;
+                        }
+                    }
+                }
+                one(Base::Group('{', inner))
+            }
+            "frac" | "dfrac" | "tfrac" | "cfrac" => {
+                let (above, below) = (self.argument()?, self.argument()?);
+                one(Base::Fraction(words(above), words(below)))
+            }
+            "sqrt" => {
+                self.skip_space();
+                if self.peek() == Some('[') {
+                    return self.error(place, "a root other than the square root");
+                }
+                let inner = self.argument()?;
+                one(Base::Root(words(inner)))
+            }
+            "sum" => one(Base::Sum),
+            "hat" | "widehat" | "bar" | "overline" | "tilde" | "widetilde" | "dot" | "vec" => {
+                let inner = words(self.argument()?);
+                let accent = match name.as_str() {
+                    "hat" | "widehat" => "hat",
+                    "bar" | "overline" => "bar",
+                    "tilde" | "widetilde" => "tilde",
+                    "dot" => "dot",
+                    // An arrow says that it is a vector.
+                    _ => return Ok(inner),
+                };
+                accented(accent, inner).map_or_else(
+                    || self.error(place, format!("`\\{name}` of a whole expression")),
+                    |atom| Ok(moved(vec![atom], place)),
+                )
+            }
+            "mathbf" | "mathrm" | "mathcal" | "mathit" | "mathsf" | "mathbb" | "mathds"
+            | "mathfrak" | "mathscr" | "boldsymbol" | "bm" | "pmb" | "operatorname" | "text"
+            | "textbf" | "textrm" | "textit" | "textsf" | "mbox" | "bold" | "emph" => {
+                if self.peek() == Some('*') {
+                    self.at += 1;
+                }
+                if name.starts_with("text") || name == "mbox" || name == "emph" {
+                    let text = self.raw_group();
+                    let text = text.trim();
+                    if text.contains('$') {
+                        return one(Base::Operator(";".into()));
+                    }
+                    return match text.chars().count() {
+                        0 => Ok(vec![]),
+                        1 => layout(text, place),
+                        _ => one(Base::Word(text.to_owned())),
+                    };
+                }
+                let inner = self.argument()?;
+                in_font(inner, place).map(|atoms| moved(atoms, place))
+            }
+            "partial" => one(Base::Symbol("partial".into())),
+            "nabla" => one(Base::Symbol("nabla".into())),
+            "top" | "intercal" | "mathsfT" => one(Base::Symbol("top".into())),
+            "prime" => one(Base::Symbol("prime".into())),
+            "ell" => one(Base::Symbol("L".into())),
+            "log" | "ln" | "exp" | "max" | "min" | "tanh" | "diag" => one(Base::Word(name)),
+            "lbrace" | "{" => self.bracket('{', '}', place).map(braces),
+            "lvert" | "vert" => self.bracket('|', '|', place),
+            "lVert" | "Vert" | "|" => self.bracket('‖', '‖', place),
+            "begin" => self.environment(place),
+            "ldots" | "dots" | "cdots" | "vdots" => {
+                self.error(place, "dots, which leave open what is meant")
+            }
+            "prod" | "int" | "lim" | "langle" => self.error(place, format!("`\\{name}`")),
+            _ => self.error(place, format!("the command `\\{name}`")),
+        }
+    }
+
+    pub(super) fn environment(&mut self, place: Place) -> Outcome<Vec<Atom>> {
+        let name = self.raw_group();
+        match name.trim_end_matches('*') {
+            "cases" | "dcases" | "rcases" => {
+                let mut rows = vec![Vec::new()];
+                loop {
+                    let cell = self.atoms(&Until::Cell)?;
+                    if let Some(row) = rows.last_mut() {
+                        row.push(words(cell));
+                    }
+                    if self.peek() == Some('&') {
+                        self.at += 1;
+                    } else if self.command().as_deref() == Some("end") {
+                        self.at += "\\end".len();
+                        self.raw_group();
+                        break;
+                    } else {
+                        self.command_atom()?;
+                        rows.push(Vec::new());
+                    }
+                }
+                rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+                Ok(vec![Atom::new(Base::Cases(rows), place)])
+            }
+            "matrix" | "pmatrix" | "bmatrix" | "vmatrix" => {
+                self.error(place, "a matrix that is written out")
+            }
+            "array" | "alignedat" | "alignat" | "aligned" | "split" | "gathered" | "align"
+            | "gather" | "multline" | "equation" | "eqnarray" | "flalign" => {
+                if self.peek() == Some('[') {
+                    while self.peek().is_some_and(|c| c != ']') {
+                        self.at += 1;
+                    }
+                    self.at += 1;
+                }
+                if name.starts_with("array")
+                    || name.starts_with("alignedat")
+                    || name.starts_with("alignat")
+                {
+                    self.raw_group();
+                }
+                self.atoms(&Until::Environment(name))
+            }
+            _ => self.error(place, format!("the environment `{name}`")),
+        }
+    }
+}
+
+/// Beginning where its command does.
+pub(super) fn moved(mut atoms: Vec<Atom>, place: Place) -> Vec<Atom> {
+    if let Some(first) = atoms.first_mut() {
+        first.place = place;
+    }
+    atoms
+}
+
+/// A set's braces group as parentheses do.
+pub(super) fn braces(mut atoms: Vec<Atom>) -> Vec<Atom> {
+    for atom in &mut atoms {
+        if let Base::Group(open, _) = &mut atom.base {
+            *open = '[';
+        }
+    }
+    atoms
+}
+
+pub(super) fn accented(accent: &str, mut inner: Vec<Atom>) -> Option<Atom> {
+    while let [Atom { base: Base::Group('{', _), .. }] = &inner[..] {
+        let atom = inner.pop()?;
+        match atom.base {
+            Base::Group(_, nested) if atom.sub.is_empty() && atom.sup.is_empty() => inner = nested,
+            _ => return None,
+        }
+    }
+    let mut inner = inner.into_iter();
+    let (mut atom, None) = (inner.next()?, inner.next()) else { return None };
+    match &mut atom.base {
+        Base::Symbol(name) | Base::Word(name) => *name = format!("{accent} {name}"),
+        _ => return None,
+    }
+    if let Base::Word(name) = atom.base {
+        atom.base = Base::Symbol(name);
+    }
+    Some(atom)
+}
+
+/// Letters in a font of their own: one is a letter, several are a word; a bold or blackboard 1 is a vector of ones.
+pub(super) fn in_font(inner: Vec<Atom>, place: Place) -> Outcome<Vec<Atom>> {
+    let letters: Option<String> = inner
+        .iter()
+        .map(|atom| match &atom.base {
+            Base::Symbol(name) if atom.is_bare() && name.chars().count() == 1 => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    match (letters, &inner[..]) {
+        (Some(word), [_, _, ..]) => Ok(vec![Atom::new(Base::Word(word), place)]),
+        (_, [Atom { base: Base::Number(1.0), .. }]) => {
+            let mut one = inner;
+            one[0].base = Base::Symbol("ones".into());
+            Ok(one)
+        }
+        _ => Ok(inner),
+    }
+}
+
+pub(super) const OPERATORS: [(&str, &str); 47] = [
+    ("cdot", "*"),
+    ("times", "*"),
+    ("ast", "*"),
+    ("bullet", "*"),
+    ("odot", ".*"),
+    ("circ", ".*"),
+    ("oplus", "(+)"),
+    ("oslash", "/"),
+    ("div", "/"),
+    ("otimes", "⊗"),
+    ("ne", "!="),
+    ("neq", "!="),
+    ("le", "<="),
+    ("leq", "<="),
+    ("leqslant", "<="),
+    ("ge", ">="),
+    ("geq", ">="),
+    ("geqslant", ">="),
+    ("lt", "<"),
+    ("gt", ">"),
+    ("land", "and"),
+    ("wedge", "and"),
+    ("coloneqq", "="),
+    ("triangleq", "="),
+    ("equiv", "="),
+    ("coloneq", "="),
+    ("Rightarrow", ";"),
+    ("implies", ";"),
+    ("iff", ";"),
+    ("Leftrightarrow", ";"),
+    ("Longrightarrow", ";"),
+    ("therefore", ";"),
+    ("because", ";"),
+    ("approx", "≈"),
+    ("propto", "∝"),
+    ("sim", "~"),
+    ("to", "→"),
+    ("rightarrow", "→"),
+    ("mapsto", "→"),
+    ("leftarrow", "←"),
+    ("gets", "←"),
+    ("in", "∈"),
+    ("forall", "∀"),
+    ("mid", "∣"),
+    ("colon", ":"),
+    ("pm", "±"),
+    ("setminus", "∖"),
+];
+
+pub(super) const GREEK: [&str; 34] = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "varepsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "vartheta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "varphi",
+    "chi",
+    "psi",
+    "omega",
+    "Gamma",
+    "Delta",
+    "Theta",
+    "Lambda",
+    "Sigma",
+    "Phi",
+    "Psi",
+    "Omega",
+    "varrho",
+];

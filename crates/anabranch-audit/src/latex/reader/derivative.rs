@@ -1,0 +1,250 @@
+//! Derivatives: of the loss, of one quantity by another, and the products they stand in.
+
+use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
+use crate::expr::{Expr, Index, Node, Operator, Slot};
+use crate::latex::layout::{Atom, Base, Outcome, Place};
+use crate::latex::symbols::Meaning;
+use crate::quantity::{Kind, Quantity};
+
+impl Reader<'_> {
+    /// `\partial L / \partial \theta`, `\nabla_\theta L`.
+    pub(super) fn inline_derivative(&mut self, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
+        let place = atoms[0].place;
+        if !atoms[0].sub.is_empty() {
+            let of_loss = atoms.get(1).is_some_and(|a| self.is_loss(std::slice::from_ref(a)));
+            if !of_loss {
+                return unreadable(place, "a derivative of something else than the loss");
+            }
+            let by = atoms[0].sub.clone();
+            return Ok((self.derivative(&atoms[1..2], &by, place)?, 2));
+        }
+        match atoms {
+            [_, above, slash, partial, below, ..]
+                if slash.is_operator("/") && is_differential(partial) =>
+            {
+                let value = self.derivative(
+                    std::slice::from_ref(above),
+                    std::slice::from_ref(below),
+                    place,
+                )?;
+                Ok((value, 5))
+            }
+            _ => unreadable(place, "a ∂ without its fraction"),
+        }
+    }
+
+    pub(super) fn is_loss(&mut self, atoms: &[Atom]) -> bool {
+        let atoms: Vec<&Atom> =
+            atoms.iter().filter(|a| !matches!(a.base, Base::Group('(', _))).collect();
+        match &atoms[..] {
+            [atom] => matches!(
+                self.symbols.resolve(atom).map(|r| r.meaning),
+                Some(Meaning::Quantity(q)) if q.name == "loss"
+            ),
+            _ => false,
+        }
+    }
+
+    /// The gradient of the loss by what one atom is.
+    pub(super) fn gradient(&mut self, by: &Atom) -> Outcome<Expr> {
+        let place = by.place;
+        let by = match &by.base {
+            Base::Group('{' | '(', inner) if inner.len() == 1 && by.is_bare() => &inner[0],
+            _ => by,
+        };
+        if let Base::Word(_) = &by.base
+            && self.function_name(by).is_some()
+        {
+            return self.derivative_by(std::slice::from_ref(by), place);
+        }
+        let Some(resolved) = self.symbols.resolve(by) else {
+            return unreadable(by.place, "a derivative by what is no known quantity");
+        };
+        match gradient_of(&resolved.meaning) {
+            Some(gradient) => self.picked(gradient, &resolved.letters, place),
+            None => unreadable(by.place, "a derivative by what has none"),
+        }
+    }
+
+    pub(super) fn derivative_by(&mut self, by: &[Atom], place: Place) -> Outcome<Expr> {
+        let by = self.expression(by).map_err(|e| e.or(place))?;
+        let (found, indices) = as_entry(&by).map_or((None, vec![]), |(q, i)| (Some(q), i));
+        match found.and_then(|q| gradient_of(&Meaning::Quantity(q))) {
+            Some(gradient) => Ok(with_indices(at(place, Node::Quantity(gradient)), indices)),
+            None => unreadable(place, "a derivative by what is no quantity of the network"),
+        }
+    }
+
+    /// ∂above/∂below.
+    pub(super) fn derivative(
+        &mut self,
+        above: &[Atom],
+        below: &[Atom],
+        place: Place,
+    ) -> Outcome<Expr> {
+        if self.is_loss(above) {
+            return match below {
+                [one] => self.gradient(one),
+                _ => self.derivative_by(below, place),
+            };
+        }
+        let mut symbols = self.symbols.clone();
+        let mut of_norm = |atom: &Atom, wanted: &[&str]| match &atom.base {
+            Base::Symbol(name) => {
+                let is_target = matches!(
+                    symbols.resolve(atom).map(|r| r.meaning),
+                    Some(Meaning::Quantity(q)) if matches!(q.name, "y_a" | "y_b")
+                );
+                wanted.contains(&name.as_str()) && !is_target
+            }
+            Base::Word(name) => wanted.contains(&name.as_str()),
+            _ => false,
+        };
+        // BatchNorm by itself: y = BN(x).
+        if let ([above], [below]) = (above, below)
+            && of_norm(below, &["x", "gamma", "beta"])
+            && (of_norm(above, &["y", "BN", "hat x"])
+                || (self.in_batch_norm && matches!(above.base, Base::Fraction(..))))
+        {
+            self.in_batch_norm = true;
+            if below.is_symbol("x") {
+                for letter in above.sub.iter().chain(&below.sub).filter_map(index_letter) {
+                    self.slots.insert(letter, Slot::Sample);
+                }
+            }
+        }
+        let mut above_tree = self.expression(above).map_err(|e| e.or(place))?;
+        let below_tree = self.expression(below).map_err(|e| e.or(place))?;
+        if as_entry(&above_tree).is_none() {
+            let letters: Vec<char> = self.slots.keys().copied().collect();
+            if let Some(found) = (self.identify)(&above_tree, &letters) {
+                above_tree = found;
+            }
+        }
+        let (Some((u, of_u)), Some((v, by_v))) = (as_entry(&above_tree), as_entry(&below_tree))
+        else {
+            return unreadable(place, "a derivative of or by what is no quantity of the network");
+        };
+        let jacobian = match (u.name, v.name) {
+            ("h", "a_1a") => Some("jacobian_dropout"),
+            ("y_b_hat", "z_2b") => Some("jacobian_softmax"),
+            ("a_hat" | "bn", "a_1b") => Some("jacobian_batchnorm"),
+            ("bn", "gamma") => Some("dy_dgamma"),
+            ("bn", "beta") => Some("dy_dbeta"),
+            _ => None,
+        };
+        let Some(name) = jacobian else {
+            return Ok(at(place, Node::Partial(u, v)));
+        };
+        let mut indices = of_u;
+        indices.extend(by_v);
+        match name {
+            "jacobian_dropout" | "jacobian_softmax" => {
+                // The components are what it is about; a sample's index may stand beside them.
+                if indices.len() == 2 {
+                    for index in &mut indices {
+                        index.slot = Slot::Component;
+                        self.slots.insert(index.name, Slot::Component);
+                    }
+                } else if let [index] = &mut indices[..] {
+                    index.slot = Slot::Component;
+                }
+            }
+            "jacobian_batchnorm" => {
+                for index in &mut indices {
+                    index.slot = Slot::Sample;
+                    self.slots.insert(index.name, Slot::Sample);
+                }
+            }
+            // y_i by γ: of a sample, or of a unit.
+            _ => {}
+        }
+        Ok(with_indices(quantity(name, place), indices))
+    }
+}
+
+/// The gradient of the loss by a quantity.
+pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
+    let Meaning::Quantity(by) = meaning else { return None };
+    let name = match by.name {
+        "z_1a" => "delta_1a",
+        "y_a_hat" => "delta_2a",
+        "z_1b" => "delta_1b",
+        "z_2b" => "delta_2b",
+        "a_1b" => "d_a",
+        name @ ("a_1a" | "h" | "a_hat" | "bn" | "s" | "y_b_hat" | "theta_1a" | "b_1a"
+        | "theta_2a" | "b_2a" | "theta_1b" | "b_1b" | "gamma" | "beta" | "theta_j"
+        | "theta_2b" | "b_2b") => {
+            return Quantity::named(&format!("d_{name}"));
+        }
+        _ => return None,
+    };
+    Quantity::named(name)
+}
+
+/// Σⱼ … ∂u/∂v without an index of its own: of the component that the sum is over.
+pub(super) fn derivative_of_component(expr: Expr, name: char) -> Expr {
+    let column = expr.column;
+    match expr.node {
+        Node::Quantity(found) if found.kind == Kind::RowJacobian => Expr::new(
+            Node::Entry(
+                Box::new(Expr::new(Node::Quantity(found), column)),
+                vec![Index { name, slot: Slot::Component }],
+            ),
+            column,
+        ),
+        Node::Binary(operator, sides) => {
+            let [left, right] = *sides;
+            let sides = [derivative_of_component(left, name), derivative_of_component(right, name)];
+            Expr::new(Node::Binary(operator, Box::new(sides)), column)
+        }
+        Node::Negate(inner) => {
+            Expr::new(Node::Negate(Box::new(derivative_of_component(*inner, name))), column)
+        }
+        node => Expr::new(node, column),
+    }
+}
+
+/// Products with BatchNorm's Jacobian, bracketed from the right and with transposes taken inside: (θJ)ᵀδ = Jᵀ(θᵀδ), for
+/// J takes what stands behind it from all rows of the batch.
+pub(super) fn couple(expr: Expr) -> Expr {
+    fn factors(expr: &Expr, transposed: bool, into: &mut Vec<Expr>) {
+        match &expr.node {
+            Node::Binary(Operator::Multiply, sides) => {
+                let order = if transposed { [1, 0] } else { [0, 1] };
+                order.iter().for_each(|at| factors(&sides[*at], transposed, into));
+            }
+            Node::Transpose(inner) => factors(inner, !transposed, into),
+            _ if transposed => {
+                into.push(Expr::new(Node::Transpose(Box::new(expr.clone())), expr.column));
+            }
+            _ => into.push(expr.clone()),
+        }
+    }
+    let is_jacobian =
+        |part: &Expr| matches!(part.node, Node::Quantity(q) if q.kind == Kind::UnitJacobian);
+    if !expr.any(&is_jacobian) {
+        return expr;
+    }
+    expr.replaced(&|part| {
+        let is_product = matches!(part.node, Node::Binary(Operator::Multiply, _))
+            || matches!(&part.node, Node::Transpose(_));
+        if !is_product {
+            return None;
+        }
+        let mut all = Vec::new();
+        factors(part, false, &mut all);
+        let mut product = all.pop()?;
+        while let Some(left) = all.pop() {
+            let column = left.column;
+            let sides = Box::new([left, product]);
+            product = Expr::new(Node::Binary(Operator::Multiply, sides), column);
+        }
+        Some(product)
+    })
+}
+
+/// ∂ or the d of d/dx.
+pub(super) fn is_differential(atom: &Atom) -> bool {
+    atom.is_symbol("partial") || (atom.is_symbol("d") && atom.is_bare())
+}

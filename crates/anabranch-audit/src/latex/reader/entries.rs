@@ -1,0 +1,172 @@
+//! Symbols and what their scripts pick, transpose or raise.
+
+use super::{Reader, at, index_letter, quantity, unreadable};
+use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
+use crate::latex::layout::{Atom, Base, Outcome, Place};
+use crate::latex::symbols::{Letter, Meaning, base_name, is_power, is_transpose};
+use crate::quantity::{Kind, Quantity};
+
+impl Reader<'_> {
+    /// A symbol with its indices, transpose and power.
+    pub(super) fn symbol(&mut self, atom: &Atom, next: Option<&Atom>) -> Outcome<(Expr, usize)> {
+        let place = atom.place;
+        let is_target = matches!(
+            self.symbols.clone().resolve(atom).map(|r| r.meaning),
+            Some(Meaning::Quantity(q)) if matches!(q.name, "y_a" | "y_b")
+        );
+        if self.in_batch_norm
+            && !is_target
+            && let Some(name) = match &atom.base {
+                Base::Symbol(name) if name == "x" => Some("a_1b"),
+                Base::Symbol(name) if name == "y" => Some("bn"),
+                _ => None,
+            }
+        {
+            let value = self.scripts(quantity(name, place), atom)?;
+            return Ok((value, 1));
+        }
+        let Some(resolved) = self.symbols.resolve(atom) else {
+            let name = base_name(atom).unwrap_or_default();
+            let message = format!(
+                "`{name}` with these scripts is no quantity that is known; say what it is in a line \
+                 `audit: symbol = quantity`"
+            );
+            return unreadable(place, &message);
+        };
+        if atom.primes > 0 {
+            return unreadable(place, "a prime on what is no function");
+        }
+        let value = match resolved.meaning {
+            Meaning::Quantity(found) => {
+                let value = self.picked(found, &resolved.letters, place)?;
+                // L(x, y; θ)
+                if found.name == "loss"
+                    && let Some(Atom { base: Base::Group('(', _), .. }) = next
+                    && atom.sup.is_empty()
+                {
+                    return Ok((value, 2));
+                }
+                // σ² is one symbol; σ alone is its root.
+                if base_name(atom).as_deref() == Some("sigma") && found.name == "var" {
+                    return Ok((self.deviation(value, atom)?, 1));
+                }
+                value
+            }
+            Meaning::Defined(expr) => self.entry(expr, &resolved.letters, place),
+            Meaning::Function(name) => {
+                return unreadable(
+                    place,
+                    &format!("`{name}` is a function, and has no argument here"),
+                );
+            }
+        };
+        Ok((self.transposed_or_power(value, atom)?, 1))
+    }
+
+    pub(super) fn deviation(&self, var: Expr, atom: &Atom) -> Outcome<Expr> {
+        let place = atom.place;
+        match &atom.sup[..] {
+            [Atom { base: Base::Number(2.0), .. }] => Ok(var),
+            _ => Ok(at(place, Node::Function(Function::Sqrt, vec![var]))),
+        }
+    }
+
+    /// A quantity, and what its letters pick of it.
+    pub(super) fn picked(
+        &mut self,
+        found: &'static Quantity,
+        letters: &[Letter],
+        place: Place,
+    ) -> Outcome<Expr> {
+        let value = at(place, Node::Quantity(found));
+        if letters.is_empty() {
+            return Ok(value);
+        }
+        let most = match found.kind {
+            Kind::Rows | Kind::Weight => 2,
+            Kind::Vector => 1,
+            Kind::RowJacobian | Kind::UnitJacobian => 3,
+            Kind::Scalar => 0,
+        };
+        if letters.len() > most {
+            return unreadable(place, &format!("more indices than `{}` has", found.name));
+        }
+        match (found.kind, letters) {
+            (Kind::Weight | Kind::Vector, letters) => {
+                for letter in letters {
+                    self.slots.insert(letter.name, Slot::Component);
+                }
+            }
+            (Kind::Rows, [first, second]) => {
+                // A sample and a component, in this order where nothing else is known.
+                let slots = [self.slot(*first), self.slot(*second)];
+                if slots[0] == slots[1] {
+                    self.slots.insert(first.name, Slot::Sample);
+                    self.slots.insert(second.name, Slot::Component);
+                }
+            }
+            _ => {}
+        }
+        Ok(self.entry(value, letters, place))
+    }
+
+    pub(super) fn entry(&mut self, value: Expr, letters: &[Letter], place: Place) -> Expr {
+        if letters.is_empty() {
+            return value;
+        }
+        let indices = letters
+            .iter()
+            .map(|letter| Index { name: letter.name, slot: self.slot(*letter) })
+            .collect();
+        at(place, Node::Entry(Box::new(value), indices))
+    }
+
+    /// Scripts on a whole expression: indices, a transpose, a power.
+    pub(super) fn scripts(&mut self, value: Expr, atom: &Atom) -> Outcome<Expr> {
+        let mut letters = Vec::new();
+        let scripts = atom.sub.iter().chain(atom.sup.iter().filter(|_| !is_power(&atom.sup)));
+        for script in scripts {
+            match &script.base {
+                Base::Operator(symbol) if symbol == "," => {}
+                _ if is_transpose(script) => {}
+                Base::Group('(', inner)
+                    if inner.len() == 1 && index_letter(&inner[0]).is_some() =>
+                {
+                    let name = index_letter(&inner[0]).unwrap_or('i');
+                    letters.push(Letter { name, in_parentheses: true });
+                }
+                _ => match index_letter(script) {
+                    Some(name) => letters.push(Letter { name, in_parentheses: false }),
+                    None => {
+                        return unreadable(
+                            script.place,
+                            "a script that is no index, transpose or number",
+                        );
+                    }
+                },
+            }
+        }
+        if atom.primes > 0 {
+            return unreadable(atom.place, "a prime on what is no function");
+        }
+        let value = match (&value.node, letters.len()) {
+            (_, 0) => value,
+            (Node::Quantity(found), _) => self.picked(found, &letters, atom.place)?,
+            _ => self.entry(value, &letters, atom.place),
+        };
+        self.transposed_or_power(value, atom)
+    }
+
+    pub(super) fn transposed_or_power(&mut self, value: Expr, atom: &Atom) -> Outcome<Expr> {
+        let place = atom.place;
+        if is_power(&atom.sup) {
+            let power = self.expression(&atom.sup)?;
+            return Ok(at(place, Node::Binary(Operator::Power, Box::new([value, power]))));
+        }
+        Ok(if atom.sup.iter().any(is_transpose) {
+            at(place, Node::Transpose(Box::new(value)))
+        } else {
+            value
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Functions: ReLU, softmax, BatchNorm and the like, with their arguments.
+
+use super::{Reader, at, quantity, unreadable};
+use crate::expr::{Axis, Expr, Fold, Function, Node};
+use crate::latex::layout::{Atom, Base, Outcome};
+
+impl Reader<'_> {
+    /// The name of a function, where the atom is one.
+    pub(super) fn function_name(&self, atom: &Atom) -> Option<String> {
+        if let Some(name) = self.symbols.function(atom) {
+            return Some(name.to_owned());
+        }
+        let Base::Word(name) = &atom.base else { return None };
+        let name = name.to_lowercase();
+        const KNOWN: [&str; 15] = [
+            "relu",
+            "softmax",
+            "exp",
+            "log",
+            "ln",
+            "diag",
+            "max",
+            "bn",
+            "batchnorm",
+            "abs",
+            "sqrt",
+            "mean",
+            "sum",
+            "avg",
+            "outer",
+        ];
+        KNOWN.contains(&name.as_str()).then_some(name)
+    }
+
+    pub(super) fn applied(&mut self, function: &str, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
+        let atom = &atoms[0];
+        let place = atom.place;
+        if matches!(function, "bn" | "batchnorm") {
+            return self.batch_norm(atoms);
+        }
+        // A bracket, or what stands next: log y.
+        let (argument, scripts, used) = match atoms.get(1) {
+            Some(group @ Atom { base: Base::Group('(' | '[', inner), .. }) => {
+                (inner.clone(), Some(group), 2)
+            }
+            Some(_) => {
+                let next = &atoms[1..];
+                let (_, used) = self.factor(next)?;
+                (next[..used].to_vec(), None, 1 + used)
+            }
+            None => return unreadable(place, &format!("`{function}` of nothing")),
+        };
+        if function == "max" {
+            let [zero, z] = &argument.split(|a| a.is_operator(",")).collect::<Vec<_>>()[..] else {
+                return unreadable(place, "`max` other than max(0, z)");
+            };
+            let is_zero = |atoms: &[Atom]| matches!(atoms, [Atom { base: Base::Number(0.0), .. }]);
+            let z = match (is_zero(zero), is_zero(z)) {
+                (true, false) => z,
+                (false, true) => zero,
+                _ => return unreadable(place, "`max` other than max(0, z)"),
+            };
+            let z = self.expression(z).map_err(|e| e.or(place))?;
+            return Ok((at(place, Node::Function(Function::Relu, vec![z])), used));
+        }
+        if function == "outer" {
+            let parts = argument.split(|a| a.is_operator(",")).map(|part| self.expression(part));
+            let parts = parts.collect::<Outcome<Vec<_>>>()?;
+            if parts.len() != 2 {
+                return unreadable(place, "`outer` takes two vectors");
+            }
+            return Ok((at(place, Node::Function(Function::Outer, parts)), used));
+        }
+        let argument = self.expression(&argument).map_err(|e| e.or(place))?;
+        let fold = |fold, unstated: &mut usize| {
+            *unstated += 1;
+            Node::Fold(fold, Axis::Unstated(*unstated - 1), Box::new(argument.clone()))
+        };
+        let node = match (function, atom.primes) {
+            ("relu", 1) => Node::Function(Function::ReluPrime, vec![argument]),
+            (_, 1..) => return unreadable(place, &format!("the derivative of `{function}`")),
+            ("mean" | "avg", _) => fold(Fold::Mean, &mut self.unstated),
+            ("sum", _) => fold(Fold::Sum, &mut self.unstated),
+            (name, _) => Node::Function(
+                match name {
+                    "relu" => Function::Relu,
+                    "softmax" => Function::Softmax,
+                    "exp" => Function::Exp,
+                    "log" | "ln" => Function::Log,
+                    "diag" => Function::Diag,
+                    "abs" => Function::Abs,
+                    _ => Function::Sqrt,
+                },
+                vec![argument],
+            ),
+        };
+        let value = at(place, node);
+        // softmax(z)_k: the bracket carries the result's scripts; so may the name, softmax_k(z).
+        let value = match scripts {
+            Some(group) => self.scripts(value, group)?,
+            None => value,
+        };
+        let own = Atom { primes: 0, ..atom.clone() };
+        Ok((self.scripts(value, &own)?, used))
+    }
+
+    pub(super) fn batch_norm(&mut self, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
+        let atom = &atoms[0];
+        let place = atom.place;
+        let (mut value, used) = match atoms.get(1) {
+            Some(Atom { base: Base::Group('(' | '[', inner), .. }) => {
+                let a = self.expression(inner).map_err(|e| e.or(place))?;
+                let value = if matches!(a.node, Node::Quantity(q) if q.name == "a_1b") {
+                    quantity("bn", place)
+                } else {
+                    at(place, Node::Function(Function::BatchNorm, vec![a]))
+                };
+                (value, 2)
+            }
+            _ => (quantity("bn", place), 1),
+        };
+        if atom.primes == 1 {
+            if !matches!(value.node, Node::Quantity(_)) {
+                return unreadable(place, "the derivative of BN at something else than a_1b");
+            }
+            value = quantity(self.symbols.batch_norm_prime, place);
+        } else if atom.primes > 1 {
+            return unreadable(place, "a second derivative");
+        }
+        // BN_{γ,β} names its parameters, BN_j an entry.
+        let names_parameters = atom.sub.iter().any(|a| a.is_symbol("gamma") || a.is_symbol("beta"));
+        let own = Atom {
+            primes: 0,
+            sub: if names_parameters { vec![] } else { atom.sub.clone() },
+            ..atom.clone()
+        };
+        let value = self.scripts(value, &own)?;
+        let value = if used == 2 { self.scripts(value, &atoms[1])? } else { value };
+        Ok((value, used))
+    }
+}
