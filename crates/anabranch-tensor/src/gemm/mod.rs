@@ -1,11 +1,31 @@
 //! General matrix multiplication, `C[m,n] (+)= A[m,k]·B[k,n]`.
 //!
+//! [`gemm`] multiplies views of any strides into memory of the caller's, with an [`Epilogue`] on each element of C while it is
+//! in the cache; [`dot`] returns a new array; [`gemm_naive`] is the reference, three plain loops.
+//!
+//! ```
+//! use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
+//! use anabranch_tensor::{Accum, Executor};
+//! use ndarray::{Array2, s};
+//!
+//! let exec = Executor::new(2)?;
+//! let x = Array2::<f32>::ones((64, 40));
+//! let (a, b) = (x.slice(s![..;2, ..]), x.t()); // every second row, and a transposed view
+//! let mut c = Array2::zeros((32, 64));
+//! let mut scratch = vec![0.0; gemm_scratch_len::<f32>(&exec, 32, 64, 40)]; // for any number of products
+//! gemm(&exec, a, b, Accum::Replace, c.view_mut(), &mut scratch, &NoEpilogue);
+//! assert_eq!(c, Array2::from_elem((32, 64), 40.0));
+//! # Ok::<(), anabranch_tensor::parallel::ExecutorError>(())
+//! ```
+//!
+//! # The bits
 //! Every element of C is one sum over k in one order that depends on k alone (and, for a single column, on that and on how
 //! the operands lie): not on m, so that a part of the rows gives the same bits as all of them, nor on the number of threads
 //! or on which thread computes it.
 //!
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
+//! # The files
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes, `dense.rs` runs the
 //! inner loops and `blocking.rs` the outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
@@ -18,6 +38,7 @@ mod along;
 mod blocking;
 mod column;
 mod dense;
+mod dot;
 #[cfg(all(test, unix, not(miri)))]
 mod guarded;
 mod kernels;
@@ -48,6 +69,7 @@ use kernels::Kernels;
 use library::LibraryProduct;
 pub(crate) use pack::Matrix;
 
+pub use dot::dot;
 pub(crate) use kernels::row_kernels;
 pub use naive::gemm_naive;
 pub use peak::{fma_peak_flops, fma_peak_loop};
@@ -116,7 +138,8 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
 ///
-/// A and B may be views of any strides; row-major and transposed ones are fastest. C is row-major and contiguous.
+/// A and B may be views of any strides, transposed, reversed or with steps: what lies in rows or columns is read or packed by
+/// whole vectors, anything else element by element. C is row-major and contiguous.
 /// Where A or B has many zeros, products with them may be left out: that changes no bit, and a zero times an infinity is
 /// still NaN. `scratch` has [`gemm_scratch_len`] elements or more, of which a small product may need fewer; its contents do not
 /// matter. On machines without kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
