@@ -11,6 +11,7 @@
 //! says what is *not* covered.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod gradcheck;
 pub mod identities;
 pub mod oracle;
