@@ -128,7 +128,14 @@ impl Evaluator<'_> {
             self.bound.push((*name, row));
         }
         let value = if entries.is_empty() {
-            self.value(expr, scope)?.matrix("the result").map_err(error)?
+            let row = if let Scope::Row(row) = scope { row.min(expected.len() - 1) } else { 0 };
+            match self.value(expr, scope)? {
+                Value::Identity(scale) if expected[row].rows() == expected[row].cols() => {
+                    let n = expected[row].rows();
+                    Matrix::from_fn(n, n, |i, j| if i == j { scale } else { 0.0 })
+                }
+                value => value.matrix("the result").map_err(error)?,
+            }
         } else {
             let block = match scope {
                 Scope::Row(row) if expected.len() > 1 => &expected[row],

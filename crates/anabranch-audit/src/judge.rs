@@ -162,6 +162,19 @@ pub(crate) fn pairs<'a>(
                 }
             }
         }
+        // Of what is taken entry by entry, a Jacobian is often printed as its diagonal.
+        if target.0.kind == Kind::RowJacobian {
+            for (value, e) in printed.iter_mut().zip(&expected) {
+                let n = e.rows();
+                let is_diagonal =
+                    e.cols() == n && (0..n * n).all(|at| at / n == at % n || e.data()[at] == 0.0);
+                if is_diagonal && value.cols() == 1 && (value.rows() == n || value.rows() == 1) {
+                    let last = value.rows() - 1;
+                    let diagonal = |i: usize| value[(i.min(last), 0)];
+                    *value = Matrix::from_fn(n, n, |i, j| if i == j { diagonal(i) } else { 0.0 });
+                }
+            }
+        }
         // A bias is [out]: neither row nor column.
         if let (Kind::Vector, [value], [e]) = (target.0.kind, &mut printed[..], &expected[..])
             && value.shape() == [e.cols(), e.rows()]

@@ -42,7 +42,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 66] = {
+pub(crate) static QUANTITIES: [Quantity; 77] = {
     use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -73,6 +73,17 @@ pub(crate) static QUANTITIES: [Quantity; 66] = {
         quantity("jacobian_dropout", RowJacobian, Nowhere),
         quantity("jacobian_batchnorm", UnitJacobian, Nowhere),
         quantity("jacobian_softmax", RowJacobian, Nowhere),
+        quantity("da_dz_1a", RowJacobian, Nowhere),
+        quantity("dh_dz_1a", RowJacobian, Nowhere),
+        quantity("dy_dh_2a", RowJacobian, Nowhere),
+        quantity("dy_da_2a", RowJacobian, Nowhere),
+        quantity("da_dz_1b", RowJacobian, Nowhere),
+        quantity("dbn_da_hat", RowJacobian, Nowhere),
+        quantity("ds_dbn", RowJacobian, Nowhere),
+        quantity("ds_dy_a", RowJacobian, Nowhere),
+        quantity("dz_ds_2b", RowJacobian, Nowhere),
+        quantity("dz_dbn_2b", RowJacobian, Nowhere),
+        quantity("dz_dy_a", RowJacobian, Nowhere),
         quantity("y_a_hat", Rows, Nowhere),
         quantity("y_b_hat", Rows, Nowhere),
         quantity("s", Rows, Columns),
@@ -118,7 +129,28 @@ pub(crate) static QUANTITIES: [Quantity; 66] = {
     ]
 };
 
-const N_TARGETS: usize = 41;
+/// The Jacobians, each with the quantity that it is of and the one that it is by.
+pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
+    ("jacobian_dropout", "h", "a_1a"),
+    ("jacobian_softmax", "y_b_hat", "z_2b"),
+    ("jacobian_batchnorm", "a_hat", "a_1b"),
+    ("jacobian_bn", "bn", "a_1b"),
+    ("dy_dgamma", "bn", "gamma"),
+    ("dy_dbeta", "bn", "beta"),
+    ("da_dz_1a", "a_1a", "z_1a"),
+    ("dh_dz_1a", "h", "z_1a"),
+    ("dy_dh_2a", "y_a_hat", "h"),
+    ("dy_da_2a", "y_a_hat", "a_1a"),
+    ("da_dz_1b", "a_1b", "z_1b"),
+    ("dbn_da_hat", "bn", "a_hat"),
+    ("ds_dbn", "s", "bn"),
+    ("ds_dy_a", "s", "y_a_hat"),
+    ("dz_ds_2b", "z_2b", "s"),
+    ("dz_dbn_2b", "z_2b", "bn"),
+    ("dz_dy_a", "z_2b", "y_a_hat"),
+];
+
+const N_TARGETS: usize = 52;
 
 impl Quantity {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {

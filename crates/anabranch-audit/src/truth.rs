@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use crate::Evaluation;
 use crate::matrix::Matrix;
 use crate::mistakes::{Gradients, Mistake, backward_naive};
-use crate::quantity::{Kind, Quantity, Target, Units};
+use crate::quantity::{JACOBIANS, Kind, Quantity, Target, Units};
 use crate::reference::{
     Batch, Network, Node, Param, Params, Random, Running, Values, dual_batch_norm_jacobian,
-    dual_delta, dual_dropout_jacobian, dual_gradient, dual_softmax_jacobian, forward,
-    random_instance,
+    dual_delta, dual_dropout_jacobian, dual_gradient, dual_row_jacobian, dual_softmax_jacobian,
+    forward, random_instance,
 };
 use crate::setting::Mode;
 use crate::value::Value;
@@ -223,6 +223,24 @@ fn blocks(matrix: &Matrix, kind: Kind, evaluation: Evaluation) -> Vec<Matrix> {
     }
 }
 
+/// The intermediate of this name.
+pub(crate) fn node_named(name: &str) -> Option<Node> {
+    Some(match name {
+        "z_1a" => Node::Z1a,
+        "a_1a" => Node::A1a,
+        "h" => Node::H,
+        "y_a_hat" => Node::YAHat,
+        "z_1b" => Node::Z1b,
+        "a_1b" => Node::A1b,
+        "a_hat" => Node::AHat,
+        "bn" => Node::Bn,
+        "s" => Node::S,
+        "z_2b" => Node::Z2b,
+        "y_b_hat" => Node::YBHat,
+        _ => return None,
+    })
+}
+
 /// Running statistics that are not those of the batch.
 fn running(units: usize, seed: u64) -> Running {
     let mut random = Random::new(seed.wrapping_add(0x5eed));
@@ -298,6 +316,14 @@ fn quantities(
     for (param, name, gradient) in PARAMS {
         all.insert(name, Value::Matrix(params[param].clone()));
         all.insert(gradient, Value::Matrix(d_params[param].clone()));
+    }
+    for (name, u, v) in JACOBIANS {
+        if let (false, Some(node)) = (all.contains_key(name), node_named(v))
+            && name != "jacobian_bn"
+            && let Some(of) = dual_row_jacobian(net, &params, &batch, (u, node))
+        {
+            all.insert(name, Value::ForEachRow(of));
+        }
     }
     let kept = batch.mask.map(|v| f64::from(u8::from(*v > 0.0)));
     let gamma = &params[Param::Gamma];

@@ -133,6 +133,64 @@ fn a_mask_of_zeros_and_ones_is_understood_from_the_whole() {
 }
 
 #[test]
+fn derivatives_of_quantities_are_targets() {
+    for (formula, verdict) in [
+        (
+            r"\frac{\partial a_{1b}}{\partial z_{1b}} = \mathrm{diag}(\mathrm{ReLU}'(z_{1b}))",
+            Verdict::Exact,
+        ),
+        (r"\frac{\partial a_{1b}}{\partial z_{1b}} = \mathrm{ReLU}'(z_{1b})", Verdict::Exact),
+        (r"\frac{\partial z_{2b}}{\partial s} = \theta_{2b}", Verdict::Exact),
+        (r"\frac{\partial z_{2b}}{\partial s} = \theta_{2b}^T", Verdict::Shape),
+        (r"\frac{\partial \hat y_a}{\partial h} = \theta_{2a}", Verdict::Exact),
+        (r"\frac{\partial s}{\partial \hat y_a} = I", Verdict::Exact),
+        (r"\frac{\partial s}{\partial \hat y_a} = 2 I", Verdict::Factor),
+        (
+            r"\frac{\partial \hat y_b}{\partial z_{2b}} = \mathrm{diag}(\hat y_b)(I - \mathbf 1 \hat y_b^T)",
+            Verdict::Exact,
+        ),
+        (r"\frac{\partial h}{\partial a_{1a}} = \mathrm{diag}(M)", Verdict::Exact),
+        (r"Z_{1a} = X \Theta_{1a}^\top + \mathbf{1}_m b_{1a}^\top", Verdict::Exact),
+        (r"Z_{1a} = X \Theta_{1a} + \mathbf{1}_m b_{1a}^\top", Verdict::Shape),
+    ] {
+        assert_eq!(equation(formula).verdict, Some(verdict), "{formula}");
+    }
+}
+
+#[test]
+fn products_of_derivatives_are_chains() {
+    for (formula, right) in [
+        (
+            r"\delta_{2a} = \frac{\partial L}{\partial \hat y_a} = \frac{\partial L}{\partial s} \frac{\partial s}{\partial \hat y_a}",
+            Some(false),
+        ),
+        (
+            r"\frac{\partial L}{\partial s} = \left(\frac{\partial z_{2b}}{\partial s}\right)^T \delta_{2b}",
+            Some(true),
+        ),
+        (
+            r"\delta_{1b} = \delta_{2b} \frac{\partial z_{2b}}{\partial a_{1b}} \frac{\partial a_{1b}}{\partial z_{1b}}",
+            Some(true),
+        ),
+        (
+            r"\frac{\partial L}{\partial \theta_{2a}} = \delta_{2a} \frac{\partial \hat y_a}{\partial \theta_{2a}}",
+            Some(true),
+        ),
+        // A link is missing.
+        (r"\delta_{1b} = \delta_{2b} \frac{\partial a_{1b}}{\partial z_{1b}}", None),
+    ] {
+        let equation = equation(formula);
+        let verdict = equation.verdict;
+        match right {
+            Some(true) => assert_eq!(verdict, Some(Verdict::Exact), "{formula}"),
+            // The loss of branch A comes in as well.
+            Some(false) => assert_eq!(verdict, Some(Verdict::Wrong), "{formula}"),
+            None => assert_ne!(verdict, Some(Verdict::Exact), "{formula}"),
+        }
+    }
+}
+
+#[test]
 fn a_report_shows_no_control_characters() {
     let derivation =
         markdown("$$\\delta_{2b} = \u{1b}[2J + x\r$$ $$\\delta_{2b} = \\text{\u{1b}[31m}$$");

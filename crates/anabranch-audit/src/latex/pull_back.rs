@@ -2,9 +2,9 @@
 
 use crate::expr::{Expr, Node, Operator};
 use crate::factor::Pair;
-use crate::quantity::{Quantity, Target};
-use crate::reference::{Node as At, Param, Source, dual_pull_back};
-use crate::truth::Truth;
+use crate::quantity::{JACOBIANS, Quantity, Target};
+use crate::reference::{Param, Source, dual_pull_back};
+use crate::truth::{Truth, node_named};
 use crate::{Evaluation, matrix::Matrix};
 
 /// A factor of a chain.
@@ -82,14 +82,10 @@ fn flatten(expr: &Expr, factors: &mut Vec<Factor>) -> Option<f64> {
             Some(1.0)
         }
         Node::Quantity(quantity) => {
-            factors.push(match quantity.name {
-                "jacobian_dropout" => Factor::Partial("h", "a_1a"),
-                "jacobian_softmax" => Factor::Partial("y_b_hat", "z_2b"),
-                "jacobian_batchnorm" => Factor::Partial("a_hat", "a_1b"),
-                "jacobian_bn" => Factor::Partial("bn", "a_1b"),
-                "dy_dgamma" => Factor::Partial("bn", "gamma"),
-                "dy_dbeta" => Factor::Partial("bn", "beta"),
-                name => Factor::Gradient(variable(name)?, quantity),
+            let jacobian = JACOBIANS.iter().find(|(name, ..)| *name == quantity.name);
+            factors.push(match jacobian {
+                Some((_, u, v)) => Factor::Partial(u, v),
+                None => Factor::Gradient(variable(quantity.name)?, quantity),
             });
             Some(1.0)
         }
@@ -112,17 +108,10 @@ fn variable(gradient: &'static str) -> Option<&'static str> {
 
 /// Where a derivative by this quantity is taken.
 fn source(name: &str) -> Option<Source> {
+    if let Some(node) = node_named(name) {
+        return Some(Source::Node(node));
+    }
     Some(match name {
-        "z_1a" => Source::Node(At::Z1a),
-        "a_1a" => Source::Node(At::A1a),
-        "h" => Source::Node(At::H),
-        "y_a_hat" => Source::Node(At::YAHat),
-        "z_1b" => Source::Node(At::Z1b),
-        "a_1b" => Source::Node(At::A1b),
-        "a_hat" => Source::Node(At::AHat),
-        "bn" => Source::Node(At::Bn),
-        "s" => Source::Node(At::S),
-        "z_2b" => Source::Node(At::Z2b),
         "theta_1a" => Source::Param(Param::Theta1a),
         "b_1a" => Source::Param(Param::B1a),
         "theta_2a" => Source::Param(Param::Theta2a),

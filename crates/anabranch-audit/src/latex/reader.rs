@@ -6,12 +6,12 @@ mod functions;
 
 use std::collections::HashMap;
 
-use derivative::{couple, derivative_of_component, gradient_of, is_differential};
+use derivative::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
-use crate::quantity::Quantity;
+use crate::quantity::{Kind, Quantity};
 
 /// Which products are taken first. A derivation does not say; the first whose shapes fit is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     /// The tree of a member, ready to be evaluated.
     pub(crate) fn whole(&mut self, atoms: &[Atom]) -> Outcome<Expr> {
-        self.expression(atoms).map(couple)
+        self.expression(atoms).map(couple).map(with_ones)
     }
 
     /// The tree of a list of atoms.
@@ -236,6 +236,10 @@ impl Reader<'_> {
             }
         }
         let mut inner = self.term(body)?;
+        if names.is_empty() && over_samples.is_none() && !belongs_to_a_sample(&inner) {
+            // The samples are summed already: this Σ goes over what is left.
+            return Ok(at(place, Node::Fold(Fold::Sum, Axis::All, Box::new(inner))));
+        }
         if names.is_empty() {
             self.unstated += 1;
             let axis = match over_samples {
@@ -374,8 +378,12 @@ impl Reader<'_> {
             }
             Base::Symbol(name) if matches!(name.as_str(), "ones" | "I" | "chi") => {
                 let compares = |atoms: &[Atom]| atoms.iter().any(|a| relation(a).is_some());
-                if compares(&atom.sub) {
-                    return Ok((self.condition(&atom.sub)?, 1));
+                let below = match &atom.sub[..] {
+                    [Atom { base: Base::Group(_, inner), .. }] => inner,
+                    sub => sub,
+                };
+                if compares(below) {
+                    return Ok((self.condition(below)?, 1));
                 }
                 if let Some(Atom { base: Base::Group(_, inner), .. }) = next
                     && compares(inner)
@@ -462,6 +470,15 @@ pub(crate) fn as_entry(expr: &Expr) -> Option<(&'static Quantity, Vec<Index>)> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether a quantity of a sample stands outside of every sum over the samples.
+fn belongs_to_a_sample(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
+        Node::Fold(_, Axis::Samples(_), _) => false,
+        _ => expr.children().iter().any(belongs_to_a_sample),
     }
 }
 

@@ -279,7 +279,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
             take(&["m", "N"], &mut rest, &mut taken);
             "ones_m"
         }
-        "L" | "J" | "E" | "Loss" | "loss" => "loss",
+        "L" | "J" | "Loss" | "loss" => "loss",
         "delta" | "Delta" if tag.is_empty() => {
             let (at, name) = rest.iter().enumerate().find_map(|(at, token)| {
                 Some((

@@ -137,6 +137,23 @@ pub fn dual_pull_back(
     Some(Matrix::new(rows, cols, data))
 }
 
+/// The Jacobian of one intermediate by another for each row: entry (i, j) is ∂uᵢ/∂vⱼ. `u` is the name of a field of
+/// [`Values`]; `None` for a name that is none. Both must be taken row by row.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_row_jacobian(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    (u, v): (&str, Node),
+) -> Option<Vec<Matrix>> {
+    forward(net, params, batch, None).named(u)?;
+    Some(per_row_jacobian(net, params, batch, (v, v.cols(net)), |values| {
+        values.named(u).unwrap_or(&values.h)
+    }))
+}
+
 fn per_row_jacobian(
     net: &Network,
     params: &Params,
@@ -153,7 +170,8 @@ fn per_row_jacobian(
                     output(&values).row(row).iter().map(|v| v.eps).collect()
                 })
                 .collect();
-            Matrix::from_fn(width, width, |i, j| columns[j][i])
+            let outputs = columns.first().map_or(0, Vec::len);
+            Matrix::from_fn(outputs, width, |i, j| columns[j][i])
         })
         .collect()
 }

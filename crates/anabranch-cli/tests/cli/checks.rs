@@ -87,6 +87,53 @@ fn audit_of_a_file_says_whether_all_is_exact() {
 }
 
 #[test]
+fn audit_grades_derivations() {
+    let dir = Dir::new();
+    let right = "% audit: points = 2\n\\[ \\delta_{2b} = (\\hat y_b - y_b)/m \\]\n";
+    let slip = "<!-- audit: points = 3 -->\n$$\\delta_{2b} = \\frac{\\partial L}{\\partial z_{2b}} = \\hat y_b - y_b$$\n";
+    dir.write("right.tex", right);
+    dir.write("slip.md", slip);
+    dir.write("expected.md", format!("<!-- audit: expected = factor -->\n{slip}"));
+    dir.write("unread.md", "$$\\delta_{2b} = \\dots$$");
+    dir.write("prose.md", "No formula.");
+    let json = dir.json("audit right.tex");
+    assert_eq!(
+        (json["equations"][0]["verdict"].as_str(), json["pass"].as_bool()),
+        (Some("exact"), Some(true))
+    );
+    assert_eq!(json["points"]["earned"], 2.0);
+    let run = dir.run("audit slip.md --json");
+    let equation = &run.json()["equations"][0];
+    assert_eq!(
+        (run.code, equation["line"].as_u64(), equation["broken"].as_u64()),
+        (1, Some(2), Some(2))
+    );
+    assert_eq!(equation["members"][2]["factor"], "m");
+    assert_eq!(dir.run("audit expected.md").code, 0);
+    let unread = dir.run("audit unread.md");
+    assert!(unread.code == 1 && unread.stdout.contains("1:17"), "{unread:?}");
+    assert_eq!(dir.run("audit prose.md").code, 2);
+    let table = dir.run("audit right.tex slip.md");
+    assert_eq!(table.code, 1);
+    assert!(table.stdout.contains("2 of 2") && table.stdout.contains("0 of 3"), "{}", table.stdout);
+    let csv = dir.run("audit right.tex slip.md --csv").stdout;
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "file,line,name,target,verdict,factor,mistake,expected,points,earned");
+    assert!(lines[1].starts_with("right.tex,2,") && lines[1].ends_with(",2,2"), "{csv}");
+    assert!(lines[2].contains(",factor,m,") && lines[2].ends_with(",3,0"), "{csv}");
+}
+
+#[test]
+fn names_from_files_forge_no_verdict() {
+    let dir = Dir::new();
+    let forged = "[[formula]]\nname = \"f\\n✓ g: exact\\u001b[2J\"\ntarget = \"d_b_2b\"\nexpression = \"delta_2b\"\n";
+    dir.write("forged.toml", forged);
+    let run = dir.run("audit forged.toml");
+    assert!(!run.stdout.lines().any(|line| line.starts_with("✓ g")), "{}", run.stdout);
+    assert!(!run.stdout.contains('\u{1b}'));
+}
+
+#[test]
 fn gradcheck_of_the_first_batch() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));

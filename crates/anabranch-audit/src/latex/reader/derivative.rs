@@ -1,10 +1,10 @@
 //! Derivatives: of the loss, of one quantity by another, and the products they stand in.
 
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
-use crate::expr::{Expr, Index, Node, Operator, Slot};
+use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::Meaning;
-use crate::quantity::{Kind, Quantity};
+use crate::quantity::{JACOBIANS, Kind, Quantity};
 
 impl Reader<'_> {
     /// `\partial L / \partial \theta`, `\nabla_\theta L`.
@@ -125,21 +125,20 @@ impl Reader<'_> {
         else {
             return unreadable(place, "a derivative of or by what is no quantity of the network");
         };
-        let jacobian = match (u.name, v.name) {
-            ("h", "a_1a") => Some("jacobian_dropout"),
-            ("y_b_hat", "z_2b") => Some("jacobian_softmax"),
-            ("a_hat" | "bn", "a_1b") => Some("jacobian_batchnorm"),
-            ("bn", "gamma") => Some("dy_dgamma"),
-            ("bn", "beta") => Some("dy_dbeta"),
-            _ => None,
-        };
+        // BatchNorm's is printed with γ and without: one target stands for both.
+        let of = if (u.name, v.name) == ("bn", "a_1b") { "a_hat" } else { u.name };
+        let jacobian = JACOBIANS
+            .iter()
+            .find(|(_, above, below)| (*above, *below) == (of, v.name))
+            .map(|(name, ..)| *name);
         let Some(name) = jacobian else {
             return Ok(at(place, Node::Partial(u, v)));
         };
         let mut indices = of_u;
         indices.extend(by_v);
         match name {
-            "jacobian_dropout" | "jacobian_softmax" => {
+            "dy_dgamma" | "dy_dbeta" => {}
+            name if name != "jacobian_batchnorm" => {
                 // The components are what it is about; a sample's index may stand beside them.
                 if indices.len() == 2 {
                     for index in &mut indices {
@@ -150,14 +149,12 @@ impl Reader<'_> {
                     index.slot = Slot::Component;
                 }
             }
-            "jacobian_batchnorm" => {
+            _ => {
                 for index in &mut indices {
                     index.slot = Slot::Sample;
                     self.slots.insert(index.name, Slot::Sample);
                 }
             }
-            // y_i by γ: of a sample, or of a unit.
-            _ => {}
         }
         Ok(with_indices(quantity(name, place), indices))
     }
@@ -247,4 +244,28 @@ pub(super) fn couple(expr: Expr) -> Expr {
 /// ∂ or the d of d/dx.
 pub(super) fn is_differential(atom: &Atom) -> bool {
     atom.is_symbol("partial") || (atom.is_symbol("d") && atom.is_bare())
+}
+
+/// A vector of ones times a row: 1bᵀ is b for each sample, 1ŷᵀ a matrix of equal rows.
+pub(super) fn with_ones(expr: Expr) -> Expr {
+    expr.replaced(&|part| {
+        let Node::Binary(Operator::Multiply, sides) = &part.node else { return None };
+        let (Node::Quantity(ones), Node::Transpose(row)) = (&sides[0].node, &sides[1].node) else {
+            return None;
+        };
+        let Node::Quantity(of) = row.node else { return None };
+        if ones.name != "ones_m" {
+            return None;
+        }
+        match of.kind {
+            Kind::Vector => Some((**row).clone()),
+            Kind::Rows => {
+                let one =
+                    Node::Binary(Operator::Divide, Box::new([(**row).clone(), (**row).clone()]));
+                let parts = vec![Expr::new(one, part.column), (**row).clone()];
+                Some(Expr::new(Node::Function(Function::Outer, parts), part.column))
+            }
+            _ => None,
+        }
+    })
 }
