@@ -3,6 +3,7 @@
 mod allocation;
 mod conformance;
 mod dropout;
+mod four_branches;
 mod instance;
 mod measure;
 mod networks;

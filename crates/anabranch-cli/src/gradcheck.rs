@@ -42,11 +42,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
     let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
-    if river.tasks().all(|(_, head)| head.weight == 0.0) {
-        return Err(Failure::input(
-            "all tasks have weight 0, so every gradient is 0: nothing to check",
-        ));
-    }
     let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
     if let Some(path) = &args.model {
         let model = Model::load(model_path(path))?;

@@ -17,8 +17,8 @@ pub(crate) struct Watch {
     /// Steps from one audit to the next; 0 for none.
     audit_every: u64,
     n_audits: usize,
-    /// The step that did not pass, and why.
-    violation: Option<(u64, String)>,
+    /// Why a step did not pass.
+    violation: Option<String>,
 }
 
 impl Watch {
@@ -42,9 +42,7 @@ impl Watch {
         self.bar.finish_and_clear();
         match self.violation {
             None => Ok(self.n_audits),
-            Some((step, why)) => Err(Failure::on_the_way(format!(
-                "the audit of step {step} failed: {why} (`anabranch gradcheck --step {step}` with the same flags says more)"
-            ))),
+            Some(why) => Err(Failure::on_the_way(why)),
         }
     }
 
@@ -65,10 +63,17 @@ impl Observer<f32> for Watch {
         self.n_audits += 1;
         let why = match self.audit(step) {
             Ok(audit) if audit.pass => return ControlFlow::Continue(()),
-            Ok(audit) => audit.to_string(),
-            Err(error) => error.to_string(),
+            Ok(StepAudit { not_finite: Some(what), .. }) => format!(
+                "training diverged in step {}: {what} is not finite (a lower --lr may help)",
+                step.step
+            ),
+            Ok(audit) => format!(
+                "the audit of step {0} failed: {audit} (`anabranch gradcheck --step {0}` with the same flags says more)",
+                step.step
+            ),
+            Err(error) => format!("the audit of step {} failed: {error}", step.step),
         };
-        self.violation = Some((step.step, why));
+        self.violation = Some(why);
         ControlFlow::Break(())
     }
 

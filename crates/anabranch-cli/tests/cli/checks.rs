@@ -174,6 +174,46 @@ fn gradcheck_of_the_first_batch() {
 }
 
 #[test]
+fn gradcheck_of_four_tasks_later_steps_and_saved_models() {
+    let dir = Dir::new();
+    let lines =
+        shapes(60).lines().enumerate().map(|(i, line)| format!("{i},{line}\n")).collect::<String>();
+    dir.write("t.csv", lines.replacen('0', "number", 1));
+    let tasks = "--data t.csv --batch-size 16 --hidden 6 --regress price --regress size --classify kind --classify colour";
+    let json = dir.json(&format!("gradcheck {tasks}"));
+    assert_eq!((json["pass"].as_bool(), json["step"].as_u64()), (Some(true), Some(0)));
+    for tensor in json["tensors"].as_array().unwrap() {
+        for route in ["dual", "by_hand"] {
+            assert!(tensor[route].as_f64().unwrap() <= 1e-12, "{tensor}");
+        }
+    }
+    // 42 rows to train, in three steps an epoch.
+    let json = dir.json(&format!("gradcheck {tasks} --step 4 --certificate c.json"));
+    assert_eq!(json["step"].as_u64(), Some(4));
+    let saved: serde_json::Value = serde_json::from_str(&dir.read("c.json")).unwrap();
+    assert_eq!(saved["certificate"], json);
+    assert_eq!(saved["inputs_sha256"].as_str().map(str::len), Some(64));
+    dir.succeed(&format!("train {tasks} --epochs 2 --out m"));
+    let at_model = dir.json(&format!("gradcheck {tasks} --model m"));
+    assert_eq!(at_model["pass"].as_bool(), Some(true));
+    assert_ne!(at_model["points"], json["points"]);
+    let run = dir.run(&format!("gradcheck {tasks} --epochs 2 --step 6"));
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("ends before step 6"), "{}", run.stderr);
+}
+
+#[test]
+fn a_run_that_diverges_is_not_said_to_have_a_wrong_gradient() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let run = dir.run(&format!(
+        "train --data t.csv {QUICK} --optimizer sgd --lr 1e30 --audit-every 1 --out m"
+    ));
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.starts_with("error: training diverged in step "), "{}", run.stderr);
+}
+
+#[test]
 fn a_run_can_be_audited_step_by_step() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));

@@ -89,7 +89,7 @@ pub const SINGLE_LIMIT: f64 = LIMIT_SINGLE;
 /// Random directions of each tensor that dual numbers look along.
 const DIRECTIONS: usize = 2;
 /// Relative error of a difference below which no better one is looked for.
-const ENOUGH: f64 = 1e-9;
+const ENOUGH: f64 = 5e-11;
 /// Part of a gradient that a difference must be sure of, to be compared with a gradient.
 const CERTAINTY: f64 = 1e-3;
 
