@@ -42,7 +42,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 77] = {
+pub(crate) static QUANTITIES: [Quantity; 78] = {
     use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -97,6 +97,7 @@ pub(crate) static QUANTITIES: [Quantity; 77] = {
         quantity("mu", Vector, Columns),
         quantity("var", Vector, Columns),
         quantity("z_2b", Rows, Nowhere),
+        quantity("loss_row", Rows, Nowhere),
         quantity("loss", Scalar, Nowhere),
         quantity("x", Rows, Nowhere),
         quantity("y_a", Rows, Nowhere),
@@ -150,7 +151,7 @@ pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
     ("dz_dy_a", "z_2b", "y_a_hat"),
 ];
 
-const N_TARGETS: usize = 52;
+const N_TARGETS: usize = 53;
 
 impl Quantity {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {

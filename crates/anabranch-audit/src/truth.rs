@@ -335,7 +335,15 @@ fn quantities(
     all.insert("jacobian_bn", Value::ForEachUnit(jacobian_bn));
     let Running { mean, var } =
         batch.running.unwrap_or(Running { mean: values.mu.clone(), var: values.var.clone() });
+    let loss_row = Matrix::from_fn(batch.x.rows(), 1, |i, _| {
+        let squares: f64 =
+            (0..net.outputs_a).map(|j| (values.y_a_hat[(i, j)] - batch.y_a[(i, j)]).powi(2)).sum();
+        let logs: f64 =
+            (0..net.classes).map(|j| batch.y_b[(i, j)] * values.y_b_hat[(i, j)].ln()).sum();
+        net.weight_a * squares / 2.0 - net.weight_b * logs
+    });
     let matrices = [
+        ("loss_row", loss_row),
         ("r", kept),
         ("ones_m", Matrix::filled(batch.x.rows(), 1, 1.0)),
         ("mu_run", mean),

@@ -26,6 +26,17 @@ fn a_right_derivation_passes() {
 }
 
 #[test]
+fn other_notations_are_read() {
+    let indices = AUDITOR.derivation(include_str!("derivations/indices.tex"), true);
+    let notations = markdown(include_str!("derivations/other-notation.md"));
+    for (derivation, equations) in [(indices, 32), (notations, 32)] {
+        let report = derivation_report(&derivation);
+        assert!(derivation.grade().pass, "{report}");
+        assert_eq!(derivation.equations.len(), equations, "{report}");
+    }
+}
+
+#[test]
 fn each_slip_gets_its_verdict() {
     let derivation = markdown(include_str!("derivations/slips.md"));
     let report = derivation_report(&derivation);

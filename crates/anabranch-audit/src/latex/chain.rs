@@ -287,8 +287,16 @@ impl<'a> Judge<'a> {
             return;
         }
         let mut best: Option<(usize, Equation, Vec<Option<Expr>>)> = None;
-        for letters in [&['i', 'n', 'r', 't'][..], &[]] {
-            match self.equation(members, &texts, condition, letters) {
+        // What the document says of letters may not hold for an equation of its own letters.
+        let usual = &['i', 'n', 'r', 't'][..];
+        let of_document = self.slots.clone();
+        for (letters, slots) in
+            [(usual, of_document.clone()), (usual, HashMap::new()), (&[], of_document.clone())]
+        {
+            self.slots = slots;
+            let equation = self.equation(members, &texts, condition, letters);
+            self.slots = of_document.clone();
+            match equation {
                 Ok((mut equation, exprs)) => {
                     equation.place = place;
                     let cost: usize =

@@ -76,6 +76,9 @@ impl Reader<'_> {
         let mut all: Option<Expr> = None;
         for part in atoms.split(|a| a.is_operator("and") || a.is_operator(",") || is_word(a, "and"))
         {
+            if part.is_empty() {
+                continue;
+            }
             let Some(relation) = part.iter().position(|a| relation(a).is_some()) else {
                 let place = part.first().or(atoms.first()).map_or(NOWHERE, |a| a.place);
                 return unreadable(place, "a condition without a relation");
@@ -522,7 +525,7 @@ fn is_word(atom: &Atom, word: &str) -> bool {
 /// `if`, `otherwise`, `for` in a row of cases.
 fn is_connective(atom: &Atom) -> bool {
     matches!(&atom.base, Base::Word(text)
-        if ["if", "for", "when", "otherwise", "else", "where", "if ", "for "].contains(&text.trim()))
+        if ["if", "for", "when", "otherwise", "else", "where", "if ", "for "].contains(&text.trim().trim_end_matches(['.', ','])))
         || matches!(&atom.base, Base::Quad)
 }
 

@@ -279,6 +279,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
             take(&["m", "N"], &mut rest, &mut taken);
             "ones_m"
         }
+        "L" | "J" | "Loss" | "loss" if rest.len() == 1 && letters(&rest).is_some() => "loss_row",
         "L" | "J" | "Loss" | "loss" => "loss",
         "delta" | "Delta" if tag.is_empty() => {
             let (at, name) = rest.iter().enumerate().find_map(|(at, token)| {

@@ -120,7 +120,16 @@ impl Reader {
                     let text = self.raw_group();
                     let text = text.trim();
                     if text.contains('$') {
-                        return one(Base::Operator(";".into()));
+                        // if $i = j$: words and formulas in turn.
+                        let mut atoms = Vec::new();
+                        for (i, part) in text.split('$').enumerate() {
+                            match part.trim() {
+                                "" => {}
+                                part if i % 2 == 1 => atoms.extend(layout(part, place)?),
+                                part => atoms.push(Atom::new(Base::Word(part.to_owned()), place)),
+                            }
+                        }
+                        return Ok(atoms);
                     }
                     return match text.chars().count() {
                         0 => Ok(vec![]),

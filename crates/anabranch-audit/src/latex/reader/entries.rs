@@ -25,6 +25,16 @@ impl Reader<'_> {
             let value = self.scripts(quantity(name, place), atom)?;
             return Ok((value, 1));
         }
+        // Kronecker's δ, of two indices.
+        if atom.is_symbol("delta")
+            && atom.sup.is_empty()
+            && let [first, second] =
+                &atom.sub.iter().filter(|a| !a.is_operator(",")).collect::<Vec<_>>()[..]
+            && let (Some(i), Some(j)) = (index_letter(first), index_letter(second))
+        {
+            let sides = [i, j].map(|letter| at(place, Node::Index(letter)));
+            return Ok((at(place, Node::Binary(Operator::Equal, Box::new(sides))), 1));
+        }
         let Some(resolved) = self.symbols.resolve(atom) else {
             let name = base_name(atom).unwrap_or_default();
             let message = format!(
