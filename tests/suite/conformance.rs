@@ -1,8 +1,9 @@
 //! One table of layers and sizes, and everything that must hold for each: in f32 and f64, on 1, 2, 3 and 8 threads.
 
 use anabranch_layers::{
-    Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, Linear, Loss,
-    LossGradient, LossKind, Mask, Plan, Pointwise, RunningVariance, Softmax, Target, mean_loss,
+    Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, LayerNorm, Linear,
+    Loss, LossGradient, LossKind, Mask, PRelu, Plan, Pointwise, RunningVariance, Softmax, Target,
+    mean_loss,
 };
 use anabranch_tensor::columns::n_row_chunks;
 use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut};
@@ -43,6 +44,8 @@ fn cases<T: Scalar>() -> Vec<Case<T>> {
         Case { layer: fused_relu(), evaluates_as: fused_relu(), has_relu: true },
         Case { layer: fused_dropout(), evaluates_as: fused_relu(), has_relu: true },
         case(Softmax),
+        case(LayerNorm::new()),
+        Case { has_relu: true, ..case(PRelu::new()) },
     ];
     for activation in [
         Activation::Relu,

@@ -107,4 +107,15 @@ pub enum LayerError {
         /// All names, separated by commas.
         known: String,
     },
+    /// A backward pass without a forward pass before it.
+    #[error("there is no training pass to take back: call `forward` first")]
+    NoForward,
+    /// What a layer or loss from another crate has to say.
+    #[error("{layer}: {reason}")]
+    Other {
+        /// The kind of layer or loss.
+        layer: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
 }

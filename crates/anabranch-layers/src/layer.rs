@@ -17,6 +17,8 @@ pub enum Role {
     Bias,
     /// The scale or shift of a normalisation.
     Norm,
+    /// The slope of an activation.
+    Slope,
 }
 
 /// A named array inside a layer's flat slice of parameters or state.

@@ -11,10 +11,12 @@ mod dropout;
 mod error;
 mod init;
 mod layer;
+mod layer_norm;
 mod linear;
 mod loss;
+mod prelu;
 mod softmax;
-mod vjp;
+mod standalone;
 
 pub use activation::Activation;
 pub use batch_norm::{Affine, BatchNorm, RunningVariance};
@@ -23,10 +25,12 @@ pub use dropout::Dropout;
 pub use error::LayerError;
 pub use init::Init;
 pub use layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Output, Plan, Pointwise, Role};
+pub use layer_norm::LayerNorm;
 pub use linear::{Linear, outer_product};
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, LossGradient,
     LossKind, Pinball, Target, TargetKind, mean_loss,
 };
+pub use prelu::PRelu;
 pub use softmax::Softmax;
-pub use vjp::{Vjp, vjp};
+pub use standalone::{Standalone, Vjp, vjp};

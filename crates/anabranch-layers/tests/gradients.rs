@@ -4,8 +4,8 @@
 //! values of size 1 both stay near 1e-10, far below the tolerance.
 
 use anabranch_layers::{
-    Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Layer, Linear, Loss,
-    LossGradient, Mask, Pointwise, Softmax, Target, Vjp, mean_loss, vjp,
+    Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Layer, LayerNorm,
+    Linear, Loss, LossGradient, Mask, PRelu, Pointwise, Softmax, Target, Vjp, mean_loss, vjp,
 };
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, matrix, matrix_mut};
@@ -83,11 +83,14 @@ fn layers() -> Vec<(Box<dyn Layer<f64>>, usize)> {
         Box::new(Activation::Tanh),
         Box::new(Activation::Identity),
         Box::new(Softmax),
+        Box::new(PRelu::new()),
     ];
     for p in [0.0, 0.4, 1.0] {
         layers.push(Box::new(Dropout::new(p).unwrap()));
     }
     let mut layers: Vec<_> = layers.into_iter().map(|layer| (layer, 1)).collect();
+    // Two units that differ are normalised to ±1 as two rows are: an ε beside which they count.
+    layers.push((Box::new(LayerNorm::new().with_eps(0.5)), 1));
     for affine in [Affine::PerUnit, Affine::Shared] {
         for (eps, min_rows) in [(1e-5, 3), (0.5, 2)] {
             let batch_norm = BatchNorm::new().with_eps(eps).with_affine(affine);

@@ -1,9 +1,11 @@
 //! What layers refuse, and that the refusal names it.
 
 use anabranch_layers::{
-    Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Softmax, vjp,
+    Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Softmax, Standalone,
+    vjp,
 };
 use anabranch_tensor::{Executor, matrix};
+use ndarray::Array2;
 
 fn plan(layer: &dyn Layer<f32>, inputs: usize) -> Result<anabranch_layers::Plan, LayerError> {
     layer.plan(&Executor::serial(), 4, inputs)
@@ -54,6 +56,54 @@ fn a_layer_alone_refuses_what_does_not_fit() {
     assert!(matches!(error, LayerError::Shape { what: "dy", expected: [2, 3], got: [1, 3] }));
     let error = vjp(&batch_norm, two_rows, &params[1..], mask, two_rows).unwrap_err();
     assert!(matches!(error, LayerError::Shape { what: "params", expected: [1, 6], got: [1, 5] }));
+}
+
+#[test]
+fn a_standalone_layer_refuses_what_does_not_fit_and_stays_as_it_is() {
+    let mut layer = Standalone::<f64>::new(BatchNorm::new(), 3, 1).unwrap();
+    let x = Array2::from_shape_fn((4, 3), |(i, j)| ((3 * i + j) % 5) as f64);
+    assert_eq!(layer.backward(x.view()).unwrap_err(), LayerError::NoForward);
+    let error = layer.forward(x.t()).unwrap_err();
+    assert!(matches!(error, LayerError::Shape { what: "x", expected: [3, 3], got: [3, 4] }));
+    let no_rows = Array2::zeros((0, 3));
+    let error = layer.forward(no_rows.view()).unwrap_err().to_string();
+    assert_eq!(error, "a layer by itself: the number of rows must be at least 1");
+    // A Jacobian moves neither the running statistics nor the gradients.
+    let before = layer.state("running_mean").unwrap().to_vec();
+    layer.jacobian(x.view()).unwrap();
+    assert_eq!(layer.state("running_mean").unwrap(), before);
+    assert_eq!(layer.backward(x.view()).unwrap_err(), LayerError::NoForward);
+    layer.forward(x.view()).unwrap();
+    assert_ne!(layer.state("running_mean").unwrap(), before);
+    assert!(matches!(layer.backward(x.t()), Err(LayerError::Shape { what: "dy", .. })));
+    assert_eq!((layer.param("gamma"), layer.state("mean")), (None, None));
+
+    // A mask that is too short, or too long.
+    let mut dropout = Standalone::<f64>::new(Dropout::new(0.5).unwrap(), 3, 1).unwrap();
+    for len in [0, 11, 13] {
+        let error = dropout.forward_with_mask(x.view(), Mask::Given(&vec![1.0; len])).unwrap_err();
+        assert!(matches!(error, LayerError::Shape { what: "the mask", .. }), "{error}");
+    }
+}
+
+/// Batch normalisation's Jacobian of several columns is block by block that of one column, and its
+/// backward pass is the product with it.
+#[test]
+fn a_jacobian_is_that_of_the_formula() {
+    let mut layer = Standalone::<f64>::new(BatchNorm::new(), 2, 1).unwrap();
+    layer.param_mut("weight").unwrap().copy_from_slice(&[1.5, -0.5]);
+    let x = Array2::from_shape_fn((4, 2), |(i, j)| ((5 * i + 3 * j) % 7) as f64 * 0.3);
+    let jacobian = layer.jacobian(x.view()).unwrap();
+    for (column, gamma) in [(0, 1.5), (1, -0.5)] {
+        let expected = BatchNorm::new().jacobian(&x.column(column).to_vec(), gamma);
+        for i in 0..4 {
+            for j in 0..4 {
+                let found = jacobian[[2 * i + column, 2 * j + column]];
+                assert!((found - expected[[i, j]]).abs() < 1e-14, "{i} {j}");
+                assert_eq!(jacobian[[2 * i + column, 2 * j + 1 - column]], 0.0);
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! The rectifier with a learned slope.
+
+use anabranch_tensor::columns::{fold_partials, n_row_chunks, row_blocks};
+use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::random::Random;
+use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
+
+use crate::error::LayerError;
+use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
+
+/// y = x for x > 0, and a_j·x elsewhere, with a learned slope a_j for each unit (He et al., 2015).
+///
+/// # Shapes
+/// x and y `[rows, units]`, a `[units]`, called `weight`.
+///
+/// # Derivation
+/// An element depends on its own x and on its unit's a alone: ∂y/∂x is 1 for x > 0 and a_j elsewhere (at 0 by
+/// convention, as in PyTorch), ∂y/∂a_j is 0 for x > 0 and x elsewhere, that is min(x, 0). All rows share a:
+///
+/// ```text
+/// dx_j = dy_j·(1 if x_j > 0 else a_j)        da_j = Σ_rows dy_j·min(x_j, 0)
+/// ```
+#[derive(Clone, Debug)]
+pub struct PRelu {
+    initial: f64,
+}
+
+impl PRelu {
+    /// PyTorch's default: slopes of 0.25 at first.
+    pub fn new() -> Self {
+        Self { initial: 0.25 }
+    }
+
+    /// Other slopes at first.
+    pub fn with_initial(self, initial: f64) -> Self {
+        Self { initial }
+    }
+
+    fn apply<T: Scalar>(
+        exec: &Executor,
+        x: ArrayView2<'_, T>,
+        y: ArrayViewMut2<'_, T>,
+        slopes: &[T],
+    ) {
+        let (n_rows, units) = x.dim();
+        let x = flat(x);
+        exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            [Part::Rows(flat_mut(y), units)],
+            #[inline(always)]
+            |rows, [y]| {
+                let x = x[rows.start * units..rows.end * units].chunks_exact(units);
+                for (y, x) in y.chunks_exact_mut(units).zip(x) {
+                    for ((y, x), a) in y.iter_mut().zip(x).zip(slopes) {
+                        *y = if *x > T::ZERO { *x } else { *a * *x };
+                    }
+                }
+            },
+        );
+    }
+}
+
+impl Default for PRelu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The rows of a chunk: Σ dy·min(x, 0) of each unit, and dx, unless it is empty.
+#[inline(always)]
+fn backward_rows<T: Scalar>(
+    [x, dy, slopes]: [&[T]; 3],
+    sums: &mut [T],
+    (dx, accum): (&mut [T], Accum),
+) {
+    let units = slopes.len();
+    sums.fill(T::ZERO);
+    for (row, (x, dy)) in x.chunks_exact(units).zip(dy.chunks_exact(units)).enumerate() {
+        for j in 0..units {
+            sums[j] += if x[j] > T::ZERO { T::ZERO } else { dy[j] * x[j] };
+        }
+        let Some(dx) = dx.get_mut(row * units..(row + 1) * units) else { continue };
+        for j in 0..units {
+            let slope = if x[j] > T::ZERO { T::ONE } else { slopes[j] };
+            dx[j] = accum.combine(dx[j], dy[j] * slope);
+        }
+    }
+}
+
+impl<T: Scalar> Layer<T> for PRelu {
+    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+        let layer = "prelu";
+        if inputs == 0 {
+            return Err(LayerError::Empty { layer, what: "units" });
+        }
+        if !self.initial.is_finite() {
+            let (name, expected) = ("the initial slope", "finite");
+            return Err(LayerError::Range { layer, name, expected, value: self.initial });
+        }
+        Ok(Plan {
+            params: vec![ArraySpec::vector("weight", inputs, Role::Slope)],
+            scratch_len: n_row_chunks(rows, inputs) * inputs,
+            ..Plan::elementwise(inputs)
+        })
+    }
+
+    fn init(&self, _random: &mut Random, _inputs: usize, params: &mut [T], _state: &mut [T]) {
+        params.fill(T::from_f64(self.initial));
+    }
+
+    fn forward(&self, cx: Forward<'_, T>) {
+        Self::apply(cx.exec, cx.x, cx.y, cx.params);
+    }
+
+    fn infer(&self, cx: Infer<'_, T>) {
+        Self::apply(cx.exec, cx.x, cx.y, cx.params);
+    }
+
+    fn backward(&self, cx: Backward<'_, T>) {
+        let (n_rows, units) = cx.x.dim();
+        let (x, dy, slopes) = (flat(cx.x), flat(cx.dy.view()), cx.params);
+        let (dx, accum) = match cx.dx {
+            Some((dx, accum)) => (flat_mut(dx), accum),
+            None => (&mut [][..], Accum::Replace),
+        };
+        let dx_width = if dx.is_empty() { 0 } else { units };
+        for (rows, sums_accum) in row_blocks(n_rows, cx.rows_per_shard) {
+            let partials = &mut cx.scratch[..n_row_chunks(rows.len(), units) * units];
+            let span = rows.start * units..rows.end * units;
+            let (x, dy) = (&x[span.clone()], &dy[span]);
+            let parts = [
+                Part::Chunks(&mut *partials, units),
+                Part::Rows(&mut dx[rows.start * dx_width..rows.end * dx_width], dx_width),
+            ];
+            cx.exec.for_each_chunk(
+                rows.len(),
+                rows_per_chunk(units),
+                parts,
+                #[inline(always)]
+                |rows, [sums, dx]| {
+                    let span = rows.start * units..rows.end * units;
+                    backward_rows([&x[span.clone()], &dy[span], slopes], sums, (dx, accum));
+                },
+            );
+            fold_partials(partials, sums_accum, cx.grads);
+        }
+    }
+
+    fn describe(&self) -> String {
+        "prelu".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Standalone;
+    use ndarray::array;
+
+    #[test]
+    fn values_and_gradients_by_hand() {
+        let mut layer = Standalone::<f64>::new(PRelu::new(), 2, 1).unwrap();
+        assert_eq!(layer.params(), [0.25, 0.25]);
+        layer.params_mut()[1] = -2.0;
+        let x = array![[4.0, -3.0], [-8.0, 0.0], [-1.0, 5.0]];
+        let y = layer.forward(x.view()).unwrap();
+        assert_eq!(y, array![[4.0, 6.0], [-2.0, 0.0], [-0.25, 5.0]]);
+        assert_eq!(layer.infer(x.view()).unwrap(), y);
+        let dx = layer.backward(array![[1.0, 1.0], [2.0, 3.0], [4.0, 5.0]].view()).unwrap();
+        // 1 above 0; the slope at 0 and below.
+        assert_eq!(dx, array![[1.0, -2.0], [0.5, -6.0], [1.0, 5.0]]);
+        // −8·2 − 1·4, and −3·1 + 0·3.
+        assert_eq!(layer.grads(), [-20.0, -3.0]);
+    }
+}

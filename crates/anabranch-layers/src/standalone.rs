@@ -1,0 +1,331 @@
+//! A layer by itself, with its arrays and its memory in one value: for people who explore.
+
+use anabranch_tensor::random::{Purpose, Random};
+use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar};
+use ndarray::Array2;
+
+use crate::error::LayerError;
+use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Pointwise};
+
+/// A layer that owns its parameters, gradients and running state, and brings the memory of its passes.
+///
+/// It takes and gives ndarray's arrays, and allocates as it goes; a network owns the memory of its
+/// layers itself, and reuses it.
+///
+/// ```
+/// use anabranch_layers::{BatchNorm, Standalone};
+/// use ndarray::array;
+///
+/// let mut layer = Standalone::<f64>::new(BatchNorm::new(), 2, 1)?;
+/// layer.param_mut("weight").unwrap().copy_from_slice(&[1.5, -0.5]);
+/// let x = array![[0.1, 3.0], [-0.4, 1.0], [2.0, -1.0]];
+///
+/// // ∂y/∂x, an entry for each output of each row and each input of each row.
+/// let jacobian = layer.jacobian(x.view())?;
+/// assert_eq!(jacobian.dim(), (6, 6));
+///
+/// // The derivatives of ⟨dy, y⟩: by x, which is Jᵀ·dy, and by the parameters.
+/// let y = layer.forward(x.view())?;
+/// let dx = layer.backward(y.view())?;
+/// assert!((dx[[0, 1]] - jacobian.column(1).dot(&y.flatten())).abs() < 1e-14);
+/// println!("dγ = {:?}", layer.grad("weight").unwrap());
+/// # Ok::<(), anabranch_layers::LayerError>(())
+/// ```
+#[derive(Debug)]
+pub struct Standalone<T> {
+    layer: Box<dyn Layer<T>>,
+    inputs: usize,
+    params: Arrays<T>,
+    grads: Vec<T>,
+    state: Arrays<T>,
+    seed: u64,
+    steps: u64,
+    /// What the last training pass left for the backward pass.
+    pass: Option<Pass<T>>,
+}
+
+/// Named arrays, one behind the other.
+#[derive(Debug)]
+struct Arrays<T> {
+    specs: Vec<ArraySpec>,
+    values: Vec<T>,
+}
+
+#[derive(Debug)]
+struct Pass<T> {
+    x: Array2<T>,
+    y: Array2<T>,
+    saved: Vec<T>,
+    scratch_len: usize,
+}
+
+impl<T: Scalar> Standalone<T> {
+    /// `layer` for an input of `inputs` columns, its parameters drawn by `seed`, as are its dropout masks.
+    ///
+    /// # Errors
+    /// If the layer refuses the width or a hyperparameter.
+    pub fn new(
+        layer: impl Layer<T> + 'static,
+        inputs: usize,
+        seed: u64,
+    ) -> Result<Self, LayerError> {
+        let plan = layer.plan(&Executor::serial(), 1, inputs)?;
+        let mut params = Arrays::zeros(plan.params);
+        let mut state = Arrays::zeros(plan.state);
+        let mut random = Random::new(seed, Purpose::Init, 0);
+        layer.init(&mut random, inputs, &mut params.values, &mut state.values);
+        let grads = vec![T::ZERO; params.values.len()];
+        let layer = Box::new(layer);
+        Ok(Self { layer, inputs, params, grads, state, seed, steps: 0, pass: None })
+    }
+
+    /// The training pass: y `[rows, outputs]` from x `[rows, inputs]`. Each call is a step, whose
+    /// dropout mask is its own.
+    ///
+    /// # Errors
+    /// If x has another width, or too few rows for the layer.
+    pub fn forward(&mut self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
+        let mask = Mask::Drawn { seed: self.seed, layer: 0, step: self.steps, first_row: 0 };
+        self.forward_with_mask(x, mask)
+    }
+
+    /// The training pass with a mask of one's own; only dropout looks at it.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), or if a given mask has not an element for each of x.
+    pub fn forward_with_mask(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        mask: Mask<'_, T>,
+    ) -> Result<Array2<T>, LayerError> {
+        self.check_width(x)?;
+        let (params, state) = (&self.params.values, &mut self.state.values);
+        let pass = self.pass.insert(Pass::forward(&*self.layer, x, params, state, mask)?);
+        self.steps += 1;
+        Ok(pass.y.clone())
+    }
+
+    /// The evaluation pass: y `[rows, outputs]` from x `[rows, inputs]`, by the running state.
+    ///
+    /// # Errors
+    /// If x has another width.
+    pub fn infer(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
+        self.check_width(x)?;
+        let plan = self.layer.plan(&Executor::serial(), x.nrows(), self.inputs)?;
+        let mut y = Array2::from_elem((x.nrows(), plan.outputs), T::ZERO);
+        self.layer.infer(Infer {
+            exec: &Executor::serial(),
+            x: x.as_standard_layout().view(),
+            y: y.view_mut(),
+            params: &self.params.values,
+            state: &self.state.values,
+            scratch: &mut vec![T::ZERO; plan.scratch_len],
+        });
+        Ok(y)
+    }
+
+    /// dL/dx `[rows, inputs]` from dL/dy `[rows, outputs]`, after [`forward`](Self::forward); dL/dparams
+    /// is then in [`grads`](Self::grads).
+    ///
+    /// # Errors
+    /// If there was no training pass, or dy has not the shape of its output.
+    pub fn backward(&mut self, dy: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
+        let pass = self.pass.as_ref().ok_or(LayerError::NoForward)?;
+        pass.backward(&*self.layer, &self.params.values, &mut self.grads, dy)
+    }
+
+    /// ∂y/∂x of the training pass at `x` `[rows, inputs]`, as a matrix `[rows·outputs, rows·inputs]`, rows
+    /// and columns in row-major order of y and x: as many backward passes as y has elements. The mask is
+    /// that of the next [`forward`](Self::forward); the layer stays as it is.
+    ///
+    /// # Errors
+    /// As `forward`.
+    pub fn jacobian(&mut self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
+        let before = (self.state.values.clone(), self.grads.clone(), self.steps, self.pass.take());
+        let jacobian = self.rows_of_jacobian(x);
+        (self.state.values, self.grads, self.steps, self.pass) = before;
+        jacobian
+    }
+
+    fn rows_of_jacobian(&mut self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
+        let y = self.forward(x)?;
+        let mut jacobian = Array2::from_elem((y.len(), x.len()), T::ZERO);
+        for (i, mut row) in jacobian.rows_mut().into_iter().enumerate() {
+            let mut dy = Array2::from_elem(y.dim(), T::ZERO);
+            dy[[i / y.ncols(), i % y.ncols()]] = T::ONE;
+            row.assign(&self.backward(dy.view())?.flatten());
+        }
+        Ok(jacobian)
+    }
+
+    fn check_width(&self, x: ArrayView2<'_, T>) -> Result<(), LayerError> {
+        let (n_rows, inputs) = x.dim();
+        if inputs == self.inputs {
+            return Ok(());
+        }
+        let (expected, got) = ([n_rows, self.inputs], [n_rows, inputs]);
+        Err(LayerError::Shape { what: "x", expected, got })
+    }
+
+    /// All parameters, in the order of the layer's arrays.
+    pub fn params(&self) -> &[T] {
+        &self.params.values
+    }
+
+    /// All parameters, to be changed.
+    pub fn params_mut(&mut self) -> &mut [T] {
+        &mut self.params.values
+    }
+
+    /// The parameters of the array `name`: `weight`, `bias`.
+    pub fn param(&self, name: &str) -> Option<&[T]> {
+        self.params.range(name).map(|range| &self.params.values[range])
+    }
+
+    /// The parameters of the array `name`, to be changed.
+    pub fn param_mut(&mut self, name: &str) -> Option<&mut [T]> {
+        self.params.range(name).map(|range| &mut self.params.values[range])
+    }
+
+    /// The gradients of all parameters, from the last [`backward`](Self::backward).
+    pub fn grads(&self) -> &[T] {
+        &self.grads
+    }
+
+    /// The gradients of the array `name`.
+    pub fn grad(&self, name: &str) -> Option<&[T]> {
+        self.params.range(name).map(|range| &self.grads[range])
+    }
+
+    /// The running state called `name`: `running_mean`, say.
+    pub fn state(&self, name: &str) -> Option<&[T]> {
+        self.state.range(name).map(|range| &self.state.values[range])
+    }
+}
+
+impl<T: Scalar> Pass<T> {
+    /// The training pass of `layer`.
+    fn forward(
+        layer: &dyn Layer<T>,
+        x: ArrayView2<'_, T>,
+        params: &[T],
+        state: &mut [T],
+        mask: Mask<'_, T>,
+    ) -> Result<Self, LayerError> {
+        let exec = Executor::serial();
+        let (n_rows, inputs) = x.dim();
+        if n_rows == 0 {
+            return Err(LayerError::Empty { layer: "a layer by itself", what: "rows" });
+        }
+        let plan = layer.plan(&exec, n_rows, inputs)?;
+        if n_rows < plan.min_rows {
+            let (layer, expected) = ("a layer by itself", plan.min_rows);
+            return Err(LayerError::Rows { layer, expected, rows: n_rows });
+        }
+        let is_dropout = matches!(layer.pointwise(), Some(Pointwise::Dropout(_)));
+        if let Mask::Given(mask) = mask
+            && is_dropout
+            && mask.len() != x.len()
+        {
+            let (expected, got) = (x.dim().into(), [1, mask.len()]);
+            return Err(LayerError::Shape { what: "the mask", expected, got });
+        }
+        let mut y = Array2::from_elem((n_rows, plan.outputs), T::ZERO);
+        let mut saved = vec![T::ZERO; plan.saved_len];
+        let x = x.as_standard_layout().into_owned();
+        layer.forward(Forward {
+            exec: &exec,
+            x: x.view(),
+            y: y.view_mut(),
+            params,
+            state,
+            saved: &mut saved,
+            scratch: &mut vec![T::ZERO; plan.scratch_len],
+            mask,
+        });
+        Ok(Self { x, y, saved, scratch_len: plan.scratch_len })
+    }
+
+    /// dL/dx from dL/dy, and dL/dparams into `grads`.
+    fn backward(
+        &self,
+        layer: &dyn Layer<T>,
+        params: &[T],
+        grads: &mut [T],
+        dy: ArrayView2<'_, T>,
+    ) -> Result<Array2<T>, LayerError> {
+        let Self { x, y, saved, scratch_len } = self;
+        if dy.dim() != y.dim() {
+            let (expected, got) = (y.dim().into(), dy.dim().into());
+            return Err(LayerError::Shape { what: "dy", expected, got });
+        }
+        let mut dy = dy.as_standard_layout().into_owned();
+        let mut dx = Array2::from_elem(x.dim(), T::ZERO);
+        layer.backward(Backward {
+            exec: &Executor::serial(),
+            x: x.view(),
+            y: y.view(),
+            dy: dy.view_mut(),
+            dx: Some((dx.view_mut(), Accum::Replace)),
+            params,
+            grads,
+            rows_per_shard: x.nrows(),
+            saved,
+            scratch: &mut vec![T::ZERO; *scratch_len],
+        });
+        Ok(dx)
+    }
+}
+
+/// A layer's output and the derivatives of ⟨dy, y⟩.
+#[derive(Clone, Debug)]
+pub struct Vjp<T> {
+    /// The output `[rows, outputs]` of the training pass.
+    pub y: Array2<T>,
+    /// dx = Jᵀ·dy by the input `[rows, inputs]`.
+    pub dx: Array2<T>,
+    /// The same by the parameters, in the order of the layer's arrays.
+    pub grads: Vec<T>,
+}
+
+/// The vector-Jacobian product of `layer` at `x` `[rows, inputs]`: what its training pass gives, and how
+/// ⟨dy, y⟩ changes with x and with the parameters. A [`Standalone`] layer in one call.
+///
+/// # Errors
+/// If the layer refuses the input's size, the batch is too small for it, or `dy`, `params` or a given
+/// mask do not fit.
+pub fn vjp<T: Scalar>(
+    layer: &dyn Layer<T>,
+    x: ArrayView2<'_, T>,
+    params: &[T],
+    mask: Mask<'_, T>,
+    dy: ArrayView2<'_, T>,
+) -> Result<Vjp<T>, LayerError> {
+    let plan = layer.plan(&Executor::serial(), x.nrows(), x.ncols())?;
+    let [n_params, n_state] =
+        [plan.params, plan.state].map(|arrays| Arrays::<T>::zeros(arrays).values.len());
+    if params.len() != n_params {
+        let (expected, got) = ([1, n_params], [1, params.len()]);
+        return Err(LayerError::Shape { what: "params", expected, got });
+    }
+    let (mut state, mut grads) = (vec![T::ZERO; n_state], vec![T::ZERO; n_params]);
+    let pass = Pass::forward(layer, x, params, &mut state, mask)?;
+    let dx = pass.backward(layer, params, &mut grads, dy)?;
+    Ok(Vjp { y: pass.y, dx, grads })
+}
+
+impl<T: Scalar> Arrays<T> {
+    fn zeros(specs: Vec<ArraySpec>) -> Self {
+        let len = specs.iter().map(ArraySpec::n_elements).sum();
+        Self { specs, values: vec![T::ZERO; len] }
+    }
+}
+
+impl<T> Arrays<T> {
+    /// Where the array `name` lies.
+    fn range(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let place = self.specs.iter().position(|spec| spec.name == name)?;
+        let start = self.specs[..place].iter().map(ArraySpec::n_elements).sum();
+        Some(start..start + self.specs[place].n_elements())
+    }
+}
