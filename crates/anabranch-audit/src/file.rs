@@ -12,12 +12,12 @@ use crate::{Evaluation, Formula, FormulaError, Verdict};
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be read, or is not UTF-8.
-    #[error("{}: cannot be read: {source}", PlainPath(path))]
+    #[error("{}: cannot be read: {error}", PlainPath(path))]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file is not TOML, or has a key that no formula has.
     #[error("{}:{line}:{column}: {}", PlainPath(path), Plain(message))]
@@ -32,18 +32,18 @@ pub enum FileError {
         message: String,
     },
     /// A formula's target or expression.
-    #[error("{}:{line}:{column}: formula `{}`: {source}", PlainPath(path), Plain(name))]
+    #[error("{}:{line}:{column}: formula `{}`: {error}", PlainPath(path), Plain(name))]
     Formula {
         /// The file.
         path: PathBuf,
         /// Line of the value, from 1.
         line: usize,
-        /// Column of the value in characters, from 1; the source counts within the expression.
+        /// Column of the value in characters, from 1; the error counts within the expression.
         column: usize,
         /// The formula.
         name: String,
         /// What is wrong.
-        source: FormulaError,
+        error: FormulaError,
     },
     /// There is no `[[formula]]` in it.
     #[error(
@@ -85,7 +85,7 @@ impl Formula {
     /// expression that cannot be parsed, or no formula at all. Line and column say where.
     pub fn read(path: &Path) -> Result<Vec<Self>, FileError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+            .map_err(|error| FileError::Read { path: path.to_owned(), error })?;
         Self::parse(&text, path)
     }
 
@@ -112,14 +112,14 @@ impl Table {
         let evaluation = if self.per_row { Evaluation::PerRow } else { Evaluation::Batch };
         let target = self.target.get_ref();
         let formula = Formula::new(&self.name, target, self.expression.get_ref(), evaluation)
-            .map_err(|source| {
-                let value = match source {
+            .map_err(|error| {
+                let value = match error {
                     FormulaError::UnknownTarget { .. } => &self.target,
                     FormulaError::Syntax { .. } => &self.expression,
                 };
                 let (line, column) = place(text, value.span().start);
                 let (path, name) = (path.to_owned(), self.name.clone());
-                FileError::Formula { path, line, column, name, source }
+                FileError::Formula { path, line, column, name, error }
             })?;
         Ok(Formula { points: self.points, expected: self.expected, note: self.note, ..formula })
     }

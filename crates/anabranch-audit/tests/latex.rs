@@ -202,6 +202,25 @@ fn products_of_derivatives_are_chains() {
 }
 
 #[test]
+fn a_missing_sum_is_named_by_its_index() {
+    let with = |sum: &str| {
+        equation(&format!(
+            r"\frac{{\partial L}}{{\partial \theta_{{2b}}}} = {sum} \delta_{{2b}}^{{(i)}} {{s^{{(i)}}}}^T"
+        ))
+    };
+    assert_eq!(with(r"\sum_{i=1}^m").verdict, Some(Verdict::Exact));
+    let without = with("");
+    assert_eq!(without.verdict, Some(Verdict::Wrong));
+    let Judgement::Judged(finding) = &without.members[1].judgement else { panic!() };
+    assert!(finding.explanation.contains("`i` belongs to no sum"), "{finding}");
+    // Without an index a formula is read row by row.
+    assert_eq!(
+        equation(r"\frac{\partial L}{\partial \theta_{2b}} = \delta_{2b} s^T").verdict,
+        Some(Verdict::Exact)
+    );
+}
+
+#[test]
 fn a_report_shows_no_control_characters() {
     let derivation =
         markdown("$$\\delta_{2b} = \u{1b}[2J + x\r$$ $$\\delta_{2b} = \\text{\u{1b}[31m}$$");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{About, Judge, Judgement, Read, cost};
-use crate::expr::{Expr, Index, Node, Slot};
+use crate::expr::{Axis, Expr, Index, Node, Slot};
 use crate::formula::Indices;
 use crate::judge::{assess, assess_values, rank, values};
 use crate::latex::layout::{Atom, Place, Unreadable};
@@ -202,7 +202,7 @@ impl Judge<'_> {
         // (…)ₖ for a vector: its k-th entry.
         let is_vector = matches!(target.0.kind, Kind::Rows | Kind::Vector);
         let mut unbound = Vec::new();
-        unbound_components(&expr, &mut Vec::new(), &mut unbound);
+        unbound_letters(&expr, Slot::Component, &mut Vec::new(), &mut unbound);
         if let ([name], true) = (&unbound[..], is_vector)
             && !free.iter().any(|index| index.slot == Slot::Component)
         {
@@ -269,27 +269,42 @@ impl Judge<'_> {
                 }
             }
         }
+        // dθ = δᵢxᵢᵀ: row by row right, but an i that is printed asks for its sum.
+        let mut samples = Vec::new();
+        unbound_letters(&expr, Slot::Sample, &mut Vec::new(), &mut samples);
+        let is_sum = matches!(target.0.kind, Kind::Weight | Kind::Vector | Kind::Scalar);
+        if let ([name, ..], true, Verdict::Exact) = (&samples[..], is_sum, finding.verdict) {
+            finding.verdict = Verdict::Wrong;
+            finding.explanation = format!(
+                "The index `{name}` belongs to no sum: a sum over the samples is missing. With it the formula is exact."
+            );
+        }
         let values = values(truths, &best);
         Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr) }
     }
 }
 
-/// Letters of components that no sum is over.
-pub(super) fn unbound_components(expr: &Expr, bound: &mut Vec<char>, unbound: &mut Vec<char>) {
+/// Letters of a slot that no sum is over.
+pub(super) fn unbound_letters(
+    expr: &Expr,
+    slot: Slot,
+    bound: &mut Vec<char>,
+    unbound: &mut Vec<char>,
+) {
     if let Node::Entry(_, indices) = &expr.node {
-        for index in indices.iter().filter(|index| index.slot == Slot::Component) {
+        for index in indices.iter().filter(|index| index.slot == slot) {
             if !bound.contains(&index.name) && !unbound.contains(&index.name) {
                 unbound.push(index.name);
             }
         }
     }
     let binds = match expr.node {
-        Node::Over(name, ..) => Some(name),
+        Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
         _ => None,
     };
     bound.extend(binds);
     for child in expr.children() {
-        unbound_components(child, bound, unbound);
+        unbound_letters(child, slot, bound, unbound);
     }
     if binds.is_some() {
         bound.pop();
