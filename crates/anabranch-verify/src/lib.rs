@@ -1,14 +1,14 @@
-//! Is this gradient right? Independent answers for the two-branch network.
+//! Is this gradient right? Independent answers for any river, and for layers, losses and networks of one's own.
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`gradcheck`] | the gradient of a step of a run: dual numbers, a backward pass by hand, differences, identities |
 //! | [`identities`] | equations that every exact gradient satisfies, at the cost of reading it once |
-//! | [`gradcheck`] | the production gradient of a step of a run, checked by all of these routes |
+//! | [`check`] | differences, threads, shards and precisions for parts of one's own |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
 //!
-//! The naive reference that differentiates itself, and the backward pass by hand with its classic mistakes, are
-//! [`anabranch_audit::reference`] and [`anabranch_audit::mistakes`]. `docs/verification.md` derives the identities and
-//! says what is *not* covered.
+//! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md` defines the masks that the
+//! naive reference draws by itself.
 #![forbid(unsafe_code)]
 
 pub mod check;
@@ -17,3 +17,8 @@ pub mod identities;
 pub mod oracle;
 mod reference;
 mod rounding;
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
