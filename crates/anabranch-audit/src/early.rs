@@ -10,8 +10,8 @@ use crate::quantity::Kind;
 use crate::truth::{Truth, UnitAxis};
 use crate::{Evaluation, Formula};
 
-/// Where the target has a row for each sample and the printed value is the same for all, proportional to their sum:
-/// f in printed = f × the sum.
+/// Where the target has a row for each sample and the printed value is the same for all,
+/// proportional to their sum: f in printed = f × the sum.
 pub(crate) fn collapsed_to_sum(
     pairs: &[Pair<'_>],
     formula: &Formula,
@@ -67,8 +67,8 @@ fn common_factor(pairs: &[Pair<'_>]) -> Option<String> {
     pairs.iter().all(fits).then(|| factor(pairs)).flatten()
 }
 
-/// Where sums over the batch stand inside the formula, and taking them last makes it f × the true value, or where it is
-/// f × the outer product of a mean δ and a mean activation: f, preferably 1.
+/// Where sums over the batch stand inside the formula, and taking them last makes it f × the true
+/// value, or where it is f × the outer product of a mean δ and a mean activation: f, preferably 1.
 pub(crate) fn averaged_early(
     truths: &[Truth],
     formula: &Formula,

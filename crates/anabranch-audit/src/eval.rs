@@ -12,7 +12,8 @@ use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) evaluation: Evaluation,
-    /// By which a sum over `rows` is one over the batch: the formula's own, where only `evaluation` is another.
+    /// By which a sum over `rows` is one over the batch: the formula's own, where only `evaluation`
+    /// is another.
     pub(crate) stated: Evaluation,
     /// Bit i: the i-th sum without an axis goes over all entries. Else it is Σ over the batch.
     pub(crate) over_entries: u32,
@@ -112,7 +113,8 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// The value for one block of the target, put together entry by entry where the formula has free indices.
+    /// The value for one block of the target, put together entry by entry where the formula has
+    /// free indices.
     fn block(
         &mut self,
         expr: &Expr,
@@ -377,7 +379,8 @@ impl Evaluator<'_> {
         Ok(Value::Matrix(total.unwrap_or_else(|| Matrix::filled(1, 1, 0.0))))
     }
 
-    /// How many values the index has: the size of what it picks from; `None` where it picks nothing.
+    /// How many values the index has: the size of what it picks from; `None` where it picks
+    /// nothing.
     fn size(&mut self, name: char, expr: &Expr, scope: Scope) -> Result<Option<usize>, EvalError> {
         if let Node::Entry(inner, indices) = &expr.node {
             let of = |slot| indices.iter().filter(move |index| index.slot == slot);
@@ -427,7 +430,8 @@ impl Evaluator<'_> {
         Ok(Value::number(0.0))
     }
 
-    /// J·v for the Jacobian of BatchNorm, which takes v from every row of the batch: row by row, the part of this row.
+    /// J·v for the Jacobian of BatchNorm, which takes v from every row of the batch: row by row,
+    /// the part of this row.
     fn coupled_product(&mut self, sides: &[Expr; 2], scope: Scope) -> Result<Value, EvalError> {
         let error = |undefined| EvalError { column: sides[0].column, undefined };
         let Scope::Row(row) = scope else { return self.value(&sides[1], scope) };

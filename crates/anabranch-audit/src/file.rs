@@ -77,8 +77,10 @@ struct Table {
 }
 
 impl Formula {
-    /// The formulas of a TOML file: `[[formula]]` tables with `name`, `target`, `expression`, optionally
-    /// `per_row`, and for a file that is an exercise with its solution `expected` (a verdict) and `note`.
+    /// The formulas of a TOML file: `[[formula]]` tables with `name`, `target`, `expression`,
+    /// optionally
+    /// `per_row`, and for a file that is an exercise with its solution `expected` (a verdict) and
+    /// `note`.
     ///
     /// # Errors
     /// When the file cannot be read, is not TOML, has an unknown key, target or quantity, an

@@ -58,7 +58,8 @@ pub struct Finding {
     /// The classic mistake that gives the printed value.
     #[serde(serialize_with = "mistake_name")]
     pub mistake: Option<Mistake>,
-    /// `[rows, columns]` of the printed value on the first instance, where they are not the target's.
+    /// `[rows, columns]` of the printed value on the first instance, where they are not the
+    /// target's.
     pub shape: Option<[usize; 2]>,
     /// `[rows, columns]` of the target there, for [`Verdict::Shape`].
     pub expected_shape: Option<[usize; 2]>,

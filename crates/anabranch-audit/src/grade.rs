@@ -5,7 +5,8 @@ use crate::{Derivation, Equation, Finding, Formula, Judgement, Verdict};
 /// Points that were earned, of those that there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Grade {
-    /// For the formulas with the verdict that is expected of them: `exact`, unless the file says otherwise.
+    /// For the formulas with the verdict that is expected of them: `exact`, unless the file says
+    /// otherwise.
     pub earned: f64,
     /// For all.
     pub possible: f64,
@@ -36,7 +37,8 @@ impl Derivation {
 }
 
 impl Equation {
-    /// Whether it has the verdict that its file expects; where it expects none, whether all of it is exact.
+    /// Whether it has the verdict that its file expects; where it expects none, whether all of it
+    /// is exact.
     pub fn is_as_expected(&self) -> bool {
         let all_read =
             !self.members.iter().any(|member| matches!(member.judgement, Judgement::Unreadable(_)));

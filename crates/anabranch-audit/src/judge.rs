@@ -12,7 +12,8 @@ use crate::truth::{MaskReading, Truth, UnitAxis};
 use crate::value::{Undefined, shown};
 use crate::{Evaluation, Formula, Verdict};
 
-/// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this near.
+/// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this
+/// near.
 const EXACT: f64 = 1e-9;
 
 /// The verdict on a formula under one reading, and all that a finding says of it.
@@ -123,7 +124,8 @@ fn assess_reading(truths: &[Truth], formula: &Formula, reading: Reading) -> Asse
     if matches!(found.verdict, Verdict::Wrong | Verdict::Shape) {
         let collapsed = collapsed_to_sum(&pairs, formula, reading);
         let early = match collapsed {
-            // The loss has a 1/m: the sum of δ is the mean of what each sample contributes; so is, of δ, its mean.
+            // The loss has a 1/m: the sum of δ is the mean of what each sample contributes; so is,
+            // of δ, its mean.
             Some(factor) if factor == "1/m" => Some(("1".to_owned(), collapsed_text(formula))),
             Some(factor) => Some((factor, collapsed_text(formula))),
             None => averaged_early(truths, formula, reading, &pairs)

@@ -1,8 +1,8 @@
 //! Verdicts on printed gradient formulas.
 //!
 //! A formula says that a [`Target`], for example dθ2b, equals an expression over the network's
-//! quantities. It is evaluated on seeded random networks, none of whose sizes or constants are equal
-//! or at a default, and compared with the truth by dual numbers. The network is
+//! quantities. It is evaluated on seeded random networks, none of whose sizes or constants are
+//! equal or at a default, and compared with the truth by dual numbers. The network is
 //! [`mod@reference`]'s with join `add`, γ and β for each unit, and wa = wb = 1.
 //!
 //! # The language
@@ -24,19 +24,26 @@
 //! | `outer(u, v)` | uvᵀ of vectors; of matrices the outer products of their rows, summed: uᵀv |
 //! | `eye(n)`, `ones(r, c)`, `zeros(r, c)` | constant matrices |
 //!
-//! `⊙ · × − ᵀ` may stand for `.* * * - '`. `jacobian_dropout` and `jacobian_softmax` are a matrix for
-//! each row, `jacobian_batchnorm` a matrix for each unit; `J * v` applies each to its row (column).
+//! `⊙ · × − ᵀ` may stand for `.* * * - '`. `jacobian_dropout` and `jacobian_softmax` are a matrix
+//! for each row, `jacobian_batchnorm` a matrix for each unit; `J * v` applies each to its row
+//! (column).
 //!
 //! # Row by row
 //!
-//! With [`Evaluation::PerRow`] quantities are those of one sample, as column vectors: what has a row for
-//! each sample, and biases, γ, β, μ and σ². The values are then summed over the batch, except for a
-//! target that itself has a row for each sample: there each sample's value is compared. `sum(a)` is a
-//! sum over the samples; where no sample's quantity stands outside of it, nothing is summed again.
+//! With [`Evaluation::PerRow`] quantities are those of one sample, as column vectors: what has a
+//! row for each sample, and biases, γ, β, μ and σ². The values are then summed over the batch,
+//! except for a target that itself has a row for each sample: there each sample's value is
+//! compared. `sum(a)` is a sum over the samples; where no sample's quantity stands outside of it,
+//! nothing is summed again.
 //!
-//! The Jacobians of dropout and softmax are those of one row and always read so. That of BatchNorm is
-//! ∂âᵢ/∂aⱼ of one unit, i and j rows of the batch, so `a_1b a_hat z_1b …` are then `[m, 1]`, and
+//! The Jacobians of dropout and softmax are those of one row and always read so. That of BatchNorm
+//! is ∂âᵢ/∂aⱼ of one unit, i and j rows of the batch, so `a_1b a_hat z_1b …` are then `[m, 1]`, and
 //! `gamma mu var …` numbers; a formula of ∂bnᵢ/∂aⱼ, with γ, is exact as well.
+//!
+//! # Derivations
+//!
+//! [`Auditor::derivation`] judges every equation of a Markdown or LaTeX text; of `A = B = C` each
+//! member is compared with the truth and with the one before. `docs/audit.md` says what can be read.
 //!
 //! # Verdicts
 //!

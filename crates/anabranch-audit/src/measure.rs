@@ -2,8 +2,8 @@
 
 /// ‖a−b‖ / (‖a‖ + ‖b‖ + 10⁻⁶√n) in the Euclidean norm, n the number of entries; 0 for no entries.
 ///
-/// The floor keeps an array whose true value is zero from being judged by its rounding. An array that
-/// holds NaN or ∞ where the other does not is infinitely far away.
+/// The floor keeps an array whose true value is zero from being judged by its rounding. An array
+/// that holds NaN or ∞ where the other does not is infinitely far away.
 ///
 /// # Panics
 /// When the lengths differ.

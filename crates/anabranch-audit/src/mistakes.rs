@@ -114,8 +114,8 @@ pub struct Gradients {
 /// δ1a = (δ2a θ2a)⊙M⊙[z1a>0]            dθ1a = δ1aᵀx              db1a = Σ δ1a
 /// ```
 ///
-/// `values` are those of [`forward`](crate::reference::forward) on the same parameters and batch. With
-/// [`Mistake::Theta2aFromInput`] dθ2a has the shape of δ2aᵀx, `[outputs_a, inputs]`.
+/// `values` are those of [`forward`](crate::reference::forward) on the same parameters and batch.
+/// With [`Mistake::Theta2aFromInput`] dθ2a has the shape of δ2aᵀx, `[outputs_a, inputs]`.
 ///
 /// # Panics
 /// When shapes do not fit.

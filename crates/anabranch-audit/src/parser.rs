@@ -1,7 +1,7 @@
 //! Tokens to a tree, by precedence climbing.
 //!
-//! From loose to tight: comparison, `+ -`, `* / .* ./`, sign, then `^` and the postfix `'` together.
-//! Operators of one level group to the left: −x^2 is −(x^2), and x^2' is (x^2)'.
+//! From loose to tight: comparison, `+ -`, `* / .* ./`, sign, then `^` and the postfix `'`
+//! together. Operators of one level group to the left: −x^2 is −(x^2), and x^2' is (x^2)'.
 
 use crate::SyntaxError;
 use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// Shows a text with its control and invisible characters escaped: a name from a file can neither forge a line of a report
-/// nor steer a terminal.
+/// Shows a text with its control and invisible characters escaped: a name from a file can neither
+/// forge a line of a report nor steer a terminal.
 pub(crate) struct Plain<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Plain<'_> {
@@ -29,7 +29,8 @@ impl fmt::Display for PlainPath<'_> {
     }
 }
 
-/// Characters without a glyph: separators of lines, marks and overrides of the writing direction, zero-width ones.
+/// Characters without a glyph: separators of lines, marks and overrides of the writing direction,
+/// zero-width ones.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

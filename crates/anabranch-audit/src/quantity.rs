@@ -159,7 +159,8 @@ impl Quantity {
     }
 }
 
-/// What a formula is a formula for: a gradient, a δ, a Jacobian, or anything that the forward pass computes.
+/// What a formula is a formula for: a gradient, a δ, a Jacobian, or anything that the forward pass
+/// computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target(pub(crate) &'static Quantity);
 

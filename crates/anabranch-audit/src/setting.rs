@@ -55,7 +55,8 @@ impl Default for Setting {
 }
 
 impl Setting {
-    /// With what a formula's own names ask for: `theta_j` a join that projects, `w_a` and `w_b` weights, `mu_run` and
+    /// With what a formula's own names ask for: `theta_j` a join that projects, `w_a` and `w_b`
+    /// weights, `mu_run` and
     /// `var_run` evaluation mode.
     pub(crate) fn asked_for_by(self, target: Target, expr: &Expr) -> Self {
         let names = |names: &[&str]| {
@@ -79,7 +80,8 @@ impl Setting {
     }
 }
 
-/// Rows, inputs, hidden units of A, units of B (and outputs of A), classes; p; ε; the tasks' weights.
+/// Rows, inputs, hidden units of A, units of B (and outputs of A), classes; p; ε; the tasks'
+/// weights.
 struct Instance {
     rows: usize,
     sizes: [usize; 4],
@@ -88,7 +90,8 @@ struct Instance {
     weights: [f64; 2],
 }
 
-/// All sizes of an instance differ, so that shapes tell quantities apart, and no constant is in proportion to another.
+/// All sizes of an instance differ, so that shapes tell quantities apart, and no constant is in
+/// proportion to another.
 const INSTANCES: [Instance; 3] = [
     Instance { rows: 9, sizes: [3, 5, 4, 6], dropout: 0.3, eps: 0.5, weights: [0.7, 1.9] },
     Instance { rows: 11, sizes: [4, 7, 5, 3], dropout: 0.45, eps: 0.2, weights: [1.3, 0.6] },

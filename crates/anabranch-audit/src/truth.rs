@@ -145,8 +145,8 @@ impl Truth {
         }
     }
 
-    /// BatchNorm with this network's γ, β, ε and, in evaluation mode, running statistics; `None` where the width is not
-    /// that of branch B.
+    /// BatchNorm with this network's γ, β, ε and, in evaluation mode, running statistics; `None`
+    /// where the width is not that of branch B.
     pub(crate) fn batch_norm(&self, a: &Matrix) -> Option<Matrix> {
         if a.cols() != self.net.hidden_b {
             return None;
@@ -180,7 +180,8 @@ impl Truth {
         }
     }
 
-    /// The target's value after a mistake, in the same blocks; `None` for what the forward pass gives.
+    /// The target's value after a mistake, in the same blocks; `None` for what the forward pass
+    /// gives.
     pub(crate) fn mistaken(
         &self,
         target: Target,

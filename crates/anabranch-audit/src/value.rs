@@ -141,7 +141,8 @@ impl Value {
             (Self::Matrix(v), Self::ForEachRow(of)) if of.len() == v.rows() => {
                 rows_times(v, of).ok_or_else(mismatch)?
             }
-            // Jᵤ·(column u). From the right, (column u)ᵀ·Jᵤ: the batch is then read as its transpose.
+            // Jᵤ·(column u). From the right, (column u)ᵀ·Jᵤ: the batch is then read as its
+            // transpose.
             (Self::ForEachUnit(of), Self::Matrix(v)) if of.len() == v.cols() => {
                 let transposed: Vec<Matrix> = of.iter().map(Matrix::transposed).collect();
                 rows_times(&v.transposed(), &transposed).ok_or_else(mismatch)?.transposed()

@@ -335,7 +335,8 @@ fn averaged_too_early_hides_no_other_mistake() {
         assert_eq!(finding.verdict, Verdict::Wrong, "{expression}: {finding}");
         assert_eq!(finding.factor.as_deref(), factor, "{expression}: {finding}");
     }
-    // Where each class is divided by what all samples have of it, the result is of the right shape and of no use.
+    // Where each class is divided by what all samples have of it, the result is of the right shape
+    // and of no use.
     let over_samples = find("y_b_hat", "exp(z_2b) ./ sum(exp(z_2b), rows)", Batch);
     assert_eq!(over_samples.mistake, None, "{over_samples}");
 }

@@ -1,4 +1,5 @@
-//! Derivations in LaTeX and Markdown: right ones pass, each slip gets its verdict, the first `=` that breaks is named.
+//! Derivations in LaTeX and Markdown: right ones pass, each slip gets its verdict, the first `=`
+//! that breaks is named.
 
 use std::sync::LazyLock;
 

@@ -23,7 +23,8 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// TOML with tables `[[formula]]`, Markdown (.md) or LaTeX (.tex); several are compared in a table
+    /// TOML with tables `[[formula]]`, Markdown (.md) or LaTeX (.tex); several are compared in a
+    /// table
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Prints the verdicts as one line of JSON instead of sentences

@@ -92,7 +92,8 @@ impl Auditor {
         if cost == 0 || !scaled.symbols.values().any(|meaning| meaning == "M") {
             return scaled;
         }
-        // Some write M for keep/(1-p), some for keep: whichever this derivation is nearer to right with.
+        // Some write M for keep/(1-p), some for keep: whichever this derivation is nearer to right
+        // with.
         let (binary_cost, mut binary) = self.derivation_with(text, &pieces, MaskReading::Binary);
         if binary_cost < cost {
             for meaning in binary.symbols.values_mut().filter(|meaning| *meaning == "M") {
@@ -109,7 +110,8 @@ impl Auditor {
         pieces: &[Piece],
         mask: MaskReading,
     ) -> (usize, Derivation) {
-        // What a derivation defines may stand behind its first use: the first pass collects, the second judges.
+        // What a derivation defines may stand behind its first use: the first pass collects, the
+        // second judges.
         let mut judge = Judge::new(self, text, pieces, mask);
         judge.judge(pieces);
         judge.done = Derivation::default();
@@ -212,7 +214,8 @@ impl<'a> Judge<'a> {
                             .iter()
                             .find_map(Statement::start)
                             .unwrap_or_else(|| end(text, *place));
-                        // A condition behind the equation is meant for it, one before for those that follow.
+                        // A condition behind the equation is meant for it, one before for those
+                        // that follow.
                         let own = match all.get(i + 1) {
                             Some(Statement::Condition(found)) => Some(found.clone()),
                             _ => condition.clone(),

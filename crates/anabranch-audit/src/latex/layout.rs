@@ -1,4 +1,5 @@
-//! LaTeX mathematics to a tree of atoms with their scripts: what is where on the page, not yet what it means.
+//! LaTeX mathematics to a tree of atoms with their scripts: what is where on the page, not yet what
+//! it means.
 
 mod commands;
 
@@ -300,7 +301,8 @@ impl Reader {
         }
     }
 
-    /// The next atom without scripts; nothing for what leaves no trace, several for what only colours.
+    /// The next atom without scripts; nothing for what leaves no trace, several for what only
+    /// colours.
     fn atom(&mut self) -> Outcome<Vec<Atom>> {
         let place = self.place();
         let one = |base| Ok(vec![Atom::new(base, place)]);

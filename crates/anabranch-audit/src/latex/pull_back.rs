@@ -1,4 +1,5 @@
-//! Products of derivatives, read as the chain rule: each factor takes a derivative of the loss one quantity further back.
+//! Products of derivatives, read as the chain rule: each factor takes a derivative of the loss one
+//! quantity further back.
 
 use crate::expr::{Expr, Node, Operator};
 use crate::factor::Pair;
@@ -15,8 +16,9 @@ enum Factor {
     Partial(&'static str, &'static str),
 }
 
-/// The value of a product of derivatives on every network, beside the truth; `None` where the expression is none. Layouts
-/// differ between books, so transposes and order do not count, only which derivatives they are.
+/// The value of a product of derivatives on every network, beside the truth; `None` where the
+/// expression is none. Layouts differ between books, so transposes and order do not count, only
+/// which derivatives they are.
 pub(crate) fn contraction<'a>(
     truths: &'a [Truth],
     expr: &Expr,

@@ -33,7 +33,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) grouping: Grouping,
     /// What each index runs over, as far as it is known.
     pub(crate) slots: HashMap<char, Slot>,
-    /// What an index runs over of which nothing is known: the samples for these letters, else the components.
+    /// What an index runs over of which nothing is known: the samples for these letters, else the
+    /// components.
     pub(crate) sample_letters: &'a [char],
     pub(crate) identify: Identify<'a>,
     /// Inside a derivation of BatchNorm alone, x is its input and y its output.

@@ -7,7 +7,8 @@ use crate::Verdict;
 use crate::finding::write_wrapped;
 use crate::plain::Plain;
 
-/// The derivation's equations with their verdicts, what was not judged, and the symbols as they were read.
+/// The derivation's equations with their verdicts, what was not judged, and the symbols as they
+/// were read.
 pub fn derivation_report(derivation: &Derivation) -> String {
     let mut text = String::new();
     for equation in &derivation.equations {

@@ -1,4 +1,5 @@
-//! Which quantity of the network a printed symbol is: as the file says, as the derivation defines it, or as guessed.
+//! Which quantity of the network a printed symbol is: as the file says, as the derivation defines
+//! it, or as guessed.
 
 use std::collections::BTreeMap;
 
@@ -192,7 +193,8 @@ fn letters(rest: &[Token]) -> Option<Vec<Letter>> {
         .collect()
 }
 
-/// The quantity that a symbol is likely to be, the scripts that belong to its name, and those that are left.
+/// The quantity that a symbol is likely to be, the scripts that belong to its name, and those that
+/// are left.
 fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, Vec<Token>)> {
     let is_layer_word =
         |text: &str| matches!(text, "FC" | "DP" | "BN" | "fc" | "dp" | "bn" | "Dropout");

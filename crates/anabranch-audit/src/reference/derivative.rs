@@ -70,8 +70,8 @@ pub fn dual_softmax_jacobian(net: &Network, params: &Params, batch: &Batch) -> V
     per_row_jacobian(net, params, batch, (Node::Z2b, net.classes), |values| &values.y_b_hat)
 }
 
-/// The Jacobian of BatchNorm's normalisation for each unit: entry (i, j) is ∂âᵢ/∂aⱼ, `[m, m]`, i and j
-/// rows of the batch. γ is not in it: ∂bn/∂a is γ times this.
+/// The Jacobian of BatchNorm's normalisation for each unit: entry (i, j) is ∂âᵢ/∂aⱼ, `[m, m]`, i
+/// and j rows of the batch. γ is not in it: ∂bn/∂a is γ times this.
 ///
 /// # Panics
 /// See [`forward`].
@@ -97,8 +97,8 @@ pub enum Source {
     Param(Param),
 }
 
-/// Σ g ⊙ ∂u/∂v for every entry of v: the derivative g by u, taken back to v. `u` is the name of a field of
-/// [`Values`]; `None` for a name that is none, or a g that has not u's shape.
+/// Σ g ⊙ ∂u/∂v for every entry of v: the derivative g by u, taken back to v. `u` is the name of a
+/// field of [`Values`]; `None` for a name that is none, or a g that has not u's shape.
 ///
 /// # Panics
 /// See [`forward`].
@@ -137,8 +137,8 @@ pub fn dual_pull_back(
     Some(Matrix::new(rows, cols, data))
 }
 
-/// The Jacobian of one intermediate by another for each row: entry (i, j) is ∂uᵢ/∂vⱼ. `u` is the name of a field of
-/// [`Values`]; `None` for a name that is none. Both must be taken row by row.
+/// The Jacobian of one intermediate by another for each row: entry (i, j) is ∂uᵢ/∂vⱼ. `u` is the
+/// name of a field of [`Values`]; `None` for a name that is none. Both must be taken row by row.
 ///
 /// # Panics
 /// See [`forward`].

@@ -108,8 +108,9 @@ impl<T> Values<T> {
 /// L = 1/m Σᵢ [ wa·½‖ŷaᵢ−yaᵢ‖² − wb·Σⱼ ybᵢⱼ log ŷbᵢⱼ ]
 /// ```
 ///
-/// μ and σ² are the batch's, σ² with divisor m; in evaluation mode (`batch.running`) they are the running
-/// ones. ReLU′(0) = 0. `log ŷb` is taken as z − logsumexp(z), or as the logarithm of ŷb where that is nudged.
+/// μ and σ² are the batch's, σ² with divisor m; in evaluation mode (`batch.running`) they are the
+/// running ones. ReLU′(0) = 0. `log ŷb` is taken as z − logsumexp(z), or as the logarithm of ŷb
+/// where that is nudged.
 ///
 /// # Panics
 /// When a matrix of `params` or `batch` has not the shape that `net` says.

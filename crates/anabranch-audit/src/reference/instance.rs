@@ -5,8 +5,8 @@ use crate::matrix::Matrix;
 
 /// Parameters and a batch of `rows` rows, decided by `seed` alone.
 ///
-/// Nothing is at a default that hides a mistake: γ lies in ±[0.6, 1.6], β and the biases are random,
-/// labels are soft, and for 0 < p < 1 the mask keeps some entry and drops another.
+/// Nothing is at a default that hides a mistake: γ lies in ±[0.6, 1.6], β and the biases are
+/// random, labels are soft, and for 0 < p < 1 the mask keeps some entry and drops another.
 pub fn random_instance(net: &Network, rows: usize, seed: u64) -> (Params, Batch) {
     let mut random = Random::new(seed);
     let params = Params::from_fn(net, |param, _, _| match param {

@@ -43,8 +43,8 @@ pub struct Network {
     pub affine: Affine,
     /// BatchNorm's ε.
     pub eps: f64,
-    /// Probability p that dropout drops a value. The forward pass reads the mask alone; the backward
-    /// pass that forgets 1/(1−p) needs p.
+    /// Probability p that dropout drops a value. The forward pass reads the mask alone; the
+    /// backward pass that forgets 1/(1−p) needs p.
     pub dropout: f64,
     /// wa, the weight of the regression loss.
     pub weight_a: f64,

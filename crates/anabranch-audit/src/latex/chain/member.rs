@@ -252,7 +252,8 @@ impl Judge<'_> {
             return Read { judgement, values: None, expr: Some(expr) };
         };
         let mut finding = self.auditor.finding(&best);
-        // What a derivation calls δ may be another thing than δ: then what follows from it may still be right.
+        // What a derivation calls δ may be another thing than δ: then what follows from it may
+        // still be right.
         if cost > 0 {
             for (name, definition) in &self.definitions {
                 if *name == target.name() {

@@ -244,7 +244,8 @@ pub(super) fn accented(accent: &str, mut inner: Vec<Atom>) -> Option<Atom> {
     Some(atom)
 }
 
-/// Letters in a font of their own: one is a letter, several are a word; a bold or blackboard 1 is a vector of ones.
+/// Letters in a font of their own: one is a letter, several are a word; a bold or blackboard 1 is a
+/// vector of ones.
 pub(super) fn in_font(inner: Vec<Atom>, place: Place) -> Outcome<Vec<Atom>> {
     let letters: Option<String> = inner
         .iter()

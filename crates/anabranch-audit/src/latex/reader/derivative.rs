@@ -202,8 +202,8 @@ pub(super) fn derivative_of_component(expr: Expr, name: char) -> Expr {
     }
 }
 
-/// Products with BatchNorm's Jacobian, bracketed from the right and with transposes taken inside: (θJ)ᵀδ = Jᵀ(θᵀδ), for
-/// J takes what stands behind it from all rows of the batch.
+/// Products with BatchNorm's Jacobian, bracketed from the right and with transposes taken inside:
+/// (θJ)ᵀδ = Jᵀ(θᵀδ), for J takes what stands behind it from all rows of the batch.
 pub(super) fn couple(expr: Expr) -> Expr {
     fn factors(expr: &Expr, transposed: bool, into: &mut Vec<Expr>) {
         match &expr.node {
