@@ -17,9 +17,7 @@
 
 use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials, row_blocks};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_in_blocks, gemm_scratch_len};
-use anabranch_tensor::lanes::{
-    LANES, is_narrow, load_lanes, map_rows, store_lanes, sum_columns, sum_narrow_columns,
-};
+use anabranch_tensor::lanes::{map_and_sum_columns, map_rows};
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
 use anabranch_tensor::{
@@ -205,7 +203,7 @@ impl Linear {
             parts,
             #[inline(always)]
             |rows, [dy, db]| {
-                relu_backward_rows(&y[rows.start * width..], dy, scale, db);
+                relu_backward_rows(&y[rows.start * width..rows.end * width], dy, scale, db);
             },
         );
         fold_partials(partials, accum, db);
@@ -234,37 +232,15 @@ pub fn outer_product<T: Scalar>(
 /// dz = dy⊙[y>0]·`scale` in the memory of `dy`, and its column sums in `db`.
 #[inline(always)]
 fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) {
-    let width = db.len();
-    if is_narrow(width) {
-        return sum_narrow_columns(
-            (dy.len(), width),
-            [db],
-            #[inline(always)]
-            |numbers, [db]| {
-                let y = &y[numbers.clone()];
-                for ((dy, y), db) in dy[numbers].iter_mut().zip(y).zip(db) {
-                    let passed = *dy * scale;
-                    *dy = if *y > T::ZERO { passed } else { T::ZERO };
-                    *db += *dy;
-                }
-            },
-        );
-    }
-    sum_columns(
-        width,
-        [db],
+    map_and_sum_columns(
+        dy,
+        y,
+        db,
         #[inline(always)]
-        |j, len, [db]| {
-            for (dy, y) in dy.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                let (mut dz, y) = (load_lanes(&dy[j..], len), load_lanes(&y[j..], len));
-                for lane in 0..LANES {
-                    // Multiplied first, selected afterwards: a branch would keep the loop from being vectorised.
-                    let passed = dz[lane] * scale;
-                    dz[lane] = if y[lane] > T::ZERO { passed } else { T::ZERO };
-                    db[lane] += dz[lane];
-                }
-                store_lanes(&mut dy[j..], &dz, len);
-            }
+        |dy, y| {
+            // Multiplied first, selected afterwards: a branch would keep the loop from being vectorised.
+            let passed = dy * scale;
+            if y > T::ZERO { passed } else { T::ZERO }
         },
     );
 }

@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use crate::accum::Accum;
-use crate::lanes::{LANES, is_narrow, load_lanes, sum_columns, sum_narrow_columns};
+use crate::lanes::sum_columns;
 use crate::parallel::{Executor, Part, rows_per_chunk};
 use crate::scalar::Scalar;
 
@@ -56,41 +56,16 @@ pub fn column_sums<T: Scalar>(
         parts,
         #[inline(always)]
         |rows, [partial]| {
-            sum_rows(&x[rows.start * width..rows.end * width], partial);
+            sum_columns(
+                [&x[rows.start * width..rows.end * width]],
+                [],
+                [partial],
+                #[inline(always)]
+                |x, []| x,
+            );
         },
     );
     fold_partials(partials, accum, out);
-}
-
-/// Sums over the rows of `x`.
-#[inline(always)]
-fn sum_rows<T: Scalar>(x: &[T], sums: &mut [T]) {
-    let width = sums.len();
-    if is_narrow(width) {
-        return sum_narrow_columns(
-            (x.len(), width),
-            [sums],
-            #[inline(always)]
-            |numbers, [sums]| {
-                for (sum, v) in sums.iter_mut().zip(&x[numbers]) {
-                    *sum += *v;
-                }
-            },
-        );
-    }
-    sum_columns(
-        width,
-        [sums],
-        #[inline(always)]
-        |j, len, [sums]| {
-            for row in x.chunks_exact(width) {
-                let v = load_lanes(&row[j..], len);
-                for lane in 0..LANES {
-                    sums[lane] += v[lane];
-                }
-            }
-        },
-    );
 }
 
 /// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of them.

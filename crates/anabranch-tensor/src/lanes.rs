@@ -107,12 +107,177 @@ mod masked {
     }
 }
 
-/// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`, with sums that start at
-/// zero and stay in registers, and then copies these to `totals`: sums over the rows of a matrix, for `N` terms at once.
-///
-/// `add` is a loop over the rows; mark it `#[inline(always)]`.
+/// Fewest columns of rows that are never narrow.
+const WIDE: usize = 3 * LANES;
+/// Numbers of [`LANES`] narrow rows, at most.
+const SIDE_BY_SIDE: usize = LANES * WIDE;
+
+/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of them.
 #[inline(always)]
-pub fn sum_columns<T: Scalar, const N: usize>(
+pub fn is_narrow(width: usize) -> bool {
+    width < WIDE && !width.is_multiple_of(LANES)
+}
+
+/// Sums over the rows of some matrices of one shape: `totals[n][j]` becomes the sum over i of element n of
+/// `f([x[i, j] of each matrix x], [v[j] of each vector v])`. Mark `f` `#[inline(always)]`.
+///
+/// Rows that fill their vectors are added up in order, some columns at a time; of [narrow](is_narrow) ones, [`LANES`] side by
+/// side first, then these.
+///
+/// ```
+/// use anabranch_tensor::lanes::sum_columns;
+///
+/// // Σ (x − mean)² of each of two columns.
+/// let (x, mean) = ([1.0_f32, 10.0, 3.0, 14.0], [2.0, 12.0]);
+/// let mut squares = [0.0; 2];
+/// sum_columns([&x], [&mean], [&mut squares], |[x], [mean]| [(x - mean) * (x - mean)]);
+/// assert_eq!(squares, [2.0, 8.0]);
+/// ```
+///
+/// # Panics
+/// If the vectors are shorter than the totals, or the matrices shorter than the first of them.
+#[inline(always)]
+pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
+    matrices: [&[T]; X],
+    vectors: [&[T]; V],
+    totals: [&mut [T]; N],
+    f: impl Fn([T; X], [T; V]) -> [T; N],
+) {
+    let width = totals[0].len();
+    if is_narrow(width) {
+        let mut repeated = [[T::ZERO; SIDE_BY_SIDE]; V];
+        for k in 0..V {
+            repeat_into(&mut repeated[k], &vectors[k][..width]);
+        }
+        return sum_side_by_side(
+            (matrices[0].len(), width),
+            totals,
+            #[inline(always)]
+            |numbers, mut sums| {
+                let n = numbers.len();
+                let (mut x, mut v) = ([&[][..]; X], [&[][..]; V]);
+                for k in 0..X {
+                    x[k] = &matrices[k][numbers.clone()];
+                }
+                for k in 0..V {
+                    v[k] = &repeated[k][..n];
+                }
+                for k in 0..N {
+                    sums[k] = &mut std::mem::take(&mut sums[k])[..n];
+                }
+                for i in 0..n {
+                    let terms = f(at(&x, i), at(&v, i));
+                    for k in 0..N {
+                        sums[k][i] += terms[k];
+                    }
+                }
+            },
+        );
+    }
+    sum_by_lanes(
+        width,
+        totals,
+        #[inline(always)]
+        |j, len, sums| {
+            let vectors = load_each(&vectors, j, len);
+            let mut at = j;
+            while at < matrices[0].len() {
+                let x = load_each(&matrices, at, len);
+                for lane in 0..LANES {
+                    let terms = f(lane_of(&x, lane), lane_of(&vectors, lane));
+                    for k in 0..N {
+                        sums[k][lane] += terms[k];
+                    }
+                }
+                at += width;
+            }
+        },
+    );
+}
+
+/// `x[i, j]` ← `f(x[i, j], y[i, j])` for two matrices of one shape, and the sums of the new elements of each column in
+/// `totals`, in the order of [`sum_columns`]. Mark `f` `#[inline(always)]`.
+///
+/// # Panics
+/// If the matrices do not have as many elements as each other.
+#[inline(always)]
+pub fn map_and_sum_columns<T: Scalar>(
+    x: &mut [T],
+    y: &[T],
+    totals: &mut [T],
+    f: impl Fn(T, T) -> T,
+) {
+    let width = totals.len();
+    assert_eq!(x.len(), y.len(), "elements of two matrices");
+    if is_narrow(width) {
+        return sum_side_by_side(
+            (x.len(), width),
+            [totals],
+            #[inline(always)]
+            |numbers, [sums]| {
+                let y = &y[numbers.clone()];
+                for ((x, y), sum) in x[numbers].iter_mut().zip(y).zip(sums) {
+                    *x = f(*x, *y);
+                    *sum += *x;
+                }
+            },
+        );
+    }
+    sum_by_lanes(
+        width,
+        [totals],
+        #[inline(always)]
+        |j, len, [sums]| {
+            for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
+                let (mut new, y) = (load_lanes(&x[j..], len), load_lanes(&y[j..], len));
+                for lane in 0..LANES {
+                    new[lane] = f(new[lane], y[lane]);
+                    sums[lane] += new[lane];
+                }
+                store_lanes(&mut x[j..], &new, len);
+            }
+        },
+    );
+}
+
+/// Element `i` of each slice.
+#[inline(always)]
+fn at<T: Scalar, const N: usize>(slices: &[&[T]; N], i: usize) -> [T; N] {
+    let mut elements = [T::ZERO; N];
+    for k in 0..N {
+        elements[k] = slices[k][i];
+    }
+    elements
+}
+
+/// The `len` elements from `at` on of each slice.
+#[inline(always)]
+fn load_each<T: Scalar, const N: usize>(
+    slices: &[&[T]; N],
+    at: usize,
+    len: usize,
+) -> [[T; LANES]; N] {
+    let mut groups = [[T::ZERO; LANES]; N];
+    for k in 0..N {
+        groups[k] = load_lanes(&slices[k][at..], len);
+    }
+    groups
+}
+
+/// One lane of each group.
+#[inline(always)]
+fn lane_of<T: Scalar, const N: usize>(groups: &[[T; LANES]; N], lane: usize) -> [T; N] {
+    let mut elements = [T::ZERO; N];
+    for k in 0..N {
+        elements[k] = groups[k][lane];
+    }
+    elements
+}
+
+/// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`, with sums that start at
+/// zero and stay in registers, and then copies these to `totals`.
+#[inline(always)]
+fn sum_by_lanes<T: Scalar, const N: usize>(
     width: usize,
     totals: [&mut [T]; N],
     mut add: impl FnMut(usize, usize, &mut [[T; LANES]; N]),
@@ -130,42 +295,25 @@ pub fn sum_columns<T: Scalar, const N: usize>(
     );
 }
 
-/// Fewest columns of rows that are never narrow.
-const WIDE: usize = 3 * LANES;
-/// Numbers of [`LANES`] narrow rows, at most.
-const SIDE_BY_SIDE: usize = LANES * WIDE;
-
-/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of them.
+/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, of `len` in all, to add to `sums[n][i]` what
+/// the i-th of these numbers contributes; then adds up the sums of each column.
 #[inline(always)]
-pub fn is_narrow(width: usize) -> bool {
-    width < WIDE && !width.is_multiple_of(LANES)
-}
-
-/// [`sum_columns`] for matrices of `len` numbers in [narrow](is_narrow) rows of `width`: [`LANES`] rows side by side are added up
-/// first, then these.
-///
-/// `add(numbers, sums)` adds to `sums[n][i]` what the i-th of these numbers contributes; vectors with a number for each column
-/// are [repeated](repeat_side_by_side) for it. Mark it `#[inline(always)]`.
-///
-/// # Panics
-/// If rows of `width` are not narrow.
-#[inline(always)]
-pub fn sum_narrow_columns<T: Scalar, const N: usize>(
+fn sum_side_by_side<T: Scalar, const N: usize>(
     (len, width): (usize, usize),
     totals: [&mut [T]; N],
     add: impl FnMut(Range<usize>, [&mut [T]; N]),
 ) {
     // Clearing the sums of wider rows would take as long as adding up a few narrow ones.
     if width <= LANES {
-        sum_side_by_side::<T, N, { LANES * LANES }>((len, width), totals, add);
+        sum_up_to::<T, N, { LANES * LANES }>((len, width), totals, add);
     } else {
-        sum_side_by_side::<T, N, SIDE_BY_SIDE>((len, width), totals, add);
+        sum_up_to::<T, N, SIDE_BY_SIDE>((len, width), totals, add);
     }
 }
 
 /// The same for rows of which [`LANES`] have at most `LEN` numbers.
 #[inline(always)]
-fn sum_side_by_side<T: Scalar, const N: usize, const LEN: usize>(
+fn sum_up_to<T: Scalar, const N: usize, const LEN: usize>(
     (len, width): (usize, usize),
     totals: [&mut [T]; N],
     mut add: impl FnMut(Range<usize>, [&mut [T]; N]),
@@ -192,6 +340,13 @@ fn sum_side_by_side<T: Scalar, const N: usize, const LEN: usize>(
 #[inline(always)]
 pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
     let mut repeated = [T::ZERO; SIDE_BY_SIDE];
+    repeat_into(&mut repeated, vector);
+    repeated
+}
+
+/// The same in memory that is there; what is behind does not change.
+#[inline(always)]
+fn repeat_into<T: Scalar>(repeated: &mut [T; SIDE_BY_SIDE], vector: &[T]) {
     let mut len = vector.len();
     repeated[..len].copy_from_slice(vector);
     while len < LANES * vector.len() {
@@ -199,7 +354,6 @@ pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
         next[..len].copy_from_slice(first);
         len *= 2;
     }
-    repeated
 }
 
 /// x ← f(x, v) for the elements x of some rows and that element v of `vector` which stands in the same column. Mark `f`

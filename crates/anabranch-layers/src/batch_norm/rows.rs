@@ -2,7 +2,6 @@
 
 use anabranch_tensor::lanes::{
     LANES, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes, sum_columns,
-    sum_narrow_columns,
 };
 use anabranch_tensor::{Accum, Scalar};
 
@@ -11,58 +10,22 @@ use anabranch_tensor::{Accum, Scalar};
 pub(super) fn mean_and_m2<T: Scalar>(x: &[T], mean: &mut [T], m2: &mut [T]) {
     let units = mean.len();
     let one_over_n = T::from_f64(units as f64 / x.len() as f64);
-    if is_narrow(units) {
-        return mean_and_m2_of_narrow(x, one_over_n, mean, m2);
-    }
-    // Both passes over some columns before the next ones: the second finds them in the cache.
     sum_columns(
-        units,
-        [mean, m2],
-        #[inline(always)]
-        |j, len, [mean, m2]| {
-            for x in x.chunks_exact(units) {
-                let x = load_lanes(&x[j..], len);
-                for lane in 0..LANES {
-                    mean[lane] += x[lane];
-                }
-            }
-            mean.iter_mut().for_each(|mean| *mean *= one_over_n);
-            for x in x.chunks_exact(units) {
-                let x = load_lanes(&x[j..], len);
-                for lane in 0..LANES {
-                    let d = x[lane] - mean[lane];
-                    m2[lane] += d * d;
-                }
-            }
-        },
-    );
-}
-
-/// The same for rows that do not fill a vector.
-#[inline(always)]
-fn mean_and_m2_of_narrow<T: Scalar>(x: &[T], one_over_n: T, mean: &mut [T], m2: &mut [T]) {
-    let shape = (x.len(), mean.len());
-    sum_narrow_columns(
-        shape,
+        [x],
+        [],
         [&mut *mean],
         #[inline(always)]
-        |numbers, [mean]| {
-            for (mean, x) in mean.iter_mut().zip(&x[numbers]) {
-                *mean += *x;
-            }
-        },
+        |x, []| x,
     );
     mean.iter_mut().for_each(|mean| *mean *= one_over_n);
-    let mean = repeat_side_by_side(mean);
-    sum_narrow_columns(
-        shape,
+    sum_columns(
+        [x],
+        [mean],
         [m2],
         #[inline(always)]
-        |numbers, [m2]| {
-            for ((m2, x), mean) in m2.iter_mut().zip(&x[numbers]).zip(&mean) {
-                let d = *x - *mean;
-                *m2 += d * d;
-            }
+        |[x], [mean]| {
+            let d = x - mean;
+            [d * d]
         },
     );
 }
@@ -87,38 +50,14 @@ pub(super) fn backward_sums<T: Scalar>(
     vectors: [&[T]; 2],
     sums: (&mut [T], &mut [T]),
 ) {
-    let units = vectors[0].len();
-    let [mean, r] = vectors.map(|vector| &vector[..units]);
-    if is_narrow(units) {
-        let (mean, r) = (repeat_side_by_side(mean), repeat_side_by_side(r));
-        return sum_narrow_columns(
-            (x.len(), units),
-            [sums.0, sums.1],
-            #[inline(always)]
-            |numbers, [sum_dy, sum_dy_a_hat]| {
-                let (x, dy, n) = (&x[numbers.clone()], &dy[numbers.clone()], numbers.len());
-                let (mean, r) = (&mean[..n], &r[..n]);
-                let (sum_dy, sum_dy_a_hat) = (&mut sum_dy[..n], &mut sum_dy_a_hat[..n]);
-                for i in 0..n {
-                    sum_dy[i] += dy[i];
-                    sum_dy_a_hat[i] += dy[i] * ((x[i] - mean[i]) * r[i]);
-                }
-            },
-        );
-    }
     sum_columns(
-        units,
+        [x, dy],
+        vectors,
         [sums.0, sums.1],
         #[inline(always)]
-        |j, len, [sum_dy, sum_dy_a_hat]| {
-            let (mean, r) = (load_lanes(&mean[j..], len), load_lanes(&r[j..], len));
-            for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
-                let (x, dy) = (load_lanes(&x[j..], len), load_lanes(&dy[j..], len));
-                for lane in 0..LANES {
-                    sum_dy[lane] += dy[lane];
-                    sum_dy_a_hat[lane] += dy[lane] * ((x[lane] - mean[lane]) * r[lane]);
-                }
-            }
+        |[x, dy], [mean, r]| {
+            let a_hat = (x - mean) * r;
+            [dy, dy * a_hat]
         },
     );
 }

@@ -25,6 +25,26 @@
 //!
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
+//! # The routes
+//! What a product goes through, in the order of decision: `mod.rs` and `blocking.rs` decide the way, `plan.rs` the rest. A route
+//! that gains less than 5 % on every shape has no place here. Steps are named as in `docs/performance.md`; instructions were
+//! counted by callgrind, which runs the AVX2 kernels.
+//!
+//! | if | then | what it gains |
+//! |---|---|---|
+//! | the machine has no kernels here | `matrixmultiply`, a call for each block of terms | needed; not timed on such a machine |
+//! | there are no terms | C is cleared or kept | needed |
+//! | C has one column, and A's rows and B are contiguous | dot products, lanes along the terms | else one lane of 16 works; not timed alone |
+//! | one block of fewer than 100 000 multiply-adds | a plan in half the instructions, no search for zeros | step *tiny*, with the next and whole rows: 5.8 → 5.2 µs |
+//! | ⤷ A and C of a tile take up to 4 KB each | eight tiles in a call | one in a call: instructions of steps + 14 % (*tiny*), + 16 % (widths of 8), + 4 % (*small*) |
+//! | C is not cut into blocks of columns | the epilogue gets whole rows, up to 16 KB | as above |
+//! | a sample of A or B has many zeros | the zeros are found and skipped | 1.8 to 2.5 times as fast where a quarter is left |
+//! | C is narrow, and Cᵀ fills vectors better | Cᵀ = Bᵀ·Aᵀ, copied back | not timed alone |
+//! | A's rows are contiguous, or its columns and C is narrow | A is read where it lies, else packed | not timed alone |
+//! | B's rows are contiguous and near each other | B is read where it lies, else packed | 10 % at width 128 |
+//! | up to half a vector of columns is left (AVX-512) | a vector of half width | 17 columns: at most 0.71 of the rate of 32, instead of 0.53 |
+//! | at least four million flops, and threads | tasks on all threads | two threads take 0.53 of the time of *large* |
+//!
 //! # The files
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
 //! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes, `dense.rs` runs the
