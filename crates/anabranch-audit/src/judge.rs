@@ -14,7 +14,7 @@ use crate::{Evaluation, Formula, Verdict};
 
 /// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this
 /// near.
-const EXACT: f64 = 1e-9;
+pub(crate) const EXACT: f64 = 1e-9;
 
 /// The verdict on a formula under one reading, and all that a finding says of it.
 #[derive(Clone, Debug)]
@@ -265,7 +265,7 @@ pub(crate) fn assess_values(pairs: &[Pair<'_>], formula: &Formula) -> Assessment
     found
 }
 
-fn largest_error<'a>(pairs: impl Iterator<Item = (&'a [Matrix], &'a [Matrix])>) -> f64 {
+pub(crate) fn largest_error<'a>(pairs: impl Iterator<Item = (&'a [Matrix], &'a [Matrix])>) -> f64 {
     pairs
         .map(|(a, b)| {
             let entries = |blocks: &[Matrix]| -> Vec<f64> {

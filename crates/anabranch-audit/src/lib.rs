@@ -71,6 +71,7 @@ mod parser;
 mod plain;
 mod quantity;
 pub mod reference;
+mod repair;
 mod setting;
 mod truth;
 mod value;
@@ -126,7 +127,13 @@ impl Auditor {
         if found.verdict == Verdict::Exact && formula.is_circular() {
             return Finding::circular(formula);
         }
-        let other = self.other_readings(formula, &found);
+        let unexplained = matches!(found.verdict, Verdict::Wrong | Verdict::Shape)
+            && found.mistake.is_none()
+            && found.factor.is_none();
+        let other = self.other_readings(formula, &found).or_else(|| {
+            let truths = self.networks.of(formula.setting);
+            unexplained.then(|| repair::repair(truths, formula)).flatten()
+        });
         let mut finding = Finding::new(formula, found);
         if let Some(sentence) = other {
             finding.explanation.push(' ');

@@ -259,6 +259,37 @@ fn what_is_wrong_is_told_with_its_mistake() {
 }
 
 #[test]
+fn one_change_that_makes_it_right_is_named() {
+    use Evaluation::{Batch, PerRow};
+    for (target, expression, evaluation, words) in [
+        ("d_theta_1b", "delta_1b * h'", PerRow, "With `x` in place of `h`"),
+        ("delta_2b", "(y_b_hat - y_a) / m", PerRow, "With `y_b` in place of `y_a`"),
+        (
+            "delta_2a",
+            "(y_a_hat - y_a) + d_s",
+            Batch,
+            "With the factor 1/m on the term left of sign",
+        ),
+        (
+            "delta_2a",
+            "(1/m) * (y_a_hat - y_a) + theta_2b' * (y_b_hat - y_b)",
+            PerRow,
+            "With the factor 1/m on the term right of sign number 1",
+        ),
+        ("bn", "gamma .* a_hat - beta", Batch, "With the other sign on the term right of sign"),
+        (
+            "s",
+            "bn + y_a_hat + beta",
+            Batch,
+            "that is, left out, on the term right of sign number 1",
+        ),
+    ] {
+        let finding = find(target, expression, evaluation);
+        assert!(finding.explanation.contains(words), "{expression}: {finding}");
+    }
+}
+
+#[test]
 fn a_mask_without_its_scale_is_a_reading() {
     let finding = find("y_a_hat", "(a_1a .* M / (1-p)) * theta_2a' + b_2a", Evaluation::Batch);
     assert_eq!(finding.verdict, Verdict::Wrong);
