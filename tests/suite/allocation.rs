@@ -132,7 +132,14 @@ fn allocations_are_counted_on_every_thread_of_the_executor_and_no_other() {
     let ((), seen) = count_allocations(&Executor::serial(), || {
         let other = Executor::new(2).unwrap();
         let before = black_box(Box::new(0u8));
-        other.enter(|| drop(black_box(vec![0u8; 1 << 20])));
+        // The worker of another executor is not counted; the tasks wait for each other, so that it has one.
+        let barrier = std::sync::Barrier::new(2);
+        other.run(2, |_| {
+            if other.worker() == 1 {
+                drop(black_box(vec![0u8; 1 << 20]));
+            }
+            barrier.wait();
+        });
         drop(before);
     });
     assert!(seen.count > 0 && seen.bytes < 1 << 20, "{seen:?}");
