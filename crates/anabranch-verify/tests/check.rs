@@ -3,8 +3,8 @@
 use anabranch_graph::{Fusion, GraphBuilder, GraphError, Join};
 use anabranch_layers::{
     AbsoluteError, Activation, Affine, Backward, BatchNorm, BinaryCrossEntropy, CrossEntropy,
-    Dropout, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError, Linear, Loss,
-    LossGradient, Pinball, Plan, Softmax, TargetKind,
+    Dropout, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError, LayerNorm, Linear, Loss,
+    LossGradient, PRelu, Pinball, Plan, Softmax, TargetKind,
 };
 use anabranch_tensor::{Executor, Scalar, flat, flat_mut};
 use anabranch_verify::check::{Report, check_graph, check_layer, check_loss};
@@ -21,6 +21,8 @@ fn built_in_layers_pass() {
     for (rows, inputs) in [(3, 1), (7, 5), (300, 20)] {
         passes(check_layer(&Linear::new(6), rows, inputs));
         passes(check_layer(&Softmax, rows, inputs));
+        passes(check_layer(&LayerNorm::new(), rows, inputs.max(3)));
+        passes(check_layer(&PRelu::new(), rows, inputs));
         for activation in [
             Activation::Relu,
             Activation::Gelu,
