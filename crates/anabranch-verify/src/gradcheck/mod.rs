@@ -73,7 +73,7 @@ use production::{Path, Production};
 use subject::{Subject, flatten};
 
 /// Multiplications with dual numbers that [`gradcheck`] takes about a second for.
-pub const DEFAULT_WORK: u64 = 200_000_000;
+pub const DEFAULT_WORK: u64 = 100_000_000;
 
 /// Largest error against dual numbers.
 pub const DUAL_LIMIT: f64 = LIMIT;
