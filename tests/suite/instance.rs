@@ -83,7 +83,8 @@ impl<T: Scalar> Instance<T> {
         let mut workspace = Workspace::new(graph, exec, self.rows, Mode::Training).unwrap();
         let x = matrix(&self.x, self.rows, graph.inputs());
         let targets = self.targets(graph);
-        graph.check(&workspace, x, &targets).unwrap();
+        let batch = Batch { x, targets: &targets, row_idx: None, masks: masks() };
+        graph.check(&workspace, (&self.params, &self.state), &batch).unwrap();
         let mut state = self.state.clone();
         let mut grads = Gradients::from(&*vec![T::from_f64(f64::NAN); self.params.len()]);
         graph.forward(exec, &self.params, &mut state, &mut workspace, x, masks());
@@ -124,7 +125,8 @@ impl<T: Scalar> Instance<T> {
         let x = matrix(&self.x, self.rows, graph.inputs());
         graph.forward(&exec, params, &mut self.state.clone(), &mut workspace, x, masks());
         graph.losses(&exec, &mut workspace, &self.targets(graph));
-        let is_positive = |node: &NodeId| workspace.value(*node).mapv(|y| y > T::ZERO);
+        let is_positive =
+            |node: &NodeId| workspace.value(*node).expect("not fused").mapv(|y| y > T::ZERO);
         (workspace.losses().iter().sum(), signs.iter().flat_map(is_positive).collect())
     }
 }

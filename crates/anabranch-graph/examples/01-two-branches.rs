@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p anabranch-graph --example 01-two-branches`
 
-use anabranch_graph::{Fusion, GraphError, Masks, Mode, TwoBranch, Workspace};
+use anabranch_graph::{Batch, Fusion, GraphError, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
 use anabranch_tensor::{Executor, Gradients, matrix};
 
@@ -27,11 +27,12 @@ fn main() -> Result<(), GraphError> {
     let (x, y_a) = (matrix(&x, 4, 3), [1.0, 0.5, -0.5, 0.0]);
     let targets = [Target::Values(matrix(&y_a, 4, 1)), Target::Classes(&[0, 1, 1, 0])];
     let mut workspace = Workspace::new(&graph, &exec, 4, Mode::Training)?;
-    graph.check(&workspace, x, &targets)?;
+    let masks = Masks::Drawn { seed: 42, step: 0 };
+    let batch = Batch { x, targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, (&params, &state), &batch)?;
 
     // 4. A step: forward, losses, backward, and any rule that changes the parameters; here p −= 0.1·dp. The mask of a
     //    step is the same whenever it is asked for, so the loss falls on the very function that was differentiated.
-    let masks = Masks::Drawn { seed: 42, step: 0 };
     let mut total = f64::INFINITY;
     for _ in 0..3 {
         graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);

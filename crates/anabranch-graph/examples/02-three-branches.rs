@@ -8,7 +8,9 @@
 //!
 //! `cargo run -p anabranch-graph --example 02-three-branches`
 
-use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, Workspace};
+use anabranch_graph::{
+    Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, Workspace,
+};
 use anabranch_layers::{
     Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Init, LayerError, Linear,
     Target,
@@ -69,7 +71,9 @@ fn main() -> Result<(), GraphError> {
     let (mut params, mut state) = graph.init(1);
     let mut grads = Gradients::zeros(graph.params_len());
     let mut workspace = Workspace::new(&graph, &exec, n_rows, Mode::Training)?;
-    graph.check(&workspace, x, &targets)?;
+    let masks = Masks::Drawn { seed: 1, step: 0 };
+    let batch = Batch { x, targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, (&params, &state), &batch)?;
     let mut first = None;
     for step in 0..600 {
         let masks = Masks::Drawn { seed: 1, step };

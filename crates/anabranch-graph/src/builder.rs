@@ -5,7 +5,7 @@ use anabranch_tensor::{Accum, Executor, Scalar};
 
 use crate::error::GraphError;
 use crate::fusion::{Fusion, fuse};
-use crate::graph::{Array, Graph, Head};
+use crate::graph::{Array, BuiltNode, Graph, Head};
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
 
@@ -123,7 +123,7 @@ impl<T: Scalar> GraphBuilder<T> {
         let named = |source| GraphError::Layer { node: found.name.clone(), source };
         loss.check(outputs).map_err(named)?;
         let (name, loss) = (name.to_owned(), Box::new(loss));
-        self.heads.push(Head { name, node: node.0, outputs, weight, loss });
+        self.heads.push(Head { name, id: node, node: node.0, outputs, weight, loss });
         Ok(())
     }
 
@@ -134,13 +134,14 @@ impl<T: Scalar> GraphBuilder<T> {
     pub fn build(self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         let Self { mut nodes, mut heads, .. } = self;
         check_all_used(&nodes, &heads)?;
+        let before: Vec<BuiltNode> = nodes.iter().map(BuiltNode::new).collect();
         if fusion == Fusion::Fused {
             fuse(&mut nodes, &mut heads);
         }
         share_memory(&mut nodes, &heads)?;
         order_shares(&mut nodes, &heads);
         let (params, state) = lay_out(&mut nodes)?;
-        let graph = Graph::new(nodes, heads, params, state);
+        let graph = Graph::new(nodes, heads, (params, state), before);
         tracing::debug!(nodes = graph.nodes.len(), params = graph.params_len(), "network built");
         Ok(graph)
     }
@@ -157,6 +158,7 @@ impl<T: Scalar> GraphBuilder<T> {
             params: 0..0,
             state: 0..0,
             slot: number,
+            number,
             stream,
             mask_stream: stream,
             flops_per_row,

@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Why a network cannot be built or a batch cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum GraphError {
-    /// A layer refused its input or its hyperparameters.
+    /// A layer or loss refused its input, its target or its hyperparameters.
     #[error("node {node:?}: {source}")]
     Layer {
         /// The node.
@@ -92,6 +92,36 @@ pub enum GraphError {
         /// The number expected.
         expected: usize,
         /// The number that came.
+        got: usize,
+    },
+    /// A workspace that was made for something else.
+    #[error("the workspace is for {0}: make one with `Workspace::new` for this network")]
+    Workspace(&'static str),
+    /// An input whose rows do not follow each other in memory.
+    #[error("x must be contiguous and row-major")]
+    Layout,
+    /// A batch without rows.
+    #[error("a batch needs at least one row")]
+    NoRows,
+    /// A row of a batch that its table does not have.
+    #[error("the batch has row {row} of a table of {rows} rows, counted from 0")]
+    Row {
+        /// The row.
+        row: usize,
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// A given mask that does not fit the dropout layers.
+    #[error(
+        "mask {name:?}: expected {expected} elements, one for each of the layer's outputs in the batch, got {got} \
+         (expected 0: no dropout layer has this name)"
+    )]
+    Mask {
+        /// The name of the mask or the layer.
+        name: String,
+        /// Elements that it should have; 0 if no dropout layer has this name.
+        expected: usize,
+        /// Elements that it has; 0 if it is missing.
         got: usize,
     },
     /// A batch with more rows than the workspace was planned for.

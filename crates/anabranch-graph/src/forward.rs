@@ -10,8 +10,9 @@ use anabranch_tensor::{
 };
 
 use crate::graph::Graph;
+use crate::masks::Masks;
 use crate::node::{Node, Op};
-use crate::pass::{Input, Source, Task};
+use crate::pass::{Batch, Input, Source, Task};
 use crate::workspace::Workspace;
 
 /// One layer's part of a forward or evaluation pass, on the rows of a shard.
@@ -101,6 +102,8 @@ impl<T: Scalar> Graph<T> {
         workspace: &mut Workspace<T>,
         x: ArrayView2<'_, T>,
     ) {
+        let masks = Masks::Drawn { seed: 0, step: 0 };
+        self.assert_fits(params, Some(state), &Batch { x, targets: &[], row_idx: None, masks });
         workspace.begin(x.nrows());
         let tasks = workspace.cut.tasks(exec);
         let Workspace { values, scratch, layout, .. } = workspace;

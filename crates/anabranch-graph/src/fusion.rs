@@ -27,6 +27,7 @@ pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head<T>]) {
                     *old = layer;
                 }
                 node.names.extend(removed.names);
+                node.number = removed.number;
                 node.mask_stream = removed.mask_stream;
                 node.flops_per_row += removed.flops_per_row;
                 renumber(nodes, heads, i, before);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Loss, Role};
+use anabranch_layers::{Loss, Pointwise, Role};
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Buffer, Scalar};
 
@@ -26,6 +26,9 @@ pub struct Array {
 #[derive(Debug)]
 pub struct Head<T> {
     pub(crate) name: String,
+    /// The node, as the builder called it.
+    pub(crate) id: NodeId,
+    /// The node among those of the finished network.
     pub(crate) node: usize,
     pub(crate) outputs: usize,
     pub(crate) weight: f64,
@@ -40,7 +43,7 @@ impl<T: Scalar> Head<T> {
 
     /// The node whose output is the prediction.
     pub fn node(&self) -> NodeId {
-        NodeId(self.node)
+        self.id
     }
 
     /// Columns of the prediction.
@@ -59,6 +62,28 @@ impl<T: Scalar> Head<T> {
     }
 }
 
+/// What is known of a node by the name that its builder gave it.
+#[derive(Debug)]
+pub(crate) struct BuiltNode {
+    pub(crate) name: String,
+    pub(crate) width: usize,
+    /// Whether it is a dropout layer, which a given mask is for.
+    pub(crate) is_dropout: bool,
+    /// The node of the finished network whose output its output is; `None` where fusion left it inside
+    /// of one.
+    place: Option<usize>,
+}
+
+impl BuiltNode {
+    pub(crate) fn new<T: Scalar>(node: &Node<T>) -> Self {
+        let is_dropout = match &node.op {
+            Op::Layer { layer, .. } => matches!(layer.pointwise(), Some(Pointwise::Dropout(_))),
+            Op::Input | Op::Join { .. } => false,
+        };
+        Self { name: node.name.clone(), width: node.width, is_dropout, place: None }
+    }
+}
+
 /// A network without its numbers: parameters, gradients and running state are flat slices that the caller owns.
 ///
 /// Made by [`GraphBuilder`](crate::GraphBuilder); runs with a [`Workspace`](crate::Workspace).
@@ -71,16 +96,21 @@ pub struct Graph<T> {
     pub(crate) stages: Vec<Range<usize>>,
     params: Vec<Array>,
     state: Vec<Array>,
+    /// The nodes that the builder made, in its order.
+    pub(crate) built: Vec<BuiltNode>,
 }
 
 impl<T: Scalar> Graph<T> {
     pub(crate) fn new(
         nodes: Vec<Node<T>>,
         heads: Vec<Head<T>>,
-        params: Vec<Array>,
-        state: Vec<Array>,
+        (params, state): (Vec<Array>, Vec<Array>),
+        mut built: Vec<BuiltNode>,
     ) -> Self {
-        let mut graph = Self { nodes, heads, stages: Vec::new(), params, state };
+        for (place, node) in nodes.iter().enumerate() {
+            built[node.number].place = Some(place);
+        }
+        let mut graph = Self { nodes, heads, stages: Vec::new(), params, state, built };
         let mut start = 0;
         for i in 1..=graph.nodes.len() {
             if i == graph.nodes.len() || graph.coupled(i).is_some() {
@@ -121,9 +151,14 @@ impl<T: Scalar> Graph<T> {
         self.state.last().map_or(0, |array| array.range.end)
     }
 
-    /// The node called `name`; a node that fusion merged into another one gives that one.
+    /// The node called `name`.
     pub fn node(&self, name: &str) -> Option<NodeId> {
-        self.nodes.iter().position(|node| node.names.iter().any(|n| n == name)).map(NodeId)
+        self.built.iter().position(|node| node.name == name).map(NodeId)
+    }
+
+    /// The node of the finished network whose output is that of `node`, if fusion left it one.
+    pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
+        self.built[node.0].place
     }
 
     /// The tasks, in the order of targets and losses.
@@ -136,7 +171,7 @@ impl<T: Scalar> Graph<T> {
     /// # Panics
     /// If the node is not of this network.
     pub fn width(&self, node: NodeId) -> usize {
-        self.nodes[node.0].width
+        self.built[node.0].width
     }
 
     /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the other nodes.

@@ -6,6 +6,7 @@
 
 mod backward;
 mod builder;
+mod check;
 mod error;
 mod forward;
 mod fusion;

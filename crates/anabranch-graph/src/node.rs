@@ -7,7 +7,7 @@ use anabranch_tensor::Accum;
 
 use crate::join::Join;
 
-/// A node of the network that a builder made.
+/// A node of the network that a builder made; it means the same node in the finished network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub(crate) usize);
 
@@ -59,6 +59,9 @@ pub(crate) struct Node<T> {
     pub(crate) state: Range<usize>,
     /// The node whose memory the output shares: its own, or the left input's of a join done in place.
     pub(crate) slot: usize,
+    /// The number, before fusion, of the node whose output this one's is: its own, or that of the last
+    /// node merged into it.
+    pub(crate) number: usize,
     /// What its initial weights are drawn by.
     pub(crate) stream: u32,
     /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this one.

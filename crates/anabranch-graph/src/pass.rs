@@ -33,7 +33,7 @@ pub struct Batch<'a, 't, T> {
 }
 
 impl<T> Batch<'_, '_, T> {
-    fn n_rows(&self) -> usize {
+    pub(crate) fn n_rows(&self) -> usize {
         self.row_idx.map_or(self.x.nrows(), <[usize]>::len)
     }
 }
@@ -123,6 +123,7 @@ impl<T: Scalar> Graph<T> {
         batch: Batch<'_, '_, T>,
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
+        self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
         workspace.cut_gradients(exec, grads);
         let mut pass = Pass { exec, params, workspace, batch };
@@ -156,8 +157,9 @@ impl<T: Scalar> Graph<T> {
         x: ArrayView2<'_, T>,
         masks: Masks<'_, T>,
     ) {
-        workspace.begin(x.nrows());
         let batch = Batch { x, targets: &[], row_idx: None, masks };
+        self.assert_fits(params, Some(state), &batch);
+        workspace.begin(x.nrows());
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in 0..self.stages.len() {
             if stage > 0 {
@@ -193,7 +195,9 @@ impl<T: Scalar> Graph<T> {
     ) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
         workspace.cut_gradients(exec, grads);
-        let batch = Batch { x, targets: &[], row_idx: None, masks: Masks::Given(&[]) };
+        let masks = Masks::Drawn { seed: 0, step: 0 };
+        let batch = Batch { x, targets: &[], row_idx: None, masks };
+        self.assert_fits(params, None, &batch);
         let mut pass = Pass { exec, params, workspace, batch };
         for stage in (0..self.stages.len()).rev() {
             self.run(&mut pass, Some(&mut *grads), &[Step::Backward(stage)]);

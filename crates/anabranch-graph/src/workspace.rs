@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Summaries, Target};
+use anabranch_layers::Summaries;
 use anabranch_tensor::gemm::gemm_scratch_len;
 use anabranch_tensor::parallel::Arena;
 use anabranch_tensor::{ArrayView2, Buffer, CACHE_LINE, Executor, Gradients, Scalar, matrix};
@@ -48,9 +48,36 @@ pub struct Workspace<T> {
     pub(crate) classes: Vec<u32>,
     /// The loss of each head in the batch at hand.
     pub(crate) losses: Vec<f64>,
-    /// The node whose memory holds a node's output.
-    slots: Vec<usize>,
+    /// Where the output of each node lies that the builder made; `None` where it has no memory.
+    places: Vec<Option<Place>>,
+    /// Columns of each node, and learned numbers of the network.
+    sizes: Vec<usize>,
+    pub(crate) mode: Mode,
     pub(crate) layout: Layout,
+}
+
+/// Where a node's output and its derivative lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    slot: usize,
+    /// Whether the output is there after a pass: no join has taken the memory over.
+    holds_value: bool,
+}
+
+fn places<T: Scalar>(graph: &Graph<T>) -> Vec<Option<Place>> {
+    let place = |number| match graph.place(NodeId(number))? {
+        0 => None,
+        i => {
+            let slot = graph.nodes[i].slot;
+            let is_taken = graph.nodes[i + 1..].iter().any(|node| node.slot == slot);
+            Some(Place { slot, holds_value: !is_taken })
+        }
+    };
+    (0..graph.built.len()).map(place).collect()
+}
+
+fn sizes<T: Scalar>(graph: &Graph<T>) -> Vec<usize> {
+    graph.nodes.iter().map(|node| node.width).chain([graph.params_len()]).collect()
 }
 
 /// Where each node's numbers lie, and how many there are for a task.
@@ -201,7 +228,9 @@ impl<T: Scalar> Workspace<T> {
             merged: Buffer::zeros(merged_len),
             classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
-            slots: graph.nodes.iter().map(|node| node.slot).collect(),
+            places: places(graph),
+            sizes: sizes(graph),
+            mode,
             layout,
         })
     }
@@ -216,13 +245,14 @@ impl<T: Scalar> Workspace<T> {
         &self.losses
     }
 
-    /// The output of `node` `[rows, width]` in the last pass. A node whose memory a join took over shows the join.
+    /// The output of `node` `[rows, width]` in the last pass. `None` where it has no memory of its own: the
+    /// input, which is the caller's; a node inside of a fused one; a node whose memory a join took over.
     ///
     /// # Panics
-    /// If the node is the input or not of this network.
-    pub fn value(&self, node: NodeId) -> ArrayView2<'_, T> {
-        assert!(node.0 > 0, "the input is the caller's");
-        self.rows_of(&self.values, node)
+    /// If the node is not of this network.
+    pub fn value(&self, node: NodeId) -> Option<ArrayView2<'_, T>> {
+        let place = self.places[node.0].filter(|place| place.holds_value)?;
+        Some(self.rows_of(&self.values, place.slot))
     }
 
     /// The prediction of a head `[rows, outputs]` in the last pass.
@@ -230,7 +260,8 @@ impl<T: Scalar> Workspace<T> {
     /// # Panics
     /// If the head is not of this network.
     pub fn prediction(&self, head: &Head<T>) -> ArrayView2<'_, T> {
-        self.value(head.node())
+        let place = self.places[head.id.0].expect("fusion leaves a head its memory");
+        self.rows_of(&self.values, place.slot)
     }
 
     /// The smallest batch that the network can be trained on.
@@ -238,20 +269,26 @@ impl<T: Scalar> Workspace<T> {
         self.min_rows
     }
 
-    /// dL/d(output) of `node` `[rows, width]`: after [`Graph::losses`] for heads, after [`Graph::backward`] for all. A
-    /// layer with a fused ReLU leaves the derivative by its pre-activation there.
+    /// dL/d(output) of `node` `[rows, width]`: after [`Graph::losses`] for heads, after
+    /// [`Graph::backward`] for all. A layer with a fused ReLU leaves the derivative by its
+    /// pre-activation there. `None` for the input, for a node inside of a fused one, and in a workspace
+    /// for inference.
     ///
     /// # Panics
-    /// If the node is the input or not of this network, or the workspace is for inference.
-    pub fn delta(&self, node: NodeId) -> ArrayView2<'_, T> {
-        assert!(node.0 > 0, "nobody asks for the derivative by the input");
-        self.rows_of(&self.deltas, node)
+    /// If the node is not of this network.
+    pub fn delta(&self, node: NodeId) -> Option<ArrayView2<'_, T>> {
+        let place = self.places[node.0].filter(|_| self.mode == Mode::Training)?;
+        Some(self.rows_of(&self.deltas, place.slot))
     }
 
-    fn rows_of<'a>(&self, arena: &'a Arena<T>, node: NodeId) -> ArrayView2<'a, T> {
-        let slot = self.slots[node.0];
+    fn rows_of<'a>(&self, arena: &'a Arena<T>, slot: usize) -> ArrayView2<'a, T> {
         let rows = self.cut.n_rows;
         matrix(arena.rows(slot, 0..rows), rows, arena.width(slot))
+    }
+
+    /// Whether the workspace was made for `graph`, or for one that looks the same.
+    pub(crate) fn is_for(&self, graph: &Graph<T>) -> bool {
+        self.places == places(graph) && self.sizes == sizes(graph)
     }
 
     /// Begins a pass over `rows` rows.
@@ -267,41 +304,5 @@ impl<T: Scalar> Workspace<T> {
     pub(crate) fn cut_gradients(&self, exec: &Executor, grads: &mut Gradients<T>) {
         grads.reserve(self.max_tasks);
         grads.cut(self.cut.tasks(exec).n_tasks);
-    }
-}
-
-impl<T: Scalar> Graph<T> {
-    /// Checks once what the passes rely on for every batch like this one.
-    ///
-    /// # Errors
-    /// If `x` is not `[rows, inputs]` with as many rows as the workspace and training allow, or a target does not fit
-    /// its head.
-    pub fn check(
-        &self,
-        workspace: &Workspace<T>,
-        x: ArrayView2<'_, T>,
-        targets: &[Target<'_, T>],
-    ) -> Result<(), GraphError> {
-        let (rows, inputs) = x.dim();
-        let expect = |what, expected, got| match expected == got {
-            true => Ok(()),
-            false => Err(GraphError::Batch { what, expected, got }),
-        };
-        expect("columns of x", self.inputs(), inputs)?;
-        expect("contiguous row-major matrices x", 1, usize::from(x.is_standard_layout()))?;
-        expect("targets", self.heads.len(), targets.len())?;
-        if rows > workspace.max_rows() {
-            return Err(GraphError::TooManyRows { max_rows: workspace.max_rows(), rows });
-        }
-        if rows < workspace.min_rows {
-            return Err(GraphError::TooFewRows { min_rows: workspace.min_rows, rows });
-        }
-        for (head, target) in self.heads.iter().zip(targets) {
-            let node = &self.nodes[head.node];
-            head.loss
-                .check_target(target, rows, node.width)
-                .map_err(|source| GraphError::Layer { node: node.name.clone(), source })?;
-        }
-        Ok(())
     }
 }

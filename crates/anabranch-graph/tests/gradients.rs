@@ -5,7 +5,7 @@
 //! with h = 1e-5 both stay below 1e-9.
 
 use anabranch_graph::{
-    Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, NodeId, TwoBranch, Workspace,
+    Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, NodeId, TwoBranch, Workspace,
 };
 use anabranch_layers::{
     Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Linear, Target,
@@ -97,7 +97,8 @@ fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64
     let mut workspace = Workspace::new(graph, &exec, ROWS + 2, Mode::Training).unwrap();
     let x = matrix(&at.x, ROWS, graph.inputs());
     let targets = at.targets(graph);
-    graph.check(&workspace, x, &targets).unwrap();
+    let batch = Batch { x, targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, (&at.params, &at.state), &batch).unwrap();
     let mut grads = Gradients::from(&vec![f64::NAN; at.params.len()][..]);
     // Twice: a second step must not see what the first one left.
     for _ in 0..2 {
@@ -122,7 +123,10 @@ fn loss(
     let x = matrix(&at.x, ROWS, graph.inputs());
     graph.forward(&exec, params, &mut at.state.clone(), &mut workspace, x, masks);
     graph.losses(&exec, &mut workspace, &at.targets(graph));
-    let open = relus.iter().flat_map(|relu| workspace.value(*relu).mapv(|v| v > 0.0)).collect();
+    let open = relus
+        .iter()
+        .flat_map(|relu| workspace.value(*relu).expect("not fused").mapv(|v| v > 0.0))
+        .collect();
     (workspace.losses().iter().sum(), open)
 }
 

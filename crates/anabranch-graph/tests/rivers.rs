@@ -81,10 +81,10 @@ fn a_river_of_any_tasks_takes_a_step() {
         let (params, mut state) = graph.init(3);
         let mut workspace = Workspace::new(&graph, &exec, rows, Mode::Training).unwrap();
         let x = matrix(&x, rows, 3);
-        graph.check(&workspace, x, &targets).unwrap();
         let mut grads = Gradients::zeros(params.len());
         let masks = Masks::Drawn { seed: 1, step: 0 };
         let batch = Batch { x, targets: &targets, row_idx: None, masks };
+        graph.check(&workspace, (&params, &state), &batch).unwrap();
         graph.gradient(&exec, &params, (&mut state, &mut grads), &mut workspace, batch);
         (workspace.losses().to_vec(), grads.whole(&exec).to_vec())
     };

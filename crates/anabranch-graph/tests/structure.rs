@@ -63,9 +63,9 @@ fn fusion_merges_layers_and_keeps_their_names() {
         ])
     );
     assert_eq!(kinds(&unfused).len(), 10);
-    // The dropout layer's name now means the layer that does its work.
-    assert_eq!(fused.node("dp1a"), fused.node("fc1a"));
-    assert_ne!(unfused.node("dp1a"), unfused.node("fc1a"));
+    // A name means the same node, whatever it was merged into.
+    assert_eq!(fused.node("dp1a"), unfused.node("dp1a"));
+    assert_ne!(fused.node("dp1a"), fused.node("fc1a"));
     assert_eq!(fused.node("fc9"), None);
     assert_eq!(fused.params(), unfused.params());
     // What is computed does not change: 2·4·3+4 + 4 + 4, 2·2·4+2, 2·5·3+5 + 5, 7·5, 2·5·2, 2·6·5+6.
@@ -178,12 +178,16 @@ fn batches_are_checked() {
 
     let workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
     assert_eq!((workspace.max_rows(), workspace.losses()), (4, &[0.0, 0.0][..]));
+    let (params, state) = graph.init(1);
+    let masks = Masks::Drawn { seed: 1, step: 0 };
     let numbers = [0.5; 30];
     let classes = [0, 1, 2, 3, 4];
     let check = |rows: usize, inputs: usize, y_a: usize, classes: &[u32]| {
         let x = matrix(&numbers[..rows * inputs], rows, inputs);
         let y_a = Target::Values(matrix(&numbers[..rows * y_a], rows, y_a));
-        graph.check(&workspace, x, &[y_a, Target::Classes(classes)])
+        let targets = [y_a, Target::Classes(classes)];
+        let batch = Batch { x, targets: &targets, row_idx: None, masks };
+        graph.check(&workspace, (&params, &state), &batch)
     };
     assert_eq!(check(4, 3, 2, &classes[..4]), Ok(()));
     assert_eq!(check(2, 3, 2, &classes[..2]), Ok(()));
@@ -195,17 +199,134 @@ fn batches_are_checked() {
         Err(GraphError::Layer { node, .. }) => node,
         other => panic!("{other:?}"),
     };
-    assert_eq!(node(check(4, 3, 1, &classes[..4])), "fc2a");
-    assert_eq!(node(check(4, 3, 2, &classes[..3])), "fc2b");
-    assert_eq!(node(check(4, 3, 2, &[0, 0, 6, 0])), "fc2b");
+    assert_eq!(node(check(4, 3, 1, &classes[..4])), "a");
+    assert_eq!(node(check(4, 3, 2, &classes[..3])), "b");
+    assert_eq!(node(check(4, 3, 2, &[0, 0, 6, 0])), "b");
 
     let x = matrix(&numbers[..12], 4, 3);
-    let one = graph.check(&workspace, x, &[Target::Classes(&classes[..4])]);
-    assert_eq!(one, Err(GraphError::Batch { what: "targets", expected: 2, got: 1 }));
+    let y_a = Target::Values(matrix(&numbers[..8], 4, 2));
+    let targets = [y_a, Target::Classes(&classes[..4])];
+    let batch = Batch { x, targets: &targets, row_idx: None, masks };
+    let of = (&params[..], &state[..]);
+    let check = |workspace: &Workspace<f64>, of, batch: Batch<'_, '_, f64>| {
+        graph.check(workspace, of, &batch).unwrap_err().to_string()
+    };
+    assert_eq!(
+        check(&workspace, of, Batch { targets: &targets[1..], ..batch }),
+        "targets: expected 2, got 1"
+    );
+    let values = [y_a, Target::Values(matrix(&numbers[..24], 4, 6))];
+    assert_eq!(
+        check(&workspace, of, Batch { targets: &values, ..batch }),
+        "node \"b\": the loss compares predictions with classes or their probabilities, not with numbers"
+    );
     let transposed = matrix(&numbers[..12], 3, 4);
-    let targets = [Target::Values(matrix(&numbers[..8], 4, 2)), Target::Classes(&classes[..4])];
-    let error = graph.check(&workspace, transposed.t(), &targets).unwrap_err();
-    assert!(error.to_string().contains("row-major"), "{error}");
+    assert_eq!(
+        check(&workspace, of, Batch { x: transposed.t(), ..batch }),
+        "x must be contiguous and row-major"
+    );
+    assert_eq!(
+        check(&workspace, of, Batch { row_idx: Some(&[0, 4]), ..batch }),
+        "the batch has row 4 of a table of 4 rows, counted from 0"
+    );
+    assert_eq!(
+        check(&workspace, (&params[1..], &state), batch),
+        format!("parameters: expected {}, got {}", params.len(), params.len() - 1)
+    );
+    let long = [&state[..], &[0.0]].concat();
+    assert!(check(&workspace, (&params, &long), batch).starts_with("numbers in the running state"));
+    let inference = Workspace::new(&graph, &exec, 4, Mode::Inference).unwrap();
+    assert!(check(&inference, of, batch).starts_with("the workspace is for inference"));
+    let other = TwoBranch::new(3, 4, 2, 6, 6).build::<f64>(Fusion::Fused).unwrap();
+    let other = Workspace::new(&other, &exec, 4, Mode::Training).unwrap();
+    assert!(check(&other, of, batch).starts_with("the workspace is for another network"));
+
+    // A network that one row is enough for has no variance to speak of.
+    let mut g = GraphBuilder::<f64>::new(1);
+    let y = g.layer("y", Linear::new(1), g.input()).unwrap();
+    g.head("y", y, 1.0, HalfSquaredError).unwrap();
+    let graph = g.build(Fusion::Fused).unwrap();
+    let workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
+    let (params, state) = graph.init(1);
+    let none = [Target::Values(matrix(&[], 0, 1))];
+    let batch = Batch { x: matrix(&[], 0, 1), targets: &none, row_idx: None, masks };
+    assert_eq!(graph.check(&workspace, (&params, &state), &batch), Err(GraphError::NoRows));
+}
+
+/// One mask for each dropout layer, by its name and of its size.
+#[test]
+fn given_masks_are_checked_and_a_pass_without_them_stops() {
+    let graph = two_branch(Fusion::Fused);
+    let exec = Executor::serial();
+    let mut workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
+    let (params, mut state) = graph.init(1);
+    let numbers = [0.5; 16];
+    let x = matrix(&numbers[..12], 4, 3);
+    let targets = [Target::Values(matrix(&numbers[..8], 4, 2)), Target::Classes(&[0, 1, 2, 3])];
+    let check = |masks: &[(&str, &[f64])]| {
+        let batch = Batch { x, targets: &targets, row_idx: None, masks: Masks::Given(masks) };
+        graph.check(&workspace, (&params, &state), &batch)
+    };
+    let mask =
+        |name: &str, expected, got| Err(GraphError::Mask { name: name.into(), expected, got });
+    assert_eq!(check(&[("dp1a", &numbers)]), Ok(()));
+    assert_eq!(check(&[("dp1a", &numbers[..15])]), mask("dp1a", 16, 15));
+    assert_eq!(check(&[("dp1b", &numbers)]), mask("dp1b", 0, 16));
+    assert_eq!(check(&[("fc1a", &numbers), ("dp1a", &numbers)]), mask("fc1a", 0, 16));
+    assert_eq!(check(&[]), mask("dp1a", 16, 0));
+
+    let forward = std::panic::AssertUnwindSafe(|| {
+        let masks = Masks::Given(&[("dp1b", &numbers)]);
+        graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);
+    });
+    let panic = std::panic::catch_unwind(forward).unwrap_err();
+    assert!(panic.downcast_ref::<String>().unwrap().contains("mask \"dp1b\""));
+}
+
+/// What the builder called a node is that node after fusion too; one that lies inside of another, or whose
+/// memory a join took over, has nothing to show.
+#[test]
+fn nodes_keep_their_ids() {
+    let run = |fusion| {
+        let mut g = GraphBuilder::<f64>::new(2);
+        let x = g.input();
+        let fc1 = g.layer("fc1", Linear::new(3), x).unwrap();
+        let relu = g.layer("relu", Activation::Relu, fc1).unwrap();
+        let fc2 = g.layer("fc2", Linear::new(4), relu).unwrap();
+        let tanh = g.layer("tanh", Activation::Tanh, fc2).unwrap();
+        let fc3 = g.layer("fc3", Linear::new(1), tanh).unwrap();
+        let side = g.layer("side", Linear::new(3), x).unwrap();
+        let join = g.join("join", Join::Broadcast, side, fc3).unwrap();
+        let last = g.layer("last", Linear::new(2), join).unwrap();
+        g.head("fc3", fc3, 1.0, HalfSquaredError).unwrap();
+        g.head("last", last, 1.0, HalfSquaredError).unwrap();
+        let graph = g.build(fusion).unwrap();
+        let exec = Executor::serial();
+        let mut workspace = Workspace::new(&graph, &exec, 2, Mode::Training).unwrap();
+        let (params, mut state) = graph.init(3);
+        let batch = matrix(&[0.5, -1.0, 2.0, 0.25], 2, 2);
+        let masks = Masks::Drawn { seed: 1, step: 0 };
+        graph.forward(&exec, &params, &mut state, &mut workspace, batch, masks);
+        let nodes = [x, fc1, relu, fc2, tanh, fc3, side, join, last];
+        let widths = nodes.map(|node| graph.width(node));
+        assert_eq!(widths, [2, 3, 3, 4, 4, 1, 3, 3, 2]);
+        assert_eq!(graph.node("relu"), Some(relu));
+        nodes.map(|node| workspace.value(node).map(|value| value.to_owned()))
+    };
+    let (fused, unfused) = (run(Fusion::Fused), run(Fusion::Unfused));
+    let shows = |values: &[Option<ndarray::Array2<f64>>]| {
+        values.iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    let (yes, no) = (true, false);
+    assert_eq!(shows(&fused), [no, no, yes, yes, yes, yes, no, yes, yes]);
+    assert_eq!(shows(&unfused), [no, yes, yes, yes, yes, yes, no, yes, yes]);
+    for (fused, unfused) in fused.iter().zip(&unfused) {
+        let (Some(fused), Some(unfused)) = (fused, unfused) else { continue };
+        assert!(fused.iter().zip(unfused).all(|(a, b)| (a - b).abs() < 1e-15));
+    }
+    // tanh of fc2, and not the other way round.
+    let [_, _, _, Some(fc2), Some(tanh), ..] = &fused else { panic!("both show their values") };
+    assert!(tanh.iter().zip(fc2).all(|(y, x)| (y - x.tanh()).abs() < 1e-15));
 }
 
 /// Rows of a smaller batch, and of an evaluation, come out as if the workspace had been made for them.
@@ -240,9 +361,9 @@ fn a_workspace_serves_smaller_batches() {
     graph.forward(&exec, &params, &mut state, &mut workspace, matrix(&x, 5, 3), masks);
     graph.losses(&exec, &mut workspace, &targets);
     let y_a = graph.heads()[0].node();
-    let expected = workspace.value(y_a).mapv(|y| y * (1.0 / 5.0));
-    assert_eq!(workspace.delta(y_a), expected);
-    let squares: f64 = workspace.value(y_a).iter().map(|y| 0.5 * y * y).sum();
+    let expected = workspace.value(y_a).unwrap().mapv(|y| y * (1.0 / 5.0));
+    assert_eq!(workspace.delta(y_a).unwrap(), expected);
+    let squares: f64 = workspace.value(y_a).unwrap().iter().map(|y| 0.5 * y * y).sum();
     assert!((workspace.losses()[0] - squares / 5.0).abs() < 1e-14 * squares);
 }
 

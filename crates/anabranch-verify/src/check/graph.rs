@@ -151,11 +151,11 @@ impl<T: Scalar> Inputs<T> {
     ) -> Result<Results<T>, GraphError> {
         let x = matrix(&self.x, self.rows, graph.inputs());
         let targets: Vec<Target<'_, T>> = self.targets.iter().map(OwnedTarget::view).collect();
-        graph.check(workspace, x, &targets)?;
         let mut state = self.state.clone();
         let mut grads = Gradients::zeros(self.params.len());
         let masks = Masks::Drawn { seed: 4, step: self.step };
         let batch = Batch { x, targets: &targets, row_idx: None, masks };
+        graph.check(workspace, (&self.params, &state), &batch)?;
         graph.gradient(exec, &self.params, (&mut state, &mut grads), workspace, batch);
         let grads = grads.whole(exec).to_vec();
         let losses = workspace.losses().to_vec();

@@ -51,10 +51,12 @@ impl<'e, T: Scalar> Production<'e, T> {
         let targets: Vec<OwnedTarget<T>> =
             instance.targets.iter().map(|target| OwnedTarget::new(&target.view())).collect();
         let views: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
-        graph.check(&workspace, x.view(), &views)?;
         let (_, state) = graph.init(0);
-        let params = instance.params.iter().map(|value| T::from_f64(*value)).collect();
+        let params: Vec<T> = instance.params.iter().map(|value| T::from_f64(*value)).collect();
         let masks = (instance.seed, instance.step);
+        let drawn = Masks::Drawn { seed: instance.seed, step: instance.step };
+        let batch = Batch { x: x.view(), targets: &views, row_idx: None, masks: drawn };
+        graph.check(&workspace, (&params, &state), &batch)?;
         Ok(Self { exec, graph, workspace, params, state, x, targets, masks })
     }
 
@@ -103,7 +105,7 @@ impl<'e, T: Scalar> Production<'e, T> {
         let nodes = network.nodes.iter().enumerate().skip(1);
         nodes
             .filter_map(|(i, node)| {
-                Some((i, cast(self.workspace.delta(self.graph.node(&node.name)?))))
+                Some((i, cast(self.workspace.delta(self.graph.node(&node.name)?)?)))
             })
             .collect()
     }
@@ -117,7 +119,7 @@ impl<'e, T: Scalar> Production<'e, T> {
 
     fn value(&self, name: &str) -> ArrayView2<'_, T> {
         let node = self.graph.node(name).expect("the nodes of a river are called as it says");
-        self.workspace.value(node)
+        self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
 
     /// On which side of each corner the last pass was: of ReLUs, and of losses that have some. Of the unfused graph.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anabranch_graph::{Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::{Infer, Layer, Softmax, Target, TargetKind};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat, matrix, matrix_mut};
@@ -41,10 +41,12 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
             Target::Probabilities(matrix(&y_b, rows, net.classes)),
         ];
         let refused = |source| OracleError::Batch { step, source };
-        graph.check(&workspace, x, &targets).map_err(refused)?;
-
         let masks = [("dp1a", mask.as_slice())];
-        graph.forward(exec, &params, &mut state, &mut workspace, x, Masks::Given(&masks));
+        let given = Masks::Given(&masks);
+        let batch = Batch { x, targets: &targets, row_idx: None, masks: given };
+        graph.check(&workspace, (&params, &state), &batch).map_err(refused)?;
+
+        graph.forward(exec, &params, &mut state, &mut workspace, x, given);
         graph.losses(exec, &mut workspace, &targets);
         add(&mut computed, "loss", &[workspace.losses().iter().sum::<f64>()]);
         add_predictions(&mut computed, "", exec, &graph, &workspace);
