@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::data::{Table, TaskTarget};
+use anabranch::data::{LineEnd, Table, TaskTarget};
 use anabranch::train::{Model, Predictions, TaskPredictions, replace_file};
 
 use crate::failure::Failure;
@@ -81,15 +81,25 @@ fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// The table as CSV text with its own separator, and the predictions at the end of each row.
+/// The table as it was written in its file, and the predictions at the end of each row.
 fn with_predictions(
     table: &Table,
     model: &Model,
     names: &[String],
     predictions: &Predictions,
 ) -> csv::Result<Vec<u8>> {
-    let mut csv = csv::WriterBuilder::new().delimiter(table.separator()).from_writer(Vec::new());
-    csv.write_record(table.columns().iter().chain(names))?;
+    let format = table.format();
+    let terminator = match format.line_end {
+        LineEnd::Lf => csv::Terminator::Any(b'\n'),
+        LineEnd::CrLf => csv::Terminator::CRLF,
+    };
+    let mut csv = csv::WriterBuilder::new()
+        .delimiter(format.separator)
+        .terminator(terminator)
+        // Where the header leaves a column out, rows are longer.
+        .flexible(true)
+        .from_writer(Vec::new());
+    csv.write_record(table.header().chain(names.iter().map(String::as_str)))?;
     for row in 0..table.n_rows() {
         table.row(row).try_for_each(|cell| csv.write_field(cell))?;
         for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
@@ -109,5 +119,7 @@ fn with_predictions(
         }
         csv.write_record(None::<&[u8]>)?;
     }
-    csv.into_inner().map_err(|error| error.into_error().into())
+    let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    // All of it was text before.
+    Ok(format.encoding.encode(&String::from_utf8_lossy(&csv)))
 }

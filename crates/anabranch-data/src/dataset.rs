@@ -1,17 +1,16 @@
 //! From a table to the matrices that a network trains on.
 
-use std::sync::OnceLock;
-
 use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
-use crate::column::out_of_range_error;
-use crate::encoder::{Encoded, Encoder, Fitted, ReadColumn, input_columns};
+use crate::encoder::{Encoded, Encoder, TOO_FAR};
 use crate::error::DataError;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
+use crate::rules::Tolerance;
+use crate::schema::Schema;
 use crate::split::{Fractions, Split};
 use crate::table::Table;
-use crate::target::{RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
-use crate::warning::Warning;
+use crate::target::{TargetColumns, Targets, TaskTarget};
+use crate::warning::{Warning, WarningCode};
 
 /// Encoded rows with their targets, and which of them train, validate and test. All matrices are
 /// row-major.
@@ -100,25 +99,34 @@ pub fn prepare<T: Scalar>(
     fractions: Fractions,
     seed: u64,
 ) -> Result<Prepared<T>, DataError> {
-    check_columns(table, columns)?;
+    let targets = target_places(table, columns)?;
     let mut warnings = Vec::new();
 
-    let target_names: Vec<&str> = columns.names().collect();
-    let inputs = input_columns(table, &target_names)?;
-    let (raw, inputs) = read(exec, table, &columns.tasks, &inputs);
-    let raw = raw?;
-    let unscaled = raw.unscaled(table)?;
+    let schema = Schema::infer(exec, table)?;
+    let unread = Targets::unread(table, &schema, columns)?;
+    let raw = RawTargets::read(table, &unread)?;
+    let unscaled = raw.labelled(table, &unread)?;
     let found = raw.numbered(table, &unscaled)?;
     if found.rows_left_out > 0 {
-        warnings.push(Warning::RowsWithoutTarget { rows: found.rows_left_out });
+        let n = found.rows_left_out;
+        let message = format!("rows without a target: {n}: left out");
+        let warning = Warning::new(WarningCode::RowsWithoutTarget, message);
+        warnings.push(warning.share(n, table.n_rows()));
     }
 
     let split = split(&found, &unscaled, fractions, seed, &mut warnings)?;
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
-    let Fitted { encoder, cells, warnings: about_columns } =
-        Encoder::fit_read(exec, table, &train_rows, inputs)?;
-    let Encoded { x, warnings: about_cells } =
-        encoder.encode_read(exec, table, &found.rows, &cells)?;
+    let (encoder, about_columns) =
+        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets)?;
+    let input_columns = encoder.input_columns();
+    let Encoded { x, warnings: mut about_cells } =
+        encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
+    // Of a column with rare categories it has been said how they are encoded.
+    about_cells.retain(|about| {
+        let is_rare =
+            |w: &Warning| w.code == WarningCode::RareCategories && w.column == about.column;
+        about.code != WarningCode::UnseenCategories || !about_columns.iter().any(is_rare)
+    });
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
     let targets = fit_targets(&found, &unscaled, &split);
@@ -132,32 +140,9 @@ pub fn prepare<T: Scalar>(
     Ok(Prepared { dataset, encoder, targets, rows_left_out: found.rows_left_out, warnings })
 }
 
-/// Reads the targets and the columns `inputs`.
-fn read<'a>(
-    exec: &Executor,
-    table: &'a Table,
-    tasks: &[TaskColumns],
-    inputs: &[usize],
-) -> (Result<RawTargets<'a>, DataError>, Vec<ReadColumn<'a>>) {
-    let read_targets = || RawTargets::read(table, tasks);
-    let targets = OnceLock::new();
-    let columns: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
-    exec.run(1 + inputs.len(), |task| {
-        match task.checked_sub(1) {
-            None => _ = targets.get_or_init(read_targets),
-            Some(i) => _ = columns[i].get_or_init(|| ReadColumn::read(table, inputs[i])),
-        };
-    });
-    // All is there: the executor runs every task.
-    let targets = targets.into_inner().unwrap_or_else(read_targets);
-    let columns = columns.into_iter().zip(inputs).map(|(column, index)| {
-        column.into_inner().unwrap_or_else(|| ReadColumn::read(table, *index))
-    });
-    (targets, columns.collect())
-}
-
-/// Refuses target columns that the table lacks, that are named twice, or that leave no inputs.
-fn check_columns(table: &Table, columns: &TargetColumns) -> Result<(), DataError> {
+/// The places of the target columns. Refused are columns that the table lacks, that are named twice, or
+/// that leave no inputs.
+fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, DataError> {
     if columns.tasks.is_empty() || columns.tasks.iter().any(|task| task.names().next().is_none()) {
         return Err(DataError::NothingToPredict);
     }
@@ -170,9 +155,10 @@ fn check_columns(table: &Table, columns: &TargetColumns) -> Result<(), DataError
         places.push(place);
     }
     if table.columns().len() == places.len() {
-        return Err(DataError::NoInputs { file: table.name().to_owned() });
+        let (file, left_out) = (table.name().to_owned(), String::new());
+        return Err(DataError::NoInputs { file, left_out });
     }
-    Ok(())
+    Ok(places)
 }
 
 /// Splits the rows by the first class task, so that every part has its share of every class; rows
@@ -194,10 +180,13 @@ fn split(
         return Split::stratified(&vec![0; found.rows.len()], fractions, seed);
     };
     let split = Split::stratified(class, fractions, seed)?;
-    warnings.extend(split.rare_classes.iter().map(|rare| Warning::RareClass {
-        column: target.column.clone(),
-        label: target.labels[*rare as usize].clone(),
-        rows: class.iter().filter(|class| *class == rare).count(),
+    warnings.extend(split.rare_classes.iter().map(|rare| {
+        let (column, label) = (&target.column, &target.labels[*rare as usize]);
+        let n = class.iter().filter(|class| *class == rare).count();
+        let message = format!(
+            "column {column:?}: class {label:?} has too few rows to be split ({n}): all of them go to training"
+        );
+        Warning::new(WarningCode::RareClass, message).column(column).count(n)
     }));
     Ok(split)
 }
@@ -207,9 +196,8 @@ fn fit_targets(found: &TargetValues, unscaled: &Targets, split: &Split) -> Targe
     let tasks = found.tasks.iter().zip(unscaled.tasks()).map(|(values, target)| match values {
         TaskValues::Classes { .. } => target.clone(),
         TaskValues::Numbers { values, n_columns } => {
-            let columns = target.columns().enumerate().map(|(j, column)| {
-                let values = split.train.iter().map(|i| values[i * n_columns + j]);
-                RegressionTarget::fit(column, values)
+            let columns = target.regression().iter().enumerate().map(|(j, column)| {
+                column.scaled(split.train.iter().map(|i| values[i * n_columns + j]))
             });
             TaskTarget::Regression(columns.collect())
         }
@@ -235,7 +223,7 @@ fn standardised<T: Scalar>(
                     // Far from all training values, a target can be too large for T.
                     if !z.is_finite() {
                         let column = table.column_index(&target.column)?;
-                        return Err(out_of_range_error(table, *row, column));
+                        return Err(DataError::out_of_range(table, *row, column, TOO_FAR));
                     }
                     scaled.push(z);
                 }

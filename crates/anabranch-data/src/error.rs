@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::table::Table;
+
 /// A table, a request or a row that cannot be used. Each message is one line that says where, what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -26,7 +28,10 @@ pub enum DataError {
         file: String,
     },
     /// Bytes that are not UTF-8.
-    #[error("{file}: line {line}: not UTF-8 text: save the file with the encoding UTF-8")]
+    #[error(
+        "{file}: line {line}: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or \
+         name its own with --encoding"
+    )]
     NotUtf8 {
         /// The table's name.
         file: String,
@@ -49,12 +54,82 @@ pub enum DataError {
         expected: usize,
     },
     /// A row that is longer than any table's should be.
-    #[error("{file}: line {line}: a row of more than 4 GiB: is this a table?")]
+    #[error("{file}: line {line}: a row of more than 64 MiB: is this a table?")]
     LongRow {
         /// The table's name.
         file: String,
         /// Line on which the row starts.
         line: usize,
+    },
+    /// A cell that is longer than any table's should be.
+    #[error("{file}: line {line}: a cell of more than 1 MiB: is a quotation mark missing?")]
+    LongCell {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+    },
+    /// A NUL, which no text holds.
+    #[error(
+        "{file}: line {line}: a NUL byte: is this a table? If it is, name its encoding with --encoding"
+    )]
+    NulByte {
+        /// The table's name.
+        file: String,
+        /// Its line.
+        line: usize,
+    },
+    /// A file of another kind.
+    #[error("{file}: this is {format}, not a CSV file: {advice}")]
+    NotATable {
+        /// The table's name.
+        file: String,
+        /// What the file is.
+        format: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// Bytes that are not text in the encoding that they should be in.
+    #[error("{file}: not text in the encoding {encoding}: name another with --encoding")]
+    Encoding {
+        /// The table's name.
+        file: String,
+        /// The encoding.
+        encoding: &'static str,
+    },
+    /// What cannot separate cells.
+    #[error(
+        "{separator:?} cannot separate cells: choose a comma, a semicolon, a tab or another mark of ASCII"
+    )]
+    Separator {
+        /// What was asked for.
+        separator: char,
+    },
+    /// Cells that can be read in two ways.
+    #[error("{file}: line {line}: column {column:?} holds {cell:?}: it {problem}")]
+    Unclear {
+        /// The table's name.
+        file: String,
+        /// Line of the first such cell.
+        line: usize,
+        /// The column.
+        column: String,
+        /// What the cell holds.
+        cell: String,
+        /// What is unclear, and how to say what is meant.
+        problem: String,
+    },
+    /// A column that differs from what training saw in most rows.
+    #[error("{file}: column {column:?}: {problem}, or predict all the same with --lenient")]
+    Unlike {
+        /// The table's name.
+        file: String,
+        /// The column.
+        column: String,
+        /// Line of the first such cell.
+        line: usize,
+        /// What is wrong with how many of its cells, what the first one holds, and what to do.
+        problem: String,
     },
     /// The file ends inside a quoted cell.
     #[error(
@@ -65,16 +140,6 @@ pub enum DataError {
         file: String,
         /// Line on which the row starts.
         line: usize,
-    },
-    /// A column without a name.
-    #[error("{file}: line {line}: column {position} has no name: name it in the header")]
-    UnnamedColumn {
-        /// The table's name.
-        file: String,
-        /// Line of the header.
-        line: usize,
-        /// Position of the column, counted from 1.
-        position: usize,
     },
     /// Two columns of one name.
     #[error("{file}: line {line}: two columns are named {column:?}: rename one of them")]
@@ -157,16 +222,17 @@ pub enum DataError {
     },
     /// Every column is a target, empty or left out.
     #[error(
-        "{file}: no input columns are left beside the targets: add a column with numbers or categories"
+        "{file}: no input columns are left beside the targets{left_out}: add a column with numbers or categories"
     )]
     NoInputs {
         /// The table's name.
         file: String,
+        /// The columns that were left out though they have values, in parentheses; empty if there are none.
+        left_out: String,
     },
-    /// Infinity, or a number beyond [`LARGEST`](crate::LARGEST).
+    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that training saw.
     #[error(
-        "{file}: line {line}: column {column:?} holds {cell:?}: numbers must be finite and not beyond 1e100: correct \
-         the cell or leave it empty"
+        "{file}: line {line}: column {column:?} holds {cell:?}, which {problem}: correct the cell or leave it empty"
     )]
     OutOfRange {
         /// The table's name.
@@ -177,6 +243,8 @@ pub enum DataError {
         column: String,
         /// What the cell holds.
         cell: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// Text where a regression target needs a number.
     #[error(
@@ -274,6 +342,24 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// A number that cannot be used.
+    pub(crate) fn out_of_range(
+        table: &Table,
+        row: usize,
+        column: usize,
+        problem: &'static str,
+    ) -> Self {
+        Self::OutOfRange {
+            file: table.name().to_owned(),
+            line: table.line(row),
+            column: table.columns()[column].trim().to_owned(),
+            cell: excerpt(table.cell(row, column)),
+            problem,
+        }
+    }
+}
+
 /// A single row that does not fit an encoder.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RowError {
@@ -299,16 +385,16 @@ pub enum RowError {
         /// The input column.
         column: String,
     },
-    /// Infinity, or a number beyond [`LARGEST`](crate::LARGEST).
-    #[error(
-        "column {column:?}: numbers must be finite and not beyond 1e100: correct it, or give it as missing"
-    )]
+    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that training saw.
+    #[error("column {column:?} holds a number that {problem}: correct it, or give it as missing")]
     OutOfRange {
         /// The input column.
         column: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
-    /// A number for a column of categories.
-    #[error("column {column:?} holds categories, and a number came: give it as text")]
+    /// A number for a column of categories or dates.
+    #[error("column {column:?} holds categories or dates, and a number came: give it as text")]
     NumberForText {
         /// The input column.
         column: String,

@@ -27,10 +27,20 @@
 mod batch;
 mod cell;
 mod column;
+mod column_kind;
 mod dataset;
+mod date;
+mod dialect;
 mod encoder;
 mod error;
+mod labels;
+mod missing;
+mod number;
+mod profile;
 mod raw_targets;
+mod rules;
+mod schema;
+mod source;
 mod split;
 mod table;
 mod target;
@@ -39,13 +49,22 @@ mod wine;
 
 pub use batch::Batches;
 pub use cell::{Cell, LARGEST};
+pub use column_kind::ColumnKind;
 pub use dataset::{Dataset, Prepared, prepare};
+pub use date::DateFormat;
 pub use encoder::{
-    Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn, RowNotes,
+    Cycle, Encoded, Encoder, Encoding, FAR, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
+    MissingColumn, OtherColumn, RowNotes,
 };
 pub use error::{DataError, RowError, StoredError};
+pub use labels::Labels;
+pub use missing::MissingMarkers;
+pub use number::{Mark, NumberFormat};
 pub use raw_targets::{TargetValues, TaskValues};
+pub use rules::{AskedKind, ColumnRules, Scaling, Tolerance, UnknownKind};
+pub use schema::{ColumnSchema, LeftOut, Schema};
+pub use source::TextEncoding;
 pub use split::{Fractions, Split};
-pub use table::Table;
+pub use table::{FileFormat, LineEnd, ReadOptions, Table};
 pub use target::{ClassTarget, RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
-pub use warning::Warning;
+pub use warning::{Warning, WarningCode};

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::cell::{Cell, Reading, value_of};
-use crate::column::{Categories, Numbering, out_of_range_error};
+use crate::encoder::NOT_FINITE;
 use crate::error::{DataError, excerpt, list};
+use crate::labels::{Categories, Numbering};
 use crate::table::Table;
-use crate::target::{ClassTarget, RegressionTarget, Targets, TaskColumns, TaskTarget};
+use crate::target::{ClassTarget, RegressionTarget, Targets, TaskTarget};
 
 /// The targets of one task for some rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,21 +63,24 @@ enum RawTask<'a> {
 }
 
 impl<'a> RawTargets<'a> {
-    /// Reads the rows that have a value in all of the columns.
+    /// Reads the rows that have a value in all columns of `targets`, in the formats that these have.
     ///
     /// # Errors
     /// [`DataError`] for a column that the table lacks, text or infinity in a regression column, or
     /// no row with all targets.
-    pub(crate) fn read(table: &'a Table, tasks: &[TaskColumns]) -> Result<Self, DataError> {
-        let mut numbers: Vec<Numbers> = Vec::new();
-        let mut labels: Vec<Labels<'_>> = Vec::new();
-        for task in tasks {
-            let columns = task.names().map(|name| table.column_index(name));
-            let columns: Vec<usize> = columns.collect::<Result<_, _>>()?;
+    pub(crate) fn read(table: &'a Table, targets: &Targets) -> Result<Self, DataError> {
+        let mut numbers: Vec<Numbers<'_>> = Vec::new();
+        let mut labels: Vec<Labels<'_, '_>> = Vec::new();
+        for task in targets.tasks() {
             match task {
-                TaskColumns::Regress(_) => numbers.push(Numbers { columns, values: Vec::new() }),
-                TaskColumns::Classify(_) => {
-                    labels.push(Labels { column: columns[0], numbering: Numbering::default() });
+                TaskTarget::Regression(targets) => {
+                    let columns = targets.iter().map(|target| table.column_index(&target.column));
+                    let columns = columns.collect::<Result<_, _>>()?;
+                    numbers.push(Numbers { columns, targets, values: Vec::new() });
+                }
+                TaskTarget::Classification(target) => {
+                    let column = table.column_index(&target.column)?;
+                    labels.push(Labels { column, target, numbering: Numbering::default() });
                 }
             }
         }
@@ -88,7 +92,9 @@ impl<'a> RawTargets<'a> {
                 is_whole &= task.read(table, row)?;
             }
             of_row.clear();
-            of_row.extend(labels.iter().map_while(|task| value_of(table.cell(row, task.column))));
+            of_row.extend(labels.iter().map_while(|Labels { column, target, .. }| {
+                value_of(table.cell(row, *column), &target.missing_markers)
+            }));
             if is_whole && of_row.len() == labels.len() {
                 rows.push(row);
                 for (task, label) in labels.iter_mut().zip(&of_row) {
@@ -101,47 +107,40 @@ impl<'a> RawTargets<'a> {
             }
         }
         if rows.is_empty() {
-            let columns: Vec<&str> =
-                tasks.iter().flat_map(TaskColumns::names).map(str::trim).collect();
+            let columns: Vec<&str> = targets.tasks().iter().flat_map(TaskTarget::columns).collect();
             let (file, columns) = (table.name().to_owned(), list(&columns));
             return Err(DataError::NoTargets { file, columns });
         }
         let (mut numbers, mut labels) = (numbers.into_iter(), labels.into_iter());
-        let raw = tasks.iter().filter_map(|task| match task {
-            TaskColumns::Regress(_) => numbers
+        let raw = targets.tasks().iter().filter_map(|task| match task {
+            TaskTarget::Regression(_) => numbers
                 .next()
-                .map(|Numbers { columns, values }| RawTask::Numbers { columns, values }),
-            TaskColumns::Classify(_) => labels.next().map(|Labels { column, numbering }| {
-                RawTask::Labels { column, labels: numbering.finish() }
-            }),
+                .map(|Numbers { columns, values, .. }| RawTask::Numbers { columns, values }),
+            TaskTarget::Classification(_) => {
+                labels.next().map(|Labels { column, target, numbering }| {
+                    let labels = numbering.finish().merged(target.compared_as);
+                    RawTask::Labels { column, labels }
+                })
+            }
         });
         Ok(Self { rows, tasks: raw.collect() })
     }
 
-    /// What a network is to predict, except for the scales: the labels of every class task, and
-    /// the columns of the others with mean 0 and deviation 1.
+    /// `targets`, whose tasks these are, with the labels of every class task.
     ///
     /// # Errors
     /// [`DataError::OneClass`].
-    pub(crate) fn unscaled(&self, table: &Table) -> Result<Targets, DataError> {
-        let name = |column: usize| table.columns()[column].trim().to_owned();
-        let tasks = self.tasks.iter().map(|task| match task {
-            RawTask::Numbers { columns, .. } => {
-                let unscaled = |column: &usize| RegressionTarget {
-                    column: name(*column),
-                    mean: 0.0,
-                    std: 1.0,
-                };
-                Ok(TaskTarget::Regression(columns.iter().map(unscaled).collect()))
-            }
-            RawTask::Labels { column, labels } => {
+    pub(crate) fn labelled(&self, table: &Table, targets: &Targets) -> Result<Targets, DataError> {
+        let tasks = self.tasks.iter().zip(targets.tasks()).map(|task| match task {
+            (RawTask::Labels { labels, .. }, TaskTarget::Classification(target)) => {
                 let labels = labels_in_order(labels);
                 if let [label] = &labels[..] {
                     let (file, label) = (table.name().to_owned(), excerpt(label));
-                    return Err(DataError::OneClass { file, column: name(*column), label });
+                    return Err(DataError::OneClass { file, column: target.column.clone(), label });
                 }
-                Ok(TaskTarget::Classification(ClassTarget { column: name(*column), labels }))
+                Ok(TaskTarget::Classification(ClassTarget { labels, ..target.clone() }))
             }
+            (_, target) => Ok(target.clone()),
         });
         Ok(Targets::new(tasks.collect::<Result<_, _>>()?))
     }
@@ -161,9 +160,8 @@ impl<'a> RawTargets<'a> {
                 Ok(TaskValues::Numbers { values, n_columns: columns.len() })
             }
             RawTask::Labels { labels, column } => {
-                let known = target.labels();
-                let class = classes(table, &rows, column, labels, known)?;
-                Ok(TaskValues::Classes { class, n_classes: known.len() })
+                let class = classes(table, &rows, column, labels, target)?;
+                Ok(TaskValues::Classes { class, n_classes: target.outputs() })
             }
         });
         let tasks = tasks.collect::<Result<_, _>>()?;
@@ -173,20 +171,25 @@ impl<'a> RawTargets<'a> {
 }
 
 /// A regression task while rows are read.
-struct Numbers {
+struct Numbers<'t> {
     columns: Vec<usize>,
+    targets: &'t [RegressionTarget],
     values: Vec<f64>,
 }
 
-impl Numbers {
+impl Numbers<'_> {
     /// Appends the numbers of a row; false if one is missing.
     fn read(&mut self, table: &Table, row: usize) -> Result<bool, DataError> {
         let mut is_whole = true;
-        for &column in &self.columns {
-            match Cell::Text(table.cell(row, column)).read_number() {
+        for (&column, RegressionTarget { format, missing_markers, .. }) in
+            self.columns.iter().zip(self.targets)
+        {
+            match Cell::Text(table.cell(row, column)).read_number(format, missing_markers) {
                 Reading::Number(value) => self.values.push(value),
                 Reading::Missing => is_whole = false,
-                Reading::OutOfRange => return Err(out_of_range_error(table, row, column)),
+                Reading::OutOfRange => {
+                    return Err(DataError::out_of_range(table, row, column, NOT_FINITE));
+                }
                 Reading::Text => {
                     return Err(DataError::TextTarget {
                         file: table.name().to_owned(),
@@ -202,8 +205,9 @@ impl Numbers {
 }
 
 /// A class task while rows are read.
-struct Labels<'a> {
+struct Labels<'a, 't> {
     column: usize,
+    target: &'t ClassTarget,
     numbering: Numbering<'a>,
 }
 
@@ -212,7 +216,6 @@ fn labels_in_order(labels: &Categories<'_>) -> Vec<String> {
     let mut labels: Vec<String> = labels.values.iter().map(|label| (*label).to_owned()).collect();
     let number = |label: &str| label.parse::<f64>().ok().filter(|n| n.is_finite());
     if labels.iter().all(|label| number(label).is_some()) {
-        // A stable sort: labels of one number, as 1 and 1.0, stay in text order.
         labels.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(Ordering::Equal));
     }
     labels
@@ -224,11 +227,20 @@ fn classes(
     rows: &[usize],
     column: usize,
     labels: Categories<'_>,
-    known: &[String],
+    target: &TaskTarget,
 ) -> Result<Vec<u32>, DataError> {
+    let known = target.labels();
+    let compared_as = match target {
+        TaskTarget::Classification(target) => target.compared_as,
+        TaskTarget::Regression(_) => crate::Labels::Text,
+    };
     let Categories { values: found, numbers } = labels;
     let places: BTreeMap<&str, u32> = known.iter().map(String::as_str).zip(0u32..).collect();
-    let classes: Vec<Option<u32>> = found.iter().map(|label| places.get(label).copied()).collect();
+    let place = |label: &&str| {
+        let by_text = places.get(label).copied();
+        by_text.or_else(|| Some(compared_as.find(known, label)? as u32))
+    };
+    let classes: Vec<Option<u32>> = found.iter().map(place).collect();
     let class_of = |(number, row): (Option<u32>, &usize)| {
         // Every row has a label.
         let number = number.unwrap_or_default() as usize;

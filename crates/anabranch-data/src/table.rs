@@ -1,26 +1,78 @@
 //! A table of text: a CSV file as it is, cell by cell.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::{DataError, list};
+use csv_core::ReadRecordResult;
+
+use crate::dialect::{Dialect, Extra, is_separator};
+use crate::error::{DataError, excerpt, list};
+use crate::rules::ColumnRules;
+use crate::source::{Source, TextEncoding, line_ends, read_source};
+use crate::warning::{Warning, WarningCode};
+
+/// The longest row that a table may have, in bytes.
+const MAX_ROW: usize = 64 << 20;
+
+/// The longest cell, in bytes.
+const MAX_CELL: usize = 1 << 20;
 
 /// The cells of a CSV file with a header, as text, and the lines that they come from.
 ///
-/// The separator is the one of `,` `;` and tab that the header has most of outside quotes (a comma when it has none).
-/// Cells follow RFC 4180: a cell in quotation marks may hold separators, line ends and doubled quotation marks. Lines
-/// end with LF, CRLF or CR; empty ones are skipped; a byte order mark is no part of the header.
+/// A file may be compressed with gzip or zstd; its encoding is found from its bytes. The separator is the one of `,` `;` tab
+/// and `|` that cuts the first rows most evenly, or the one that a first line `sep=;` names. Cells follow RFC 4180: a cell in
+/// quotation marks may hold separators, line ends and doubled quotation marks. Lines end with LF, CRLF or CR; blank ones are
+/// skipped; a byte order mark is no part of the header. Where the header is one name short, the first column holds the names
+/// of the rows, as R writes them.
 #[derive(Clone, Debug)]
 pub struct Table {
     name: String,
-    separator: u8,
+    format: FileFormat,
     columns: Vec<String>,
+    /// The column of each name, without space around it.
+    by_name: HashMap<String, usize>,
+    /// Which columns the header does not name.
+    unnamed: Vec<usize>,
+    extra: Extra,
     /// All cells, row after row, with one byte behind each that belongs to none.
     text: String,
     cells: Cells,
+    rules: ColumnRules,
+    warnings: Vec<Warning>,
+}
+
+/// How a table is written in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFormat {
+    /// What separates cells.
+    pub separator: u8,
+    /// Whether lines end with CRLF, or with LF.
+    pub line_end: LineEnd,
+    /// How text is stored as bytes.
+    pub encoding: TextEncoding,
+}
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// As on Unix.
+    Lf,
+    /// As on Windows.
+    CrLf,
+}
+
+/// What is known about a table before it is read; by default nothing, and all is found from the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadOptions {
+    /// What separates cells.
+    pub separator: Option<u8>,
+    /// How text is stored as bytes. A byte order mark is believed first.
+    pub encoding: Option<TextEncoding>,
+    /// How its columns are to be understood.
+    pub rules: ColumnRules,
 }
 
 /// Where rows and cells lie in a table's text.
@@ -36,9 +88,10 @@ struct Cells {
 }
 
 impl Cells {
-    /// None yet.
-    fn new(n_columns: usize) -> Self {
-        Self { n_columns, rows: Vec::new(), ends: Vec::new(), lines: None }
+    /// None yet, and room for `n_rows`.
+    fn new(n_columns: usize, n_rows: usize) -> Self {
+        let (rows, ends) = (Vec::with_capacity(n_rows), Vec::with_capacity(n_rows * n_columns));
+        Self { n_columns, rows, ends, lines: None }
     }
 
     /// The place of a cell in the text.
@@ -48,124 +101,145 @@ impl Cells {
         let skip = if column == 0 { 0 } else { self.ends[i - 1] as usize + 1 };
         start + skip..start + self.ends[i] as usize
     }
+
+    /// Ends a row that starts at `start` on `line`; its cells are those that were pushed since the last one.
+    fn end_row(&mut self, file: &str, start: usize, line: usize) -> Result<(), DataError> {
+        let first = self.rows.len() * self.n_columns;
+        let (found, expected) = (self.ends.len() - first, self.n_columns);
+        if found != expected {
+            return Err(DataError::Ragged { file: file.to_owned(), line, found, expected });
+        }
+        let len = self.ends.last().map_or(0, |end| *end as usize);
+        if len > MAX_CELL {
+            self.check_lengths(file, len, line)?;
+        }
+        if let Some(lines) = &mut self.lines {
+            lines.push(line);
+        } else if line != self.rows.len() + 2 {
+            let mut lines: Vec<usize> = (2..self.rows.len() + 2).collect();
+            lines.push(line);
+            self.lines = Some(lines);
+        }
+        self.rows.push(start);
+        Ok(())
+    }
+
+    /// Refuses a row of `len` bytes that is too long, or has a cell that is.
+    fn check_lengths(&self, file: &str, len: usize, line: usize) -> Result<(), DataError> {
+        if len > MAX_ROW {
+            return Err(DataError::LongRow { file: file.to_owned(), line });
+        }
+        let ends = &self.ends[self.rows.len() * self.n_columns..];
+        let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
+        if starts.zip(ends).any(|(start, end)| (end - start) as usize > MAX_CELL) {
+            return Err(DataError::LongCell { file: file.to_owned(), line });
+        }
+        Ok(())
+    }
 }
 
-impl Table {
-    /// Reads a CSV file.
+impl ReadOptions {
+    /// Reads a file, or what comes from the standard input if `path` is `-`.
     ///
     /// # Errors
-    /// [`DataError`] when the file cannot be read, is empty, has no data rows, is not UTF-8, has a column without a
-    /// name or two of one name, a row whose number of cells differs from the header's or that is longer than 4 GiB, or a quoted
-    /// cell without end.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
+    /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has no data rows, has two
+    /// columns of one name, a row whose number of cells differs from the header's, a cell of more than 1 MiB or a row of more
+    /// than 64 MiB, a quoted cell without end, or a NUL.
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
+        if path.as_ref() == Path::new("-") {
+            return self.from_reader("stdin", std::io::stdin().lock());
+        }
         let name = path.as_ref().display().to_string();
         match File::open(path) {
-            Ok(file) => Self::from_reader(name, file),
+            Ok(file) => self.from_reader(name, file),
             Err(source) => Err(DataError::Read { file: name, source }),
         }
     }
 
-    /// Reads CSV text from `reader`; messages call it `name`.
+    /// Reads from `reader`; messages call the table `name`.
     ///
     /// # Errors
-    /// As [`Table::read`].
-    pub fn from_reader(name: impl Into<String>, mut reader: impl Read) -> Result<Self, DataError> {
+    /// As [`read`](Self::read).
+    pub fn from_reader(
+        &self,
+        name: impl Into<String>,
+        reader: impl Read,
+    ) -> Result<Table, DataError> {
         let name = name.into();
-        let mut bytes = Vec::new();
-        if let Err(source) = reader.read_to_end(&mut bytes) {
-            return Err(DataError::Read { file: name, source });
-        }
-        match String::from_utf8(bytes) {
-            Ok(mut text) => {
-                if text.starts_with(BYTE_ORDER_MARK) {
-                    text.drain(..BYTE_ORDER_MARK.len_utf8());
-                }
-                Self::parse(name, text)
-            }
-            Err(error) => {
-                let valid = error.utf8_error().valid_up_to();
-                let line = 1 + line_ends(&error.as_bytes()[..valid]);
-                Err(DataError::NotUtf8 { file: name, line })
-            }
-        }
+        let source = read_source(&name, reader, self.encoding)?;
+        Ok(Table::parse(name, source, self.separator)?.with_rules(self.rules.clone()))
+    }
+}
+
+impl Table {
+    /// Reads a file of which nothing is known.
+    ///
+    /// # Errors
+    /// As [`ReadOptions::read`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        ReadOptions::default().read(path)
     }
 
-    fn parse(name: String, mut source: String) -> Result<Self, DataError> {
-        if source.trim().is_empty() {
+    /// Reads a table of which nothing is known from `reader`; messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`ReadOptions::read`].
+    pub fn from_reader(name: impl Into<String>, reader: impl Read) -> Result<Self, DataError> {
+        ReadOptions::default().from_reader(name, reader)
+    }
+
+    fn parse(name: String, source: Source, separator: Option<u8>) -> Result<Self, DataError> {
+        let Source { mut text, encoding, is_guess } = source;
+        if text.trim_ascii().is_empty() {
             return Err(DataError::Empty { file: name });
         }
-        let separator = separator(&source);
-        if source.contains('"') {
-            return Self::parse_quoted(name, separator, &source);
+        if let Some(place) = memchr::memchr(0, &text) {
+            let line = 1 + line_ends(&text[..place]);
+            return Err(DataError::NulByte { file: name, line });
         }
-        if source.contains('\r') {
-            // Without quotes nothing but line ends changes by it, and no line its number.
-            let unix = source.replace("\r\n", "\n");
-            if unix.contains('\r') {
-                return Self::parse_quoted(name, separator, &source);
-            }
-            source = unix;
+        if let Some(separator) = separator.filter(|separator| !is_separator(*separator)) {
+            return Err(DataError::Separator { separator: char::from(separator) });
         }
-        match cells_of_lines(&name, separator, &source)? {
-            Some((columns, cells)) => Ok(Self { name, separator, columns, text: source, cells }),
-            None => Self::parse_quoted(name, separator, &source),
-        }
-    }
-
-    /// Splits any text.
-    fn parse_quoted(name: String, separator: u8, source: &str) -> Result<Self, DataError> {
-        let file = || name.clone();
-        // Rows of any length are let through, so that a ragged one can be reported with its line in the file.
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(separator)
-            .from_reader(source.as_bytes());
-        let mut record = csv::StringRecord::new();
-        let mut columns: Vec<String> = Vec::new();
-        let (mut text, mut cells) = (String::with_capacity(source.len()), Cells::new(0));
-        let mut lines = Vec::new();
-        let (mut line, mut counted) = (1, 0);
-        loop {
-            // The reader stands behind the last row, on what is left of its line end and on empty lines.
-            let start = reader.position().byte() as usize;
-            let more = reader
-                .read_record(&mut record)
-                .map_err(|error| DataError::Read { file: file(), source: error.into() })?;
-            if !more {
-                break;
-            }
-            let start = start + leading_line_ends(&source.as_bytes()[start..]);
-            line += line_ends(&source.as_bytes()[counted..start]);
-            counted = start;
-            let end = reader.position().byte() as usize;
-            if end == source.len() && ends_in_quotes(&source[start..], &record) {
-                return Err(DataError::UnclosedQuote { file: file(), line });
-            }
-            if columns.is_empty() {
-                columns = record.iter().map(str::to_owned).collect();
-                check_names(&name, line, &columns)?;
-                cells.n_columns = columns.len();
-                continue;
-            }
-            if record.len() != columns.len() {
-                let (found, expected) = (record.len(), columns.len());
-                return Err(DataError::Ragged { file: file(), line, found, expected });
-            }
-            let start = text.len();
-            for cell in &record {
-                text.push_str(cell);
-                cells.ends.push(end_of_cell(&name, line, text.len() - start)?);
-                text.push('\n');
-            }
-            cells.rows.push(start);
-            lines.push(line);
-        }
-        if lines.is_empty() {
+        let dialect = Dialect::of(&text, separator);
+        let line_end = match memchr::memchr2(b'\n', b'\r', &text) {
+            Some(end) if text[end..].starts_with(b"\r\n") => LineEnd::CrLf,
+            _ => LineEnd::Lf,
+        };
+        let is_plain = memchr::memchr(b'"', &text).is_none() && !has_lone_returns(&text);
+        let read = match is_plain {
+            true => read_lines(&name, &text, dialect),
+            false => read_quoted(&name, &mut text, dialect),
+        };
+        let Header { columns, unnamed, cells } = read?;
+        if cells.rows.is_empty() {
             return Err(DataError::NoRows { file: name });
         }
-        cells.lines = Some(lines);
-        Ok(Self { name, separator, columns, text, cells })
+        // Valid it was, and cells were moved whole.
+        let text = String::from_utf8(text)
+            .map_err(|_| DataError::NotUtf8 { file: name.clone(), line: 1 })?;
+        let by_name = (0..).zip(&columns).map(|(i, name)| (name.trim().to_owned(), i)).collect();
+        let mut warnings = Vec::new();
+        if is_guess {
+            let message = format!(
+                "{name} is not UTF-8: read as {} (--encoding names another)",
+                encoding.name()
+            );
+            warnings.push(Warning::new(WarningCode::Encoding, message));
+        }
+        let format = FileFormat { separator: dialect.separator, line_end, encoding };
+        let extra = dialect.extra;
+        let rules = ColumnRules::default();
+        Ok(Self { name, format, columns, by_name, unnamed, extra, text, cells, rules, warnings })
+    }
+
+    /// The table with other rules for its columns.
+    pub fn with_rules(self, rules: ColumnRules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// What the user says about its columns.
+    pub fn rules(&self) -> &ColumnRules {
+        &self.rules
     }
 
     /// What messages call the table: its path, as a rule.
@@ -173,14 +247,37 @@ impl Table {
         &self.name
     }
 
-    /// What separates its cells in the file: a comma, a semicolon or a tab.
-    pub fn separator(&self) -> u8 {
-        self.separator
+    /// How the table is written in its file.
+    pub fn format(&self) -> FileFormat {
+        self.format
     }
 
-    /// Column names as the header has them.
+    /// What a user should know about the file.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Column names as the header has them. A column without a name is called by its number, as `column 3`, and names of rows
+    /// `row names`.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// The header as the file has it: nameless columns without a name, and those that it leaves out missing.
+    pub fn header(&self) -> impl Iterator<Item = &str> {
+        let n_extra = [Extra::RowName, Extra::Last].map(|extra| usize::from(self.extra == extra));
+        let columns = &self.columns[n_extra[0]..self.columns.len() - n_extra[1]];
+        (n_extra[0]..).zip(columns).map(|(i, name)| if self.is_unnamed(i) { "" } else { name })
+    }
+
+    /// Whether the header gives a column no name.
+    pub(crate) fn is_unnamed(&self, column: usize) -> bool {
+        self.unnamed.contains(&column)
+    }
+
+    /// Whether the first column holds the names of rows, for which the header has no place.
+    pub(crate) fn has_row_names(&self) -> bool {
+        self.extra == Extra::RowName
     }
 
     /// Number of data rows, at least 1.
@@ -193,12 +290,10 @@ impl Table {
     /// # Errors
     /// [`DataError::UnknownColumn`], which names the columns there are.
     pub fn column_index(&self, column: &str) -> Result<usize, DataError> {
-        self.columns.iter().position(|c| c.trim() == column.trim()).ok_or_else(|| {
-            DataError::UnknownColumn {
-                file: self.name.clone(),
-                column: column.trim().to_owned(),
-                found: list(&self.columns),
-            }
+        self.by_name.get(column.trim()).copied().ok_or_else(|| DataError::UnknownColumn {
+            file: self.name.clone(),
+            column: excerpt(column),
+            found: list(&self.columns),
         })
     }
 
@@ -229,123 +324,188 @@ impl Table {
     }
 }
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Names of columns, and the cells below.
+struct Header {
+    columns: Vec<String>,
+    unnamed: Vec<usize>,
+    cells: Cells,
+}
 
-/// Names of columns and the cells of text without quotes, whose lines all end with LF; `None` if a line is empty.
-fn cells_of_lines(
-    file: &str,
-    separator: u8,
-    text: &str,
-) -> Result<Option<(Vec<String>, Cells)>, DataError> {
-    let header = text.split('\n').next().unwrap_or(text);
-    if header.is_empty() {
-        return Ok(None);
+impl Header {
+    /// A header of these names on `line`, with room for `n_rows`.
+    fn new(
+        file: &str,
+        line: usize,
+        mut columns: Vec<String>,
+        extra: Extra,
+        n_rows: usize,
+    ) -> Result<Self, DataError> {
+        match extra {
+            Extra::None => {}
+            Extra::RowName => columns.insert(0, String::new()),
+            Extra::Last => columns.push(String::new()),
+        }
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (i, column) in columns.iter().enumerate() {
+            let name = column.trim();
+            if !name.is_empty() && seen.insert(name.to_owned(), i).is_some() {
+                let (file, column) = (file.to_owned(), name.to_owned());
+                return Err(DataError::DuplicateColumn { file, line, column });
+            }
+        }
+        let mut unnamed = Vec::new();
+        for (i, column) in columns.iter_mut().enumerate() {
+            if !column.trim().is_empty() {
+                continue;
+            }
+            unnamed.push(i);
+            *column = match extra {
+                Extra::RowName if i == 0 => "row names".to_owned(),
+                _ => format!("column {}", i + 1),
+            };
+            while seen.contains_key(column) {
+                column.push('_');
+            }
+            seen.insert(column.clone(), i);
+        }
+        let cells = Cells::new(columns.len(), n_rows);
+        Ok(Self { columns, unnamed, cells })
     }
-    let columns: Vec<String> = header.split(char::from(separator)).map(str::to_owned).collect();
-    check_names(file, 1, &columns)?;
-    let mut start = header.len() + 1;
-    let bytes = text.as_bytes();
-    let mut cells = Cells::new(columns.len());
-    cells.ends.reserve(text.len() / start * columns.len());
+}
+
+/// Whether some CR is not followed by LF.
+fn has_lone_returns(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', text).any(|i| text.get(i + 1) != Some(&b'\n'))
+}
+
+/// Finds the cells of text without quotes, whose lines end with LF or CRLF, where they lie.
+fn read_lines(file: &str, text: &[u8], dialect: Dialect) -> Result<Header, DataError> {
+    let Dialect { separator, start, extra } = dialect;
+    let mut line = 1 + line_ends(&text[..start]);
+    let without_return = |start: usize, end: usize| {
+        if end > start && text[end - 1] == b'\r' { end - 1 } else { end }
+    };
+    // The header is the first line that is not blank.
+    let mut start = start;
+    let header = loop {
+        let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |i| start + i);
+        let header = &text[start..without_return(start, end)];
+        (start, line) = (text.len().min(end + 1), line + 1);
+        if !header.trim_ascii().is_empty() || start == text.len() {
+            break header;
+        }
+    };
+    let names = header.split(|byte| *byte == separator);
+    let columns = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let n_lines = memchr::memchr_iter(b'\n', &text[start..]).count() + 1;
+    let mut read = Header::new(file, line - 1, columns, extra, n_lines)?;
+    let cells = &mut read.cells;
+    let behind = start;
+    let ends = memchr::memchr2_iter(separator, b'\n', &text[behind..]).map(|i| behind + i);
     // The last line may lack its end.
-    let end = (text.len() > start && !text.ends_with('\n')).then_some(text.len());
-    let body = bytes.get(start..).unwrap_or_default();
-    let ends = memchr::memchr2_iter(separator, b'\n', body).map(|i| header.len() + 1 + i);
-    for end in ends.chain(end) {
-        // Within 32 bits if the whole row is, which its end shows.
-        cells.ends.push((end - start) as u32);
-        if bytes.get(end) == Some(&separator) {
+    let last = (text.last() != Some(&b'\n')).then_some(text.len());
+    for end in ends.chain(last) {
+        if text.get(end) == Some(&separator) {
+            // Within 32 bits if the whole row is, which its end shows.
+            cells.ends.push((end - start) as u32);
             continue;
         }
-        if end == start {
-            return Ok(None);
+        let row_end = without_return(start, end);
+        let is_alone = cells.ends.len() == cells.rows.len() * cells.n_columns;
+        let is_blank = is_alone
+            && (row_end == start
+                || (cells.n_columns > 1 && text[start..row_end].trim_ascii().is_empty()));
+        if !is_blank {
+            if row_end - start > MAX_ROW {
+                return Err(DataError::LongRow { file: file.to_owned(), line });
+            }
+            cells.ends.push((row_end - start) as u32);
+            cells.end_row(file, start, line)?;
         }
-        let (expected, line) = (columns.len(), cells.rows.len() + 2);
-        let found = cells.ends.len() - cells.rows.len() * expected;
-        if found != expected {
-            return Err(DataError::Ragged { file: file.to_owned(), line, found, expected });
-        }
-        end_of_cell(file, line, end - start)?;
-        cells.rows.push(start);
-        start = end + 1;
+        (start, line) = (end + 1, line + 1);
     }
-    if cells.rows.is_empty() {
-        return Err(DataError::NoRows { file: file.to_owned() });
-    }
-    Ok(Some((columns, cells)))
+    Ok(read)
 }
 
-/// `end`, of a cell in a row that starts on `line`, as it is kept.
-fn end_of_cell(file: &str, line: usize, end: usize) -> Result<u32, DataError> {
-    u32::try_from(end).map_err(|_| DataError::LongRow { file: file.to_owned(), line })
+/// Splits any text, and moves its cells to its front: without their quotes, they take less room than they had.
+fn read_quoted(file: &str, text: &mut Vec<u8>, dialect: Dialect) -> Result<Header, DataError> {
+    let Dialect { separator, start, extra } = dialect;
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
+    let (mut record, mut ends) = (vec![0; 1 << 16], vec![0; 64]);
+    let (mut header, mut written) = (None::<Header>, 0);
+    let (mut read, mut counted, mut line) = (start, start, 1 + line_ends(&text[..start]));
+    loop {
+        // The reader stands behind the last row, on what is left of its line end and on empty lines.
+        let row_start = read + text[read..].iter().take_while(|b| is_line_end(**b)).count();
+        line += line_ends(&text[counted..row_start]);
+        let (mut n_bytes, mut n_cells) = (0, 0);
+        loop {
+            let (result, n_in, n_out, n_ends) =
+                reader.read_record(&text[read..], &mut record[n_bytes..], &mut ends[n_cells..]);
+            (read, n_bytes, n_cells) = (read + n_in, n_bytes + n_out, n_cells + n_ends);
+            match result {
+                ReadRecordResult::OutputFull if record.len() > MAX_ROW => {
+                    return Err(DataError::LongRow { file: file.to_owned(), line });
+                }
+                ReadRecordResult::OutputFull => record.resize(2 * record.len(), 0),
+                ReadRecordResult::OutputEndsFull => ends.resize(2 * ends.len(), 0),
+                // All of the input was there: asked once more, the reader ends the last record.
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::Record | ReadRecordResult::End => break,
+            }
+        }
+        if n_cells == 0 {
+            break;
+        }
+        let row = &record[..n_bytes];
+        let last_start = if n_cells > 1 { ends[n_cells - 2] } else { 0 };
+        if read == text.len() && ends_in_quotes(&text[row_start..], &row[last_start..]) {
+            return Err(DataError::UnclosedQuote { file: file.to_owned(), line });
+        }
+        // Line ends are counted before cells are moved over them; CRLF is one.
+        let is_cut = text[..read].ends_with(b"\r") && text.get(read) == Some(&b'\n');
+        counted = read + usize::from(is_cut);
+        let next_line = line + line_ends(&text[row_start..counted]);
+        let row_line = std::mem::replace(&mut line, next_line);
+        let starts = std::iter::once(0).chain(ends[..n_cells].iter().copied());
+        let places = starts.zip(&ends[..n_cells]);
+        let Some(Header { cells, .. }) = &mut header else {
+            if n_cells == 1 && row.trim_ascii().is_empty() {
+                continue;
+            }
+            let names = places.map(|(start, end)| String::from_utf8_lossy(&row[start..*end]));
+            let columns = names.map(|name| name.into_owned()).collect();
+            let n_lines = memchr::memchr2_iter(b'\n', b'\r', &text[read..]).count() + 1;
+            header = Some(Header::new(file, row_line, columns, extra, n_lines)?);
+            continue;
+        };
+        if n_cells == 1 && cells.n_columns > 1 && row.trim_ascii().is_empty() {
+            continue;
+        }
+        let row_written = written;
+        for (start, end) in places {
+            text[written..written + end - start].copy_from_slice(&row[start..*end]);
+            written += end - start;
+            cells.ends.push((written - row_written) as u32);
+            // There is room where the file had a separator or a line end; the last line may lack one.
+            if let Some(gap) = text.get_mut(written) {
+                *gap = b'\n';
+            }
+            written += 1;
+        }
+        cells.end_row(file, row_written, row_line)?;
+    }
+    text.truncate(written);
+    header.ok_or_else(|| DataError::Empty { file: file.to_owned() })
 }
 
-/// The separator: whichever of the three the header line has most of, outside quotes.
-fn separator(source: &str) -> u8 {
-    let (mut counts, mut quoted) = ([0; 3], false);
-    for byte in source.trim_start_matches(['\r', '\n']).bytes() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\r' | b'\n' if !quoted => break,
-            b',' if !quoted => counts[0] += 1,
-            b';' if !quoted => counts[1] += 1,
-            b'\t' if !quoted => counts[2] += 1,
-            _ => {}
-        }
-    }
-    let [commas, semicolons, tabs] = counts;
-    if commas >= semicolons && commas >= tabs {
-        b','
-    } else if semicolons >= tabs {
-        b';'
-    } else {
-        b'\t'
-    }
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
-fn check_names(file: &str, line: usize, columns: &[String]) -> Result<(), DataError> {
-    let mut seen = HashSet::new();
-    for (i, column) in columns.iter().enumerate() {
-        let (file, column) = (file.to_owned(), column.trim());
-        if column.is_empty() {
-            return Err(DataError::UnnamedColumn { file, line, position: i + 1 });
-        }
-        if !seen.insert(column) {
-            return Err(DataError::DuplicateColumn { file, line, column: column.to_owned() });
-        }
-    }
-    Ok(())
-}
-
-/// Whether the last record of a file, `raw` in the file, stopped inside a quoted cell: an odd number of quotation
+/// Whether the last record of a file, `raw` in the file, stopped inside a quoted cell, its `last`: an odd number of quotation
 /// marks, and the line end taken for part of the cell.
-fn ends_in_quotes(raw: &str, record: &csv::StringRecord) -> bool {
-    let last = record.iter().next_back().unwrap_or("");
-    last.contains(['\r', '\n']) && raw.bytes().filter(|b| *b == b'"').count() % 2 == 1
-}
-
-fn leading_line_ends(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
-}
-
-/// Number of line ends (LF, CRLF or CR). `bytes` must not stop between CR and LF.
-fn line_ends(bytes: &[u8]) -> usize {
-    let feeds = bytes.iter().filter(|b| **b == b'\n').count();
-    let returns = bytes.iter().filter(|b| **b == b'\r').count();
-    if returns == 0 {
-        return feeds;
-    }
-    feeds + returns - bytes.windows(2).filter(|pair| pair == b"\r\n").count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_has_an_end_that_can_be_kept() {
-        assert_eq!(end_of_cell("t.csv", 3, 4_294_967_295).unwrap(), u32::MAX);
-        let error = end_of_cell("t.csv", 3, 4_294_967_296).unwrap_err().to_string();
-        assert_eq!(error, "t.csv: line 3: a row of more than 4 GiB: is this a table?");
-    }
+fn ends_in_quotes(raw: &[u8], last: &[u8]) -> bool {
+    last.iter().any(|byte| is_line_end(*byte))
+        && raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1
 }

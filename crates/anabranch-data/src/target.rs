@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::LARGEST;
 use crate::column::mean_and_std;
+use crate::column_kind::ColumnKind;
 use crate::error::{DataError, StoredError};
+use crate::labels::Labels;
+use crate::missing::MissingMarkers;
+use crate::number::NumberFormat;
 use crate::raw_targets::{RawTargets, TargetValues};
+use crate::schema::{ColumnSchema, Schema};
 use crate::table::Table;
 
 /// The columns that a user asks for, task by task.
@@ -98,6 +103,12 @@ pub struct RegressionTarget {
     pub mean: f64,
     /// Their population standard deviation in the column's units, or 1 where it is 0.
     pub std: f64,
+    /// How the column's numbers are written.
+    #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
+    pub format: NumberFormat,
+    /// What stands for a missing value.
+    #[serde(default = "MissingMarkers::format_1")]
+    pub missing_markers: MissingMarkers,
 }
 
 /// A column of class labels.
@@ -107,13 +118,29 @@ pub struct ClassTarget {
     pub column: String,
     /// The labels in class order: by number if all of them are numbers, else in text order.
     pub labels: Vec<String>,
+    /// When a cell is one of them.
+    #[serde(default)]
+    pub compared_as: Labels,
+    /// What stands for a missing value.
+    #[serde(default = "MissingMarkers::format_1")]
+    pub missing_markers: MissingMarkers,
 }
 
 impl RegressionTarget {
-    /// Takes the scale from training values.
-    pub(crate) fn fit(column: &str, values: impl Iterator<Item = f64> + Clone) -> Self {
+    /// A column whose scale is not known yet.
+    fn unscaled(schema: &ColumnSchema) -> Self {
+        let format = match &schema.kind {
+            ColumnKind::Number { format } => format.clone(),
+            _ => NumberFormat::default(),
+        };
+        let (column, missing_markers) = (schema.name.clone(), schema.missing_markers.clone());
+        Self { column, mean: 0.0, std: 1.0, format, missing_markers }
+    }
+
+    /// The column with the scale of training values.
+    pub(crate) fn scaled(&self, values: impl Iterator<Item = f64> + Clone) -> Self {
         let (mean, std) = mean_and_std(values);
-        Self { column: column.to_owned(), mean, std }
+        Self { mean, std, ..self.clone() }
     }
 
     /// From the column's units to the network's: (value − mean)/std.
@@ -124,6 +151,19 @@ impl RegressionTarget {
     /// From the network's units to the column's: z·std + mean.
     pub fn unscale(&self, z: f64) -> f64 {
         z * self.std + self.mean
+    }
+}
+
+impl ClassTarget {
+    /// A column whose labels are not known yet.
+    fn unlabelled(schema: &ColumnSchema) -> Self {
+        let compared_as = match &schema.kind {
+            ColumnKind::Category { labels } => *labels,
+            ColumnKind::Number { .. } => Labels::Numbers,
+            _ => Labels::Text,
+        };
+        let (column, missing_markers) = (schema.name.clone(), schema.missing_markers.clone());
+        Self { column, labels: Vec::new(), compared_as, missing_markers }
     }
 }
 
@@ -172,6 +212,29 @@ impl Targets {
         Self { tasks }
     }
 
+    /// What the columns of a table are to be read as, before their scales and labels are known.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownColumn`].
+    pub(crate) fn unread(
+        table: &Table,
+        schema: &Schema,
+        columns: &TargetColumns,
+    ) -> Result<Self, DataError> {
+        let column = |name: &String| Ok(&schema.columns()[table.column_index(name)?]);
+        let tasks = columns.tasks.iter().map(|task| match task {
+            TaskColumns::Regress(names) => {
+                let columns =
+                    names.iter().map(|name| Ok(RegressionTarget::unscaled(column(name)?)));
+                Ok(TaskTarget::Regression(columns.collect::<Result<_, DataError>>()?))
+            }
+            TaskColumns::Classify(name) => {
+                Ok(TaskTarget::Classification(ClassTarget::unlabelled(column(name)?)))
+            }
+        });
+        Ok(Self::new(tasks.collect::<Result<_, DataError>>()?))
+    }
+
     /// The tasks, in the order of the network's heads.
     pub fn tasks(&self) -> &[TaskTarget] {
         &self.tasks
@@ -183,14 +246,7 @@ impl Targets {
     /// [`DataError`] for a target column that the table lacks, text or infinity in a regression
     /// column, a class that training never saw, or a table in which no row has all targets.
     pub fn read(&self, table: &Table) -> Result<TargetValues, DataError> {
-        let columns = self.tasks.iter().map(|task| match task {
-            TaskTarget::Regression(columns) => {
-                TaskColumns::Regress(columns.iter().map(|target| target.column.clone()).collect())
-            }
-            TaskTarget::Classification(class) => TaskColumns::Classify(class.column.clone()),
-        });
-        let columns: Vec<TaskColumns> = columns.collect();
-        RawTargets::read(table, &columns)?.numbered(table, self)
+        RawTargets::read(table, self)?.numbered(table, self)
     }
 }
 

@@ -2,93 +2,109 @@
 
 use std::fmt;
 
-/// Something odd in a table. The crate prints nothing: functions return their warnings, and `Display` words them.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Warning {
+use serde::Serialize;
+
+/// Something odd in a table. The crate prints nothing: functions return their warnings, and `Display` gives the message.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Warning {
+    /// What it is about.
+    pub code: WarningCode,
+    /// The column, if it is about one.
+    pub column: Option<String>,
+    /// The line of the first cell.
+    pub line: Option<usize>,
+    /// What the first cell holds.
+    pub text: Option<String>,
+    /// How many cells or rows.
+    pub count: Option<usize>,
+    /// Their share of all, from 0 to 1.
+    pub share: Option<f64>,
+    /// All of this in words, on one line.
+    pub message: String,
+}
+
+/// The kinds of warnings, by which programs tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// The file is in an encoding that was guessed from its bytes.
+    Encoding,
     /// Rows without a value in a target column were left out.
-    RowsWithoutTarget {
-        /// How many.
-        rows: usize,
-    },
+    RowsWithoutTarget,
     /// An input column without a value (in the training rows, for an encoder) was left out.
-    EmptyColumn {
-        /// The column.
-        column: String,
-    },
-    /// A text column with too many distinct values was left out.
-    ManyCategories {
-        /// The column.
-        column: String,
-        /// Its distinct values.
-        distinct: usize,
-    },
+    EmptyColumn,
     /// An input column has one value in all training rows: nothing can be learned from it.
-    ConstantColumn {
-        /// The column.
-        column: String,
-    },
-    /// Cells of a numeric column that are not numbers count as missing.
-    NotNumbers {
-        /// The column.
-        column: String,
-        /// How many cells.
-        cells: usize,
-        /// Line of the first.
-        line: usize,
-        /// The first one's text.
-        first: String,
-    },
-    /// Cells with a category that training never saw are encoded as all zeros.
-    UnseenCategories {
-        /// How many cells, of all columns together.
-        cells: usize,
-        /// Column of the first.
-        column: String,
-        /// Line of the first.
-        line: usize,
-        /// The first one's text.
-        first: String,
-    },
+    ConstantColumn,
+    /// A column that names or numbers rows was left out.
+    Identifier,
+    /// A column that says the same as another was left out.
+    DuplicateColumn,
+    /// An input is a copy of a target: it was left out.
+    TargetCopy,
+    /// A column without a name in the header got one.
+    UnnamedColumn,
+    /// Cells of a numeric column that are not numbers, or of dates that are no dates, count as missing.
+    Unreadable,
+    /// A column that is mostly of one kind was read as another.
+    MixedColumn,
+    /// Text other than the plain `NA` counts as missing.
+    MissingMarkers,
+    /// What could stand for a missing value is a label.
+    MarkerAsLabel,
+    /// Numbers in another format than the plain one of programs.
+    NumberFormat,
+    /// A column of dates.
+    DateFormat,
+    /// Codes with leading zeros stay text.
+    Codes,
+    /// Labels that differ by case or space alone.
+    SimilarLabels,
+    /// Labels that are equal as numbers, or as truth values, are one.
+    MergedLabels,
+    /// Rare categories share an input.
+    RareCategories,
+    /// Cells with a category that training never saw.
+    UnseenCategories,
+    /// A value far from all others.
+    Outlier,
+    /// Values far outside of what training saw.
+    OutsideTraining,
+    /// Values are missing in a column where training had none.
+    NewlyMissing,
     /// A class with too few rows to be split went to training as a whole.
-    RareClass {
-        /// The class column.
-        column: String,
-        /// The class.
-        label: String,
-        /// Its rows.
-        rows: usize,
-    },
+    RareClass,
+}
+
+impl Warning {
+    /// A warning that is about no column, line or count in particular.
+    pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, column: None, line: None, text: None, count: None, share: None, message }
+    }
+
+    /// The column that it is about.
+    pub fn column(self, column: &str) -> Self {
+        Self { column: Some(column.to_owned()), ..self }
+    }
+
+    /// The first cell that it is about: its line and text.
+    pub fn cell(self, line: usize, text: &str) -> Self {
+        Self { line: Some(line), text: Some(text.to_owned()), ..self }
+    }
+
+    /// How many it is about.
+    pub fn count(self, count: usize) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// How many of how many it is about.
+    pub fn share(self, count: usize, of: usize) -> Self {
+        Self { count: Some(count), share: Some(count as f64 / of.max(1) as f64), ..self }
+    }
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RowsWithoutTarget { rows } => {
-                write!(f, "rows without a target: {rows}: left out")
-            }
-            Self::EmptyColumn { column } => write!(f, "column {column:?} has no values: left out"),
-            Self::ManyCategories { column, distinct } => write!(
-                f,
-                "column {column:?} is text with {distinct} distinct values, more than {}: left out",
-                crate::MAX_CATEGORIES
-            ),
-            Self::ConstantColumn { column } => {
-                write!(f, "column {column:?} has one value in all training rows: nothing to learn")
-            }
-            Self::NotNumbers { column, cells, line, first } => write!(
-                f,
-                "column {column:?}: cells that are not numbers: {cells} (the first on line {line}: {first:?}): \
-                 counted as missing"
-            ),
-            Self::UnseenCategories { cells, column, line, first } => write!(
-                f,
-                "cells with a category that training never saw: {cells} (the first on line {line}, column \
-                 {column:?}: {first:?}): encoded as all zeros"
-            ),
-            Self::RareClass { column, label, rows } => write!(
-                f,
-                "column {column:?}: class {label:?} has too few rows to be split ({rows}): all of them go to training"
-            ),
-        }
+        f.write_str(&self.message)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading CSV files: what is accepted, and the whole message of what is not.
 
-use anabranch_data::Table;
+use anabranch_data::{LineEnd, ReadOptions, Table};
 use proptest::prelude::*;
 
 fn table(csv: &str) -> Table {
@@ -74,9 +74,21 @@ fn what_cannot_be_read_is_refused_in_one_line() {
         "t.csv: no data rows: expected at least one line below the header"
     );
     assert_eq!(
-        error(b"a,b\r\n1,2\r\n3,\xff\r\n"),
-        "t.csv: line 3: not UTF-8 text: save the file with the encoding UTF-8"
+        error(b"a,b\r\n1,2\r\n3,\x81\r\n"),
+        "t.csv: line 3: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or name its \
+         own with --encoding"
     );
+    assert_eq!(
+        error("a,b\n1,2\n3,\0\n"),
+        "t.csv: line 3: a NUL byte: is this a table? If it is, name its encoding with --encoding"
+    );
+    let long = "x".repeat((1 << 20) + 1);
+    for cell in [long.clone(), format!("\"{long}\"")] {
+        assert_eq!(
+            error(format!("a,b\n1,2\n{cell},2\n")),
+            "t.csv: line 3: a cell of more than 1 MiB: is a quotation mark missing?"
+        );
+    }
     let ragged = |line, found| {
         format!(
             "t.csv: line {line}: cells found: {found}, columns in the header: 2: correct the line, and quote cells \
@@ -85,10 +97,6 @@ fn what_cannot_be_read_is_refused_in_one_line() {
     };
     assert_eq!(error("a,b\n1,2\n3\n"), ragged(3, 1));
     assert_eq!(error("a,b\r\n1,\"2\r\n2\"\r\n\r\n3,4,5\r\n"), ragged(5, 3));
-    assert_eq!(
-        error("a,,c\n1,2,3\n"),
-        "t.csv: line 1: column 2 has no name: name it in the header"
-    );
     assert_eq!(
         error("\na,b, a\n1,2,3\n"),
         "t.csv: line 2: two columns are named \"a\": rename one of them"
@@ -113,6 +121,59 @@ fn files_that_cannot_be_opened_are_named() {
     let file = folder.path().join("t.csv");
     std::fs::write(&file, "a,b\n1,2\n").unwrap();
     assert_eq!(Table::read(&file).unwrap().name(), file.display().to_string());
+}
+
+#[test]
+fn columns_without_a_name_get_one() {
+    let nameless = table(",a,,column 3\n1,2,3,4\n");
+    assert_eq!(nameless.columns(), ["column 1", "a", "column 3_", "column 3"]);
+    assert_eq!(nameless.header().collect::<Vec<_>>(), ["", "a", "", "column 3"]);
+    // As R writes a table, and as programs do that end every line with a separator.
+    for csv in ["a,b\nr1,1,2\nr2,3,4\n", "\"a\",\"b\"\n\"r1\",1,2\n\"r2\",3,4\n"] {
+        let named = table(csv);
+        assert_eq!(named.columns(), ["row names", "a", "b"]);
+        assert_eq!(named.header().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(rows(&named), [["r1", "1", "2"], ["r2", "3", "4"]]);
+    }
+    let ended = table("a,b\n1,2,\n3,4,\n");
+    assert_eq!(
+        (ended.columns(), rows(&ended)[1].clone()),
+        (&["a", "b", "column 3"].map(String::from)[..], vec!["3", "4", ""])
+    );
+    assert_eq!(ended.header().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn blank_lines_are_passed_over() {
+    for quote in ["", "\""] {
+        let csv = format!("\n \n{quote}a{quote},b\n1,2\n   \n3,4\n \t \n");
+        let table = table(&csv);
+        assert_eq!(rows(&table), [["1", "2"], ["3", "4"]], "{csv:?}");
+        assert_eq!((table.line(0), table.line(1)), (4, 6));
+    }
+    // In a single column, spaces are a cell.
+    assert_eq!(rows(&table("a\n1\n \n2\n")), [["1"], [" "], ["2"]]);
+}
+
+#[test]
+fn a_first_line_may_name_the_separator() {
+    for (csv, line) in [("sep=;\r\na;b\r\n1;2\r\n", 3), ("sep=;\n\"a\";b\n1;2\n", 3)] {
+        let table = table(csv);
+        assert_eq!((table.columns(), table.line(0)), (&["a", "b"].map(String::from)[..], line));
+    }
+    let options = ReadOptions { separator: Some(b'|'), ..ReadOptions::default() };
+    let table = options.from_reader("t.csv", "a|b\n1;2|3;4\n".as_bytes()).unwrap();
+    assert_eq!(rows(&table), [["1;2", "3;4"]]);
+    let options = ReadOptions { separator: Some(0xff), ..ReadOptions::default() };
+    assert!(options.from_reader("t.csv", "a\n1\n".as_bytes()).is_err());
+}
+
+#[test]
+fn how_a_file_is_written_is_kept() {
+    let format = table("\u{feff}a;b\r\n1;2\r\n").format();
+    assert_eq!((format.separator, format.line_end), (b';', LineEnd::CrLf));
+    assert_eq!(format.encoding.encode("x"), "\u{feff}x".as_bytes());
+    assert_eq!(table("a\n1\r\n").format().line_end, LineEnd::Lf);
 }
 
 proptest! {

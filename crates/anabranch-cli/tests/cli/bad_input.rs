@@ -55,16 +55,21 @@ fn files_that_are_no_tables() {
          separator",
     );
     train_refused(
-        [b"a,b\n1,\xff\n".to_vec(), shapes(3).into_bytes()].concat(),
+        [b"a,b\n1,\x81\n".to_vec(), shapes(3).into_bytes()].concat(),
         flags,
-        "t.csv: line 2: not UTF-8 text: save the file with the encoding UTF-8",
+        "t.csv: line 2: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or name \
+         its own with --encoding",
     );
     train_refused(
         "a,a\n1,2\n",
         flags,
         "t.csv: line 1: two columns are named \"a\": rename one of them",
     );
-    train_refused("a,\n1,2\n", flags, "t.csv: line 1: column 2 has no name: name it in the header");
+    train_refused(
+        "PK\x03\x04",
+        flags,
+        "t.csv: this is a zip archive or an Excel workbook (xlsx), not a CSV file: save the sheet as CSV, or unpack it",
+    );
 }
 
 #[test]
@@ -94,14 +99,14 @@ fn columns_that_cannot_be_targets() {
     train_refused(
         shapes(30).replacen(",10.5,", ",-inf,", 1),
         "--regress price --classify kind",
-        "t.csv: line 19: column \"price\" holds \"-inf\": numbers must be finite and not beyond 1e100: correct the \
-         cell or leave it empty",
+        "t.csv: line 19: column \"price\" holds \"-inf\", which is infinite or beyond 1e100: correct the cell \
+         or leave it empty",
     );
     train_refused(
         shapes(30).replacen("\n0,", "\n1e200,", 1),
         "--regress price --classify kind",
-        "t.csv: line 2: column \"size\" holds \"1e200\": numbers must be finite and not beyond 1e100: correct the \
-         cell or leave it empty",
+        "t.csv: line 2: column \"size\" holds \"1e200\", which is infinite or beyond 1e100: correct the cell \
+         or leave it empty",
     );
     train_refused(
         shapes(30).replace("large", "small"),

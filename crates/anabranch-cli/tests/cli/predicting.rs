@@ -22,14 +22,20 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
     dir.write("new.csv", csv);
     let run = dir.succeed("predict --model m --data new.csv --out p.csv");
     assert_eq!(run.stdout, "4 rows predicted: p.csv\n");
-    // A missing colour, which training never had either, is encoded as zeros too.
     assert_eq!(
         run.stderr,
-        "warning: cells with a category that training never saw: 2 (the first on line 3, column \"colour\": \
-         \"purple\"): encoded as all zeros\n"
+        "warning: column \"size\": missing values, of which training had none: 2 of 4 (the first on line 3: \"\"): the \
+         median stands in\n\
+         warning: column \"colour\": cells with a category that training never saw, or hardly: 1 of 4 (the first on line 3: \
+         \"purple\"): encoded as other than all known ones\n\
+         warning: column \"colour\": missing values, of which training had none: 1 of 4 (the first on line 6: \"\"): encoded \
+         as zeros\n"
     );
 
+    // The byte order mark and the line ends stay too.
     let text = dir.read("p.csv");
+    let text = text.strip_prefix('\u{feff}').unwrap();
+    assert_eq!(text.matches("\r\n").count(), text.matches('\n').count());
     let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(text.as_bytes());
     assert_eq!(
         reader.headers().unwrap(),
@@ -137,8 +143,8 @@ fn tables_that_do_not_fit_the_model() {
     refused(
         "size,colour\n1,red\ninfinity,red\n",
         "predict --out p.csv",
-        "new.csv: line 3: column \"size\" holds \"infinity\": numbers must be finite and not beyond 1e100: correct \
-         the cell or leave it empty",
+        "new.csv: line 3: column \"size\" holds \"infinity\", which is infinite or beyond 1e100: correct the cell \
+         or leave it empty",
     );
     refused(
         "size,colour,kind_p_small\n1,red,0\n",

@@ -1,7 +1,9 @@
 //! From cells to numbers: what a network sees of a row.
 
+mod encoding;
 mod fit;
 mod stored;
+mod unlike;
 
 use std::sync::OnceLock;
 
@@ -9,16 +11,17 @@ use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Executor, Scalar};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Reading, value_of};
-use crate::column::out_of_range_error;
-use crate::error::{DataError, RowError, excerpt, list};
+use crate::cell::Cell;
+use crate::error::{DataError, RowError, list};
+use crate::rules::Tolerance;
 use crate::table::Table;
 use crate::warning::Warning;
 
-pub(crate) use fit::{Fitted, ReadColumn, input_columns};
-
-/// A text column with more distinct values than this is left out: it names rows more than it groups them.
-pub const MAX_CATEGORIES: usize = 50;
+use encoding::{CellError, Outcome};
+pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
+pub(crate) use encoding::{NOT_FINITE, TOO_FAR};
+pub use fit::{FAR, MAX_CATEGORIES, MIN_CATEGORY_ROWS};
+use unlike::ColumnTally;
 
 /// Rows that one task encodes.
 const CHUNK_ROWS: usize = 1024;
@@ -26,13 +29,17 @@ const CHUNK_ROWS: usize = 1024;
 /// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width) numbers, the same ones
 /// for the same cells wherever it is applied. A model file holds it (`serde`).
 ///
-/// * A numeric cell v becomes (v − mean)/std with the mean and the population standard deviation of the numbers that
+/// * A number v becomes (v − mean)/std with the mean and the population standard deviation of the numbers that
 ///   the training rows hold (before missing ones are filled); std counts as 1 where it is 0, so that a column constant
-///   in training becomes zeros. A missing cell takes the training median; an indicator column (1 where missing, else
-///   0) follows if training had missing cells in this column. If it had none, a missing cell is the median and
+///   in training becomes zeros. Where some value is absurdly far away, or where it is asked for, the column is
+///   scaled [robustly](Encoding::Robust) instead. A missing cell takes the training median; an indicator column (1 where missing,
+///   else 0) follows if training had missing cells in this column. If it had none, a missing cell is the median and
 ///   nothing more. A cell that is no number is missing.
-/// * A text cell becomes one-hot over the training rows' categories in text order, and a category of its own for
-///   missing cells if training had them. Any other category is encoded as all zeros, and counted.
+/// * A date becomes the [days that have passed](Encoding::Date) and its place in the year, the week and the day, where training
+///   rows differ in these.
+/// * A label becomes one-hot over the training rows' most frequent categories in text order, then a column that rare ones
+///   share if there are any, and one for missing cells if training had them. A category that training never saw
+///   counts as a rare one, or is all zeros if there were none.
 ///
 /// An encoder has no interior state: all methods take `&self`, and threads can share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,57 +49,15 @@ pub struct Encoder {
     width: usize,
 }
 
-/// How one input column is encoded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InputColumn {
-    /// The column's name in the table, without space around it.
-    pub name: String,
-    /// Its encoding.
-    #[serde(flatten)]
-    pub encoding: Encoding,
-}
-
-/// The encoding of a column, fitted on training rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Encoding {
-    /// Standardised numbers.
-    Numeric {
-        /// Mean of the training rows' numbers.
-        mean: f64,
-        /// Their population standard deviation, or 1 where it is 0.
-        std: f64,
-        /// Their median, which stands in for missing cells.
-        median: f64,
-        /// Whether an indicator column follows.
-        missing: MissingColumn,
-    },
-    /// One-hot categories.
-    Categorical {
-        /// The training rows' categories, in text order.
-        categories: Vec<String>,
-        /// Whether missing cells are a category of their own, the last.
-        missing: MissingColumn,
-    },
-}
-
-/// Whether missing cells have an encoded column of their own: they have where training had missing cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MissingColumn {
-    /// The last encoded column of this input is 1 where the cell is missing.
-    Present,
-    /// Training had no missing cells.
-    Absent,
-}
-
 /// Cells of a row that were encoded though they are not what training saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowNotes {
-    /// Cells with a category that training never saw, encoded as all zeros.
+    /// Cells with a category that training never saw, or that was rare.
     pub unseen_categories: usize,
-    /// Cells of numeric columns that are not numbers, counted as missing.
-    pub not_numbers: usize,
+    /// Cells of numbers or dates that are neither, counted as missing.
+    pub unreadable: usize,
+    /// Numbers far outside of what training saw.
+    pub outside: usize,
 }
 
 /// Encoded rows of a table.
@@ -102,30 +67,6 @@ pub struct Encoded<T> {
     pub x: Vec<T>,
     /// Cells that are not what training saw.
     pub warnings: Vec<Warning>,
-}
-
-/// What a cell turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    AsTrained,
-    UnseenCategory,
-    NotANumber,
-}
-
-/// What has been read of a column's cells before they are encoded.
-pub(crate) enum ReadCells {
-    /// Nothing: they are read as text.
-    Not,
-    /// For each row of the table its number; NaN where there is none.
-    Numbers(Vec<f64>),
-    /// For each row of the table the encoded column that becomes 1; `None` for what training never saw.
-    Hot(Vec<Option<u32>>),
-}
-
-/// Why a cell cannot be encoded.
-enum CellError {
-    OutOfRange,
-    NumberForText,
 }
 
 impl Encoder {
@@ -146,21 +87,7 @@ impl Encoder {
 
     /// A name for each encoded column: `carat`, `carat is missing`, `cut=Ideal`.
     pub fn feature_names(&self) -> Vec<String> {
-        let mut names = Vec::with_capacity(self.width);
-        for InputColumn { name, encoding } in &self.columns {
-            let (Encoding::Numeric { missing, .. } | Encoding::Categorical { missing, .. }) =
-                encoding;
-            match encoding {
-                Encoding::Numeric { .. } => names.push(name.clone()),
-                Encoding::Categorical { categories, .. } => {
-                    names.extend(categories.iter().map(|category| format!("{name}={category}")));
-                }
-            }
-            if *missing == MissingColumn::Present {
-                names.push(format!("{name} is missing"));
-            }
-        }
-        names
+        self.columns.iter().flat_map(InputColumn::feature_names).collect()
     }
 
     /// Encodes one row, given as the cells of [`input_columns`](Encoder::input_columns) in order, into `x` `[width]`.
@@ -168,7 +95,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`RowError`] for a wrong number of cells, an `x` of another length, a number that is infinite or too large,
-    /// or a number for a column of categories. `x` is then partly written.
+    /// or a number for a column of categories or dates. `x` is then partly written.
     pub fn encode_row<T: Scalar>(
         &self,
         cells: &[Cell<'_>],
@@ -229,10 +156,13 @@ impl Encoder {
             let (out, tail) = rest.split_at_mut(column.width());
             rest = tail;
             match column.encode(cell, out) {
-                Ok(Outcome::AsTrained) => {}
+                Ok(Outcome::AsTrained | Outcome::Missing) => {}
                 Ok(Outcome::UnseenCategory) => notes.unseen_categories += 1,
-                Ok(Outcome::NotANumber) => notes.not_numbers += 1,
-                Err(CellError::OutOfRange) => return Err(RowError::OutOfRange { column: name() }),
+                Ok(Outcome::Unreadable) => notes.unreadable += 1,
+                Ok(Outcome::Outside) => notes.outside += 1,
+                Err(CellError::OutOfRange(problem)) => {
+                    return Err(RowError::OutOfRange { column: name(), problem });
+                }
                 Err(CellError::NumberForText) => {
                     return Err(RowError::NumberForText { column: name() });
                 }
@@ -244,11 +174,14 @@ impl Encoder {
     /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the result. The table may have
     /// more columns than the encoder needs, in any order.
     ///
-    /// Unseen categories are counted in one warning; cells that are no numbers in one for each column.
+    /// The decimal mark and the markers of missing values that the [table's rules](Table::rules) name take the place of those
+    /// of training. Cells that are not what training saw are counted, in one warning for each column and kind. A column of
+    /// which most cells cannot be read, or lie far outside of what training saw, or that has no values though training had one
+    /// in every row, is refused, unless the rules are lenient.
     ///
     /// # Errors
     /// [`DataError::NoInputColumn`] when the table lacks an input column; [`DataError::OutOfRange`] for a number that
-    /// is infinite or too large.
+    /// is infinite or too large; [`DataError::Unlike`] for a column that differs from what training saw in most rows.
     ///
     /// # Panics
     /// If a row is out of the table's range.
@@ -258,19 +191,20 @@ impl Encoder {
         table: &Table,
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
-        let cells: Vec<ReadCells> = self.columns.iter().map(|_| ReadCells::Not).collect();
-        self.encode_read(exec, table, rows, &cells)
+        let columns = self.columns_for(table);
+        self.encode_with(exec, table, rows, &columns, table.rules().tolerance)
     }
 
-    /// [`encode`](Self::encode), where the cells of some columns have been read before.
-    pub(crate) fn encode_read<T: Scalar>(
+    /// [`encode`](Self::encode) by `columns`, which are the encoder's own, but for how cells are written.
+    pub(crate) fn encode_with<T: Scalar>(
         &self,
         exec: &Executor,
         table: &Table,
         rows: &[usize],
-        cells: &[ReadCells],
+        columns: &[InputColumn],
+        tolerance: Tolerance,
     ) -> Result<Encoded<T>, DataError> {
-        let places = self.columns.iter().map(|column| {
+        let places = columns.iter().map(|column| {
             table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
                 file: table.name().to_owned(),
                 column: column.name.clone(),
@@ -282,148 +216,52 @@ impl Encoder {
         let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
         let parts = [Part::Rows(&mut x, self.width)];
         exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, parts, |chunk, [x]| {
-            let (rows, tally) = &chunks[chunk.start / CHUNK_ROWS];
-            tally.get_or_init(|| self.encode_rows(table, &places, rows, cells, x));
+            let (rows, tallies) = &chunks[chunk.start / CHUNK_ROWS];
+            tallies.get_or_init(|| encode_rows(table, columns, &places, rows, x));
         });
-        // Every chunk has its tally: counts are added up, and what comes first is kept.
-        let mut unseen: Option<(usize, usize, usize)> = None;
-        let mut not_numbers: Vec<Option<(usize, usize)>> = vec![None; self.columns.len()];
-        for tally in chunks.into_iter().filter_map(|(_, tally)| tally.into_inner()) {
-            let tally = tally?;
-            if let Some((n, row, i)) = tally.unseen {
-                unseen.get_or_insert((0, row, i)).0 += n;
-            }
-            for (all, tally) in not_numbers.iter_mut().zip(tally.not_numbers) {
-                if let Some((n, row)) = tally {
-                    all.get_or_insert((0, row)).0 += n;
-                }
+        // Every chunk has its tallies: counts are added up, and what comes first is kept.
+        let mut tallies = vec![ColumnTally::default(); columns.len()];
+        for chunk in chunks.into_iter().filter_map(|(_, tallies)| tallies.into_inner()) {
+            for (all, tally) in tallies.iter_mut().zip(chunk?) {
+                all.add_all(&tally);
             }
         }
-        let name = |i: usize| self.columns[i].name.clone();
-        let mut warnings: Vec<Warning> = (not_numbers.iter().enumerate())
-            .filter_map(|(i, tally)| tally.map(|(cells, row)| (i, cells, row)))
-            .map(|(i, cells, row)| Warning::NotNumbers {
-                column: name(i),
-                cells,
-                line: table.line(row),
-                first: excerpt(table.cell(row, places[i])),
-            })
-            .collect();
-        warnings.extend(unseen.map(|(cells, row, i)| Warning::UnseenCategories {
-            cells,
-            column: name(i),
-            line: table.line(row),
-            first: excerpt(table.cell(row, places[i])),
-        }));
+        let mut warnings = Vec::new();
+        for ((column, place), tally) in columns.iter().zip(places).zip(&tallies) {
+            if tolerance == Tolerance::Strict {
+                tally.check(table, place, column, rows.len())?;
+            }
+            warnings.extend(tally.warnings(table, place, column, rows.len()));
+        }
         Ok(Encoded { x, warnings })
     }
-
-    /// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
-    fn encode_rows<T: Scalar>(
-        &self,
-        table: &Table,
-        places: &[usize],
-        rows: &[usize],
-        cells: &[ReadCells],
-        x: &mut [T],
-    ) -> Result<Tally, DataError> {
-        let mut tally = Tally { unseen: None, not_numbers: vec![None; self.columns.len()] };
-        for (x, &row) in x.chunks_exact_mut(self.width).zip(rows) {
-            let mut rest = x;
-            for (i, column) in self.columns.iter().enumerate() {
-                let (out, tail) = rest.split_at_mut(column.width());
-                rest = tail;
-                let outcome = match &cells[i] {
-                    ReadCells::Hot(hot) => Ok(one_hot(hot[row].map(|hot| hot as usize), out)),
-                    ReadCells::Numbers(numbers) if !numbers[row].is_nan() => {
-                        column.encode(Cell::Number(numbers[row]), out)
-                    }
-                    // What is no number may be missing or text.
-                    _ => column.encode(Cell::Text(table.cell(row, places[i])), out),
-                };
-                match outcome {
-                    Ok(Outcome::AsTrained) => {}
-                    Ok(Outcome::UnseenCategory) => tally.unseen.get_or_insert((0, row, i)).0 += 1,
-                    Ok(Outcome::NotANumber) => {
-                        tally.not_numbers[i].get_or_insert((0, row)).0 += 1;
-                    }
-                    // Text is never a number for text.
-                    Err(CellError::OutOfRange | CellError::NumberForText) => {
-                        return Err(out_of_range_error(table, row, places[i]));
-                    }
-                }
-            }
-        }
-        Ok(tally)
-    }
 }
 
-/// Cells of some rows that are not what training saw: how many, and where the first is.
-struct Tally {
-    /// Its row and input column.
-    unseen: Option<(usize, usize, usize)>,
-    /// For each input column its row.
-    not_numbers: Vec<Option<(usize, usize)>>,
-}
-
-/// Makes `out` zeros but for a one at `hot`.
-fn one_hot<T: Scalar>(hot: Option<usize>, out: &mut [T]) -> Outcome {
-    out.fill(T::ZERO);
-    match hot {
-        Some(hot) => {
-            out[hot] = T::ONE;
-            Outcome::AsTrained
-        }
-        None => Outcome::UnseenCategory,
-    }
-}
-
-impl InputColumn {
-    /// Number of encoded columns that this input becomes.
-    pub fn width(&self) -> usize {
-        let (values, missing) = match &self.encoding {
-            Encoding::Numeric { missing, .. } => (1, missing),
-            Encoding::Categorical { categories, missing } => (categories.len(), missing),
-        };
-        values + usize::from(*missing == MissingColumn::Present)
-    }
-
-    /// Writes the encoded cell to `out`, as long as the width.
-    fn encode<T: Scalar>(&self, cell: Cell<'_>, out: &mut [T]) -> Result<Outcome, CellError> {
-        match &self.encoding {
-            Encoding::Numeric { mean, std, median, .. } => {
-                let (value, outcome) = match cell.read_number() {
-                    Reading::Number(value) => (Some(value), Outcome::AsTrained),
-                    Reading::Missing => (None, Outcome::AsTrained),
-                    Reading::Text => (None, Outcome::NotANumber),
-                    Reading::OutOfRange => return Err(CellError::OutOfRange),
-                };
-                let z = T::from_f64((value.unwrap_or(*median) - mean) / std);
-                // Far from all that training saw, a number can be too large for T.
-                if !z.is_finite() {
-                    return Err(CellError::OutOfRange);
+/// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
+fn encode_rows<T: Scalar>(
+    table: &Table,
+    columns: &[InputColumn],
+    places: &[usize],
+    rows: &[usize],
+    x: &mut [T],
+) -> Result<Vec<ColumnTally>, DataError> {
+    let widths: Vec<usize> = columns.iter().map(InputColumn::width).collect();
+    let mut tallies = vec![ColumnTally::default(); columns.len()];
+    let mut rest = x;
+    for &row in rows {
+        for (i, column) in columns.iter().enumerate() {
+            let (out, tail) = rest.split_at_mut(widths[i]);
+            rest = tail;
+            let text = table.cell(row, places[i]);
+            match column.encode(Cell::Text(text), out) {
+                Ok(outcome) => tallies[i].add(outcome, row),
+                // Text is never a number for text.
+                Err(CellError::OutOfRange(problem)) => {
+                    return Err(DataError::out_of_range(table, row, places[i], problem));
                 }
-                out[0] = z;
-                if let Some(indicator) = out.get_mut(1) {
-                    *indicator = if value.is_none() { T::ONE } else { T::ZERO };
-                }
-                Ok(outcome)
-            }
-            Encoding::Categorical { categories, missing } => {
-                let text = match cell {
-                    Cell::Number(number) if !number.is_nan() => {
-                        return Err(CellError::NumberForText);
-                    }
-                    Cell::Text(text) => value_of(text),
-                    _ => None,
-                };
-                let hot = match text {
-                    Some(text) => categories.binary_search_by(|c| c.as_str().cmp(text)).ok(),
-                    None if *missing == MissingColumn::Present => Some(categories.len()),
-                    None => None,
-                };
-                Ok(one_hot(hot, out))
+                Err(CellError::NumberForText) => {}
             }
         }
     }
+    Ok(tallies)
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{Encoder, Encoding, InputColumn, MAX_CATEGORIES};
 use crate::cell::LARGEST;
 use crate::error::StoredError;
+use crate::labels::Labels;
 
 impl TryFrom<Vec<InputColumn>> for Encoder {
     type Error = StoredError;
@@ -15,7 +16,7 @@ impl TryFrom<Vec<InputColumn>> for Encoder {
             return Err(StoredError::new("", "an encoder without input columns"));
         }
         let mut names = HashSet::new();
-        for InputColumn { name, encoding } in &columns {
+        for InputColumn { name, encoding, .. } in &columns {
             let wrong = |problem| Err(StoredError::new(name, problem));
             if name.is_empty() || name.trim() != name {
                 return wrong("a column name that is empty or has space around it");
@@ -24,27 +25,42 @@ impl TryFrom<Vec<InputColumn>> for Encoder {
                 return wrong("two input columns of this name");
             }
             match encoding {
-                Encoding::Numeric { mean, std, median, .. } => {
-                    // NaN fails every comparison.
-                    let in_range = |v: f64| v.abs() <= LARGEST;
-                    if !(in_range(*mean) && in_range(*median) && in_range(*std) && *std > 0.0) {
-                        return wrong(
-                            "a mean, median or deviation that is not finite or not positive",
-                        );
+                Encoding::Numeric { mean, std, median, .. }
+                | Encoding::Date { mean, std, median, .. } => {
+                    if !are_statistics(&[*mean, *median], *std) {
+                        return wrong(STATISTICS);
                     }
                 }
-                Encoding::Categorical { categories, .. } => {
+                Encoding::Robust { median, spread, .. } => {
+                    if !are_statistics(&[*median], *spread) {
+                        return wrong(STATISTICS);
+                    }
+                }
+                Encoding::Categorical { categories, labels, .. } => {
                     if categories.is_empty() || categories.len() > MAX_CATEGORIES {
                         return wrong("no categories, or too many");
                     }
                     if !categories.is_sorted_by(|a, b| a < b) {
                         return wrong("categories out of order");
                     }
+                    let texts: Vec<&str> = categories.iter().map(String::as_str).collect();
+                    let is_twice =
+                        |text: &&str| labels.find(&texts, text).is_some_and(|i| texts[i] != *text);
+                    if *labels != Labels::Text && texts.iter().any(is_twice) {
+                        return wrong("two categories that are the same");
+                    }
                 }
             }
         }
         Ok(Self::new(columns))
     }
+}
+
+const STATISTICS: &str = "a mean, median or deviation that is not finite or not positive";
+
+/// Whether these can be means and a deviation. NaN fails every comparison.
+fn are_statistics(means: &[f64], deviation: f64) -> bool {
+    means.iter().all(|mean| mean.abs() <= LARGEST) && deviation > 0.0 && deviation <= LARGEST
 }
 
 impl From<Encoder> for Vec<InputColumn> {

@@ -1,0 +1,365 @@
+//! The encodings of single columns: from a cell to the numbers that stand for it.
+
+use anabranch_tensor::Scalar;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
+use crate::date::{Calendar, DateFormat};
+use crate::labels::Labels;
+use crate::missing::MissingMarkers;
+use crate::number::NumberFormat;
+
+/// Farther than so many standard deviations from the mean of training nothing sensible can be predicted, and sums of squares
+/// soon overflow.
+const FARTHEST: f64 = 1e6;
+
+/// Where [smooth clipping](Encoding::Robust) leads to.
+const CLIP: f64 = 3.0;
+
+const SECONDS_A_DAY: f64 = 86_400.0;
+
+/// How one input column is encoded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputColumn {
+    /// The column's name in the table, without space around it.
+    pub name: String,
+    /// Its encoding.
+    #[serde(flatten)]
+    pub encoding: Encoding,
+    /// What stands for a missing value.
+    #[serde(default = "MissingMarkers::format_1")]
+    pub missing_markers: MissingMarkers,
+}
+
+/// The encoding of a column, fitted on training rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Encoding {
+    /// Standardised numbers: (v − mean)/std.
+    Numeric {
+        /// Mean of the training rows' numbers.
+        mean: f64,
+        /// Their population standard deviation, or 1 where it is 0.
+        std: f64,
+        /// Their median, which stands in for missing cells.
+        median: f64,
+        /// Whether an indicator column follows.
+        missing: MissingColumn,
+        /// How numbers are written.
+        #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
+        format: NumberFormat,
+        /// The least and the largest number of the training rows; not known in model files of format 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<[f64; 2]>,
+    },
+    /// Numbers scaled so that a few that are far away spoil nothing: z = (v − median)/spread, clipped smoothly to
+    /// z/√(1 + (z/3)²), which stays between −3 and 3 and is nearly z where z is small.
+    ///
+    /// D. Holzmüller et al., 2024, [arXiv:2407.04491](https://arxiv.org/abs/2407.04491), section 3.
+    Robust {
+        /// Median of the training rows' numbers, which stands in for missing cells too.
+        median: f64,
+        /// The distance between their quartiles.
+        spread: f64,
+        /// Whether an indicator column follows.
+        missing: MissingColumn,
+        /// How numbers are written.
+        #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
+        format: NumberFormat,
+    },
+    /// Points in time: days, standardised, and for each cycle of period p the sine and cosine of 2π·t/p.
+    Date {
+        /// How dates are written.
+        format: DateFormat,
+        /// Mean of the training rows, in days since 1970.
+        mean: f64,
+        /// Their population standard deviation, or 1 where it is 0.
+        std: f64,
+        /// Their median, which stands in for missing cells. These have no place in any cycle: their pairs are (0, 0).
+        median: f64,
+        /// The cycles in which the training rows differ.
+        cycles: Vec<Cycle>,
+        /// Whether an indicator column follows.
+        missing: MissingColumn,
+    },
+    /// One-hot categories.
+    Categorical {
+        /// The training rows' categories that have an encoded column of their own, in text order.
+        categories: Vec<String>,
+        /// When a cell is one of them.
+        #[serde(default, skip_serializing_if = "is_default")]
+        labels: Labels,
+        /// Whether all other categories share an encoded column, which follows.
+        #[serde(default, skip_serializing_if = "is_default")]
+        other: OtherColumn,
+        /// Whether missing cells are a category of their own, the last.
+        missing: MissingColumn,
+    },
+}
+
+/// Whether missing cells have an encoded column of their own: they have where training had missing cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingColumn {
+    /// The last encoded column of this input is 1 where the cell is missing.
+    Present,
+    /// Training had no missing cells.
+    Absent,
+}
+
+/// Whether rare and unseen categories have an encoded column of their own: they have where training had rare ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherColumn {
+    /// The encoded column behind those of the categories is 1 for any other category.
+    Present,
+    /// Any other category is encoded as zeros.
+    #[default]
+    Absent,
+}
+
+/// A cycle of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cycle {
+    /// Of 12 months.
+    Month,
+    /// Of 7 days.
+    Weekday,
+    /// Of 24 hours.
+    Hour,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Cycle {
+    pub(crate) const ALL: [Self; 3] = [Self::Month, Self::Weekday, Self::Hour];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Month => "month",
+            Self::Weekday => "weekday",
+            Self::Hour => "hour",
+        }
+    }
+
+    /// Where in the cycle a point in time lies.
+    pub(crate) fn place(self, calendar: Calendar) -> f64 {
+        match self {
+            Self::Month => calendar.month,
+            Self::Weekday => calendar.weekday,
+            Self::Hour => calendar.hour,
+        }
+    }
+
+    /// Sine and cosine of that place's angle.
+    fn pair(self, calendar: Calendar) -> [f64; 2] {
+        let period = match self {
+            Self::Month => 12.0,
+            Self::Weekday => 7.0,
+            Self::Hour => 24.0,
+        };
+        let (sin, cos) = libm::sincos(std::f64::consts::TAU * self.place(calendar) / period);
+        [sin, cos]
+    }
+}
+
+/// What a cell turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    AsTrained,
+    Missing,
+    UnseenCategory,
+    /// Neither missing nor of the column's kind.
+    Unreadable,
+    /// A number that lies as far outside of what training saw as that is wide, or farther.
+    Outside,
+}
+
+/// Why a cell cannot be encoded.
+pub(crate) enum CellError {
+    OutOfRange(&'static str),
+    NumberForText,
+}
+
+pub(crate) const NOT_FINITE: &str = "is infinite or beyond 1e100";
+pub(crate) const TOO_FAR: &str =
+    "lies more than a million standard deviations from what training saw";
+
+impl InputColumn {
+    /// Number of encoded columns that this input becomes.
+    pub fn width(&self) -> usize {
+        let values = match &self.encoding {
+            Encoding::Numeric { .. } | Encoding::Robust { .. } => 1,
+            Encoding::Date { cycles, .. } => 1 + 2 * cycles.len(),
+            Encoding::Categorical { categories, other, .. } => {
+                categories.len() + usize::from(*other == OtherColumn::Present)
+            }
+        };
+        values + usize::from(self.missing() == MissingColumn::Present)
+    }
+
+    /// Whether missing cells have an encoded column of their own.
+    pub fn missing(&self) -> MissingColumn {
+        match &self.encoding {
+            Encoding::Numeric { missing, .. }
+            | Encoding::Robust { missing, .. }
+            | Encoding::Date { missing, .. }
+            | Encoding::Categorical { missing, .. } => *missing,
+        }
+    }
+
+    /// A name for each encoded column.
+    pub(crate) fn feature_names(&self) -> Vec<String> {
+        let Self { name, encoding, .. } = self;
+        let mut names = Vec::new();
+        match encoding {
+            Encoding::Numeric { .. } | Encoding::Robust { .. } => names.push(name.clone()),
+            Encoding::Date { cycles, .. } => {
+                names.push(name.clone());
+                for cycle in cycles {
+                    names.extend(["sin", "cos"].map(|f| format!("{name} {f} {}", cycle.name())));
+                }
+            }
+            Encoding::Categorical { categories, other, .. } => {
+                names.extend(categories.iter().map(|category| format!("{name}={category}")));
+                if *other == OtherColumn::Present {
+                    names.push(format!("{name} is another"));
+                }
+            }
+        }
+        if self.missing() == MissingColumn::Present {
+            names.push(format!("{name} is missing"));
+        }
+        names
+    }
+
+    /// Writes the encoded cell to `out`, as long as the width.
+    pub(crate) fn encode<T: Scalar>(
+        &self,
+        cell: Cell<'_>,
+        out: &mut [T],
+    ) -> Result<Outcome, CellError> {
+        match &self.encoding {
+            Encoding::Numeric { mean, std, median, format, range, .. } => {
+                let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
+                let z = (value.unwrap_or(*median) - mean) / std;
+                if z.is_nan() || z.abs() > FARTHEST {
+                    return Err(CellError::OutOfRange(TOO_FAR));
+                }
+                write_number(value, z, out);
+                Ok(match (value, range) {
+                    (Some(value), Some(range)) if is_outside(value, *range) => Outcome::Outside,
+                    _ => outcome,
+                })
+            }
+            Encoding::Robust { median, spread, format, .. } => {
+                let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
+                // Within this range the square stays finite.
+                let z =
+                    value.map_or(0.0, |value| (value - median) / spread).clamp(-LARGEST, LARGEST);
+                write_number(value, z / (1.0 + (z / CLIP) * (z / CLIP)).sqrt(), out);
+                Ok(outcome)
+            }
+            Encoding::Date { format, mean, std, median, cycles, .. } => {
+                let (seconds, outcome) = read_date(cell, *format, &self.missing_markers)?;
+                let z = (seconds.map_or(*median, |seconds| seconds / SECONDS_A_DAY) - mean) / std;
+                let (values, indicator) = out.split_at_mut(1 + 2 * cycles.len());
+                write_number(seconds, z, &mut values[..1]);
+                let calendar = seconds.and_then(Calendar::at);
+                for (out, cycle) in values[1..].chunks_exact_mut(2).zip(cycles) {
+                    let pair = calendar.map_or([0.0; 2], |calendar| cycle.pair(calendar));
+                    out.copy_from_slice(&pair.map(T::from_f64));
+                }
+                indicator.fill(if seconds.is_none() { T::ONE } else { T::ZERO });
+                Ok(outcome)
+            }
+            Encoding::Categorical { categories, labels, other, missing } => {
+                let text = match cell {
+                    Cell::Number(number) if !number.is_nan() => {
+                        return Err(CellError::NumberForText);
+                    }
+                    Cell::Text(text) => value_of(text, &self.missing_markers),
+                    _ => None,
+                };
+                let n = categories.len();
+                let (hot, outcome) = match text {
+                    Some(text) => match find(categories, *labels, text) {
+                        Some(place) => (Some(place), Outcome::AsTrained),
+                        None if *other == OtherColumn::Present => {
+                            (Some(n), Outcome::UnseenCategory)
+                        }
+                        None => (None, Outcome::UnseenCategory),
+                    },
+                    None if *missing == MissingColumn::Present => {
+                        (Some(out.len() - 1), Outcome::Missing)
+                    }
+                    None => (None, Outcome::Missing),
+                };
+                out.fill(T::ZERO);
+                if let Some(hot) = hot {
+                    out[hot] = T::ONE;
+                }
+                Ok(outcome)
+            }
+        }
+    }
+}
+
+/// The place of a text among categories in text order.
+fn find(categories: &[String], labels: Labels, text: &str) -> Option<usize> {
+    match categories.binary_search_by(|c| c.as_str().cmp(text)) {
+        Ok(place) => Some(place),
+        Err(_) if labels == Labels::Text => None,
+        Err(_) => labels.find(categories, text),
+    }
+}
+
+/// Whether a value lies farther from all that training saw than the two ends of that lie from each other.
+fn is_outside(value: f64, [min, max]: [f64; 2]) -> bool {
+    let width = max - min;
+    width > 0.0 && (value < min - width || value > max + width)
+}
+
+fn read_number(
+    cell: Cell<'_>,
+    format: &NumberFormat,
+    missing: &MissingMarkers,
+) -> Result<(Option<f64>, Outcome), CellError> {
+    match cell.read_number(format, missing) {
+        Reading::Number(value) => Ok((Some(value), Outcome::AsTrained)),
+        Reading::Missing => Ok((None, Outcome::Missing)),
+        Reading::Text => Ok((None, Outcome::Unreadable)),
+        Reading::OutOfRange => Err(CellError::OutOfRange(NOT_FINITE)),
+    }
+}
+
+/// Reads a date as seconds since 1970.
+pub(crate) fn read_date(
+    cell: Cell<'_>,
+    format: DateFormat,
+    missing: &MissingMarkers,
+) -> Result<(Option<f64>, Outcome), CellError> {
+    match cell {
+        Cell::Number(number) if !number.is_nan() => Err(CellError::NumberForText),
+        Cell::Missing | Cell::Number(_) => Ok((None, Outcome::Missing)),
+        Cell::Text(text) => {
+            let text = trimmed(text);
+            match format.parse(text) {
+                Some(seconds) => Ok((Some(seconds), Outcome::AsTrained)),
+                None if missing.contains(text) => Ok((None, Outcome::Missing)),
+                None => Ok((None, Outcome::Unreadable)),
+            }
+        }
+    }
+}
+
+/// Writes a scaled number, and behind it the indicator of its absence if `out` has room for it.
+fn write_number<T: Scalar>(value: Option<f64>, z: f64, out: &mut [T]) {
+    out[0] = T::from_f64(z);
+    if let Some(indicator) = out.get_mut(1) {
+        *indicator = if value.is_none() { T::ONE } else { T::ZERO };
+    }
+}

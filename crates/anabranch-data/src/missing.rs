@@ -1,0 +1,103 @@
+//! Which cells have no value.
+
+use serde::{Deserialize, Serialize};
+
+/// Texts that stand for a missing value, in upper or lower case. An empty cell and NaN are always missing.
+///
+/// A marker that is a number is compared as a number: `-9999` also covers `-9999.0`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct MissingMarkers {
+    texts: Vec<String>,
+    /// Those of them that are numbers.
+    numbers: Vec<f64>,
+}
+
+impl Default for MissingMarkers {
+    /// What spreadsheets, R, pandas, SQL dumps and public data sets write where a value is missing.
+    fn default() -> Self {
+        Self::new([
+            "NA", "N/A", "NaN", "null", "None", "nil", "-", "--", ".", "?", "\\N", "#N/A",
+            "#DIV/0!", "<NA>",
+        ])
+    }
+}
+
+impl MissingMarkers {
+    /// These texts, whose surrounding space means nothing.
+    pub fn new<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
+        let texts: Vec<String> =
+            texts.into_iter().map(|text| text.as_ref().trim().to_owned()).collect();
+        let number = |text: &String| text.parse::<f64>().ok().filter(|number| !number.is_nan());
+        let numbers = texts.iter().filter_map(number).collect();
+        Self { texts, numbers }
+    }
+
+    /// The markers of model files of format 1, which do not list them.
+    pub(crate) fn format_1() -> Self {
+        Self::new(["NA", "NaN", "null"])
+    }
+
+    /// These markers and some more.
+    pub fn with<S: AsRef<str>>(&self, more: impl IntoIterator<Item = S>) -> Self {
+        let more: Vec<S> = more.into_iter().collect();
+        Self::new(self.texts.iter().map(String::as_str).chain(more.iter().map(AsRef::as_ref)))
+    }
+
+    /// These markers but one.
+    pub(crate) fn without(&self, marker: &str) -> Self {
+        Self::new(self.texts.iter().filter(|text| !text.eq_ignore_ascii_case(marker)))
+    }
+
+    /// The markers in order.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// Whether `text`, without space around it, stands for a missing value.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        text.is_empty()
+            || self
+                .texts
+                .iter()
+                .any(|marker| marker.len() == text.len() && marker.eq_ignore_ascii_case(text))
+    }
+
+    /// Whether a number stands for a missing value.
+    pub(crate) fn contains_number(&self, number: f64) -> bool {
+        number.is_nan() || (!self.numbers.is_empty() && self.numbers.contains(&number))
+    }
+}
+
+impl From<Vec<String>> for MissingMarkers {
+    fn from(texts: Vec<String>) -> Self {
+        Self::new(texts)
+    }
+}
+
+impl From<MissingMarkers> for Vec<String> {
+    fn from(markers: MissingMarkers) -> Self {
+        markers.texts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_compared_without_case_and_by_value() {
+        let markers = MissingMarkers::default();
+        for text in ["", "na", "N/a", "NULL", "none", "\\n", "#DIV/0!", "<na>", "?"] {
+            assert!(markers.contains(text), "{text:?}");
+        }
+        for text in ["0", "x", "??", "N A", "---"] {
+            assert!(!markers.contains(text), "{text:?}");
+        }
+        let markers = MissingMarkers::new([" -9999 ", "void"]).with(["x"]);
+        assert!(markers.contains("VOID") && markers.contains("x") && !markers.contains("NA"));
+        assert!(markers.contains_number(-9999.0) && markers.contains_number(f64::NAN));
+        assert!(!markers.contains_number(9999.0));
+        assert!(!markers.without("Void").contains("void"));
+    }
+}

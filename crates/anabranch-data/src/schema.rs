@@ -1,0 +1,360 @@
+//! How the columns of a table are understood.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+use anabranch_tensor::Executor;
+use serde::Serialize;
+
+use crate::cell::trimmed;
+use crate::column_kind::{ColumnKind, Decision, FileFacts, decide};
+use crate::error::DataError;
+use crate::missing::MissingMarkers;
+use crate::number::Mark;
+use crate::profile::{Profile, Sequence};
+use crate::rules::{AskedKind, ColumnRules};
+use crate::table::Table;
+use crate::warning::{Warning, WarningCode};
+
+/// A column looks like an identifier or a running number only in a table of at least so many rows.
+const MIN_ROWS: usize = 30;
+
+/// How the columns of a table are understood: what kind each is of, in which format it is written, and why.
+///
+/// All of it is found from the cells of the whole table and from what the user says ([`Table::rules`]), before it is known
+/// what is to be predicted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Schema {
+    columns: Vec<ColumnSchema>,
+}
+
+/// How a column is understood.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ColumnSchema {
+    /// Its name, without space around it.
+    pub name: String,
+    /// What kind it is of.
+    #[serde(flatten)]
+    pub kind: ColumnKind,
+    /// Why, in words.
+    pub why: String,
+    /// Why it is no input, unless it is a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// Cells without a value.
+    pub missing: usize,
+    /// What stands for a missing value.
+    #[serde(skip)]
+    pub missing_markers: MissingMarkers,
+    /// The first column that says the same.
+    #[serde(skip)]
+    twin: usize,
+    #[serde(skip)]
+    warnings: Vec<Warning>,
+}
+
+/// Why a column is no input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOut {
+    /// The user drops it, or keeps others only.
+    Dropped,
+    /// It holds the names of the rows, as R writes them.
+    RowNames,
+    /// It numbers the rows.
+    RowNumber,
+    /// It has another value in every row, as an identifier.
+    Identifier,
+    /// It says the same as another column.
+    CopyOf(String),
+}
+
+impl Schema {
+    /// Finds out how the columns of `table` are to be understood, on the threads of `exec`.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownColumn`] when the table's rules name a column that the table lacks. A column that cannot be understood is an
+    /// error where it is used.
+    pub fn infer(exec: &Executor, table: &Table) -> Result<Self, DataError> {
+        let rules = table.rules();
+        let asked = Asked::resolve(table, rules)?;
+        let n_columns = table.columns().len();
+        let profiles = for_each_column(exec, n_columns, |column| {
+            let wants_dates = matches!(asked.kinds[column], Some(AskedKind::Date(_)));
+            Profile::of(table, column, &asked.missing[column], wants_dates)
+        });
+        let facts = FileFacts {
+            decimal: rules.decimal,
+            found_decimal: decimal_of(&profiles),
+            separator: table.format().separator,
+            markers_may_be_labels: rules.missing.is_none(),
+        };
+        let mut columns = for_each_column(exec, n_columns, |column| {
+            ColumnSchema::new(table, column, &profiles[column], &asked, &facts)
+        });
+        let mut by_hash = HashMap::new();
+        for column in 0..n_columns {
+            let is_twin = |other: &&usize| {
+                (0..table.n_rows()).all(|row| {
+                    trimmed(table.cell(row, column)) == trimmed(table.cell(row, **other))
+                })
+            };
+            let alike: &mut Vec<usize> = by_hash.entry(profiles[column].hash).or_default();
+            // A few columns of one hash and other cells would be chance; thousands would be an attack.
+            columns[column].twin = alike.iter().take(4).find(is_twin).copied().unwrap_or(column);
+            alike.push(column);
+        }
+        Ok(Self { columns })
+    }
+
+    /// The columns, in the table's order.
+    pub fn columns(&self) -> &[ColumnSchema] {
+        &self.columns
+    }
+
+    /// The columns that are inputs when `targets` are to be predicted, and what a user should know about these and the
+    /// targets.
+    ///
+    /// # Errors
+    /// [`DataError::Unclear`] for a column whose cells can be read in two ways.
+    pub(crate) fn inputs(
+        &self,
+        table: &Table,
+        targets: &[usize],
+    ) -> Result<(Vec<usize>, Vec<Warning>), DataError> {
+        let (mut inputs, mut warnings) = (Vec::new(), table.warnings().to_vec());
+        let targets: HashSet<usize> = targets.iter().copied().collect();
+        // The column that speaks for those that say the same: a target, if there is one, else the first input.
+        let mut speakers: HashMap<usize, usize> =
+            targets.iter().map(|target| (self.columns[*target].twin, *target)).collect();
+        for (i, column) in self.columns.iter().enumerate() {
+            if targets.contains(&i) {
+                column.check(table)?;
+                warnings.extend(column.warnings.iter().cloned());
+                continue;
+            }
+            if let Some(reason) = &column.left_out {
+                warnings.extend(column.left_out_warning(reason));
+                continue;
+            }
+            if column.kind == ColumnKind::Empty {
+                warnings.push(column.empty_warning());
+                continue;
+            }
+            match speakers.get(&column.twin) {
+                Some(speaker) => {
+                    let is_target = targets.contains(speaker);
+                    warnings.push(column.copy_warning(&self.columns[*speaker].name, is_target));
+                }
+                None => {
+                    column.check(table)?;
+                    speakers.insert(column.twin, i);
+                    warnings.extend(column.warnings.iter().cloned());
+                    inputs.push(i);
+                }
+            }
+        }
+        Ok((inputs, warnings))
+    }
+}
+
+/// What a user asks of each column.
+struct Asked {
+    kinds: Vec<Option<AskedKind>>,
+    missing: Vec<MissingMarkers>,
+    dropped: Vec<bool>,
+    /// Columns that are inputs whatever they look like.
+    wanted: Vec<bool>,
+}
+
+impl Asked {
+    fn resolve(table: &Table, rules: &ColumnRules) -> Result<Self, DataError> {
+        let n = table.columns().len();
+        let missing = rules.missing.clone().unwrap_or_default();
+        let mut asked = Self {
+            kinds: vec![None; n],
+            missing: vec![missing; n],
+            dropped: vec![!rules.keep.is_empty(); n],
+            wanted: vec![false; n],
+        };
+        for name in &rules.keep {
+            let column = table.column_index(name)?;
+            (asked.dropped[column], asked.wanted[column]) = (false, true);
+        }
+        for (name, kind) in &rules.kinds {
+            let column = table.column_index(name)?;
+            (asked.kinds[column], asked.wanted[column]) = (Some(*kind), true);
+        }
+        for (name, markers) in &rules.column_missing {
+            asked.missing[table.column_index(name)?] = markers.clone();
+        }
+        for name in &rules.drop {
+            asked.dropped[table.column_index(name)?] = true;
+        }
+        Ok(asked)
+    }
+}
+
+/// Calls `f` for the number of each column; the results in order.
+pub(crate) fn for_each_column<R: Send + Sync>(
+    exec: &Executor,
+    n_columns: usize,
+    f: impl Fn(usize) -> R + Sync,
+) -> Vec<R> {
+    let slots: Vec<OnceLock<R>> = (0..n_columns).map(|_| OnceLock::new()).collect();
+    exec.run(n_columns, |i| _ = slots[i].get_or_init(|| f(i)));
+    // All are there: the executor runs every task.
+    slots.into_iter().enumerate().map(|(i, r)| r.into_inner().unwrap_or_else(|| f(i))).collect()
+}
+
+/// The decimal mark that columns prove, if they agree.
+fn decimal_of(profiles: &[Profile]) -> Option<Mark> {
+    let proven = |mark| profiles.iter().any(|profile| profile.proves(mark));
+    match (proven(Mark::Point), proven(Mark::Comma)) {
+        (true, false) => Some(Mark::Point),
+        (false, true) => Some(Mark::Comma),
+        _ => None,
+    }
+}
+
+impl ColumnSchema {
+    fn new(
+        table: &Table,
+        column: usize,
+        profile: &Profile,
+        asked: &Asked,
+        facts: &FileFacts,
+    ) -> Self {
+        let name = table.columns()[column].trim().to_owned();
+        let Decision { kind, why, markers, n_missing, n_distinct, mut warnings } =
+            decide(table, column, profile, asked.kinds[column], &asked.missing[column], facts);
+        let looks_like = || match &kind {
+            _ if table.has_row_names() && column == 0 => Some(LeftOut::RowNames),
+            ColumnKind::Number { .. } => row_number(table, column, profile),
+            ColumnKind::Category { .. } => {
+                let is_id = n_distinct == table.n_rows() && n_distinct >= MIN_ROWS;
+                is_id.then_some(LeftOut::Identifier)
+            }
+            _ => None,
+        };
+        let left_out = if asked.dropped[column] {
+            Some(LeftOut::Dropped)
+        } else if asked.wanted[column] {
+            None
+        } else {
+            looks_like()
+        };
+        if table.is_unnamed(column) && left_out.is_none() && kind != ColumnKind::Empty {
+            let message =
+                format!("column {} of the header has no name: it is called {name:?}", column + 1);
+            warnings.push(Warning::new(WarningCode::UnnamedColumn, message).column(&name));
+        }
+        Self {
+            name,
+            kind,
+            why,
+            left_out,
+            missing: n_missing,
+            missing_markers: markers,
+            twin: column,
+            warnings,
+        }
+    }
+
+    /// Refuses a column whose cells can be read in two ways.
+    fn check(&self, table: &Table) -> Result<(), DataError> {
+        let ColumnKind::Unclear { line, cell, problem } = &self.kind else { return Ok(()) };
+        Err(DataError::Unclear {
+            file: table.name().to_owned(),
+            line: *line,
+            column: self.name.clone(),
+            cell: cell.clone(),
+            problem: problem.clone(),
+        })
+    }
+
+    fn left_out_warning(&self, reason: &LeftOut) -> Option<Warning> {
+        let name = &self.name;
+        let what = match reason {
+            LeftOut::Dropped | LeftOut::CopyOf(_) => return None,
+            LeftOut::RowNames => "holds the names of the rows",
+            LeftOut::RowNumber => "numbers the rows",
+            LeftOut::Identifier => "has another value in every row, as an identifier",
+        };
+        let message =
+            format!("column {name:?} {what}: left out (name it in --as to use it all the same)");
+        Some(Warning::new(WarningCode::Identifier, message).column(name))
+    }
+
+    fn empty_warning(&self) -> Warning {
+        let message = format!("column {:?} has no values: left out", self.name);
+        Warning::new(WarningCode::EmptyColumn, message).column(&self.name)
+    }
+
+    fn copy_warning(&self, original: &str, is_target: bool) -> Warning {
+        let name = &self.name;
+        let (code, message) = if is_target {
+            let message = format!(
+                "column {name:?} IS A COPY OF THE TARGET {original:?}, which it would give away: left out"
+            );
+            (WarningCode::TargetCopy, message)
+        } else {
+            let message = format!("column {name:?} says the same as {original:?}: left out");
+            (WarningCode::DuplicateColumn, message)
+        };
+        Warning::new(code, message).column(name)
+    }
+}
+
+/// Whether whole numbers number the rows or name them.
+fn row_number(table: &Table, column: usize, profile: &Profile) -> Option<LeftOut> {
+    let n = table.n_rows();
+    let Sequence { min, max, increases, .. } = profile.whole?;
+    let enough_rows = n >= MIN_ROWS || (table.is_unnamed(column) && n > 1);
+    if !enough_rows || profile.n_plain < n {
+        return None;
+    }
+    // Rows may have been taken out since they were numbered, but not most of them.
+    let is_dense = max - min < 2.0 * n as f64;
+    let is_year = min >= 1000.0 && max <= 2200.0;
+    let from_start = min == 0.0 || min == 1.0;
+    let values = || (0..n).filter_map(|row| table.cell(row, column).trim().parse::<f64>().ok());
+    if is_dense && ((increases && !is_year) || (from_start && are_distinct(values()))) {
+        Some(LeftOut::RowNumber)
+    } else if names_rows(table.columns()[column].trim()) && are_distinct(values()) {
+        Some(LeftOut::Identifier)
+    } else {
+        None
+    }
+}
+
+fn are_distinct(mut values: impl Iterator<Item = f64>) -> bool {
+    let mut seen = HashSet::new();
+    values.all(|value| seen.insert(value.to_bits()))
+}
+
+/// Whether a column's name says that it identifies rows: `id`, `user_id`, `CustomerID` …
+fn names_rows(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let words = ["id", "index", "idx", "key", "row", "rownames", "rownumber", "uuid", "guid"];
+    let ends = ["_id", "-id", " id", ".id"];
+    let camel = ["Id", "ID"].iter().filter_map(|end| name.strip_suffix(end));
+    words.contains(&lower.as_str())
+        || ends.iter().any(|end| lower.ends_with(end))
+        || camel.into_iter().any(|head| head.ends_with(|c: char| c.is_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_identifiers() {
+        for name in ["id", "ID", "user_id", "CustomerId", "customerID", "index", "Key"] {
+            assert!(names_rows(name), "{name}");
+        }
+        for name in ["paid", "GRID", "width", "humid", "Idaho", "row count", ""] {
+            assert!(!names_rows(name), "{name}");
+        }
+    }
+}

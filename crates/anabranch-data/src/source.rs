@@ -1,0 +1,288 @@
+//! From the bytes of a file to its text: compression and encoding.
+
+use std::io::{self, Read};
+
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use crate::error::DataError;
+
+/// Most bytes at the start of a file that tell its format.
+const HEAD: usize = 4096;
+
+/// The text of a file, and how its bytes stood for it.
+pub(crate) struct Source {
+    pub(crate) text: Vec<u8>,
+    pub(crate) encoding: TextEncoding,
+    /// Whether the encoding was neither asked for nor marked, and is not UTF-8.
+    pub(crate) is_guess: bool,
+}
+
+/// How text is stored as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextEncoding {
+    encoding: &'static Encoding,
+    has_mark: bool,
+}
+
+/// Files that are often taken for tables: what they start with, what they are, and what to do.
+const FORMATS: [(&[u8], &str, &str); 12] = [
+    (
+        b"PK\x03\x04",
+        "a zip archive or an Excel workbook (xlsx)",
+        "save the sheet as CSV, or unpack it",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (xls)", "save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "convert it to CSV"),
+    (b"ARROW1", "an Arrow file", "convert it to CSV"),
+    (b"%PDF", "a PDF document", "save its table as CSV"),
+    (b"SQLite format 3", "an SQLite database", "export a table as CSV"),
+    (b"\x89HDF", "an HDF5 file", "convert it to CSV"),
+    (b"BZh", "compressed with bzip2", "unpack it, or compress it with gzip or zstd"),
+    (b"\xfd7zXZ", "compressed with xz", "unpack it, or compress it with gzip or zstd"),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
+    (b"<!", "an HTML or XML document", "save its table as CSV"),
+    (b"<", "an HTML or XML document", "save its table as CSV"),
+];
+
+/// Reads all of `reader`, unpacks it if it is gzip's or zstd's, and decodes it: as `asked`, or as its bytes show.
+///
+/// # Errors
+/// [`DataError::Read`], [`DataError::NotATable`], [`DataError::NotUtf8`] or [`DataError::Encoding`].
+pub(crate) fn read_source(
+    name: &str,
+    mut reader: impl Read,
+    asked: Option<TextEncoding>,
+) -> Result<Source, DataError> {
+    let failed = |source| DataError::Read { file: name.to_owned(), source };
+    let mut magic = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut magic).map_err(failed)?;
+    let is_gzip = magic.starts_with(b"\x1f\x8b");
+    let is_zstd = magic.starts_with(b"\x28\xb5\x2f\xfd");
+    let reader = io::Cursor::new(magic).chain(reader);
+    let mut bytes = Vec::new();
+    let packed = if is_gzip {
+        flate2::read::MultiGzDecoder::new(reader).read_to_end(&mut bytes)
+    } else if is_zstd {
+        ruzstd::decoding::StreamingDecoder::new(reader)
+            .map_err(io::Error::other)
+            .and_then(|mut decoder| decoder.read_to_end(&mut bytes))
+    } else {
+        let mut reader = reader;
+        reader.read_to_end(&mut bytes)
+    };
+    packed.map_err(failed)?;
+    check_format(name, &bytes)?;
+    decode(name, bytes, asked)
+}
+
+fn check_format(file: &str, bytes: &[u8]) -> Result<(), DataError> {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let refused = |format: &'static str, advice: &'static str| {
+        Err(DataError::NotATable { file: file.to_owned(), format, advice })
+    };
+    if let Some((_, format, advice)) = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        return refused(format, advice);
+    }
+    // Past a byte order mark and spaces.
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    match (text.first(), inner.first()) {
+        (Some(b'<'), _) => refused("an HTML or XML document", "save its table as CSV"),
+        (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b'[')) => {
+            refused("JSON", "convert it to CSV")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Decodes bytes, in place where they are UTF-8.
+fn decode(
+    name: &str,
+    mut bytes: Vec<u8>,
+    asked: Option<TextEncoding>,
+) -> Result<Source, DataError> {
+    let mark = Encoding::for_bom(&bytes);
+    if let Some((_, len)) = mark {
+        bytes.drain(..len);
+    }
+    let (encoding, is_guess) = match (asked, mark) {
+        (_, Some((encoding, _))) => (encoding, false),
+        (Some(asked), None) => (asked.encoding, false),
+        (None, None) => match guess(&bytes) {
+            Some(encoding) => (encoding, encoding != UTF_8),
+            None => return Err(not_utf8(name, &bytes)),
+        },
+    };
+    let text = if encoding == UTF_8 {
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(not_utf8(name, &bytes));
+        }
+        bytes
+    } else {
+        let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(&bytes)
+        else {
+            return Err(DataError::Encoding { file: name.to_owned(), encoding: encoding.name() });
+        };
+        text.into_owned().into_bytes()
+    };
+    let encoding = TextEncoding { encoding, has_mark: mark.is_some() };
+    Ok(Source { text, encoding, is_guess })
+}
+
+fn not_utf8(file: &str, bytes: &[u8]) -> DataError {
+    let valid = std::str::from_utf8(bytes).err().map_or(bytes.len(), |error| error.valid_up_to());
+    DataError::NotUtf8 { file: file.to_owned(), line: 1 + line_ends(&bytes[..valid]) }
+}
+
+/// The encoding that bytes without a mark are in: UTF-16 where every other byte is zero, UTF-8 where they are valid, else
+/// Windows-1252, of which Latin-1 is a part. `None` for damaged UTF-8, and for what is no text.
+fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let zeros = |offset| head.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    // Four in five: names and numbers are mostly ASCII.
+    let is_most = |zeros: usize| zeros * 5 >= head.len() / 2 * 4 && zeros > 0;
+    if bytes.len().is_multiple_of(2) && is_most(odd) && even == 0 {
+        return Some(UTF_16LE);
+    }
+    if bytes.len().is_multiple_of(2) && is_most(even) && odd == 0 {
+        return Some(UTF_16BE);
+    }
+    if std::str::from_utf8(bytes).is_ok() {
+        return Some(UTF_8);
+    }
+    let (mut wide, mut wrong) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        wide += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        wrong += chunk.invalid().len();
+    }
+    let is_text =
+        |byte: &u8| !matches!(byte, 0..=8 | 14..=31 | 127 | 0x81 | 0x8d | 0x8f | 0x90 | 0x9d);
+    (wide < wrong && bytes.iter().all(is_text)).then_some(WINDOWS_1252)
+}
+
+/// Number of line ends (LF, CRLF or CR). `bytes` must not stop between CR and LF.
+pub(crate) fn line_ends(bytes: &[u8]) -> usize {
+    let feeds = memchr::memchr_iter(b'\n', bytes).count();
+    let lone = |i: &usize| bytes.get(i + 1) != Some(&b'\n');
+    feeds + memchr::memchr_iter(b'\r', bytes).filter(lone).count()
+}
+
+impl TextEncoding {
+    /// The encoding of that name: `utf-8`, `utf-16`, `latin1`, `windows-1252`, `shift_jis` and all others of the
+    /// [WHATWG's list](https://encoding.spec.whatwg.org/#names-and-labels).
+    pub fn named(name: &str) -> Option<Self> {
+        let encoding = Encoding::for_label(name.as_bytes())?;
+        Some(Self { encoding, has_mark: false })
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.encoding.name()
+    }
+
+    /// Text in this encoding, with a byte order mark if the file that it was found in had one. What the encoding lacks
+    /// becomes a numeric character reference.
+    pub fn encode(self, text: &str) -> Vec<u8> {
+        let mark = if self.has_mark { "\u{feff}" } else { "" };
+        let units = || mark.encode_utf16().chain(text.encode_utf16());
+        if self.encoding == UTF_16LE {
+            units().flat_map(u16::to_le_bytes).collect()
+        } else if self.encoding == UTF_16BE {
+            units().flat_map(u16::to_be_bytes).collect()
+        } else if self.encoding == UTF_8 {
+            [mark.as_bytes(), text.as_bytes()].concat()
+        } else {
+            self.encoding.encode(text).0.into_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(bytes: &[u8], asked: Option<&str>) -> Result<(String, &'static str), String> {
+        let asked = asked.and_then(TextEncoding::named);
+        let source = read_source("t.csv", bytes, asked).map_err(|error| error.to_string())?;
+        // Whatever was read is written back as it was.
+        let text = String::from_utf8(source.text).unwrap();
+        assert_eq!(source.encoding.encode(&text), bytes, "{text:?}");
+        Ok((text, source.encoding.name()))
+    }
+
+    const TEXT: &str = "name,x\nÅrhus,1\nZürich,2\n";
+
+    #[test]
+    fn encodings_are_found_from_bytes() {
+        let utf16 = |to_bytes: fn(u16) -> [u8; 2], mark: &str| {
+            [mark, TEXT].concat().encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>()
+        };
+        let latin1: Vec<u8> = TEXT.chars().map(|c| c as u8).collect();
+        for (bytes, name) in [
+            (TEXT.as_bytes().to_vec(), "UTF-8"),
+            (["\u{feff}", TEXT].concat().into_bytes(), "UTF-8"),
+            (utf16(u16::to_le_bytes, ""), "UTF-16LE"),
+            (utf16(u16::to_be_bytes, ""), "UTF-16BE"),
+            (utf16(u16::to_le_bytes, "\u{feff}"), "UTF-16LE"),
+            (utf16(u16::to_be_bytes, "\u{feff}"), "UTF-16BE"),
+            (latin1, "windows-1252"),
+        ] {
+            assert_eq!(read(&bytes, None), Ok((TEXT.to_owned(), name)));
+        }
+        assert_eq!(read(b"a\n\xb1\n", Some("iso-8859-2")), Ok(("a\ną\n".to_owned(), "ISO-8859-2")));
+        assert!(TextEncoding::named("klingon").is_none());
+    }
+
+    #[test]
+    fn damaged_text_is_refused() {
+        let message = "t.csv: line 3: not UTF-8 text, nor any other that is recognised: save the file with the encoding \
+                       UTF-8, or name its own with --encoding";
+        assert_eq!(
+            read("Århus,Zürich\nKøge,x\né\x00".replace('\x00', "").as_bytes(), None).map(|_| ()),
+            Ok(())
+        );
+        let mut bytes = "Århus,Zürich\nKøge,x\n".as_bytes().to_vec();
+        bytes.push(0xff);
+        assert_eq!(read(&bytes, None), Err(message.to_owned()));
+        assert_eq!(read(b"a,b\n1,2\n\x81,\x01\n", None), Err(message.to_owned()));
+        assert!(read(b"a\n\xff\n", Some("utf-8")).unwrap_err().contains("line 2: not UTF-8"));
+        let error = read(b"a\n\xff\n", Some("shift_jis")).unwrap_err();
+        assert!(error.contains("Shift_JIS"), "{error}");
+    }
+
+    #[test]
+    fn packed_files_are_unpacked() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(TEXT.as_bytes()).unwrap();
+        let gzip = encoder.finish().unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(
+            TEXT.as_bytes(),
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        for bytes in [[gzip.clone(), gzip.clone()].concat(), [zstd.clone(), zstd].concat()] {
+            let source = read_source("t.csv", &bytes[..], None).unwrap();
+            assert!(source.text.starts_with(TEXT.as_bytes()), "{:?}", source.text);
+        }
+        let error = read_source("t.csv", &gzip[..20], None).err().unwrap().to_string();
+        assert!(error.starts_with("t.csv: cannot be read ("), "{error}");
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        for (bytes, name) in [
+            (&b"PK\x03\x04..."[..], "an Excel workbook (xlsx)"),
+            (b"PAR1\x15", "a Parquet file"),
+            (b"  <html>", "an HTML"),
+            (b"<?xml", "XML"),
+            (b"\xef\xbb\xbf{\"a\": 1}", "JSON"),
+            (b"[\n {\"a\"", "JSON"),
+            (b"BZh91", "bzip2"),
+        ] {
+            let error = read(bytes, None).unwrap_err();
+            assert!(error.contains(name) && error.starts_with("t.csv: this is "), "{error}");
+        }
+    }
+}
