@@ -53,7 +53,7 @@ pub(crate) fn tasks(targets: &Targets) -> String {
         TaskTarget::Regression(_) => {
             format!("regress {}", task.columns().collect::<Vec<_>>().join(", "))
         }
-        TaskTarget::Classification(ClassTarget { column, labels }) => {
+        TaskTarget::Classification(ClassTarget { column, labels, .. }) => {
             format!("classify {column} ({} classes)", labels.len())
         }
     };
