@@ -22,7 +22,8 @@ const PASSES_PER_SECOND: f64 = 300.0;
 const MOST_PASSES: usize = 5;
 /// A width below this share of the next multiple's rate is a cliff.
 const CLIFF: f64 = 0.6;
-/// How often cliffs, and the worst width, are measured again: what a disturbance made slow becomes fast.
+/// How often cliffs, and the worst width, are measured again: what a disturbance made slow becomes
+/// fast.
 const CONFIRMATIONS: usize = 10;
 const NARROWEST: usize = 8;
 const VECTOR: usize = 16;
@@ -80,7 +81,8 @@ fn fastest(mut work: impl FnMut()) -> f64 {
     sampler.fastest_us()
 }
 
-/// For each kind of work, the width that is slowest relative to the next multiple of 16; ours alone, on one thread.
+/// For each kind of work, the width that is slowest relative to the next multiple of 16; ours
+/// alone, on one thread.
 pub(crate) fn run(max_width: usize, seconds: f64) -> Result<Vec<Value>> {
     let squares = Form::ALL.map(Work::Square);
     let panels = Form::ALL.map(Work::Panel);

@@ -24,7 +24,8 @@ const IDENTITY: [&str; 11] = [
     "backend",
 ];
 
-/// Figures that compare, all of them better when smaller, and the ratio from which a change is worth a look.
+/// Figures that compare, all of them better when smaller, and the ratio from which a change is
+/// worth a look.
 const FIGURES: [(&str, f64); 6] = [
     ("median_us", 1.05),
     ("gemm_us", 1.05),

@@ -1,4 +1,5 @@
-//! The suite `gemm`: the step's multiplications one by one, and sweeps of widths, beside other libraries.
+//! The suite `gemm`: the step's multiplications one by one, and sweeps of widths, beside other
+//! libraries.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +35,8 @@ pub(crate) struct Args {
     /// What to measure
     #[arg(long, default_value = "all")]
     part: Part,
-    /// For the step's multiplications: a shape by name or as R,I,H,O,C; repeat for more [default: the named ones]
+    /// For the step's multiplications: a shape by name or as R,I,H,O,C; repeat for more [default:
+    /// the named ones]
     #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
     shapes: Vec<Shape>,
     /// The largest width of the sweeps

@@ -79,7 +79,8 @@ impl Record {
     }
 }
 
-/// A model of the built-in table with the weights it starts from: its predictions take as long as a trained one's.
+/// A model of the built-in table with the weights it starts from: its predictions take as long as a
+/// trained one's.
 fn model(exec: Executor) -> Result<Model> {
     let table = Table::wine()?;
     let Prepared { dataset, encoder, targets, .. } =

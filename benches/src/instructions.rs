@@ -1,6 +1,7 @@
 //! Instructions of a step, counted by callgrind: a figure that a busy machine does not change.
 //!
-//! The program runs itself under valgrind for a few steps and for some more; the difference is the steps' own.
+//! The program runs itself under valgrind for a few steps and for some more; the difference is the
+//! steps' own.
 
 use std::env;
 use std::process::{Command, Output};
@@ -38,7 +39,8 @@ pub(crate) struct Count {
     pub(crate) instruction_set: String,
 }
 
-/// Counts the instructions of a step in `f32` on one thread; `None` where the step is large or there is no valgrind.
+/// Counts the instructions of a step in `f32` on one thread; `None` where the step is large or
+/// there is no valgrind.
 pub(crate) fn count(shape: Shape, rule: Rule) -> Result<Option<Count>> {
     if shape.flops() > MOST_FLOPS {
         return Ok(None);

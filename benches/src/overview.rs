@@ -53,10 +53,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         predict_rows: 10_000,
     };
     overview(&plan, &args.saved, args.save)?;
-    say(
-        &"\nTimes are medians. P is the processor's peak; products with zeros are skipped where that\n\
-          pays, so a step can exceed it. For more:\n",
-    );
+    say(&"\nTimes are medians, P is the processor's peak. A step can exceed it, since products\n\
+          with zeros are skipped where that pays. For more:\n");
     for suite in Cli::command().get_subcommands().filter(|suite| !suite.is_hide_set()) {
         let about = suite.get_about().map(ToString::to_string).unwrap_or_default();
         say(&format_args!("  cargo xtask bench {:<8} {about}", suite.get_name()));
@@ -179,7 +177,8 @@ mod tests {
         assert_eq!(words(2).join(" "), "network alone, 10 rows 2 7.00 µs – – – 3");
     }
 
-    /// On tiny sizes: everything runs, the first run is saved, and each line fits a terminal of 80 columns.
+    /// On tiny sizes: everything runs, the first run is saved, and each line fits a terminal of 80
+    /// columns.
     #[test]
     fn the_first_overview_is_saved_and_the_next_compared_with_it() {
         let folder = tempfile::tempdir().unwrap();

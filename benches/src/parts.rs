@@ -1,8 +1,8 @@
 //! The suite `parts`: where the time of a step goes.
 //!
-//! Passes are timed inside the step, where caches are as they are. Dropout and BatchNorm are fused into other work:
-//! their cost is what a step loses when its network is built without them. The zeros that dropout makes save more than
-//! drawing them costs, so for its own cost it drops few.
+//! Passes are timed inside the step, where caches are as they are. Dropout and BatchNorm are fused
+//! into other work: their cost is what a step loses when its network is built without them. The
+//! zeros that dropout makes save more than drawing them costs, so for its own cost it drops few.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -58,7 +58,8 @@ impl Layers {
     const NO_BATCH_NORM: Self = Self { batch_norm: false, ..Self::ALL };
 }
 
-/// The network of a shape, as [`anabranch_graph::TwoBranch`] builds it, with or without some of its layers.
+/// The network of a shape, as [`anabranch_graph::TwoBranch`] builds it, with or without some of its
+/// layers.
 fn graph<T: Scalar>(shape: Shape, layers: Layers) -> std::result::Result<Graph<T>, GraphError> {
     let Shape { inputs, hidden_a, outputs_a, classes, .. } = shape;
     if layers == Layers::ALL {

@@ -15,8 +15,8 @@ const LOOPS: usize = 3;
 
 /// The rate of independent multiply-adds in registers, on as many threads as the work beside it.
 ///
-/// Sampled between other measurements, because clocks change. The median of the samples counts, as it does of the work:
-/// the clock of the one fastest moment is not the clock that the work had.
+/// Sampled between other measurements, because clocks change. The median of the samples counts, as
+/// it does of the work: the clock of the one fastest moment is not the clock that the work had.
 #[derive(Debug, Default)]
 pub(crate) struct Peak {
     /// Gflop/s.

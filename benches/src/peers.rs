@@ -1,4 +1,5 @@
-//! Other frameworks doing the same step: processes that answer lines, as `peers/README.md` describes.
+//! Other frameworks doing the same step: processes that answer lines, as `peers/README.md`
+//! describes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ pub(crate) fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))
 }
 
-/// The Python to run scripts with: the one asked for, the virtual environment of the README, or the system's.
+/// The Python to run scripts with: the one asked for, the virtual environment of the README, or the
+/// system's.
 pub(crate) fn python(asked: Option<&Path>) -> PathBuf {
     let environment = folder().join("venv/bin/python");
     match asked {
@@ -61,8 +63,8 @@ pub(crate) fn launches(python: &Path, rust_folder: Option<&Path>) -> [Launch; 5]
 }
 
 impl Launch {
-    /// Starts the peer and waits until it is warmed up. A peer that does not come so far is told on stderr, with the
-    /// line that says how to get it.
+    /// Starts the peer and waits until it is warmed up. A peer that does not come so far is told on
+    /// stderr, with the line that says how to get it.
     pub(crate) fn start(&self, case: Case) -> Option<Peer> {
         match self.connect(case) {
             Ok(peer) => Some(peer),
@@ -87,7 +89,8 @@ impl Launch {
         let piped = "the peer's pipes";
         let (to, from) = (child.stdin.take().ok_or(piped)?, child.stdout.take().ok_or(piped)?);
         let mut errors = child.stderr.take().ok_or(piped)?;
-        // Read all the time, so that a peer with much to complain about is not blocked by a full pipe.
+        // Read all the time, so that a peer with much to complain about is not blocked by a full
+        // pipe.
         let errors = thread::spawn(move || {
             let mut text = String::new();
             errors.read_to_string(&mut text).map(|_| text).unwrap_or_default()

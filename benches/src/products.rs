@@ -48,7 +48,8 @@ const DA: ArrayId = 16;
 const DS: ArrayId = 17;
 const DZ_B: ArrayId = 18;
 
-/// (rows, columns) of every matrix that a step multiplies; the four layers in the order fc1a, fc2a, fc1b, fc2b.
+/// (rows, columns) of every matrix that a step multiplies; the four layers in the order fc1a, fc2a,
+/// fc1b, fc2b.
 fn array_sizes(shape: Shape) -> [(usize, usize); 19] {
     let Shape { rows: r, inputs: i, hidden_a: h, outputs_a: o, classes: c } = shape;
     let w = [(h, i), (o, h), (o, i), (c, o)];
@@ -104,8 +105,9 @@ impl Product {
     }
 }
 
-/// Sets elements up to a bound to zero: what ReLU and dropout of one half leave of a hidden layer, without the work of
-/// drawing a mask. The multiplications skip zeros, and would be slower without them than in the step.
+/// Sets elements up to a bound to zero: what ReLU and dropout of one half leave of a hidden layer,
+/// without the work of drawing a mask. The multiplications skip zeros, and would be slower without
+/// them than in the step.
 struct KeepAbove<T>(T);
 
 impl<T: Scalar> Epilogue<T> for KeepAbove<T> {
@@ -117,13 +119,14 @@ impl<T: Scalar> Epilogue<T> for KeepAbove<T> {
     }
 }
 
-/// The bound that a quarter of sums of `terms` products of numbers uniform in ±1 exceeds: they are nearly normal, with
-/// variance 1/9 for each term.
+/// The bound that a quarter of sums of `terms` products of numbers uniform in ±1 exceeds: they are
+/// nearly normal, with variance 1/9 for each term.
 fn upper_quartile(terms: usize) -> f64 {
     0.6745 * (terms as f64 / 9.0).sqrt()
 }
 
-/// The multiplications of a step, in matrices shared between them as in the step, with as many zeros.
+/// The multiplications of a step, in matrices shared between them as in the step, with as many
+/// zeros.
 #[derive(Debug)]
 pub(crate) struct StepProducts<T> {
     sizes: [(usize, usize); 19],

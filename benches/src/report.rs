@@ -45,8 +45,8 @@ impl Display for Report {
     }
 }
 
-/// Prints `text` and a line end on stdout. If its reader has gone (`cargo xtask bench gemm | head`), the measurements go on
-/// for whatever else is to be written.
+/// Prints `text` and a line end on stdout. If its reader has gone
+/// (`cargo xtask bench gemm | head`), the measurements go on for whatever else is to be written.
 pub(crate) fn say(text: &dyn Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }

@@ -51,10 +51,11 @@ impl Shape {
         }
     }
 
-    /// Floating-point operations of the multiplications in a step: 2·R·(3·(H·O + O·C) + 2·(I·H + I·O)).
+    /// Floating-point operations of the multiplications in a step: 2·R·(3·(H·O + O·C) + 2·(I·H +
+    /// I·O)).
     ///
-    /// Each layer multiplies forward, for its weights' gradients and for its input's; the first layers have no use for
-    /// the last one.
+    /// Each layer multiplies forward, for its weights' gradients and for its input's; the first
+    /// layers have no use for the last one.
     pub(crate) fn flops(self) -> f64 {
         let [r, i, h, o, c] = self.sizes().map(|size| size as f64);
         2.0 * r * (3.0 * (h * o + o * c) + 2.0 * (i * h + i * o))

@@ -1,4 +1,5 @@
-//! The suite `smoke`: every case on tiny sizes with few repetitions, for continuous integration. Its times say nothing.
+//! The suite `smoke`: every case on tiny sizes with few repetitions, for continuous integration.
+//! Its times say nothing.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! The suite `step`: one training step, its multiplications alone, and the machine's peak, in turns.
+//! The suite `step`: one training step, its multiplications alone, and the machine's peak, in
+//! turns.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,7 +110,8 @@ impl<T: Scalar> StepBench<T> {
         Ok(Self { case, exec, network, products, peak, step_times, product_times })
     }
 
-    /// Some steps, some multiplications, and the peak; microseconds of a step, the median of this round.
+    /// Some steps, some multiplications, and the peak; microseconds of a step, the median of this
+    /// round.
     fn round(&mut self, slice: Duration) -> f64 {
         let Self { exec, network, products, peak, step_times, product_times, .. } = self;
         let exec = &*exec;
@@ -244,7 +246,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_json(args.json.as_deref(), &records)
 }
 
-/// The records of `shapes` on each of these numbers of threads: SGD in f32, no peers, no count of instructions.
+/// The records of `shapes` on each of these numbers of threads: SGD in f32, no peers, no count of
+/// instructions.
 pub(crate) fn quick(shapes: &[Shape], threads: &[usize], seconds: f64) -> Result<Vec<Value>> {
     let mut records = Vec::new();
     for &shape in shapes {

@@ -15,7 +15,8 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Runs `work` at least once and until `warm_up` is over, and finds how many calls make a sample.
+    /// Runs `work` at least once and until `warm_up` is over, and finds how many calls make a
+    /// sample.
     pub(crate) fn warm_up(warm_up: Duration, work: &mut impl FnMut()) -> Self {
         let start = Instant::now();
         let mut fastest = f64::INFINITY;

@@ -304,7 +304,8 @@ fn report(ours: &[Run], theirs: &[Run], ratio: Option<f64>) -> Report {
     report
 }
 
-/// Wall time of the program on the built-in table, from start to exit, if it has been built where this one lies.
+/// Wall time of the program on the built-in table, from start to exit, if it has been built where
+/// this one lies.
 fn program_on_wine(threads: usize) -> Result<Option<f64>> {
     let program = env::current_exe()?.with_file_name("anabranch");
     let program = program.with_extension(env::consts::EXE_EXTENSION);

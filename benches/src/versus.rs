@@ -13,8 +13,8 @@ use crate::report::{Report, digits};
 use crate::step::Case;
 use crate::timing::median;
 
-/// Largest relative difference of losses between two programs that compute the same in f32: rounding, carried through
-/// a hundred updates.
+/// Largest relative difference of losses between two programs that compute the same in f32:
+/// rounding, carried through a hundred updates.
 const TOLERANCE: f64 = 1e-3;
 
 /// Options of comparisons.

@@ -1,4 +1,5 @@
-//! The counting allocator: how often, and how much, a piece of code allocates on every thread that works on it.
+//! The counting allocator: how often, and how much, a piece of code allocates on every thread that
+//! works on it.
 //!
 //! A test or benchmark binary installs it once, then counts:
 //!
@@ -34,7 +35,8 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 static LAST: Mutex<u64> = Mutex::new(0);
 
 thread_local! {
-    /// The last count that this thread takes part in. No destructor and a constant: asking for it never allocates.
+    /// The last count that this thread takes part in. No destructor and a constant: asking for it
+    /// never allocates.
     static PART_OF: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -51,7 +53,8 @@ fn record(bytes: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator with the same arguments; recording neither allocates nor unwinds.
+// SAFETY: every call goes to the system's allocator with the same arguments; recording neither
+// allocates nor unwinds.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         record(layout.size());
@@ -86,10 +89,12 @@ pub struct Allocations {
     pub bytes: u64,
 }
 
-/// Runs `f` inside [`Executor::enter`] and counts the allocations of all the executor's threads meanwhile.
+/// Runs `f` inside [`Executor::enter`] and counts the allocations of all the executor's threads
+/// meanwhile.
 ///
 /// # Panics
-/// If [`CountingAllocator`] is not the binary's global allocator, so that a count of zero would mean nothing.
+/// If [`CountingAllocator`] is not the binary's global allocator, so that a count of zero would
+/// mean nothing.
 pub fn count_allocations<R: Send>(
     exec: &Executor,
     f: impl FnOnce() -> R + Send,

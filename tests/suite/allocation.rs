@@ -9,9 +9,9 @@ use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, Gradients, Scalar, matrix};
 use anabranch_tests::count_allocations;
 
-/// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B where it lies; a batch that
-/// is cut into shards; products that are packed and shared between threads (2·100·128·256 operations, over the gate of 4
-/// million).
+/// (rows, inputs, hidden A, outputs A, hidden B, classes): products that fit one tile and leave B
+/// where it lies; a batch that is cut into shards; products that are packed and shared between
+/// threads (2·100·128·256 operations, over the gate of 4 million).
 const SIZES: [[usize; 6]; 3] =
     [[9, 5, 8, 1, 8, 3], [128, 128, 256, 1, 128, 16], [100, 128, 256, 1, 128, 16]];
 
@@ -105,7 +105,8 @@ fn a_large_optimizer_step_allocates_nothing() {
     }
 }
 
-/// The counter sees what it must: each thread's allocations, and new memory for a vector that grows.
+/// The counter sees what it must: each thread's allocations, and new memory for a vector that
+/// grows.
 #[test]
 fn allocations_are_counted_on_every_thread_of_the_executor_and_no_other() {
     for threads in [1, 2, 3] {

@@ -1,4 +1,5 @@
-//! One table of layers and sizes, and everything that must hold for each: in f32 and f64, on 1, 2, 3 and 8 threads.
+//! One table of layers and sizes, and everything that must hold for each: in f32 and f64, on 1, 2,
+//! 3 and 8 threads.
 
 use anabranch_layers::{
     Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, LayerNorm, Linear,
@@ -12,8 +13,9 @@ use crate::measure::{central_difference, draw, draw_distributions, random, relat
 
 const THREADS: [usize; 4] = [1, 2, 3, 8];
 
-/// (rows, inputs): one column, sizes below one task, and one that every loop cuts into several tasks: 8 chunks of rows
-/// for the element-wise ones, and 2·1801·37·83 operations, over the GEMM's gate of 4 million, in the products.
+/// (rows, inputs): one column, sizes below one task, and one that every loop cuts into several
+/// tasks: 8 chunks of rows for the element-wise ones, and 2·1801·37·83 operations, over the GEMM's
+/// gate of 4 million, in the products.
 const SIZES: [(usize, usize); 4] = [(2, 1), (3, 7), (33, 20), (1801, 37)];
 
 /// Outputs of the linear layers.
@@ -22,7 +24,8 @@ const OUTPUTS: usize = 83;
 /// A row of the table.
 struct Case<T> {
     layer: Box<dyn Layer<T>>,
-    /// What a training pass of this layer must agree with the evaluation of the first: itself, or without dropout.
+    /// What a training pass of this layer must agree with the evaluation of the first: itself, or
+    /// without dropout.
     evaluates_as: Box<dyn Layer<T>>,
     /// Whether it has ReLUs: a difference is refused where they switch.
     has_relu: bool,
@@ -33,7 +36,8 @@ fn case<T: Scalar>(layer: impl Layer<T> + Clone + 'static) -> Case<T> {
     Case { evaluates_as: Box::new(layer.clone()), layer: Box::new(layer), has_relu }
 }
 
-/// The table. Batch normalisation takes over the batch's statistics as they are, so that evaluation can be compared.
+/// The table. Batch normalisation takes over the batch's statistics as they are, so that evaluation
+/// can be compared.
 fn cases<T: Scalar>() -> Vec<Case<T>> {
     let linear = Linear::new(OUTPUTS);
     let fused_relu = || Layer::<T>::fuse(&linear, Pointwise::Relu).expect("linear + relu");
@@ -96,7 +100,8 @@ impl<T: Scalar> Instance<T> {
         Self { rows, inputs, x, params, dy: draw(&mut random, rows * plan.outputs) }
     }
 
-    /// Every output and every scratch begins as NaN: what a layer reads before it has written it shows.
+    /// Every output and every scratch begins as NaN: what a layer reads before it has written it
+    /// shows.
     fn run(&self, layer: &dyn Layer<T>, exec: &Executor, accum: Accum) -> Results<T> {
         let Self { rows, inputs, x, params, dy } = self;
         let plan = layer.plan(exec, *rows, *inputs).expect("a planned size");
@@ -247,8 +252,9 @@ fn gradients_agree_with_differences_along_random_directions() {
             let analytic: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v / n).sum();
             let difference = central_difference(h, value);
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-            // Relative to the largest derivative along a direction of this length; rounding of a sum of some thousand
-            // terms over h is about 1e-9, so that is the size below which nothing can be said.
+            // Relative to the largest derivative along a direction of this length; rounding of a
+            // sum of some thousand terms over h is about 1e-9, so that is the size below which
+            // nothing can be said.
             let error = (analytic - difference).abs() / (norm + 1e-2);
             assert!(error <= 1e-6, "{what} {name}: {analytic} {difference} of {norm}");
         }
@@ -296,7 +302,8 @@ fn evaluation_agrees_with_training_without_dropout() {
         for_each_instance::<T>(|case, instance, what| {
             let infer = instance.run(case.layer.as_ref(), &exec, Accum::Replace).infer;
             let trained = instance.run(case.evaluates_as.as_ref(), &exec, Accum::Replace).y;
-            // Batch normalisation divides by a square root in one and multiplies by its inverse in the other.
+            // Batch normalisation divides by a square root in one and multiplies by its inverse in
+            // the other.
             let tolerance = if T::NAME == "f32" { 1e-6 } else { 1e-14 };
             let error = relative_error(&infer, &trained);
             assert!(error <= tolerance, "{what}: {error:.1e}");

@@ -1,8 +1,9 @@
 //! Drawn dropout masks: the keep rate, and that nothing is correlated with anything.
 //!
-//! Seeds are fixed, so every statistic below is a constant and cannot flake. Each is a number that a perfect generator
-//! would draw from a distribution with mean 0 and deviation 1 (or a χ² scaled like that); the bound of 4 is passed by
-//! chance in one of 16,000, and there are about 300 of them.
+//! Seeds are fixed, so every statistic below is a constant and cannot flake. Each is a number that
+//! a perfect generator would draw from a distribution with mean 0 and deviation 1 (or a χ² scaled
+//! like that); the bound of 4 is passed by chance in one of 16,000, and there are about 300 of
+//! them.
 
 use anabranch_layers::{Dropout, Forward, Layer, Mask};
 use anabranch_tensor::{Executor, matrix, matrix_mut};
@@ -37,7 +38,8 @@ fn kept(seed: u64, layer: u32, step: u64, p: f64) -> Vec<f64> {
     y
 }
 
-/// The sum of n products of independent elements, each less its mean, over its standard deviation √n·p(1−p).
+/// The sum of n products of independent elements, each less its mean, over its standard deviation
+/// √n·p(1−p).
 fn correlation(p: f64, pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mean = 1.0 - p;
     let (sum, n) =
@@ -59,12 +61,13 @@ fn the_keep_rate_is_one_minus_p() {
     assert!(kept(1, 1, 1, 1.0).iter().all(|kept| *kept == 0.0));
 }
 
-/// Row sums and column sums are binomial: the sum of their squared z is χ² with as many degrees of freedom d, mean d and
-/// variance 2d (and a little more, by the binomial's excess). Structure along rows or columns would widen it.
+/// Row sums and column sums are binomial: the sum of their squared z is χ² with as many degrees of
+/// freedom d, mean d and variance 2d (and a little more, by the binomial's excess). Structure along
+/// rows or columns would widen it.
 #[test]
 fn rows_and_columns_are_as_even_as_chance() {
-    // Eight masks for each p: of one alone, a χ² of 200 to 256 degrees is still so skewed that chance passes the bound once in
-    // a few thousand.
+    // Eight masks for each p: of one alone, a χ² of 200 to 256 degrees is still so skewed that
+    // chance passes the bound once in a few thousand.
     const STEPS: u64 = 8;
     for p in [0.1, 0.5, 0.8] {
         let masks: Vec<Vec<f64>> = (0..STEPS).map(|step| kept(5, 0, step, p)).collect();
@@ -86,7 +89,8 @@ fn rows_and_columns_are_as_even_as_chance() {
     }
 }
 
-/// Elements of one mask at any small distance, and at the distances of the generator's groups and words.
+/// Elements of one mask at any small distance, and at the distances of the generator's groups and
+/// words.
 #[test]
 fn elements_of_a_mask_are_independent() {
     for p in [0.1, 0.5, 0.8] {

@@ -97,7 +97,8 @@ impl<T: Scalar> Instance<T> {
         Results { losses, grads, state, evaluation }
     }
 
-    /// The same as [`run`](Self::run) by [`Graph::gradient`], and the number of parts of the gradient.
+    /// The same as [`run`](Self::run) by [`Graph::gradient`], and the number of parts of the
+    /// gradient.
     pub(crate) fn run_at_once(&self, graph: &Graph<T>, exec: &Executor) -> (Results<T>, usize) {
         let mut workspace = Workspace::new(graph, exec, self.rows, Mode::Training).unwrap();
         let x = matrix(&self.x, self.rows, graph.inputs());

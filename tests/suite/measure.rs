@@ -3,8 +3,9 @@
 use anabranch_tensor::Scalar;
 use anabranch_tensor::random::{Purpose, Random};
 
-/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n), n the number of elements: the floor keeps arrays whose true value is zero from being
-/// judged by their rounding. NaN anywhere gives NaN, which no comparison accepts.
+/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n), n the number of elements: the floor keeps arrays whose true value
+/// is zero from being judged by their rounding. NaN anywhere gives NaN, which no comparison
+/// accepts.
 pub(crate) fn relative_error<A: Scalar, B: Scalar>(a: &[A], b: &[B]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
@@ -37,7 +38,8 @@ pub(crate) fn draw_distributions<T: Scalar>(
     labels.into_iter().map(T::from_f64).collect()
 }
 
-/// ∂f/∂t at t = 0 from f(±h) and f(±2h): (8(f(h) − f(−h)) − (f(2h) − f(−2h)))/12h, off by h⁴f⁽⁵⁾/30 and rounding.
+/// ∂f/∂t at t = 0 from f(±h) and f(±2h): (8(f(h) − f(−h)) − (f(2h) − f(−2h)))/12h, off by h⁴f⁽⁵⁾/30
+/// and rounding.
 pub(crate) fn central_difference(h: f64, f: impl Fn(f64) -> f64) -> f64 {
     (8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h)
 }

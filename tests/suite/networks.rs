@@ -1,5 +1,5 @@
-//! Random networks of one to three branches: against differences, fused against unfused, and the same bits on any
-//! number of threads. The cases are the same in every run.
+//! Random networks of one to three branches: against differences, fused against unfused, and the
+//! same bits on any number of threads. The cases are the same in every run.
 
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -156,8 +156,8 @@ fn for_random_networks(
     }
 }
 
-/// A batch that is cut into shards, whatever the number of threads: against differences, and the same bits for any number
-/// of threads and in one call or three.
+/// A batch that is cut into shards, whatever the number of threads: against differences, and the
+/// same bits for any number of threads and in one call or three.
 #[test]
 fn shards_of_a_batch_add_up_to_its_gradient() {
     let execs = [1, 2, 3, 8].map(|threads| Executor::new(threads).unwrap());
@@ -195,8 +195,9 @@ fn shards_of_a_batch_add_up_to_its_gradient() {
             let gradient = &results.grads[array.range.clone()];
             let analytic: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-            // A shard left out would be off by a third or more. ReLUs switch within ±2h for a few of the thousands of units and
-            // rows, which costs some 1e-4; the loss, of size 100, is rounded to 1e-14, divided by h.
+            // A shard left out would be off by a third or more. ReLUs switch within ±2h for a few
+            // of the thousands of units and rows, which costs some 1e-4; the loss, of size 100, is
+            // rounded to 1e-14, divided by h.
             let tolerance = 1e-2 * norm + 1e-5;
             assert!(
                 (analytic - difference).abs() <= tolerance,
@@ -237,8 +238,8 @@ fn random_networks_agree_with_differences() {
             let analytic: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
             let difference = central_difference(h, |t| sample(t).0);
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-            // The loss is rounded to some 1e-16 of its terms, multiplied by 1/√ε = 316 where a constant column (dead units,
-            // p = 1) is normalised, and divided by h = 1e-5.
+            // The loss is rounded to some 1e-16 of its terms, multiplied by 1/√ε = 316 where a
+            // constant column (dead units, p = 1) is normalised, and divided by h = 1e-5.
             let tolerance = 1e-6 * norm + 1e-8 * (1.0 + loss);
             prop_assert!(
                 (analytic - difference).abs() <= tolerance,
@@ -264,8 +265,9 @@ fn distance<T: Scalar>(a: &Results<T>, b: &Results<T>) -> f64 {
     arrays.into_iter().fold(0.0, |worst, error| if error <= worst { worst } else { error })
 }
 
-/// Fusion changes where a number is computed, not what is added to what: today the results are equal to the bit. The
-/// tolerance, a few units in the last place, leaves room for a sum in another order.
+/// Fusion changes where a number is computed, not what is added to what: today the results are
+/// equal to the bit. The tolerance, a few units in the last place, leaves room for a sum in another
+/// order.
 #[test]
 fn fused_and_unfused_networks_agree() {
     fn check<T: Scalar>(network: &Network, tolerance: f64) -> Result<(), TestCaseError> {
@@ -320,7 +322,8 @@ fn the_two_branch_network_does_not_depend_on_threads_and_f32_agrees_with_f64() {
     for (join, outputs_a) in [(Join::Add, 90), (Join::Broadcast, 1), (Join::Project, 70)] {
         let config = TwoBranch { join, ..TwoBranch::new(80, 100, outputs_a, 90, 12) };
         let (narrow, wide) = (check::<f32>(&config, &execs), check::<f64>(&config, &execs));
-        // f32 rounds to 6e-8; the scores of branch B are sums of 90 terms of size 5, and a step has four such layers.
+        // f32 rounds to 6e-8; the scores of branch B are sums of 90 terms of size 5, and a step has
+        // four such layers.
         for (name, error) in [
             ("losses", relative_error(&narrow.losses, &wide.losses)),
             ("grads", relative_error(&narrow.grads, &wide.grads)),

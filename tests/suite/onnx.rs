@@ -1,5 +1,5 @@
-//! Layers, a loss and optimizers against ONNX's operator definitions, as ONNX's own reference evaluator computes them in
-//! f64 (`fixtures/make_onnx.py`).
+//! Layers, a loss and optimizers against ONNX's operator definitions, as ONNX's own reference
+//! evaluator computes them in f64 (`fixtures/make_onnx.py`).
 //!
 //! Where conventions differ, the tests name both and check both:
 //!
@@ -161,7 +161,8 @@ fn batch_normalization_in_training_mode() {
             assert_close("var", &after[units..], &case["new_var"]);
             assert_close("evaluation", &evaluated, &case["evaluated"]);
 
-            // PyTorch's convention: the same but for the running variance, whose new part is m/(m−1) times as large.
+            // PyTorch's convention: the same but for the running variance, whose new part is
+            // m/(m−1) times as large.
             let (y_pytorch, after_pytorch, _) = run(&pytorch, &case, &params, state.clone(), &[]);
             assert_eq!(y_pytorch, y);
             assert_eq!(after_pytorch[..units], after[..units]);
@@ -203,7 +204,8 @@ fn softmax_cross_entropy_loss() {
                 (loss - expected).abs() <= tolerance::<T>() * (1.0 + expected),
                 "{loss} {expected}"
             );
-            // The operator's second output, the logarithms of the probabilities, is in the derivative.
+            // The operator's second output, the logarithms of the probabilities, is in the
+            // derivative.
             let probability = |(i, d): (usize, &T)| {
                 let one_hot = f64::from(u8::from(labels[i / classes] as usize == i % classes));
                 d.to_f64() * rows as f64 + one_hot
@@ -218,8 +220,9 @@ fn softmax_cross_entropy_loss() {
     in_both_precisions(check::<f32>, check::<f64>);
 }
 
-/// Replays a case's updates with the optimizer that `settings` gives for the step (counted from 1) and ONNX's t, and the
-/// factor of the learning rate; returns the largest error of parameters and moments.
+/// Replays a case's updates with the optimizer that `settings` gives for the step (counted from 1)
+/// and ONNX's t, and the factor of the learning rate; returns the largest error of parameters and
+/// moments.
 fn replay<T: Scalar>(case: &Value, settings: impl Fn(u64, u64) -> (OptimizerKind, f64)) -> f64 {
     let exec = Executor::serial();
     let mut params = numbers::<T>(&case["start"]);
@@ -289,7 +292,8 @@ fn adam() {
             let attributes = &case["attributes"];
             let [beta1, beta2, eps] =
                 ["alpha", "beta", "epsilon"].map(|key| attribute(&attributes[key]));
-            // What bias correction does to the rate in update t = 1, 2, …; ONNX corrects nothing in update 0.
+            // What bias correction does to the rate in update t = 1, 2, …; ONNX corrects nothing in
+            // update 0.
             let correction = |t: u64| match t {
                 0 => 1.0,
                 _ => (1.0 - beta2.powi(t as i32)).sqrt() / (1.0 - beta1.powi(t as i32)),

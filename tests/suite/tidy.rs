@@ -1,4 +1,5 @@
-//! The house rules: levels of crates, what may be named where, and that ARCHITECTURE.md tells the truth.
+//! The house rules: levels of crates, what may be named where, and that ARCHITECTURE.md tells the
+//! truth.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -167,8 +168,8 @@ fn nothing_below_the_program_prints_or_reads_the_clock() {
     }
 }
 
-/// The functions of the standard library whose last bit is the platform's. (`sqrt` and `mul_add` are rounded
-/// correctly everywhere.)
+/// The functions of the standard library whose last bit is the platform's. (`sqrt` and `mul_add`
+/// are rounded correctly everywhere.)
 const PLATFORM_FUNCTIONS: [&str; 27] = [
     "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "sin", "cos", "tan", "sin_cos",
     "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "powf",
@@ -191,9 +192,10 @@ fn platform_calls(code: &str) -> Vec<&str> {
     code.match_indices('(').filter_map(callee).collect()
 }
 
-/// A result must not depend on the system's mathematical library: what trains and predicts calls the functions of
-/// `Scalar` and of libm. As paths, `T::exp(x)`: on an `f64`, the standard library's method `x.exp()` shadows `Scalar`'s.
-/// The checks of `anabranch-verify` and `anabranch-audit` compare within tolerances, and may use what they like.
+/// A result must not depend on the system's mathematical library: what trains and predicts calls
+/// the functions of `Scalar` and of libm. As paths, `T::exp(x)`: on an `f64`, the standard
+/// library's method `x.exp()` shadows `Scalar`'s. The checks of `anabranch-verify` and
+/// `anabranch-audit` compare within tolerances, and may use what they like.
 #[test]
 fn no_result_depends_on_the_systems_mathematical_library() {
     for (name, path) in crates() {
@@ -272,8 +274,8 @@ fn check_test(path: &str, function: &str) -> Result<(), String> {
     }
 }
 
-/// The crates of ARCHITECTURE.md are those that exist, on their levels, and every invariant names, as `` `path.rs`
-/// `test` ``, tests that exist.
+/// The crates of ARCHITECTURE.md are those that exist, on their levels, and every invariant names,
+/// as `` `path.rs` `test` ``, tests that exist.
 #[test]
 fn the_architecture_page_is_true() {
     let text = read(&root().join("ARCHITECTURE.md"));

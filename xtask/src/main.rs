@@ -25,7 +25,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the benchmarks, built for speed; `cargo xtask bench --help` lists them
+    /// Run the benchmarks: an overview, or the suite that is named (see `cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
         /// Passed on to the benchmarks

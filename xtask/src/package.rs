@@ -1,8 +1,8 @@
 //! Each crate as its users get it: packaged, unpacked elsewhere, and used by a program of its own.
 //!
 //! The program is the first example of the crate's README. It depends on the packages that the
-//! example names and is built outside of the workspace, so what is missing from a package (a file, a
-//! dependency, a feature that only a sibling turns on) is missed here and not by the first user.
+//! example names and is built outside of the workspace, so what is missing from a package (a file,
+//! a dependency, a feature that only a sibling turns on) is missed here and not by the first user.
 
 use std::collections::BTreeSet;
 use std::fs;
