@@ -133,7 +133,8 @@ fn allocations_are_counted_on_every_thread_of_the_executor_and_no_other() {
     let ((), seen) = count_allocations(&Executor::serial(), || {
         let other = Executor::new(2).unwrap();
         let before = black_box(Box::new(0u8));
-        // The worker of another executor is not counted; the tasks wait for each other, so that it has one.
+        // The worker of another executor is not counted; the tasks wait for each other, so that it
+        // has one.
         let barrier = std::sync::Barrier::new(2);
         other.run(2, |_| {
             if other.worker() == 1 {

@@ -1,5 +1,5 @@
-//! A river of four branches, two regressions and two classes on a trunk, with joins of each kind: from the check of its gradient to a
-//! model that was loaded again.
+//! A river of four branches, two regressions and two classes on a trunk, with joins of each kind:
+//! from the check of its gradient to a model that was loaded again.
 
 use std::ops::ControlFlow;
 

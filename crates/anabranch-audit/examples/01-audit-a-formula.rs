@@ -1,4 +1,5 @@
-//! A student's formulas for dL/dtheta_2b, judged: `cargo run -p anabranch-audit --example 01-audit-a-formula`.
+//! A student's formulas for dL/dtheta_2b, judged:
+//! `cargo run -p anabranch-audit --example 01-audit-a-formula`.
 
 use anabranch_audit::{Evaluation, Formula, FormulaError, Verdict, audit, report};
 

@@ -43,7 +43,8 @@
 //! # Derivations
 //!
 //! [`Auditor::derivation`] judges every equation of a Markdown or LaTeX text; of `A = B = C` each
-//! member is compared with the truth and with the one before. `docs/audit.md` says what can be read.
+//! member is compared with the truth and with the one before. `docs/audit.md` says what can be
+//! read.
 //!
 //! # Verdicts
 //!

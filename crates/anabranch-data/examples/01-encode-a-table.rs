@@ -9,7 +9,8 @@ use anabranch_tensor::Executor;
 use anabranch_tensor::rows::gather_rows;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Semicolons, a missing number, a missing category, a row without a price, a column that says nothing.
+    // Semicolons, a missing number, a missing category, a row without a price, a column that says
+    // nothing.
     let mut csv = String::from("carat;cut;lab;price;certified\n");
     for i in 0..60 {
         let carat = if i == 5 { "NA".into() } else { format!("{}", 0.2 + 0.05 * f64::from(i)) };

@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let stored = serde_json::to_string(&(&prepared.encoder, &prepared.targets))?;
 
-    // Elsewhere. What comes from a file is checked: a damaged one is an error, never a panic or NaN.
+    // Elsewhere. What comes from a file is checked: a damaged one is an error, never a panic or
+    // NaN.
     let (encoder, targets): (Encoder, Targets) = serde_json::from_str(&stored)?;
     assert_eq!(encoder, prepared.encoder);
     assert!(
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .is_err()
     );
 
-    // To predict, no target columns are needed, and every row is kept. Order and extra columns do not matter.
+    // To predict, no target columns are needed, and every row is kept. Order and extra columns do
+    // not matter.
     let header = encoder.input_columns().iter().rev().map(|c| c.name.as_str());
     let header: Vec<&str> = header.chain(["cellar"]).collect();
     let csv = format!("{}\n{}\n{}\n", header.join(","), ["1"; 11].join(","), ["?"; 11].join(","));
@@ -38,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     assert_eq!(encoded.warnings.len(), 10);
 
-    // To evaluate, they are: the rows that have all of them, numbers in their units, classes by their labels.
+    // To evaluate, they are: the rows that have all of them, numbers in their units, classes by
+    // their labels.
     let judged = targets.read(&wine)?;
     assert_eq!((judged.rows.len(), judged.rows_left_out), (1599, 0));
     let [TaskValues::Numbers { values, .. }, TaskValues::Classes { class, .. }] = &judged.tasks[..]

@@ -6,9 +6,10 @@ use crate::error::DataError;
 
 /// Shuffled mini-batches of training rows.
 ///
-/// The order of an epoch depends on (rows, seed, epoch) alone, so that a run can begin at any epoch. All batches have
-/// the batch size but the last, which has what is left; a last batch of one row, whose variance BatchNorm cannot take,
-/// joins the one before it. Allocates nothing after [`Batches::new`].
+/// The order of an epoch depends on (rows, seed, epoch) alone, so that a run can begin at any
+/// epoch. All batches have the batch size but the last, which has what is left; a last batch of one
+/// row, whose variance BatchNorm cannot take, joins the one before it. Allocates nothing after
+/// [`Batches::new`].
 #[derive(Clone, Debug)]
 pub struct Batches {
     rows: Vec<usize>,
@@ -21,7 +22,8 @@ impl Batches {
     /// Batches of `rows`, in the order of epoch 0.
     ///
     /// # Errors
-    /// [`DataError::BatchTooSmall`] for a batch size below 2; [`DataError::TooFewTrainingRows`] for fewer than 2 rows.
+    /// [`DataError::BatchTooSmall`] for a batch size below 2; [`DataError::TooFewTrainingRows`] for
+    /// fewer than 2 rows.
     pub fn new(rows: Vec<usize>, batch_size: usize, seed: u64) -> Result<Self, DataError> {
         if batch_size < 2 {
             return Err(DataError::BatchTooSmall { batch_size });

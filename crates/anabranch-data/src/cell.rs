@@ -3,7 +3,8 @@
 use crate::missing::MissingMarkers;
 use crate::number::NumberFormat;
 
-/// The largest number, in absolute value, that a cell may hold. Sums of squares of any column stay finite below it.
+/// The largest number, in absolute value, that a cell may hold. Sums of squares of any column stay
+/// finite below it.
 pub const LARGEST: f64 = 1e100;
 
 /// One value of a row that is to be encoded.
@@ -13,8 +14,8 @@ pub enum Cell<'a> {
     Missing,
     /// A number. NaN counts as missing.
     Number(f64),
-    /// A number, a date or a category as text, read as the cell of a table is: in its column's format, space around it means
-    /// nothing, and the column's [`MissingMarkers`] are missing.
+    /// A number, a date or a category as text, read as the cell of a table is: in its column's
+    /// format, space around it means nothing, and the column's [`MissingMarkers`] are missing.
     Text(&'a str),
 }
 

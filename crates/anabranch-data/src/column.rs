@@ -1,8 +1,9 @@
 //! Statistics of a column's numbers.
 
-/// Mean and population standard deviation √(Σ(v−mean)²/n), in two passes from the first value on, which is exact for equal
-/// values: a constant column has deviation 0, not a rounding error. A deviation of 0 is given back as 1, so that dividing by
-/// it turns such a column into zeros. No values: (0, 1).
+/// Mean and population standard deviation √(Σ(v−mean)²/n), in two passes from the first value on,
+/// which is exact for equal values: a constant column has deviation 0, not a rounding error. A
+/// deviation of 0 is given back as 1, so that dividing by it turns such a column into zeros. No
+/// values: (0, 1).
 pub(crate) fn mean_and_std(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let Some(first) = values.clone().next() else { return (0.0, 1.0) };
     let (mut n, mut sum) = (0.0, 0.0);
@@ -23,8 +24,9 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     if even { (below.iter().copied().fold(f64::MIN, f64::max) + upper) / 2.0 } else { upper }
 }
 
-/// How far values usually lie from `median`: the distance between their quartiles; where these are equal, the median distance
-/// of the values that are not the median; 1 where all are. Of many values, some 10,000 are looked at.
+/// How far values usually lie from `median`: the distance between their quartiles; where these are
+/// equal, the median distance of the values that are not the median; 1 where all are. Of many
+/// values, some 10,000 are looked at.
 pub(crate) fn spread(values: &[f64], median: f64) -> f64 {
     const ENOUGH: usize = 10_000;
     let step = values.len().div_ceil(ENOUGH).max(1);

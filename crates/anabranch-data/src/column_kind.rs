@@ -284,8 +284,8 @@ impl Undecided<'_> {
         decision
     }
 
-    /// What the user says are dates: by the calendar, or numbers since 1970, of which those over 10¹¹ are milliseconds (as
-    /// seconds they would lie beyond the year 5138).
+    /// What the user says are dates: by the calendar, or numbers since 1970, of which those over
+    /// 10¹¹ are milliseconds (as seconds they would lie beyond the year 5138).
     fn asked_date(&self) -> Decision {
         let profile = self.profile;
         if profile.dates.n_cells() * 2 > profile.n_values() || profile.n_plain == 0 {
@@ -376,8 +376,9 @@ impl Undecided<'_> {
         decision
     }
 
-    /// A marker that looks like a label among the others, how many cells hold it, and the row of the first: `NA` among
-    /// codes of two letters, and `None` among words, in both cases about as frequent as the others.
+    /// A marker that looks like a label among the others, how many cells hold it, and the row of
+    /// the first: `NA` among codes of two letters, and `None` among words, in both cases about as
+    /// frequent as the others.
     fn marker_as_label(&self) -> Option<(String, usize, usize)> {
         if !self.facts.markers_may_be_labels || self.profile.n_missing == 0 {
             return None;

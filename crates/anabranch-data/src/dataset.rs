@@ -85,13 +85,14 @@ pub struct Prepared<T> {
     pub warnings: Vec<Warning>,
 }
 
-/// Makes a data set of a table: leaves out rows that lack a target, splits the others by the class of
-/// the first class task, fits encoder and scales on the training rows, and encodes all. Targets are
-/// never inputs. The same arguments give the same bits, on any number of threads.
+/// Makes a data set of a table: leaves out rows that lack a target, splits the others by the class
+/// of the first class task, fits encoder and scales on the training rows, and encodes all. Targets
+/// are never inputs. The same arguments give the same bits, on any number of threads.
 ///
 /// # Errors
-/// [`DataError`] for a column that the table lacks or that is named as a target twice, no task, text in a
-/// regression column, infinity, one class only, no input columns, fractions out of range, or too few rows to split.
+/// [`DataError`] for a column that the table lacks or that is named as a target twice, no task,
+/// text in a regression column, infinity, one class only, no input columns, fractions out of range,
+/// or too few rows to split.
 pub fn prepare<T: Scalar>(
     exec: &Executor,
     table: &Table,
@@ -140,8 +141,8 @@ pub fn prepare<T: Scalar>(
     Ok(Prepared { dataset, encoder, targets, rows_left_out: found.rows_left_out, warnings })
 }
 
-/// The places of the target columns. Refused are columns that the table lacks, that are named twice, or
-/// that leave no inputs.
+/// The places of the target columns. Refused are columns that the table lacks, that are named
+/// twice, or that leave no inputs.
 fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, DataError> {
     if columns.tasks.is_empty() || columns.tasks.iter().any(|task| task.names().next().is_none()) {
         return Err(DataError::NothingToPredict);

@@ -40,7 +40,8 @@ pub(crate) struct Calendar {
 }
 
 impl Calendar {
-    /// What the calendar shows at `seconds` since 1970; `None` beyond the years that a calendar has.
+    /// What the calendar shows at `seconds` since 1970; `None` beyond the years that a calendar
+    /// has.
     pub(crate) fn at(seconds: f64) -> Option<Self> {
         if !seconds.is_finite() {
             return None;
@@ -57,8 +58,8 @@ impl Calendar {
 }
 
 impl DateFormat {
-    /// Seconds since 1970-01-01 00:00 UTC of what `text`, without space around it, writes in this format. A time without
-    /// a zone is taken as UTC.
+    /// Seconds since 1970-01-01 00:00 UTC of what `text`, without space around it, writes in this
+    /// format. A time without a zone is taken as UTC.
     pub(crate) fn parse(self, text: &str) -> Option<f64> {
         let seconds = match self {
             Self::EpochSeconds => text.parse::<f64>().ok()?,
@@ -147,7 +148,8 @@ impl<'a> Cursor<'a> {
         rest.is_some()
     }
 
-    /// Reads the time to the end of the text, in seconds since midnight UTC; midnight if nothing is left.
+    /// Reads the time to the end of the text, in seconds since midnight UTC; midnight if nothing is
+    /// left.
     fn time_of_day(&mut self) -> Option<f64> {
         if self.0.is_empty() {
             return Some(0.0);
@@ -281,7 +283,8 @@ impl DateVotes {
         self.n_cells
     }
 
-    /// The format that reads most cells. Where days and months cannot be told apart, points mean that the day comes first.
+    /// The format that reads most cells. Where days and months cannot be told apart, points mean
+    /// that the day comes first.
     pub(crate) fn decide(&self) -> DateDecision {
         let [year_first, day_first, month_first] = self.fits;
         let format = if year_first >= day_first.max(month_first) {

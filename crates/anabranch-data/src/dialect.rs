@@ -1,4 +1,5 @@
-//! How a file lays out its table: the separator, what stands before the header, and what the header leaves out.
+//! How a file lays out its table: the separator, what stands before the header, and what the header
+//! leaves out.
 
 /// Bytes at the start of a file that its dialect is found from.
 const SAMPLE: usize = 1 << 20;
@@ -61,7 +62,8 @@ fn separator_line(text: &[u8]) -> (usize, Option<u8>) {
     (text.len().min(end + line_end), Some(separator))
 }
 
-/// Whether a byte can separate cells: a mark of ASCII other than the quotation mark, a space or a tab.
+/// Whether a byte can separate cells: a mark of ASCII other than the quotation mark, a space or a
+/// tab.
 pub(crate) fn is_separator(byte: u8) -> bool {
     matches!(byte, b'\t' | b' ') || (byte.is_ascii_punctuation() && byte != b'"')
 }
@@ -93,15 +95,16 @@ impl Layout {
         Self { separator, extra, header_len, n_regular, n_rows: rows.len() }
     }
 
-    /// A separator that cuts all rows alike is better than one that does not, and many cells better than few.
+    /// A separator that cuts all rows alike is better than one that does not, and many cells better
+    /// than few.
     fn rank(&self) -> (bool, bool, usize) {
         let is_split = self.header_len > 1;
         (is_split, is_split && 10 * self.n_regular >= 9 * self.n_rows, self.header_len)
     }
 }
 
-/// The rows of a sample: how many cells each has, and the last one without space around it. What the sample cuts off is no
-/// row, unless it is the only one.
+/// The rows of a sample: how many cells each has, and the last one without space around it. What
+/// the sample cuts off is no row, unless it is the only one.
 fn rows(sample: &[u8], separator: u8) -> impl Iterator<Item = (usize, &[u8])> {
     let mut rest = sample.trim_ascii_start();
     std::iter::from_fn(move || {

@@ -4,7 +4,8 @@ use std::io;
 
 use crate::table::Table;
 
-/// A table, a request or a row that cannot be used. Each message is one line that says where, what, and what to do.
+/// A table, a request or a row that cannot be used. Each message is one line that says where, what,
+/// and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The file is missing, is a directory, or cannot be read.
@@ -227,10 +228,12 @@ pub enum DataError {
     NoInputs {
         /// The table's name.
         file: String,
-        /// The columns that were left out though they have values, in parentheses; empty if there are none.
+        /// The columns that were left out though they have values, in parentheses; empty if there
+        /// are none.
         left_out: String,
     },
-    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that training saw.
+    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that
+    /// training saw.
     #[error(
         "{file}: line {line}: column {column:?} holds {cell:?}, which {problem}: correct the cell or leave it empty"
     )]
@@ -385,7 +388,8 @@ pub enum RowError {
         /// The input column.
         column: String,
     },
-    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that training saw.
+    /// A number that is infinite, beyond [`LARGEST`](crate::LARGEST), or too far from all that
+    /// training saw.
     #[error("column {column:?} holds a number that {problem}: correct it, or give it as missing")]
     OutOfRange {
         /// The input column.

@@ -80,7 +80,8 @@ impl<'a> Categories<'a> {
         numbering.finish()
     }
 
-    /// Makes one of labels that are the same: the shortest text stands for all of them, the first one of equals.
+    /// Makes one of labels that are the same: the shortest text stands for all of them, the first
+    /// one of equals.
     pub(crate) fn merged(self, labels: Labels) -> Self {
         let mut chosen: HashMap<Key<'_>, u32> = HashMap::new();
         for (number, &value) in (0..).zip(&self.values) {

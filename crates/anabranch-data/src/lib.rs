@@ -17,11 +17,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Table`] holds a CSV file as text. [`prepare`] takes it to a [`Dataset`], fitting an [`Encoder`] for the inputs and
-//! [`Targets`] for the outputs on the training rows of a [`Split`]; both can be stored and applied to another table.
-//! [`Batches`] draws the order of an epoch.
+//! [`Table`] holds a CSV file as text. [`prepare`] takes it to a [`Dataset`], fitting an
+//! [`Encoder`] for the inputs and [`Targets`] for the outputs on the training rows of a [`Split`];
+//! both can be stored and applied to another table. [`Batches`] draws the order of an epoch.
 //!
-//! Nothing is printed: what a user should know comes back as [`Warning`]s, what cannot be used as a [`DataError`].
+//! Nothing is printed: what a user should know comes back as [`Warning`]s, what cannot be used as a
+//! [`DataError`].
 #![forbid(unsafe_code)]
 
 mod batch;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Texts that stand for a missing value, in upper or lower case. An empty cell and NaN are always missing.
+/// Texts that stand for a missing value, in upper or lower case. An empty cell and NaN are always
+/// missing.
 ///
 /// A marker that is a number is compared as a number: `-9999` also covers `-9999.0`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

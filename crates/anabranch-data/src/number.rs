@@ -1,4 +1,5 @@
-//! Numbers as people write them: which mark is the decimal one, which groups thousands, which unit stands beside them.
+//! Numbers as people write them: which mark is the decimal one, which groups thousands, which unit
+//! stands beside them.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,8 @@ pub enum Mark {
 
 /// How a column writes its numbers. The default is the plain way of programs: `-1234.5`, `1e-3`.
 ///
-/// Whatever the format, a minus may be the typographic one, and `(12.5)` is −12.5, as accountants write.
+/// Whatever the format, a minus may be the typographic one, and `(12.5)` is −12.5, as accountants
+/// write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NumberFormat {
@@ -26,7 +28,8 @@ pub struct NumberFormat {
     pub decimal: Mark,
     /// The mark between groups of three digits.
     pub grouping: Option<Mark>,
-    /// What may stand before or behind the number: `%`, or a currency's sign or code. It does not change the value: `5%` is 5.
+    /// What may stand before or behind the number: `%`, or a currency's sign or code. It does not
+    /// change the value: `5%` is 5.
     pub unit: Option<String>,
 }
 
@@ -96,8 +99,9 @@ impl NumberFormat {
     }
 }
 
-/// [`str::parse`] with a short way for up to 15 digits without exponent. These and the powers of ten are exact in f64, so
-/// that one rounded division gives the nearest number, which is what `parse` promises too.
+/// [`str::parse`] with a short way for up to 15 digits without exponent. These and the powers of
+/// ten are exact in f64, so that one rounded division gives the nearest number, which is what
+/// `parse` promises too.
 pub(crate) fn parse_plain(text: &str) -> Option<f64> {
     const POWERS: [f64; 16] =
         [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
@@ -287,7 +291,8 @@ impl NumberVotes {
         self.units.iter().any(|(unit, n)| unit == PERCENT && *n < self.n_cells)
     }
 
-    /// The format that reads most cells, the simplest of equals; with `decimal`, of those with this decimal mark.
+    /// The format that reads most cells, the simplest of equals; with `decimal`, of those with this
+    /// decimal mark.
     pub(crate) fn decide(&self, decimal: Option<Mark>) -> NumberDecision {
         let best_with = |mark| {
             let with_mark = CANDIDATES.iter().zip(self.fits).filter(|((d, _), _)| *d == mark);

@@ -6,7 +6,8 @@ use crate::missing::MissingMarkers;
 use crate::number::{NumberVotes, has_leading_zeros, parse_plain};
 use crate::table::Table;
 
-/// Cells that are neither plain numbers nor missing are looked at for other formats until so many have had none.
+/// Cells that are neither plain numbers nor missing are looked at for other formats until so many
+/// have had none.
 const HOPELESS: usize = 1000;
 
 /// Cells of one sort.
@@ -167,7 +168,8 @@ impl Profile {
             if number.is_some_and(|number| missing.contains_number(number)) {
                 continue;
             }
-            // Infinity is a number too: one that is reported, should the column prove to be numeric.
+            // Infinity is a number too: one that is reported, should the column prove to be
+            // numeric.
             let is_number = self.numbers.add(text) || number.is_some();
             self.n_numbers += usize::from(is_number);
             let is_date = (number.is_none() || wants_dates) && self.dates.add(text);

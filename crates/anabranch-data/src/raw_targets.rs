@@ -63,7 +63,8 @@ enum RawTask<'a> {
 }
 
 impl<'a> RawTargets<'a> {
-    /// Reads the rows that have a value in all columns of `targets`, in the formats that these have.
+    /// Reads the rows that have a value in all columns of `targets`, in the formats that these
+    /// have.
     ///
     /// # Errors
     /// [`DataError`] for a column that the table lacks, text or infinity in a regression column, or

@@ -9,19 +9,21 @@ use crate::date::DateFormat;
 use crate::missing::MissingMarkers;
 use crate::number::Mark;
 
-/// What a user says about the columns of a table; by default nothing, and all is found from the cells.
+/// What a user says about the columns of a table; by default nothing, and all is found from the
+/// cells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnRules {
     /// Columns that are no inputs.
     pub drop: Vec<String>,
-    /// The only columns that may be inputs; all if there are none. A column that is named here is one, even if it looks
-    /// like an identifier.
+    /// The only columns that may be inputs; all if there are none. A column that is named here is
+    /// one, even if it looks like an identifier.
     pub keep: Vec<String>,
-    /// What kind some columns are of. Such a column is an input, even if it looks like an identifier.
+    /// What kind some columns are of. Such a column is an input, even if it looks like an
+    /// identifier.
     pub kinds: Vec<(String, AskedKind)>,
-    /// What stands for a missing value; `None` takes the [default](MissingMarkers::default) markers, and leaves them their
-    /// meaning as a label where they look like one.
+    /// What stands for a missing value; `None` takes the [default](MissingMarkers::default)
+    /// markers, and leaves them their meaning as a label where they look like one.
     pub missing: Option<MissingMarkers>,
     /// Markers of single columns, in place of those for all.
     pub column_missing: Vec<(String, MissingMarkers)>,
@@ -33,7 +35,8 @@ pub struct ColumnRules {
     pub tolerance: Tolerance,
 }
 
-/// What happens when a model is applied to a table of which a column differs from what training saw in most rows.
+/// What happens when a model is applied to a table of which a column differs from what training saw
+/// in most rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tolerance {
@@ -62,8 +65,8 @@ pub enum AskedKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
-    /// By mean and standard deviation; a column with a value more than [`FAR`](crate::FAR) times its interquartile range
-    /// away from its median is scaled robustly.
+    /// By mean and standard deviation; a column with a value more than [`FAR`](crate::FAR) times
+    /// its interquartile range away from its median is scaled robustly.
     #[default]
     Auto,
     /// By mean and standard deviation.

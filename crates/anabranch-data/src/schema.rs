@@ -19,10 +19,11 @@ use crate::warning::{Warning, WarningCode};
 /// A column looks like an identifier or a running number only in a table of at least so many rows.
 const MIN_ROWS: usize = 30;
 
-/// How the columns of a table are understood: what kind each is of, in which format it is written, and why.
+/// How the columns of a table are understood: what kind each is of, in which format it is written,
+/// and why.
 ///
-/// All of it is found from the cells of the whole table and from what the user says ([`Table::rules`]), before it is known
-/// what is to be predicted.
+/// All of it is found from the cells of the whole table and from what the user says
+/// ([`Table::rules`]), before it is known what is to be predicted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schema {
     columns: Vec<ColumnSchema>,
@@ -73,8 +74,8 @@ impl Schema {
     /// Finds out how the columns of `table` are to be understood, on the threads of `exec`.
     ///
     /// # Errors
-    /// [`DataError::UnknownColumn`] when the table's rules name a column that the table lacks. A column that cannot be understood is an
-    /// error where it is used.
+    /// [`DataError::UnknownColumn`] when the table's rules name a column that the table lacks. A
+    /// column that cannot be understood is an error where it is used.
     pub fn infer(exec: &Executor, table: &Table) -> Result<Self, DataError> {
         let rules = table.rules();
         let asked = Asked::resolve(table, rules)?;
@@ -100,7 +101,8 @@ impl Schema {
                 })
             };
             let alike: &mut Vec<usize> = by_hash.entry(profiles[column].hash).or_default();
-            // A few columns of one hash and other cells would be chance; thousands would be an attack.
+            // A few columns of one hash and other cells would be chance; thousands would be an
+            // attack.
             columns[column].twin = alike.iter().take(4).find(is_twin).copied().unwrap_or(column);
             alike.push(column);
         }
@@ -112,8 +114,8 @@ impl Schema {
         &self.columns
     }
 
-    /// The columns that are inputs when `targets` are to be predicted, and what a user should know about these and the
-    /// targets.
+    /// The columns that are inputs when `targets` are to be predicted, and what a user should know
+    /// about these and the targets.
     ///
     /// # Errors
     /// [`DataError::Unclear`] for a column whose cells can be read in two ways.
@@ -124,7 +126,8 @@ impl Schema {
     ) -> Result<(Vec<usize>, Vec<Warning>), DataError> {
         let (mut inputs, mut warnings) = (Vec::new(), table.warnings().to_vec());
         let targets: HashSet<usize> = targets.iter().copied().collect();
-        // The column that speaks for those that say the same: a target, if there is one, else the first input.
+        // The column that speaks for those that say the same: a target, if there is one, else the
+        // first input.
         let mut speakers: HashMap<usize, usize> =
             targets.iter().map(|target| (self.columns[*target].twin, *target)).collect();
         for (i, column) in self.columns.iter().enumerate() {

@@ -44,10 +44,12 @@ const FORMATS: [(&[u8], &str, &str); 12] = [
     (b"<", "an HTML or XML document", "save its table as CSV"),
 ];
 
-/// Reads all of `reader`, unpacks it if it is gzip's or zstd's, and decodes it: as `asked`, or as its bytes show.
+/// Reads all of `reader`, unpacks it if it is gzip's or zstd's, and decodes it: as `asked`, or as
+/// its bytes show.
 ///
 /// # Errors
-/// [`DataError::Read`], [`DataError::NotATable`], [`DataError::NotUtf8`] or [`DataError::Encoding`].
+/// [`DataError::Read`], [`DataError::NotATable`], [`DataError::NotUtf8`] or
+/// [`DataError::Encoding`].
 pub(crate) fn read_source(
     name: &str,
     mut reader: impl Read,
@@ -134,8 +136,9 @@ fn not_utf8(file: &str, bytes: &[u8]) -> DataError {
     DataError::NotUtf8 { file: file.to_owned(), line: 1 + line_ends(&bytes[..valid]) }
 }
 
-/// The encoding that bytes without a mark are in: UTF-16 where every other byte is zero, UTF-8 where they are valid, else
-/// Windows-1252, of which Latin-1 is a part. `None` for damaged UTF-8, and for what is no text.
+/// The encoding that bytes without a mark are in: UTF-16 where every other byte is zero, UTF-8
+/// where they are valid, else Windows-1252, of which Latin-1 is a part. `None` for damaged UTF-8,
+/// and for what is no text.
 fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let zeros = |offset| head.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
@@ -169,8 +172,8 @@ pub(crate) fn line_ends(bytes: &[u8]) -> usize {
 }
 
 impl TextEncoding {
-    /// The encoding of that name: `utf-8`, `utf-16`, `latin1`, `windows-1252`, `shift_jis` and all others of the
-    /// [WHATWG's list](https://encoding.spec.whatwg.org/#names-and-labels).
+    /// The encoding of that name: `utf-8`, `utf-16`, `latin1`, `windows-1252`, `shift_jis` and all
+    /// others of the [WHATWG's list](https://encoding.spec.whatwg.org/#names-and-labels).
     pub fn named(name: &str) -> Option<Self> {
         let encoding = Encoding::for_label(name.as_bytes())?;
         Some(Self { encoding, has_mark: false })
@@ -181,8 +184,8 @@ impl TextEncoding {
         self.encoding.name()
     }
 
-    /// Text in this encoding, with a byte order mark if the file that it was found in had one. What the encoding lacks
-    /// becomes a numeric character reference.
+    /// Text in this encoding, with a byte order mark if the file that it was found in had one. What
+    /// the encoding lacks becomes a numeric character reference.
     pub fn encode(self, text: &str) -> Vec<u8> {
         let mark = if self.has_mark { "\u{feff}" } else { "" };
         let units = || mark.encode_utf16().chain(text.encode_utf16());

@@ -36,16 +36,18 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits rows by their classes: each class on its own, so that every part has about its share of every class.
+    /// Splits rows by their classes: each class on its own, so that every part has about its share
+    /// of every class.
     ///
-    /// A class of n rows gives round(n·f) rows to a part of fraction f, halves rounded up, but at least one; training
-    /// gets the others. Should none be left for training, the larger of the other two parts (validation, if they are
-    /// equal) gives one back. A class with fewer rows than there are parts (3, or 2 without validation) goes to
-    /// training as a whole. Which rows a part gets depends on `class`, `fractions` and `seed` alone.
+    /// A class of n rows gives round(n·f) rows to a part of fraction f, halves rounded up, but at
+    /// least one; training gets the others. Should none be left for training, the larger of the
+    /// other two parts (validation, if they are equal) gives one back. A class with fewer rows than
+    /// there are parts (3, or 2 without validation) goes to training as a whole. Which rows a part
+    /// gets depends on `class`, `fractions` and `seed` alone.
     ///
     /// # Errors
-    /// [`DataError::Fractions`] for fractions out of range; [`DataError::TooFewRows`] when a part that was asked for
-    /// gets no row, or training fewer than two.
+    /// [`DataError::Fractions`] for fractions out of range; [`DataError::TooFewRows`] when a part
+    /// that was asked for gets no row, or training fewer than two.
     pub fn stratified(class: &[u32], fractions: Fractions, seed: u64) -> Result<Self, DataError> {
         let Fractions { validation, test } = fractions;
         // Written so that NaN fails.

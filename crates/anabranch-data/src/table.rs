@@ -22,11 +22,12 @@ const MAX_CELL: usize = 1 << 20;
 
 /// The cells of a CSV file with a header, as text, and the lines that they come from.
 ///
-/// A file may be compressed with gzip or zstd; its encoding is found from its bytes. The separator is the one of `,` `;` tab
-/// and `|` that cuts the first rows most evenly, or the one that a first line `sep=;` names. Cells follow RFC 4180: a cell in
-/// quotation marks may hold separators, line ends and doubled quotation marks. Lines end with LF, CRLF or CR; blank ones are
-/// skipped; a byte order mark is no part of the header. Where the header is one name short, the first column holds the names
-/// of the rows, as R writes them.
+/// A file may be compressed with gzip or zstd; its encoding is found from its bytes. The separator
+/// is the one of `,` `;` tab and `|` that cuts the first rows most evenly, or the one that a first
+/// line `sep=;` names. Cells follow RFC 4180: a cell in quotation marks may hold separators, line
+/// ends and doubled quotation marks. Lines end with LF, CRLF or CR; blank ones are skipped; a byte
+/// order mark is no part of the header. Where the header is one name short, the first column holds
+/// the names of the rows, as R writes them.
 #[derive(Clone, Debug)]
 pub struct Table {
     name: String,
@@ -64,7 +65,8 @@ pub enum LineEnd {
     CrLf,
 }
 
-/// What is known about a table before it is read; by default nothing, and all is found from the file.
+/// What is known about a table before it is read; by default nothing, and all is found from the
+/// file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadOptions {
     /// What separates cells.
@@ -81,9 +83,11 @@ struct Cells {
     n_columns: usize,
     /// Where each row starts.
     rows: Vec<usize>,
-    /// Behind each cell, counted from the start of its row: small numbers, since writing them takes a large part of the time.
+    /// Behind each cell, counted from the start of its row: small numbers, since writing them takes
+    /// a large part of the time.
     ends: Vec<u32>,
-    /// The line of the file on which each row starts, unless each is on a line of its own, from the second on.
+    /// The line of the file on which each row starts, unless each is on a line of its own, from the
+    /// second on.
     lines: Option<Vec<usize>>,
 }
 
@@ -102,7 +106,8 @@ impl Cells {
         start + skip..start + self.ends[i] as usize
     }
 
-    /// Ends a row that starts at `start` on `line`; its cells are those that were pushed since the last one.
+    /// Ends a row that starts at `start` on `line`; its cells are those that were pushed since the
+    /// last one.
     fn end_row(&mut self, file: &str, start: usize, line: usize) -> Result<(), DataError> {
         let first = self.rows.len() * self.n_columns;
         let (found, expected) = (self.ends.len() - first, self.n_columns);
@@ -142,9 +147,10 @@ impl ReadOptions {
     /// Reads a file, or what comes from the standard input if `path` is `-`.
     ///
     /// # Errors
-    /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has no data rows, has two
-    /// columns of one name, a row whose number of cells differs from the header's, a cell of more than 1 MiB or a row of more
-    /// than 64 MiB, a quoted cell without end, or a NUL.
+    /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has
+    /// no data rows, has two columns of one name, a row whose number of cells differs from the
+    /// header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted cell without end,
+    /// or a NUL.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
         if path.as_ref() == Path::new("-") {
             return self.from_reader("stdin", std::io::stdin().lock());
@@ -257,13 +263,14 @@ impl Table {
         &self.warnings
     }
 
-    /// Column names as the header has them. A column without a name is called by its number, as `column 3`, and names of rows
-    /// `row names`.
+    /// Column names as the header has them. A column without a name is called by its number, as
+    /// `column 3`, and names of rows `row names`.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The header as the file has it: nameless columns without a name, and those that it leaves out missing.
+    /// The header as the file has it: nameless columns without a name, and those that it leaves out
+    /// missing.
     pub fn header(&self) -> impl Iterator<Item = &str> {
         let n_extra = [Extra::RowName, Extra::Last].map(|extra| usize::from(self.extra == extra));
         let columns = &self.columns[n_extra[0]..self.columns.len() - n_extra[1]];
@@ -427,7 +434,8 @@ fn read_lines(file: &str, text: &[u8], dialect: Dialect) -> Result<Header, DataE
     Ok(read)
 }
 
-/// Splits any text, and moves its cells to its front: without their quotes, they take less room than they had.
+/// Splits any text, and moves its cells to its front: without their quotes, they take less room
+/// than they had.
 fn read_quoted(file: &str, text: &mut Vec<u8>, dialect: Dialect) -> Result<Header, DataError> {
     let Dialect { separator, start, extra } = dialect;
     let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
@@ -435,7 +443,8 @@ fn read_quoted(file: &str, text: &mut Vec<u8>, dialect: Dialect) -> Result<Heade
     let (mut header, mut written) = (None::<Header>, 0);
     let (mut read, mut counted, mut line) = (start, start, 1 + line_ends(&text[..start]));
     loop {
-        // The reader stands behind the last row, on what is left of its line end and on empty lines.
+        // The reader stands behind the last row, on what is left of its line end and on empty
+        // lines.
         let row_start = read + text[read..].iter().take_while(|b| is_line_end(**b)).count();
         line += line_ends(&text[counted..row_start]);
         let (mut n_bytes, mut n_cells) = (0, 0);
@@ -487,7 +496,8 @@ fn read_quoted(file: &str, text: &mut Vec<u8>, dialect: Dialect) -> Result<Heade
             text[written..written + end - start].copy_from_slice(&row[start..*end]);
             written += end - start;
             cells.ends.push((written - row_written) as u32);
-            // There is room where the file had a separator or a line end; the last line may lack one.
+            // There is room where the file had a separator or a line end; the last line may lack
+            // one.
             if let Some(gap) = text.get_mut(written) {
                 *gap = b'\n';
             }
@@ -503,8 +513,8 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Whether the last record of a file, `raw` in the file, stopped inside a quoted cell, its `last`: an odd number of quotation
-/// marks, and the line end taken for part of the cell.
+/// Whether the last record of a file, `raw` in the file, stopped inside a quoted cell, its `last`:
+/// an odd number of quotation marks, and the line end taken for part of the cell.
 fn ends_in_quotes(raw: &[u8], last: &[u8]) -> bool {
     last.iter().any(|byte| is_line_end(*byte))
         && raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Something odd in a table. The crate prints nothing: functions return their warnings, and `Display` gives the message.
+/// Something odd in a table. The crate prints nothing: functions return their warnings, and
+/// `Display` gives the message.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
     /// What it is about.
@@ -43,7 +44,8 @@ pub enum WarningCode {
     TargetCopy,
     /// A column without a name in the header got one.
     UnnamedColumn,
-    /// Cells of a numeric column that are not numbers, or of dates that are no dates, count as missing.
+    /// Cells of a numeric column that are not numbers, or of dates that are no dates, count as
+    /// missing.
     Unreadable,
     /// A column that is mostly of one kind was read as another.
     MixedColumn,

@@ -1,4 +1,5 @@
-//! The built-in table: red wines, their measurements and their grades. `data/README.md` names source and licence.
+//! The built-in table: red wines, their measurements and their grades. `data/README.md` names
+//! source and licence.
 
 use crate::target::TargetColumns;
 use crate::{DataError, Table};
@@ -6,7 +7,8 @@ use crate::{DataError, Table};
 static CSV: &str = include_str!("../data/winequality-red.csv");
 
 impl Table {
-    /// UCI Wine Quality, red wines: 1,599 rows, 11 measurements and `quality`, read from the binary.
+    /// UCI Wine Quality, red wines: 1,599 rows, 11 measurements and `quality`, read from the
+    /// binary.
     ///
     /// P. Cortez et al., 2009, [doi:10.24432/C56S3T](https://doi.org/10.24432/C56S3T), CC BY 4.0.
     ///
@@ -18,7 +20,8 @@ impl Table {
 }
 
 impl TargetColumns {
-    /// The two questions to [`Table::wine`]: regress `alcohol`, classify `quality`, whose best predictor alcohol is.
+    /// The two questions to [`Table::wine`]: regress `alcohol`, classify `quality`, whose best
+    /// predictor alcohol is.
     pub fn wine() -> Self {
         Self::new().regress(["alcohol"]).classify("quality")
     }

@@ -345,7 +345,8 @@ fn wine_is_prepared_without_warnings() {
 }
 
 proptest! {
-    /// Whatever the cells hold: an error of one line, or finite numbers of the shapes that are promised.
+    /// Whatever the cells hold: an error of one line, or finite numbers of the shapes that are
+    /// promised.
     #[test]
     fn no_table_panics_or_gives_nan(
         cells in prop::collection::vec(prop::sample::select(vec![

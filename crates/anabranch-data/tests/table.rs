@@ -193,7 +193,8 @@ proptest! {
         }
     }
 
-    /// A quoted name in the header has no other effect than that the text is read as text with quotes.
+    /// A quoted name in the header has no other effect than that the text is read as text with
+    /// quotes.
     #[test]
     fn plain_text_is_read_as_text_with_quotes_is(
         body in "[a1é.,;\n\r]{0,40}", header in prop::sample::select(vec!["a,b", "a", "a;b", "a,b,c"]),

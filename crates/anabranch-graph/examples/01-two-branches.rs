@@ -9,8 +9,8 @@ use anabranch_tensor::{Executor, Gradients, matrix};
 fn main() -> Result<(), GraphError> {
     let exec = Executor::serial();
 
-    // 1. Three inputs, one number to predict, two classes. The number flows into branch B: one column joins by
-    //    broadcast.
+    // 1. Three inputs, one number to predict, two classes. The number flows into branch B: one
+    //    column joins by broadcast.
     let config = TwoBranch { dropout: 0.25, ..TwoBranch::new(3, 16, 1, 8, 2) };
     let graph = config.build::<f32>(Fusion::Fused)?;
     println!("{}", graph.summary());
@@ -22,7 +22,8 @@ fn main() -> Result<(), GraphError> {
     let bias = graph.param("fc2a.bias").expect("the network has it").range.clone();
     assert_eq!(params[bias], [0.0]);
 
-    // 3. A workspace is planned once, for a largest batch; a batch is checked once, and then no pass can fail.
+    // 3. A workspace is planned once, for a largest batch; a batch is checked once, and then no
+    //    pass can fail.
     let x = [0.5, -1.0, 0.0, 1.5, 0.5, -0.5, -1.0, 2.0, 1.0, 0.0, -0.5, 0.5];
     let (x, y_a) = (matrix(&x, 4, 3), [1.0, 0.5, -0.5, 0.0]);
     let targets = [Target::Values(matrix(&y_a, 4, 1)), Target::Classes(&[0, 1, 1, 0])];
@@ -31,8 +32,9 @@ fn main() -> Result<(), GraphError> {
     let batch = Batch { x, targets: &targets, row_idx: None, masks };
     graph.check(&workspace, (&params, &state), &batch)?;
 
-    // 4. A step: forward, losses, backward, and any rule that changes the parameters; here p −= 0.1·dp. The mask of a
-    //    step is the same whenever it is asked for, so the loss falls on the very function that was differentiated.
+    // 4. A step: forward, losses, backward, and any rule that changes the parameters; here p −=
+    //    0.1·dp. The mask of a step is the same whenever it is asked for, so the loss falls on the
+    //    very function that was differentiated.
     let mut total = f64::INFINITY;
     for _ in 0..3 {
         graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);

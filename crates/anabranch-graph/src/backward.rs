@@ -11,7 +11,8 @@ use crate::node::Op;
 use crate::pass::{CoupledNode, Source, Task};
 
 impl<T: Scalar> Graph<T> {
-    /// Takes the derivatives of a task's rows back through a stage, and summarises them for the layer that begins it.
+    /// Takes the derivatives of a task's rows back through a stage, and summarises them for the
+    /// layer that begins it.
     pub(crate) fn backward_stage(
         &self,
         stage: usize,
@@ -128,7 +129,8 @@ impl<T: Scalar> Graph<T> {
         });
     }
 
-    /// The derivatives by the outputs of nodes `x` and `y` in a task; nobody needs those by node 0, the batch.
+    /// The derivatives by the outputs of nodes `x` and `y` in a task; nobody needs those by node 0,
+    /// the batch.
     fn deltas<'a>(
         &self,
         deltas: &'a mut Shard<'_, T>,

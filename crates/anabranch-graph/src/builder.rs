@@ -1,4 +1,5 @@
-//! Building a network: nodes in topological order, then one pass that fuses, checks and lays out memory.
+//! Building a network: nodes in topological order, then one pass that fuses, checks and lays out
+//! memory.
 
 use anabranch_layers::{ArraySpec, Layer, LayerError, Loss, Output, Plan, Role};
 use anabranch_tensor::{Accum, Executor, Scalar};
@@ -9,7 +10,8 @@ use crate::graph::{Array, BuiltNode, Graph, Head};
 use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
 
-/// Collects the nodes of a network; a node's inputs exist before it, so the order of calls is a topological order.
+/// Collects the nodes of a network; a node's inputs exist before it, so the order of calls is a
+/// topological order.
 #[derive(Debug)]
 pub struct GraphBuilder<T> {
     nodes: Vec<Node<T>>,
@@ -39,8 +41,8 @@ impl<T: Scalar> GraphBuilder<T> {
         self.nodes[node.0].width
     }
 
-    /// Sets the stream of the next node, the number that its initial weights and its masks are drawn
-    /// by; the nodes behind it count on. Without a call, it is the node's running number.
+    /// Sets the stream of the next node, the number that its initial weights and its masks are
+    /// drawn by; the nodes behind it count on. Without a call, it is the node's running number.
     pub fn stream(&mut self, stream: u32) {
         self.stream = stream;
     }
@@ -64,7 +66,8 @@ impl<T: Scalar> GraphBuilder<T> {
     /// Adds a join of `right` into `left`. A projection's weight will be called `name.weight`.
     ///
     /// # Errors
-    /// If the name is taken, an input is not of this builder, or the widths do not fit the kind of join.
+    /// If the name is taken, an input is not of this builder, or the widths do not fit the kind of
+    /// join.
     pub fn join(
         &mut self,
         name: &str,
@@ -94,8 +97,8 @@ impl<T: Scalar> GraphBuilder<T> {
         Ok(self.push(name.into(), op, units, flops))
     }
 
-    /// Makes `node` the prediction of a task called `name`, judged by `loss`, which has this weight in
-    /// the sum that is minimised. Targets are given in the order of these calls.
+    /// Makes `node` the prediction of a task called `name`, judged by `loss`, which has this weight
+    /// in the sum that is minimised. Targets are given in the order of these calls.
     ///
     /// # Errors
     /// If the name is taken by another head, the node is the input, is not of this builder or has a
@@ -227,8 +230,8 @@ fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) -> Result<(
     Ok(())
 }
 
-/// Says of each node's inputs whose share of the derivative by it comes first in a backward pass, from the last node to the
-/// first.
+/// Says of each node's inputs whose share of the derivative by it comes first in a backward pass,
+/// from the last node to the first.
 fn order_shares<T>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     let mut has_share: Vec<bool> =
         (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();

@@ -12,10 +12,10 @@ impl<T: Scalar> Graph<T> {
     /// Checks what the training passes rely on, for this batch and every one like it.
     ///
     /// # Errors
-    /// If the workspace is another network's or for inference; parameters or state are not as many as
-    /// the network has; `x` is not contiguous `[rows, inputs]`, with as many rows as the workspace and
-    /// training allow; a row of the batch is not among them; a target does not fit its head; or masks
-    /// are given that do not fit the dropout layers, one for each by its name.
+    /// If the workspace is another network's or for inference; parameters or state are not as many
+    /// as the network has; `x` is not contiguous `[rows, inputs]`, with as many rows as the
+    /// workspace and training allow; a row of the batch is not among them; a target does not fit
+    /// its head; or masks are given that do not fit the dropout layers, one for each by its name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,

@@ -27,7 +27,8 @@ struct Call<'a, T> {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// Takes a task's rows through a stage, and summarises them for the layer that begins the next one.
+    /// Takes a task's rows through a stage, and summarises them for the layer that begins the next
+    /// one.
     pub(crate) fn forward_stage(
         &self,
         stage: usize,

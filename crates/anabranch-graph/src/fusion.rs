@@ -15,7 +15,8 @@ pub enum Fusion {
     Unfused,
 }
 
-/// Merges a node into the one before it as long as the layers can, and nobody else reads what lies between.
+/// Merges a node into the one before it as long as the layers can, and nobody else reads what lies
+/// between.
 pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head<T>]) {
     let mut i = 1;
     while i < nodes.len() {

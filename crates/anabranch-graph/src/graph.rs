@@ -69,8 +69,8 @@ pub(crate) struct BuiltNode {
     pub(crate) width: usize,
     /// Whether it is a dropout layer, which a given mask is for.
     pub(crate) is_dropout: bool,
-    /// The node of the finished network whose output its output is; `None` where fusion left it inside
-    /// of one.
+    /// The node of the finished network whose output its output is; `None` where fusion left it
+    /// inside of one.
     place: Option<usize>,
 }
 
@@ -84,15 +84,16 @@ impl BuiltNode {
     }
 }
 
-/// A network without its numbers: parameters, gradients and running state are flat slices that the caller owns.
+/// A network without its numbers: parameters, gradients and running state are flat slices that the
+/// caller owns.
 ///
 /// Made by [`GraphBuilder`](crate::GraphBuilder); runs with a [`Workspace`](crate::Workspace).
 #[derive(Debug)]
 pub struct Graph<T> {
     pub(crate) nodes: Vec<Node<T>>,
     pub(crate) heads: Vec<Head<T>>,
-    /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch does between two
-    /// meetings with the others.
+    /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch
+    /// does between two meetings with the others.
     pub(crate) stages: Vec<Range<usize>>,
     params: Vec<Array>,
     state: Vec<Array>,
@@ -174,7 +175,8 @@ impl<T: Scalar> Graph<T> {
         self.built[node.0].width
     }
 
-    /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the other nodes.
+    /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the
+    /// other nodes.
     pub fn init(&self, seed: u64) -> (Buffer<T>, Buffer<T>) {
         let mut params = Buffer::zeros(self.params_len());
         let mut state = Buffer::zeros(self.state_len());

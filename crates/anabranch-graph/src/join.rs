@@ -29,8 +29,8 @@ pub enum Join {
     Add,
     /// y = left + right, where right has one column that is added to every column of left.
     Broadcast,
-    /// y = left + right·Wᵀ with a learned W `[units, columns of right]` without bias, as a projection shortcut in a
-    /// residual network.
+    /// y = left + right·Wᵀ with a learned W `[units, columns of right]` without bias, as a
+    /// projection shortcut in a residual network.
     Project,
 }
 
@@ -57,7 +57,8 @@ impl Join {
         }
     }
 
-    /// The join that fits these widths: add where they agree, broadcast for one column, else project.
+    /// The join that fits these widths: add where they agree, broadcast for one column, else
+    /// project.
     pub fn for_widths(left: usize, right: usize) -> Self {
         match right {
             _ if left == right => Self::Add,

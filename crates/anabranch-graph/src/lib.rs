@@ -1,7 +1,9 @@
-//! Networks of layers: fan-out, joins, memory plan, forward and backward order; the two-branch network.
+//! Networks of layers: fan-out, joins, memory plan, forward and backward order; the two-branch
+//! network.
 //!
-//! A [`GraphBuilder`] collects nodes and makes a [`Graph`]; a [`Workspace`] holds the memory of its passes. Parameters,
-//! gradients and running state are flat slices that the caller owns, with a name and a shape for every array in them.
+//! A [`GraphBuilder`] collects nodes and makes a [`Graph`]; a [`Workspace`] holds the memory of its
+//! passes. Parameters, gradients and running state are flat slices that the caller owns, with a
+//! name and a shape for every array in them.
 #![forbid(unsafe_code)]
 
 mod backward;

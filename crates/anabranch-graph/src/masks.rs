@@ -15,12 +15,14 @@ pub enum Masks<'a, T> {
         /// The step, counted from the start of the run.
         step: u64,
     },
-    /// Given by the names of the dropout layers, `[rows, columns]` row by row: 0 drops an element, 1 keeps it.
+    /// Given by the names of the dropout layers, `[rows, columns]` row by row: 0 drops an element,
+    /// 1 keeps it.
     Given(&'a [(&'a str, &'a [T])]),
 }
 
 impl<'a, T: Scalar> Masks<'a, T> {
-    /// The mask for the rows of `node` from `first_row` on. A node without dropout does not look at it.
+    /// The mask for the rows of `node` from `first_row` on. A node without dropout does not look at
+    /// it.
     pub(crate) fn of(&self, node: &Node<T>, first_row: usize) -> Mask<'a, T> {
         match *self {
             Self::Drawn { seed, step } => {

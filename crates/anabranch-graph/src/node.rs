@@ -57,17 +57,20 @@ pub(crate) struct Node<T> {
     pub(crate) params: Range<usize>,
     /// Where this node's running state lies in the network's.
     pub(crate) state: Range<usize>,
-    /// The node whose memory the output shares: its own, or the left input's of a join done in place.
+    /// The node whose memory the output shares: its own, or the left input's of a join done in
+    /// place.
     pub(crate) slot: usize,
-    /// The number, before fusion, of the node whose output this one's is: its own, or that of the last
-    /// node merged into it.
+    /// The number, before fusion, of the node whose output this one's is: its own, or that of the
+    /// last node merged into it.
     pub(crate) number: usize,
     /// What its initial weights are drawn by.
     pub(crate) stream: u32,
-    /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this one.
+    /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this
+    /// one.
     pub(crate) mask_stream: u32,
     /// Floating-point operations of the forward pass for one row.
     pub(crate) flops_per_row: usize,
-    /// Whether this node's share of the derivative by each of its inputs is the first one in a backward pass.
+    /// Whether this node's share of the derivative by each of its inputs is the first one in a
+    /// backward pass.
     pub(crate) accum: [Accum; 2],
 }

@@ -25,8 +25,8 @@ pub struct Batch<'a, 't, T> {
     pub x: ArrayView2<'a, T>,
     /// One for each head.
     pub targets: &'a [Target<'t, T>],
-    /// Which rows of `x` and `targets` make the batch, in this order, where these are a table; `None` where they are the
-    /// batch. Each thread copies the rows that it works on.
+    /// Which rows of `x` and `targets` make the batch, in this order, where these are a table;
+    /// `None` where they are the batch. Each thread copies the rows that it works on.
     pub row_idx: Option<&'a [usize]>,
     /// What dropout keeps.
     pub masks: Masks<'a, T>,
@@ -109,8 +109,9 @@ struct Pass<'a, 'b, 't, T> {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// The gradient of the summed losses on a batch by all parameters, into `grads`: [`forward`](Self::forward),
-    /// [`losses`](Self::losses) and [`backward`](Self::backward), to the same bits, with fewer meetings of the threads.
+    /// The gradient of the summed losses on a batch by all parameters, into `grads`:
+    /// [`forward`](Self::forward), [`losses`](Self::losses) and [`backward`](Self::backward), to
+    /// the same bits, with fewer meetings of the threads.
     ///
     /// # Panics
     /// As these.
@@ -169,8 +170,8 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its derivative by the head's
-    /// prediction.
+    /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
+    /// derivative by the head's prediction.
     ///
     /// # Panics
     /// If [`check`](Self::check) would refuse the targets, or the workspace is for inference.
@@ -181,7 +182,8 @@ impl<T: Scalar> Graph<T> {
         self.take_losses(workspace);
     }
 
-    /// The derivative of the summed losses by all parameters, into `grads`, after [`losses`](Self::losses).
+    /// The derivative of the summed losses by all parameters, into `grads`, after
+    /// [`losses`](Self::losses).
     ///
     /// # Panics
     /// If `x` or `params` are not those of the forward pass, or `grads` has another length.

@@ -1,12 +1,12 @@
 //! How a batch is cut into shards of rows.
 //!
-//! Splitting every pass of a step between threads pays for large products only: of small ones, each thread would wait
-//! longer for what the others have written than it works. So a step of middle size is cut once: each thread takes some
-//! rows through many layers, and the threads meet only where a layer needs all rows of the batch, and to add up the
-//! gradients of the shards.
+//! Splitting every pass of a step between threads pays for large products only: of small ones, each
+//! thread would wait longer for what the others have written than it works. So a step of middle
+//! size is cut once: each thread takes some rows through many layers, and the threads meet only
+//! where a layer needs all rows of the batch, and to add up the gradients of the shards.
 //!
-//! Sums over the rows of the batch are sums over those of the shards, on one thread too, which takes all rows through a
-//! layer at once.
+//! Sums over the rows of the batch are sums over those of the shards, on one thread too, which
+//! takes all rows through a layer at once.
 
 use anabranch_tensor::gemm::MAX_TERMS;
 use anabranch_tensor::parallel::Part;
@@ -14,8 +14,8 @@ use anabranch_tensor::{Executor, Scalar};
 
 use crate::graph::Graph;
 
-/// Work that is worth a shard, in the flops of large products: on one core some 50 µs, of which a hundredth is handing it
-/// out a few times.
+/// Work that is worth a shard, in the flops of large products: on one core some 50 µs, of which a
+/// hundredth is handing it out a few times.
 const MIN_COST: usize = 8_000_000;
 /// What a number that a layer writes costs in the passes around the products, in flops.
 const COST_OF_ELEMENT: usize = 150;
@@ -55,8 +55,8 @@ impl Sharding {
         Self { rows_per_shard: Some(rows_per_shard.clamp(1, MAX_TERMS)), ..self }
     }
 
-    /// How a batch of `n_rows` is cut: in two, or in as many as have few enough terms in their sums. Depends on nothing but
-    /// the network and the batch, since sums over the rows do.
+    /// How a batch of `n_rows` is cut: in two, or in as many as have few enough terms in their
+    /// sums. Depends on nothing but the network and the batch, since sums over the rows do.
     pub(crate) fn cut(self, n_rows: usize) -> Cut {
         if let Some(rows_per_shard) = self.rows_per_shard {
             return Cut { n_rows, rows_per_shard };
@@ -68,7 +68,8 @@ impl Sharding {
         Cut { n_rows, rows_per_shard: n_rows.div_ceil(n_shards).max(1) }
     }
 
-    /// What batches of up to `max_rows` rows need at most, one by one: a smaller one may be cut where a larger one is not.
+    /// What batches of up to `max_rows` rows need at most, one by one: a smaller one may be cut
+    /// where a larger one is not.
     pub(crate) fn most(self, exec: &Executor, max_rows: usize) -> Most {
         let mut most = Most { shards: 1, tasks: 1, rows: 1 };
         for cut in (1..=max_rows).map(|n_rows| self.cut(n_rows)) {

@@ -65,7 +65,8 @@ impl<T: Scalar> Graph<T> {
 }
 
 impl fmt::Display for Summary {
-    /// A line for each node below a header, numbers flush right; 80 columns for names of usual length.
+    /// A line for each node below a header, numbers flush right; 80 columns for names of usual
+    /// length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = [self.params(), self.flops_per_row()].map(|n| n.to_string());
         let rows = self.rows.iter().map(|row| {

@@ -16,7 +16,8 @@ use crate::river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 
 /// The sizes and hyperparameters of a two-branch network.
 ///
-/// Its first target are the numbers of task A `[rows, outputs_a]`, its second the classes of task B.
+/// Its first target are the numbers of task A `[rows, outputs_a]`, its second the classes of task
+/// B.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TwoBranch {
     /// Columns of the input.
@@ -48,8 +49,8 @@ pub struct TwoBranch {
 }
 
 impl TwoBranch {
-    /// A network with ReLU, dropout 0.5, the join that fits the widths, per-unit batch normalisation with PyTorch's
-    /// defaults, and weights 1.
+    /// A network with ReLU, dropout 0.5, the join that fits the widths, per-unit batch
+    /// normalisation with PyTorch's defaults, and weights 1.
     pub fn new(
         inputs: usize,
         hidden_a: usize,

@@ -34,7 +34,8 @@ pub struct Workspace<T> {
     pub(crate) cut: Cut,
     /// The output of each node that has memory of its own.
     pub(crate) values: Arena<T>,
-    /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty in inference.
+    /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty
+    /// in inference.
     pub(crate) deltas: Arena<T>,
     /// Of each task.
     pub(crate) saved: Buffer<T>,
@@ -130,8 +131,9 @@ impl<T: Scalar> Workspace<T> {
         Self::with_sharding(graph, exec, max_rows, mode, Sharding::new(graph))
     }
 
-    /// Memory for training in which every batch is cut into shards of `rows_per_shard` rows, whether or not that is worth
-    /// the while: what a check runs to see the way that large batches take.
+    /// Memory for training in which every batch is cut into shards of `rows_per_shard` rows,
+    /// whether or not that is worth the while: what a check runs to see the way that large batches
+    /// take.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -202,7 +204,8 @@ impl<T: Scalar> Workspace<T> {
         }
         let line = CACHE_LINE / size_of::<T>();
         layout.scratch_len = layout.scratch_len.next_multiple_of(line);
-        // A node may share another one's memory. The input's is for batches that are picked from a table.
+        // A node may share another one's memory. The input's is for batches that are picked from a
+        // table.
         let owned = |(i, node): (usize, &Node<T>)| if node.slot == i { node.width } else { 0 };
         let widths = |of_input| {
             let nodes = graph.nodes.iter().enumerate().skip(1).map(owned);
@@ -245,8 +248,9 @@ impl<T: Scalar> Workspace<T> {
         &self.losses
     }
 
-    /// The output of `node` `[rows, width]` in the last pass. `None` where it has no memory of its own: the
-    /// input, which is the caller's; a node inside of a fused one; a node whose memory a join took over.
+    /// The output of `node` `[rows, width]` in the last pass. `None` where it has no memory of its
+    /// own: the input, which is the caller's; a node inside of a fused one; a node whose memory a
+    /// join took over.
     ///
     /// # Panics
     /// If the node is not of this network.
@@ -271,8 +275,8 @@ impl<T: Scalar> Workspace<T> {
 
     /// dL/d(output) of `node` `[rows, width]`: after [`Graph::losses`] for heads, after
     /// [`Graph::backward`] for all. A layer with a fused ReLU leaves the derivative by its
-    /// pre-activation there. `None` for the input, for a node inside of a fused one, and in a workspace
-    /// for inference.
+    /// pre-activation there. `None` for the input, for a node inside of a fused one, and in a
+    /// workspace for inference.
     ///
     /// # Panics
     /// If the node is not of this network.
@@ -300,7 +304,8 @@ impl<T: Scalar> Workspace<T> {
         self.cut = self.sharding.cut(rows);
     }
 
-    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass only.
+    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass
+    /// only.
     pub(crate) fn cut_gradients(&self, exec: &Executor, grads: &mut Gradients<T>) {
         grads.reserve(self.max_tasks);
         grads.cut(self.cut.tasks(exec).n_tasks);

@@ -1,8 +1,8 @@
-//! Gradients of whole networks against central differences in f64: the two-branch network with every join, and graphs
-//! whose fan-out and joins are wired in unusual ways.
+//! Gradients of whole networks against central differences in f64: the two-branch network with
+//! every join, and graphs whose fan-out and joins are wired in unusual ways.
 //!
-//! The difference quotient (L(θ+h) − L(θ−h))/2h of a loss of size 1 is off by about 1e-16/h from rounding and by h²L‴/6:
-//! with h = 1e-5 both stay below 1e-9.
+//! The difference quotient (L(θ+h) − L(θ−h))/2h of a loss of size 1 is off by about 1e-16/h from
+//! rounding and by h²L‴/6: with h = 1e-5 both stay below 1e-9.
 
 use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, NodeId, TwoBranch, Workspace,
@@ -16,12 +16,13 @@ use anabranch_tensor::{Executor, Gradients, matrix};
 
 const H: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-6;
-/// Fusion changes where a number is computed, not what is added to what: today the gradients are equal to the bit, and
-/// the tolerance leaves room for a sum in another order.
+/// Fusion changes where a number is computed, not what is added to what: today the gradients are
+/// equal to the bit, and the tolerance leaves room for a sum in another order.
 const FUSION_TOLERANCE: f64 = 1e-14;
 const ROWS: usize = 7;
 
-/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged by their rounding.
+/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged
+/// by their rounding.
 fn relative_error(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
@@ -91,7 +92,8 @@ impl Instance {
     }
 }
 
-/// The gradient; the workspace and the gradients begin as NaN, so that nothing can be added to what was never written.
+/// The gradient; the workspace and the gradients begin as NaN, so that nothing can be added to what
+/// was never written.
 fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64> {
     let exec = Executor::serial();
     let mut workspace = Workspace::new(graph, &exec, ROWS + 2, Mode::Training).unwrap();
@@ -130,8 +132,9 @@ fn loss(
     (workspace.losses().iter().sum(), open)
 }
 
-/// Compares the fused and the unfused network's gradients with differences of the unfused one's loss, array by array.
-/// A parameter whose two samples open different ReLUs has no derivative in between and is left out.
+/// Compares the fused and the unfused network's gradients with differences of the unfused one's
+/// loss, array by array. A parameter whose two samples open different ReLUs has no derivative in
+/// between and is left out.
 fn check(
     what: &str,
     build: &dyn Fn(Fusion) -> Result<Graph<f64>, GraphError>,

@@ -1,4 +1,5 @@
-//! What builders refuse, how arrays are named and laid out, what fusion merges, and what a batch must be like.
+//! What builders refuse, how arrays are named and laid out, what fusion merges, and what a batch
+//! must be like.
 
 use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
@@ -283,8 +284,8 @@ fn given_masks_are_checked_and_a_pass_without_them_stops() {
     assert!(panic.downcast_ref::<String>().unwrap().contains("mask \"dp1b\""));
 }
 
-/// What the builder called a node is that node after fusion too; one that lies inside of another, or whose
-/// memory a join took over, has nothing to show.
+/// What the builder called a node is that node after fusion too; one that lies inside of another,
+/// or whose memory a join took over, has nothing to show.
 #[test]
 fn nodes_keep_their_ids() {
     let run = |fusion| {
@@ -329,7 +330,8 @@ fn nodes_keep_their_ids() {
     assert!(tanh.iter().zip(fc2).all(|(y, x)| (y - x.tanh()).abs() < 1e-15));
 }
 
-/// Rows of a smaller batch, and of an evaluation, come out as if the workspace had been made for them.
+/// Rows of a smaller batch, and of an evaluation, come out as if the workspace had been made for
+/// them.
 #[test]
 fn a_workspace_serves_smaller_batches() {
     let graph = two_branch(Fusion::Fused);
@@ -367,9 +369,9 @@ fn a_workspace_serves_smaller_batches() {
     assert!((workspace.losses()[0] - squares / 5.0).abs() < 1e-14 * squares);
 }
 
-/// A workspace serves every smaller batch, also one that is cut into more shards than the largest: as 1,024 rows are not where
-/// four gradients would be too many numbers, and 700 rows are, in three; or 513 rows in three, which are not worth it, and 512
-/// in two.
+/// A workspace serves every smaller batch, also one that is cut into more shards than the largest:
+/// as 1,024 rows are not where four gradients would be too many numbers, and 700 rows are, in
+/// three; or 513 rows in three, which are not worth it, and 512 in two.
 #[test]
 fn smaller_batches_may_be_cut_into_more_shards() {
     for (config, max_rows, rows, expected) in [
@@ -406,7 +408,8 @@ fn smaller_batches_may_be_cut_into_more_shards() {
     }
 }
 
-/// A batch picked from a table by row numbers is the batch of these rows, to the bit: one shard and several, and rows twice.
+/// A batch picked from a table by row numbers is the batch of these rows, to the bit: one shard and
+/// several, and rows twice.
 #[test]
 fn batches_are_picked_from_a_table() {
     let config = TwoBranch::new(20, 128, 1, 64, 5);

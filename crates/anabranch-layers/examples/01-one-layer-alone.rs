@@ -1,4 +1,5 @@
-//! One layer without a network: its vector-Jacobian product, and the Jacobian that it is a product with.
+//! One layer without a network: its vector-Jacobian product, and the Jacobian that it is a product
+//! with.
 //!
 //! `cargo run -p anabranch-layers --example 01-one-layer-alone`
 
@@ -9,7 +10,8 @@ fn main() -> Result<(), LayerError> {
     // Only dropout looks at the mask.
     let mask = Mask::Given(&[]);
 
-    // 1. A linear layer y = x·wᵀ + b of 2 inputs and 1 output on 2 rows; its parameters lie one behind the other.
+    // 1. A linear layer y = x·wᵀ + b of 2 inputs and 1 output on 2 rows; its parameters lie one
+    //    behind the other.
     let x = [1.0, 2.0, 3.0, 4.0];
     let params = [0.5, -1.0, 0.25];
     let dy = [1.0, 10.0];
@@ -32,8 +34,8 @@ fn main() -> Result<(), LayerError> {
         assert!((dx[[0, j]] - product).abs() < 1e-15);
     }
 
-    // 3. Batch normalisation ties the rows of a column together: moving all of them by the same amount changes nothing,
-    //    so every row of its Jacobian sums to zero.
+    // 3. Batch normalisation ties the rows of a column together: moving all of them by the same
+    //    amount changes nothing, so every row of its Jacobian sums to zero.
     let column: [f64; 4] = [0.1, -0.4, 2.0, 0.9];
     let jacobian = BatchNorm::new().jacobian(&column, 1.5);
     println!("batch norm: J =\n{jacobian:.4}");

@@ -11,7 +11,8 @@
 //! | tanh | tanh x | 1 − y² |
 //! | identity | x | 1 |
 //!
-//! with Φ(x) = ½(1 + erf(x/√2)) and φ(x) = e^(−x²/2)/√(2π), the normal distribution, and σ(x) = 1/(1 + e^(−x)).
+//! with Φ(x) = ½(1 + erf(x/√2)) and φ(x) = e^(−x²/2)/√(2π), the normal distribution, and σ(x) =
+//! 1/(1 + e^(−x)).
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, flat_mut};

@@ -6,8 +6,9 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 /// A layer that needs sums over all rows of a batch, which may lie on several threads or machines.
 ///
-/// A pass then has three parts. Each shard is *summarised*, the summaries are *merged* in the order of the shards, and
-/// what comes of it is *applied* to each shard. A layer that is not coupled works on a shard as on a batch.
+/// A pass then has three parts. Each shard is *summarised*, the summaries are *merged* in the order
+/// of the shards, and what comes of it is *applied* to each shard. A layer that is not coupled
+/// works on a shard as on a batch.
 pub trait Coupled<T: Scalar>: Send + Sync {
     /// Elements of a shard's summary, in either direction, for an input of `inputs` columns.
     fn summary_len(&self, inputs: usize) -> usize;
@@ -21,7 +22,8 @@ pub trait Coupled<T: Scalar>: Send + Sync {
         scratch: &mut [T],
     );
 
-    /// What all rows tell: into `saved`, which is as long as the layer's plan says, and into the running state.
+    /// What all rows tell: into `saved`, which is as long as the layer's plan says, and into the
+    /// running state.
     fn merge(&self, cx: Merge<'_, T>);
 
     /// y from x for the rows of a shard `[rows, inputs]`.

@@ -1,11 +1,12 @@
 //! Dropout: y = x⊙M, where M is 1/(1−p) for the elements that are kept and 0 for the others.
 //!
 //! # Derivation
-//! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x, so that evaluation
-//! needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and 0 otherwise, so dx = dy⊙M.
+//! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x,
+//! so that evaluation needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and
+//! 0 otherwise, so dx = dy⊙M.
 //!
-//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of that p: E[y] = x holds exactly. A given mask
-//! scales by 1/(1−p) of the p that was asked for.
+//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of that p: E[y] = x holds
+//! exactly. A given mask scales by 1/(1−p) of the p that was asked for.
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::DrawnMask;
@@ -86,7 +87,8 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
         self.scale
     }
 
-    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `next_run` gives them row by row.
+    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `next_run`
+    /// gives them row by row.
     #[inline(always)]
     pub(crate) fn apply<'v>(
         &self,

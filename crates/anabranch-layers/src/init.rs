@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Uniform with variance 2/inputs: keeps the size of activations through ReLU layers (He et al., 2015).
+    /// Uniform with variance 2/inputs: keeps the size of activations through ReLU layers (He et
+    /// al., 2015).
     KaimingUniform,
     /// Normal with variance 2/inputs.
     KaimingNormal,
-    /// Uniform with variance 2/(inputs + outputs), for layers without ReLU (Glorot and Bengio, 2010).
+    /// Uniform with variance 2/(inputs + outputs), for layers without ReLU (Glorot and Bengio,
+    /// 2010).
     XavierUniform,
     /// Normal with variance 2/(inputs + outputs).
     XavierNormal,
@@ -61,7 +63,8 @@ mod tests {
             init.fill(&mut Random::new(1, Purpose::Init, 0), inputs, outputs, &mut w);
             let n = w.len() as f64;
             let got = w.iter().map(|w| w * w).sum::<f64>() / n;
-            // Four standard deviations of the estimate; a uniform one spreads less than a normal one.
+            // Four standard deviations of the estimate; a uniform one spreads less than a normal
+            // one.
             assert!((got / variance - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "{init:?}: {got}");
             let largest = w.iter().fold(0f64, |a, w| a.max(w.abs()));
             let bounded = largest <= (3.0 * variance).sqrt();

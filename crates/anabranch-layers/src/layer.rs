@@ -8,7 +8,8 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
 use crate::coupled::Coupled;
 use crate::error::LayerError;
 
-/// What an array of parameters is for; optimizers treat them differently (no weight decay on biases, say).
+/// What an array of parameters is for; optimizers treat them differently (no weight decay on
+/// biases, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A matrix that multiplies.
@@ -160,7 +161,8 @@ pub struct Backward<'a, T> {
     pub exec: &'a Executor,
     /// The input of the forward pass `[rows, inputs]`.
     pub x: ArrayView2<'a, T>,
-    /// The output of the forward pass `[rows, outputs]`; meaningless where the plan says [`Output::Free`].
+    /// The output of the forward pass `[rows, outputs]`; meaningless where the plan says
+    /// [`Output::Free`].
     pub y: ArrayView2<'a, T>,
     /// dL/dy `[rows, outputs]`; a layer may use its memory for something else.
     pub dy: ArrayViewMut2<'a, T>,
@@ -170,8 +172,9 @@ pub struct Backward<'a, T> {
     pub params: &'a [T],
     /// dL/dparams, replaced.
     pub grads: &'a mut [T],
-    /// Rows of a shard: each sum over the rows is the sum, in order, of those of the shards, so that it has the same bits as
-    /// if each shard were the rows of a call of its own. All rows, or at most [`MAX_TERMS`](anabranch_tensor::gemm::MAX_TERMS).
+    /// Rows of a shard: each sum over the rows is the sum, in order, of those of the shards, so
+    /// that it has the same bits as if each shard were the rows of a call of its own. All rows, or
+    /// at most [`MAX_TERMS`](anabranch_tensor::gemm::MAX_TERMS).
     pub rows_per_shard: usize,
     /// What `forward` left.
     pub saved: &'a [T],
@@ -188,10 +191,11 @@ pub enum Pointwise {
     Dropout(f64),
 }
 
-/// One layer of a network: y = f(x), and the derivative of a loss with respect to x and the parameters.
+/// One layer of a network: y = f(x), and the derivative of a loss with respect to x and the
+/// parameters.
 ///
-/// A layer holds hyperparameters only. It says its sizes once ([`plan`](Self::plan), the only call that can fail);
-/// afterwards all memory comes from the caller, and nothing is allocated.
+/// A layer holds hyperparameters only. It says its sizes once ([`plan`](Self::plan), the only call
+/// that can fail); afterwards all memory comes from the caller, and nothing is allocated.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// The sizes for batches of up to `rows` rows of `inputs` columns.
     ///
@@ -199,7 +203,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// If a width is zero or a hyperparameter is out of range.
     fn plan(&self, exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError>;
 
-    /// Fills `params` and `state` for an input of `inputs` columns. The default is for layers that have neither.
+    /// Fills `params` and `state` for an input of `inputs` columns. The default is for layers that
+    /// have neither.
     fn init(&self, random: &mut Random, inputs: usize, params: &mut [T], state: &mut [T]) {
         let _ = (random, inputs, params, state);
     }
@@ -213,8 +218,9 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// dL/dx and dL/dparams from dL/dy, after `forward` on the same x.
     fn backward(&self, cx: Backward<'_, T>);
 
-    /// The parts of the passes, if the rows of a batch depend on each other. `forward` and `backward` work on a whole
-    /// batch then; other layers leave `state` as it is, and may be given some of the batch's rows.
+    /// The parts of the passes, if the rows of a batch depend on each other. `forward` and
+    /// `backward` work on a whole batch then; other layers leave `state` as it is, and may be given
+    /// some of the batch's rows.
     fn coupled(&self) -> Option<&dyn Coupled<T>> {
         None
     }
@@ -224,7 +230,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         None
     }
 
-    /// A layer that does this one's work and then `next`'s in one pass over memory, with the same parameters.
+    /// A layer that does this one's work and then `next`'s in one pass over memory, with the same
+    /// parameters.
     fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
         let _ = next;
         None

@@ -9,16 +9,16 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat,
 use crate::error::LayerError;
 use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
 
-/// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of each
-/// row (Ba, Kiros and Hinton, 2016). Rows do not depend on each other, so that training and evaluation
-/// are the same function.
+/// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of
+/// each row (Ba, Kiros and Hinton, 2016). Rows do not depend on each other, so that training and
+/// evaluation are the same function.
 ///
 /// # Shapes
 /// x and y `[rows, units]`, γ and β `[units]`, called `weight` and `bias`.
 ///
 /// # Derivation
-/// Write r = 1/√(σ² + ε) and n for the number of units; μ = 1/n Σ_j x_j and σ² = 1/n Σ_j (x_j − μ)². γ and β
-/// are shared by all rows:
+/// Write r = 1/√(σ² + ε) and n for the number of units; μ = 1/n Σ_j x_j and σ² = 1/n Σ_j (x_j −
+/// μ)². γ and β are shared by all rows:
 ///
 /// ```text
 /// dγ_j = Σ_rows dy_j·x̂_j        dβ_j = Σ_rows dy_j
@@ -96,8 +96,8 @@ fn normalise<T: Scalar>(x: &[T], d: &mut [T], eps: T) -> T {
     T::ONE / (squares[0] * one_over_n + eps).sqrt()
 }
 
-/// The rows of a chunk: the sums Σ dy⊙x̂ and Σ dy of each unit, and dx, unless it is empty. `x_hat` is
-/// room for a row.
+/// The rows of a chunk: the sums Σ dy⊙x̂ and Σ dy of each unit, and dx, unless it is empty. `x_hat`
+/// is room for a row.
 #[inline(always)]
 fn backward_rows<T: Scalar>(
     [x, dy, gamma]: [&[T]; 3],

@@ -1,7 +1,8 @@
 //! Layers and losses with gradients derived by hand, next to their derivations.
 //!
-//! A [`Layer`] is a stateless object: it says its sizes, then works on memory that its caller owns. [`vjp`] runs one
-//! layer alone. Every file holds the formula, its derivation, and the code with the same names.
+//! A [`Layer`] is a stateless object: it says its sizes, then works on memory that its caller owns.
+//! [`vjp`] runs one layer alone. Every file holds the formula, its derivation, and the code with
+//! the same names.
 #![forbid(unsafe_code)]
 
 mod activation;

@@ -1,8 +1,8 @@
 //! The fully connected layer y = x·wᵀ + b, alone or with ReLU and dropout in the same pass.
 //!
 //! # Derivation
-//! For one row, y_o = Σᵢ w[o,i]·x_i + b_o, so ∂y_o/∂w[o,i] = x_i, ∂y_o/∂b_o = 1 and ∂y_o/∂x_i = w[o,i]. The chain
-//! rule, summed over the rows because every row uses the same w and b:
+//! For one row, y_o = Σᵢ w[o,i]·x_i + b_o, so ∂y_o/∂w[o,i] = x_i, ∂y_o/∂b_o = 1 and ∂y_o/∂x_i =
+//! w[o,i]. The chain rule, summed over the rows because every row uses the same w and b:
 //!
 //! ```text
 //! dw[o,i] = Σ_rows dy_o·x_i    dw = dyᵀ·x
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! # ReLU and dropout in the same pass
-//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the local derivative of y by z is M⊙[z>0]. Since M ≥ 1
-//! where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz = dy⊙[y>0]/(1−p), and of z and the mask
-//! only the factor 1/(1−p) has to be stored.
+//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the local derivative of y by z is M⊙[z>0].
+//! Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz =
+//! dy⊙[y>0]/(1−p), and of z and the mask only the factor 1/(1−p) has to be stored.
 
 use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials, row_blocks};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_in_blocks, gemm_scratch_len};
@@ -32,8 +32,8 @@ use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Output, Plan, Poi
 /// y = x·wᵀ + b.
 ///
 /// # Shapes
-/// x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]`, y `[rows, outputs]`. The input width is found when the
-/// layer is planned.
+/// x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]`, y `[rows, outputs]`. The input width
+/// is found when the layer is planned.
 #[derive(Clone, Debug)]
 pub struct Linear {
     outputs: usize,
@@ -210,7 +210,8 @@ impl Linear {
     }
 }
 
-/// dw = dyᵀ·x, `[outputs, inputs]`, with the sums over the rows in blocks of `rows_per_shard` if these are not all rows.
+/// dw = dyᵀ·x, `[outputs, inputs]`, with the sums over the rows in blocks of `rows_per_shard` if
+/// these are not all rows.
 ///
 /// # Panics
 /// As [`Backward::rows_per_shard`] says, or if `scratch` is too short for the product.
@@ -238,7 +239,8 @@ fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) 
         db,
         #[inline(always)]
         |dy, y| {
-            // Multiplied first, selected afterwards: a branch would keep the loop from being vectorised.
+            // Multiplied first, selected afterwards: a branch would keep the loop from being
+            // vectorised.
             let passed = dy * scale;
             if y > T::ZERO { passed } else { T::ZERO }
         },

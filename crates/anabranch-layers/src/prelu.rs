@@ -14,8 +14,9 @@ use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
 /// x and y `[rows, units]`, a `[units]`, called `weight`.
 ///
 /// # Derivation
-/// An element depends on its own x and on its unit's a alone: ∂y/∂x is 1 for x > 0 and a_j elsewhere (at 0 by
-/// convention, as in PyTorch), ∂y/∂a_j is 0 for x > 0 and x elsewhere, that is min(x, 0). All rows share a:
+/// An element depends on its own x and on its unit's a alone: ∂y/∂x is 1 for x > 0 and a_j
+/// elsewhere (at 0 by convention, as in PyTorch), ∂y/∂a_j is 0 for x > 0 and x elsewhere, that is
+/// min(x, 0). All rows share a:
 ///
 /// ```text
 /// dx_j = dy_j·(1 if x_j > 0 else a_j)        da_j = Σ_rows dy_j·min(x_j, 0)

@@ -1,10 +1,12 @@
 //! Softmax: each row of scores becomes a probability distribution.
 //!
 //! # Derivation
-//! y_j = e^(x_j)/Σ_k e^(x_k). The quotient rule gives ∂y_j/∂x_j = y_j·(1 − y_j) and ∂y_i/∂x_j = −y_i·y_j for i ≠ j,
-//! together J = diag(y) − y·yᵀ. J is symmetric, so dx = J·dy = y⊙(dy − Σ_k dy_k·y_k).
+//! y_j = e^(x_j)/Σ_k e^(x_k). The quotient rule gives ∂y_j/∂x_j = y_j·(1 − y_j) and ∂y_i/∂x_j =
+//! −y_i·y_j for i ≠ j, together J = diag(y) − y·yᵀ. J is symmetric, so dx = J·dy = y⊙(dy − Σ_k
+//! dy_k·y_k).
 //!
-//! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from overflowing.
+//! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from
+//! overflowing.
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::rows::{row_dots, row_maxima, row_sums};
@@ -21,7 +23,8 @@ use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan};
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 
-/// Rows that are worked on together: their maxima, sums, logarithms and divisions vectorise, and they stay in the cache.
+/// Rows that are worked on together: their maxima, sums, logarithms and divisions vectorise, and
+/// they stay in the cache.
 pub(crate) const SOFTMAX_ROWS: usize = 32;
 
 /// e^(x − max) into `y`, where max is the largest x of a row, which goes to `maxima`.

@@ -7,7 +7,8 @@ use ndarray::Array2;
 use crate::error::LayerError;
 use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Pointwise};
 
-/// A layer that owns its parameters, gradients and running state, and brings the memory of its passes.
+/// A layer that owns its parameters, gradients and running state, and brings the memory of its
+/// passes.
 ///
 /// It takes and gives ndarray's arrays, and allocates as it goes; a network owns the memory of its
 /// layers itself, and reuses it.
@@ -60,7 +61,8 @@ struct Pass<T> {
 }
 
 impl<T: Scalar> Standalone<T> {
-    /// `layer` for an input of `inputs` columns, its parameters drawn by `seed`, as are its dropout masks.
+    /// `layer` for an input of `inputs` columns, its parameters drawn by `seed`, as are its dropout
+    /// masks.
     ///
     /// # Errors
     /// If the layer refuses the width or a hyperparameter.
@@ -124,8 +126,8 @@ impl<T: Scalar> Standalone<T> {
         Ok(y)
     }
 
-    /// dL/dx `[rows, inputs]` from dL/dy `[rows, outputs]`, after [`forward`](Self::forward); dL/dparams
-    /// is then in [`grads`](Self::grads).
+    /// dL/dx `[rows, inputs]` from dL/dy `[rows, outputs]`, after [`forward`](Self::forward);
+    /// dL/dparams is then in [`grads`](Self::grads).
     ///
     /// # Errors
     /// If there was no training pass, or dy has not the shape of its output.
@@ -134,9 +136,10 @@ impl<T: Scalar> Standalone<T> {
         pass.backward(&*self.layer, &self.params.values, &mut self.grads, dy)
     }
 
-    /// ∂y/∂x of the training pass at `x` `[rows, inputs]`, as a matrix `[rows·outputs, rows·inputs]`, rows
-    /// and columns in row-major order of y and x: as many backward passes as y has elements. The mask is
-    /// that of the next [`forward`](Self::forward); the layer stays as it is.
+    /// ∂y/∂x of the training pass at `x` `[rows, inputs]`, as a matrix
+    /// `[rows·outputs, rows·inputs]`, rows and columns in row-major order of y and x: as many
+    /// backward passes as y has elements. The mask is that of the next [`forward`](Self::forward);
+    /// the layer stays as it is.
     ///
     /// # Errors
     /// As `forward`.
@@ -288,12 +291,12 @@ pub struct Vjp<T> {
     pub grads: Vec<T>,
 }
 
-/// The vector-Jacobian product of `layer` at `x` `[rows, inputs]`: what its training pass gives, and how
-/// ⟨dy, y⟩ changes with x and with the parameters. A [`Standalone`] layer in one call.
+/// The vector-Jacobian product of `layer` at `x` `[rows, inputs]`: what its training pass gives,
+/// and how ⟨dy, y⟩ changes with x and with the parameters. A [`Standalone`] layer in one call.
 ///
 /// # Errors
-/// If the layer refuses the input's size, the batch is too small for it, or `dy`, `params` or a given
-/// mask do not fit.
+/// If the layer refuses the input's size, the batch is too small for it, or `dy`, `params` or a
+/// given mask do not fit.
 pub fn vjp<T: Scalar>(
     layer: &dyn Layer<T>,
     x: ArrayView2<'_, T>,

@@ -1,7 +1,7 @@
 //! Every layer and loss, and the Jacobians, against central differences in f64.
 //!
-//! The difference quotient (f(x+h) − f(x−h))/2h is off by h²f‴/6 and by rounding, about 1e-16·|f|/h: at h = 1e-5 and
-//! values of size 1 both stay near 1e-10, far below the tolerance.
+//! The difference quotient (f(x+h) − f(x−h))/2h is off by h²f‴/6 and by rounding, about
+//! 1e-16·|f|/h: at h = 1e-5 and values of size 1 both stay near 1e-10, far below the tolerance.
 
 use anabranch_layers::{
     Activation, Affine, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Layer, LayerNorm,
@@ -16,7 +16,8 @@ const TOLERANCE: f64 = 1e-6;
 /// Rows and inputs: one column, a few, and more than one group of random numbers wide.
 const SIZES: [(usize, usize); 4] = [(3, 1), (2, 3), (7, 5), (4, 37)];
 
-/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged by their rounding.
+/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged
+/// by their rounding.
 fn relative_error(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
@@ -35,8 +36,8 @@ fn assert_close(what: &str, analytic: &[f64], difference: &[f64], tolerance: f64
 /// A value, and which ReLUs were open when it was computed.
 type Sample = (f64, Vec<bool>);
 
-/// Compares `analytic` with the difference quotient of `f` in each element of `at`; an element whose two samples open
-/// different ReLUs has no derivative in between and is left out.
+/// Compares `analytic` with the difference quotient of `f` in each element of `at`; an element
+/// whose two samples open different ReLUs has no derivative in between and is left out.
 #[track_caller]
 fn check(what: &str, analytic: &[f64], at: &[f64], f: impl Fn(&[f64]) -> Sample) {
     assert_eq!(analytic.len(), at.len(), "{what}");
@@ -67,8 +68,9 @@ fn dot(a: &Array2<f64>, b: ArrayView2<'_, f64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Layers with and without parameters, and those that fusion makes, each with the fewest rows that differences can work
-/// with: two rows that differ are normalised to ±1, whatever they are, and the derivative, near ε, is beyond them.
+/// Layers with and without parameters, and those that fusion makes, each with the fewest rows that
+/// differences can work with: two rows that differ are normalised to ±1, whatever they are, and the
+/// derivative, near ε, is beyond them.
 fn layers() -> Vec<(Box<dyn Layer<f64>>, usize)> {
     let linear_relu = Layer::<f64>::fuse(&Linear::new(4), Pointwise::Relu).unwrap();
     let linear_relu_dropout = linear_relu.fuse(Pointwise::Dropout(0.4)).unwrap();
@@ -190,8 +192,9 @@ fn every_loss_against_differences() {
     }
 }
 
-/// Checks `jacobian[i, j]` = ∂yᵢ/∂xⱼ of the function that `layer` is on `x`, given as `[rows, inputs]`: its columns
-/// against differences, and its transpose times dy against the layer's own backward pass.
+/// Checks `jacobian[i, j]` = ∂yᵢ/∂xⱼ of the function that `layer` is on `x`, given as
+/// `[rows, inputs]`: its columns against differences, and its transpose times dy against the
+/// layer's own backward pass.
 fn check_jacobian(
     layer: &dyn Layer<f64>,
     (rows, inputs): (usize, usize),
@@ -244,7 +247,8 @@ fn jacobians_against_differences_and_the_backward_pass() {
         check_jacobian(&Softmax, (1, n), &x, &[], drawn, &jacobian);
 
         for eps in [1e-5, 0.5] {
-            // Below three rows and with a small ε, the derivative is too small for differences (see above).
+            // Below three rows and with a small ε, the derivative is too small for differences (see
+            // above).
             if n > 2 || (n == 2 && eps == 0.5) {
                 let batch_norm = BatchNorm::new().with_eps(eps);
                 let (gamma, beta) = (-1.7, 0.6);

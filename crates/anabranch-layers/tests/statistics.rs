@@ -1,4 +1,5 @@
-//! Running statistics of batch normalisation, by hand and in each convention, and what evaluation makes of them.
+//! Running statistics of batch normalisation, by hand and in each convention, and what evaluation
+//! makes of them.
 
 use anabranch_layers::{Affine, BatchNorm, Forward, Infer, Layer, Mask, RunningVariance};
 use anabranch_tensor::{Executor, Scalar, matrix, matrix_mut};
@@ -40,8 +41,8 @@ fn infer<T: Scalar>(layer: &BatchNorm, x: &[T], params: &[T], state: &[T]) -> Ve
     y
 }
 
-/// Columns (1, 2, 3, 6) and (0, 0, 4, 4): means 3 and 2, Σ(x−μ)² 14 and 16, so biased variances 3.5 and 4, unbiased
-/// ones 14/3 and 16/3.
+/// Columns (1, 2, 3, 6) and (0, 0, 4, 4): means 3 and 2, Σ(x−μ)² 14 and 16, so biased variances 3.5
+/// and 4, unbiased ones 14/3 and 16/3.
 const X: [f64; 8] = [1.0, 0.0, 2.0, 0.0, 3.0, 4.0, 6.0, 4.0];
 
 #[test]
@@ -67,7 +68,8 @@ fn running_statistics_in_both_conventions() {
 fn the_defaults_are_pytorchs() {
     let mut state = [0.0, 0.0, 1.0, 1.0];
     let y = forward(&BatchNorm::default(), &X, &[1.0, 1.0, 0.0, 0.0], &mut state);
-    // Normalised with the biased variance and ε = 1e-5; running statistics take the unbiased one with weight 0.1.
+    // Normalised with the biased variance and ε = 1e-5; running statistics take the unbiased one
+    // with weight 0.1.
     assert!((y[0] - -2.0 / (3.5f64 + 1e-5).sqrt()).abs() < 1e-15, "{y:?}");
     assert!((state[2] - (0.9 + 0.1 * 14.0 / 3.0)).abs() < 1e-15, "{state:?}");
 }
@@ -94,7 +96,8 @@ fn evaluation_is_an_affine_map_of_the_running_statistics() {
     assert_eq!(y, [12.5, 12.5, 0.5, -11.5]);
 }
 
-/// Many rows are cut into chunks whose statistics are merged; a large common offset would ruin a sum of squares.
+/// Many rows are cut into chunks whose statistics are merged; a large common offset would ruin a
+/// sum of squares.
 #[test]
 fn merged_statistics_keep_their_digits_under_an_offset() {
     let n_rows = 20_000;

@@ -15,7 +15,8 @@ fn loss(params: &[f64]) -> f64 {
 fn main() -> Result<(), OptimError> {
     let exec = Executor::serial();
 
-    // 1. An optimizer is made for a number of parameters and groups that cover them in order; here one for all.
+    // 1. An optimizer is made for a number of parameters and groups that cover them in order; here
+    //    one for all.
     for kind in OptimizerKind::ALL {
         let lr = if kind == OptimizerKind::ADAGRAD { 0.5 } else { 0.05 };
         let mut params = vec![-1.0, 2.0];

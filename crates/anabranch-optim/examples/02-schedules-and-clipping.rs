@@ -30,7 +30,8 @@ fn main() -> Result<(), OptimError> {
                 let size = if step % 7 == 0 { 1000.0 } else { 1.0 };
                 let grads = params.map(|p| size * p);
 
-                // 3. Clipping is a scale that the step applies: no pass over the gradients of its own.
+                // 3. Clipping is a scale that the step applies: no pass over the gradients of its
+                //    own.
                 let scales = Scales {
                     lr: schedule.factor(Progress { step, epoch }),
                     grads: clip.scale(global_norm(&exec, &grads)),

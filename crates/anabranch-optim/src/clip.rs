@@ -17,8 +17,8 @@ const MIN_CHUNK_LEN: usize = 16 * 1024;
 /// Elements that are added up at once where a gradient has several parts; whole lanes.
 const ROOM: usize = 64 * LANES;
 
-/// √(Σ gᵢ²) over a whole gradient, [`Gradients`](anabranch_tensor::Gradients) or a slice, summed in f64 in an order that
-/// depends on the number of parameters alone.
+/// √(Σ gᵢ²) over a whole gradient, [`Gradients`](anabranch_tensor::Gradients) or a slice, summed in
+/// f64 in an order that depends on the number of parameters alone.
 pub fn global_norm<'g, T: Scalar>(exec: &Executor, grads: impl Into<GradientView<'g, T>>) -> f64 {
     let grads = grads.into();
     let chunk_len = grads.len().div_ceil(MAX_TASKS).max(MIN_CHUNK_LEN);
@@ -75,10 +75,11 @@ impl ClipNorm {
         Ok(Self { max_norm })
     }
 
-    /// What gradients of the given norm are to be multiplied by: max_norm / (norm + 1e-6), at most 1.
+    /// What gradients of the given norm are to be multiplied by: max_norm / (norm + 1e-6), at
+    /// most 1.
     ///
-    /// Pass it to a step as [`Scales::grads`](crate::Scales::grads). An infinite norm gives 0 and NaN gives NaN, as in
-    /// PyTorch: whoever wants to stop or skip a step asks the norm.
+    /// Pass it to a step as [`Scales::grads`](crate::Scales::grads). An infinite norm gives 0 and
+    /// NaN gives NaN, as in PyTorch: whoever wants to stop or skip a step asks the norm.
     pub fn scale(&self, norm: f64) -> f64 {
         let scale = self.max_norm / (norm + 1e-6);
         // Not `min`, which would turn NaN into 1.

@@ -22,8 +22,9 @@ impl ParamGroup {
     }
 }
 
-/// Checks that `groups` cover `0..n_params` in order, and leaves no more of them than needed, because each costs a
-/// call in every step: empty ones are dropped, neighbours with equal settings joined.
+/// Checks that `groups` cover `0..n_params` in order, and leaves no more of them than needed,
+/// because each costs a call in every step: empty ones are dropped, neighbours with equal settings
+/// joined.
 pub(crate) fn validated(
     groups: &[ParamGroup],
     n_params: usize,

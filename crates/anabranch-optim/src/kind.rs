@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::error::{OptimError, check, check_non_negative};
 
-/// Which update rule, with its hyperparameters; the learning rate and weight decay are given elsewhere.
+/// Which update rule, with its hyperparameters; the learning rate and weight decay are given
+/// elsewhere.
 ///
 /// The constants carry PyTorch's defaults, and so does a kind parsed from its [name](Self::name).
 ///
@@ -19,7 +20,8 @@ use crate::error::{OptimError, check, check_non_negative};
 /// | `rmsprop` | `RMSprop` | α 0.99, ε 1e-8 | `square_avg` |
 /// | `adagrad` | `Adagrad` | ε 1e-10 | `sum` |
 ///
-/// Weight decay adds to the gradient (L2) in every rule but AdamW, whose decay is decoupled from the gradient.
+/// Weight decay adds to the gradient (L2) in every rule but AdamW, whose decay is decoupled from
+/// the gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OptimizerKind {
     /// Gradient descent.

@@ -1,8 +1,9 @@
 //! Optimizers, schedules and gradient clipping on flat slices, with PyTorch's semantics.
 //!
-//! All parameters of a model are one slice, their gradients another of the same length. An [`Optimizer`] owns its
-//! moments as slices parallel to both and knows nothing of layers: what layers need, such as no weight decay on
-//! biases, is said with [`ParamGroup`]s, ranges of the slice.
+//! All parameters of a model are one slice, their gradients another of the same length. An
+//! [`Optimizer`] owns its moments as slices parallel to both and knows nothing of layers: what
+//! layers need, such as no weight decay on biases, is said with [`ParamGroup`]s, ranges of the
+//! slice.
 //!
 //! ```
 //! use anabranch_optim::{
@@ -29,8 +30,9 @@
 //! # Ok::<(), anabranch_optim::OptimError>(())
 //! ```
 //!
-//! Nothing depends on the number of threads, and a step allocates nothing. Everything that must be saved to resume a
-//! run has a name: [`Optimizer::steps`], [`Optimizer::state`] and [`Schedule::plateau`].
+//! Nothing depends on the number of threads, and a step allocates nothing. Everything that must be
+//! saved to resume a run has a name: [`Optimizer::steps`], [`Optimizer::state`] and
+//! [`Schedule::plateau`].
 #![forbid(unsafe_code)]
 
 mod clip;

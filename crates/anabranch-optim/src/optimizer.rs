@@ -10,11 +10,13 @@ use crate::update::{
     Adagrad, Adam, Decay, GroupConstants, Momentum, Nesterov, RmsProp, Rule, Sgd, StepConstants,
 };
 
-/// Most parameters that one task updates: half a microsecond of work, ten times what taking a task costs. Small networks have
-/// several tasks too: what one thread alone writes, the other has to fetch.
+/// Most parameters that one task updates: half a microsecond of work, ten times what taking a task
+/// costs. Small networks have several tasks too: what one thread alone writes, the other has to
+/// fetch.
 const CHUNK_LEN: usize = 1024;
 
-/// Fewest parameters that are worth several threads where one thread has computed the whole gradient, and has it in its cache.
+/// Fewest parameters that are worth several threads where one thread has computed the whole
+/// gradient, and has it in its cache.
 const PARALLEL_PARAMS: usize = 1 << 17;
 
 /// Who updates fewer.
@@ -25,8 +27,8 @@ static SERIAL: Executor = Executor::serial();
 pub struct Scales {
     /// Of the learning rate: a [schedule's factor](crate::Schedule::factor).
     pub lr: f64,
-    /// Of the gradients, before weight decay is added: a [clipping scale](crate::ClipNorm::scale). Scaling here saves
-    /// a pass over the gradients.
+    /// Of the gradients, before weight decay is added: a [clipping scale](crate::ClipNorm::scale).
+    /// Scaling here saves a pass over the gradients.
     pub grads: f64,
 }
 
@@ -47,7 +49,8 @@ pub struct Optimizer<T> {
     groups: Vec<ParamGroup>,
     /// Steps taken.
     steps: u64,
-    /// In the order of [`OptimizerKind::moment_names`]; those that the rule does not have are empty.
+    /// In the order of [`OptimizerKind::moment_names`]; those that the rule does not have are
+    /// empty.
     moments: [Buffer<T>; 2],
 }
 
@@ -55,8 +58,8 @@ impl<T: Scalar> Optimizer<T> {
     /// An optimizer with learning rate `lr` for `n_params` parameters, each in one of `groups`.
     ///
     /// # Errors
-    /// If the learning rate or a hyperparameter is outside its domain, or the groups do not cover `0..n_params` in
-    /// order.
+    /// If the learning rate or a hyperparameter is outside its domain, or the groups do not cover
+    /// `0..n_params` in order.
     pub fn new(
         kind: OptimizerKind,
         lr: f64,
@@ -92,8 +95,8 @@ impl<T: Scalar> Optimizer<T> {
         self.kind.moment_names().iter().copied().zip(self.moments.iter().map(|moment| &**moment))
     }
 
-    /// Goes on where another optimizer of the same kind was after `steps` steps, with the moments of its
-    /// [`state`](Self::state): the next step then gives the same bits.
+    /// Goes on where another optimizer of the same kind was after `steps` steps, with the moments
+    /// of its [`state`](Self::state): the next step then gives the same bits.
     ///
     /// # Errors
     /// If a moment is missing, unknown, or of another length; the optimizer is then as it was.
@@ -127,8 +130,9 @@ impl<T: Scalar> Optimizer<T> {
         Ok(())
     }
 
-    /// One update of `params` from `grads`, [`Gradients`](anabranch_tensor::Gradients) or a slice, in one pass over memory;
-    /// allocates nothing. Small updates are not worth waking other threads and stay on the calling one.
+    /// One update of `params` from `grads`, [`Gradients`](anabranch_tensor::Gradients) or a slice,
+    /// in one pass over memory; allocates nothing. Small updates are not worth waking other threads
+    /// and stay on the calling one.
     ///
     /// # Panics
     /// If there are not as many parameters or gradients as the optimizer was made for.
@@ -182,7 +186,8 @@ impl<T: Scalar> Optimizer<T> {
         }
     }
 
-    /// Applies a rule with `M` moments to all parameters, chunk by chunk and, in a chunk, group by group.
+    /// Applies a rule with `M` moments to all parameters, chunk by chunk and, in a chunk, group by
+    /// group.
     fn update<const M: usize>(
         &mut self,
         exec: &Executor,
@@ -193,7 +198,8 @@ impl<T: Scalar> Optimizer<T> {
     ) {
         let (groups, n_params) = (self.groups.as_slice(), self.n_params);
         let [first, second] = &mut self.moments;
-        // Moments that the rule does not have are empty: arrays with no elements for each parameter.
+        // Moments that the rule does not have are empty: arrays with no elements for each
+        // parameter.
         let parts = [
             Part::Rows(params, 1),
             Part::Rows(first, usize::from(M > 0)),
@@ -221,7 +227,8 @@ impl<T: Scalar> Optimizer<T> {
                         &constants.of_group(group),
                         &mut params[part.clone()],
                         &grads[part.clone()],
-                        // Out of bounds, and so left empty, for a moment that the rule does not have.
+                        // Out of bounds, and so left empty, for a moment that the rule does not
+                        // have.
                         first.get_mut(part.clone()).unwrap_or_default(),
                         second.get_mut(part).unwrap_or_default(),
                     );
@@ -233,7 +240,8 @@ impl<T: Scalar> Optimizer<T> {
 
 /// Applies a rule with `M` moments to parameters of one group.
 ///
-/// The slices are cut to one length first: the compiler then drops the bounds checks and vectorises the loop.
+/// The slices are cut to one length first: the compiler then drops the bounds checks and vectorises
+/// the loop.
 #[inline(always)]
 fn update_part<T: Scalar, const M: usize>(
     rule: impl Rule<T, M>,

@@ -17,8 +17,9 @@ pub struct Progress {
 
 /// A [`ScheduleKind`] over a run of known length.
 ///
-/// The factor is a pure function of the [`Progress`], so that a resumed run needs nothing saved, with one exception:
-/// a plateau is made of losses [observed](Self::observe), and its [state](Self::plateau) must be saved.
+/// The factor is a pure function of the [`Progress`], so that a resumed run needs nothing saved,
+/// with one exception: a plateau is made of losses [observed](Self::observe), and its
+/// [state](Self::plateau) must be saved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     kind: ScheduleKind,
@@ -41,7 +42,8 @@ impl Schedule {
         self.kind
     }
 
-    /// What the learning rate is multiplied by in the step after `progress`; past the last step, as at the end.
+    /// What the learning rate is multiplied by in the step after `progress`; past the last step, as
+    /// at the end.
     pub fn factor(&self, progress: Progress) -> f64 {
         let Progress { step, epoch } = progress;
         match self.kind {
@@ -56,7 +58,8 @@ impl Schedule {
         }
     }
 
-    /// Takes in the validation loss at the end of an epoch; without effect unless the kind is a plateau.
+    /// Takes in the validation loss at the end of an epoch; without effect unless the kind is a
+    /// plateau.
     pub fn observe(&mut self, loss: f64) {
         if let ScheduleKind::Plateau { patience, threshold, .. } = self.kind {
             self.plateau.observe(loss, patience, threshold);
@@ -84,7 +87,8 @@ impl Schedule {
     }
 
     fn one_cycle(&self, step: u64, rise: f64, start_divisor: f64, end_divisor: f64) -> f64 {
-        // PyTorch counts to the last step, not past it: the factor is 1 at `peak`, and lowest at `last`.
+        // PyTorch counts to the last step, not past it: the factor is 1 at `peak`, and lowest at
+        // `last`.
         let start = 1.0 / start_divisor;
         let peak = rise * self.total_steps as f64 - 1.0;
         let last = self.total_steps as f64 - 1.0;
@@ -97,8 +101,8 @@ impl Schedule {
     }
 }
 
-/// From `start` to `end` along half a cosine, at `share` of the way; at `end` past it, or where there is no way at
-/// all (0/0).
+/// From `start` to `end` along half a cosine, at `share` of the way; at `end` past it, or where
+/// there is no way at all (0/0).
 fn anneal(start: f64, end: f64, share: f64) -> f64 {
     // f64::min takes the 1 where the share is NaN.
     let share = share.min(1.0);

@@ -7,8 +7,9 @@ use crate::error::{OptimError, check};
 
 /// The shape of the learning rate over a run.
 ///
-/// The constants carry the defaults, and so does a kind parsed from its [name](Self::name). `t` below is the optimizer
-/// step, `T` the number of steps of the run, and `e` the number of whole epochs done.
+/// The constants carry the defaults, and so does a kind parsed from its [name](Self::name). `t`
+/// below is the optimizer step, `T` the number of steps of the run, and `e` the number of whole
+/// epochs done.
 ///
 /// | name | changes | factor of the learning rate | PyTorch |
 /// |---|---|---|---|
@@ -43,8 +44,9 @@ pub enum ScheduleKind {
         floor: f64,
     },
     /// Up from 1/`start_divisor` to 1 over the first `rise` of the steps, then down to
-    /// 1/(`start_divisor`·`end_divisor`) at the last one, both along half a cosine (Smith & Topin 2019). The learning rate is PyTorch's
-    /// `max_lr`; momentum is not cycled (`cycle_momentum=False`).
+    /// 1/(`start_divisor`·`end_divisor`) at the last one, both along half a cosine (Smith & Topin
+    /// 2019). The learning rate is PyTorch's `max_lr`; momentum is not cycled
+    /// (`cycle_momentum=False`).
     OneCycle {
         /// Share of the steps that rise, in (0, 1).
         rise: f64,
@@ -55,8 +57,8 @@ pub enum ScheduleKind {
     },
     /// Multiplied by `gamma` when the loss has not improved for more than `patience` epochs.
     ///
-    /// As PyTorch's with `mode="min"`, `threshold_mode="rel"` and no cooldown; its `eps`, which ignores reductions of
-    /// the learning rate by less than 1e-8, is left out.
+    /// As PyTorch's with `mode="min"`, `threshold_mode="rel"` and no cooldown; its `eps`, which
+    /// ignores reductions of the learning rate by less than 1e-8, is left out.
     Plateau {
         /// What a reduction multiplies by, in (0, 1) (PyTorch: `factor`).
         gamma: f64,

@@ -1,8 +1,10 @@
-//! The update rules, one parameter at a time: pure functions that the optimizer's loop is compiled with.
+//! The update rules, one parameter at a time: pure functions that the optimizer's loop is compiled
+//! with.
 //!
-//! In every formula p is a parameter, g its gradient (scaled, and with weight decay added), η the rate. The formulas
-//! are those of `torch.optim`, and so is the order of their operations, from left to right: (1−β)·g·g stays finite in f32
-//! for |g| = 1e20, where (1−β)·(g·g) would be infinite and stop the parameter for good.
+//! In every formula p is a parameter, g its gradient (scaled, and with weight decay added), η the
+//! rate. The formulas are those of `torch.optim`, and so is the order of their operations, from
+//! left to right: (1−β)·g·g stays finite in f32 for |g| = 1e20, where (1−β)·(g·g) would be infinite
+//! and stop the parameter for good.
 
 use anabranch_tensor::Scalar;
 
@@ -111,9 +113,9 @@ impl<T: Scalar> Rule<T, 1> for Nesterov<T> {
 
 /// m = β₁m + (1−β₁)g, v = β₂v + (1−β₂)g·g, p −= η m / (√v + ε); AdamW shrinks p first.
 ///
-/// PyTorch's last formula is p −= lr/(1−β₁ᵗ) · m / (√v/c + ε) with c = √(1−β₂ᵗ). Multiplying both sides of the fraction by
-/// c gives the one here, with η = lr · c/(1−β₁ᵗ) and cε in place of ε: one division is left of two, and
-/// neither form overflows where the other does not.
+/// PyTorch's last formula is p −= lr/(1−β₁ᵗ) · m / (√v/c + ε) with c = √(1−β₂ᵗ). Multiplying both
+/// sides of the fraction by c gives the one here, with η = lr · c/(1−β₁ᵗ) and cε in place of ε: one
+/// division is left of two, and neither form overflows where the other does not.
 #[derive(Clone, Copy)]
 pub(crate) struct Adam<T> {
     beta1: T,
@@ -171,7 +173,8 @@ impl<T: Scalar> Rule<T, 1> for RmsProp<T> {
     }
 }
 
-/// s += g·g, p −= η g / (√s + ε). A gradient whose square overflows stops its parameter for good, as in PyTorch.
+/// s += g·g, p −= η g / (√s + ε). A gradient whose square overflows stops its parameter for good,
+/// as in PyTorch.
 #[derive(Clone, Copy)]
 pub(crate) struct Adagrad<T> {
     pub(crate) eps: T,

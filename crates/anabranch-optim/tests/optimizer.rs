@@ -19,7 +19,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn the_number_of_threads_and_the_cutting_into_chunks_change_no_bit() {
-    // Groups that end inside, at the end of, and far past a chunk; some chunks are of one group, some of three.
+    // Groups that end inside, at the end of, and far past a chunk; some chunks are of one group,
+    // some of three.
     let ends = [10, 16_384, 20_000, 20_001, 70_000, 100_003];
     let mut start = 0;
     let groups: Vec<ParamGroup> = ends

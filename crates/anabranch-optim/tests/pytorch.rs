@@ -1,4 +1,5 @@
-//! Optimizers, schedules and clipping against PyTorch: `fixtures/make_fixtures.py` wrote what is expected.
+//! Optimizers, schedules and clipping against PyTorch: `fixtures/make_fixtures.py` wrote what is
+//! expected.
 
 use anabranch_optim::{
     ClipNorm, Optimizer, OptimizerKind, ParamGroup, Progress, Scales, Schedule, ScheduleKind,
@@ -7,8 +8,8 @@ use anabranch_optim::{
 use anabranch_tensor::{Executor, Scalar};
 use serde_json::Value;
 
-/// Twenty steps of a few roundings each, some of them of parameters that gradients of 1000 drove to hundreds and back;
-/// measured: 2e-14.
+/// Twenty steps of a few roundings each, some of them of parameters that gradients of 1000 drove to
+/// hundreds and back; measured: 2e-14.
 const TOLERANCE_F64: f64 = 1e-13;
 
 /// |found − expected| relative to the larger of the expected value and what `floor` gives for those near 0.
@@ -111,7 +112,8 @@ fn f32_follows_f64() {
     }
 }
 
-/// Where g·g overflows f32, PyTorch's order of operations still gives a finite mean square: the parameter goes on.
+/// Where g·g overflows f32, PyTorch's order of operations still gives a finite mean square: the
+/// parameter goes on.
 #[test]
 fn f32_goes_on_after_gradients_whose_squares_overflow() {
     let fixture: Value = serde_json::from_str(include_str!("fixtures/float32.json")).unwrap();
@@ -176,8 +178,9 @@ fn schedules_give_the_factors_of_pytorch() {
     ] {
         let expected = numbers(&fixture[name]);
         assert!(expected.len() >= 50);
-        // PyTorch multiplies from epoch to epoch where we compute each factor afresh, and loses digits of the small
-        // ones at the end of a cosine: 1e-13 of a factor, 1e-15 of the learning rate.
+        // PyTorch multiplies from epoch to epoch where we compute each factor afresh, and loses
+        // digits of the small ones at the end of a cosine: 1e-13 of a factor, 1e-15 of the learning
+        // rate.
         assert_close(&factors(kind, expected.len()), &expected, 1e-2, 1e-13, name);
     }
 }

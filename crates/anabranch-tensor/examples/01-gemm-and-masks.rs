@@ -1,4 +1,5 @@
-//! Products with work on each element while it is in the cache, and random masks that any thread can ask for.
+//! Products with work on each element while it is in the cache, and random masks that any thread
+//! can ask for.
 //!
 //! `cargo run -p anabranch-tensor --example 01-gemm-and-masks`
 
@@ -17,7 +18,8 @@ impl Epilogue<f32> for Relu {
 }
 
 fn main() -> Result<(), ExecutorError> {
-    // 1. C[m,n] = A[m,k]·B[k,n] on flat slices. B is the transpose of a weight matrix [n, k]: only the view changes.
+    // 1. C[m,n] = A[m,k]·B[k,n] on flat slices. B is the transpose of a weight matrix [n, k]: only
+    //    the view changes.
     let (m, n, k) = (200, 120, 150);
     let a: Vec<f32> = (0..m * k).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect();
     let w: Vec<f32> = (0..n * k).map(|i| (i % 13) as f32 / 13.0 - 0.5).collect();
@@ -50,8 +52,8 @@ fn main() -> Result<(), ExecutorError> {
     gemm(&exec, a, w.t(), Accum::Replace, c_view, &mut scratch, &Relu);
     assert!(rectified.iter().zip(&c).all(|(r, c)| *r == c.max(0.0)));
 
-    // 4. A dropout mask is a function of (seed, layer, step, element): a part of a row gets the same elements as the
-    //    whole row.
+    // 4. A dropout mask is a function of (seed, layer, step, element): a part of a row gets the
+    //    same elements as the whole row.
     let mask = DrawnMask::new(7, 0, 64, 3, 0.25);
     let (mut whole, mut part) = ([1.0f32; 64], [1.0f32; 24]);
     let mut run = Some(&mut whole[..]);

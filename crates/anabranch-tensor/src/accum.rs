@@ -2,7 +2,8 @@
 
 use crate::scalar::Scalar;
 
-/// Whether a result replaces what an array holds or is added to it, so that no gradient buffer is ever zeroed.
+/// Whether a result replaces what an array holds or is added to it, so that no gradient buffer is
+/// ever zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accum {
     /// Overwrite; what the array held before is not read.

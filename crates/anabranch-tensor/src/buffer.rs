@@ -9,8 +9,9 @@ pub const CACHE_LINE: usize = 64;
 
 /// A slice of numbers on the heap that begins at a cache line.
 ///
-/// A vector that straddles two lines takes two accesses to load, and the allocator places large arrays so that every
-/// vector does: a step on 256 rows is a twentieth faster in memory that begins at a line.
+/// A vector that straddles two lines takes two accesses to load, and the allocator places large
+/// arrays so that every vector does: a step on 256 rows is a twentieth faster in memory that begins
+/// at a line.
 #[derive(Debug, Default)]
 pub struct Buffer<T> {
     /// Never grows, so that it stays where it is.

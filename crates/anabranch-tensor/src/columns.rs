@@ -1,4 +1,5 @@
-//! Sums over the rows of a matrix, one for each column, with the same bits for any number of threads.
+//! Sums over the rows of a matrix, one for each column, with the same bits for any number of
+//! threads.
 //!
 //! ```
 //! use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
@@ -11,8 +12,8 @@
 //! assert_eq!(sums, [9.0, 12.0]);
 //! ```
 //!
-//! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is summed in row
-//! order, and the partial results are folded in chunk order.
+//! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is
+//! summed in row order, and the partial results are folded in chunk order.
 
 use std::ops::Range;
 
@@ -34,7 +35,8 @@ pub fn column_sums_scratch_len(n_rows: usize, width: usize) -> usize {
 /// Sums over the rows of `x` `[n_rows, width]`: `out[j]` (+)= Σᵢ `x[i, j]`.
 ///
 /// # Panics
-/// If `x` is not a multiple of `out.len()` long or `scratch` is shorter than [`column_sums_scratch_len`].
+/// If `x` is not a multiple of `out.len()` long or `scratch` is shorter than
+/// [`column_sums_scratch_len`].
 pub fn column_sums<T: Scalar>(
     exec: &Executor,
     x: &[T],
@@ -68,7 +70,8 @@ pub fn column_sums<T: Scalar>(
     fold_partials(partials, accum, out);
 }
 
-/// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of them.
+/// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of
+/// them.
 ///
 /// # Panics
 /// If `out` is empty.
@@ -90,8 +93,8 @@ pub fn fold_partials<T: Scalar>(partials: &mut [T], accum: Accum, out: &mut [T])
     }
 }
 
-/// Cuts `n_rows` rows into blocks of `rows_per_block`, whose results replace what an array holds and are then added to
-/// it.
+/// Cuts `n_rows` rows into blocks of `rows_per_block`, whose results replace what an array holds
+/// and are then added to it.
 pub fn row_blocks(
     n_rows: usize,
     rows_per_block: usize,
@@ -108,7 +111,8 @@ mod tests {
 
     #[test]
     fn sums_columns_exactly_and_the_same_for_any_threads() {
-        // Rows of more than a vector, and narrow ones, of which the last chunk has no whole number of vectors.
+        // Rows of more than a vector, and narrow ones, of which the last chunk has no whole number
+        // of vectors.
         check_sums(2_500, 49);
         check_sums(2_500, 17);
         check_sums(11_001, 3);

@@ -1,11 +1,13 @@
 //! eˣ without branches or table look-ups, so that a loop over it compiles to vector instructions.
 //!
-//! Derivation: with n the integer nearest to x/ln 2 and r = x − n·ln 2 (so |r| ≤ ln 2/2), eˣ = 2ⁿ·eʳ. The product
-//! n·ln 2 is subtracted in two parts, a high one whose product with n is exact and the low rest. eʳ is a Taylor
-//! polynomial, cut where its remainder falls below half a unit in the last place. 2ⁿ is written into the exponent
-//! bits, in two factors, so that results near the overflow and underflow bounds come out right.
+//! Derivation: with n the integer nearest to x/ln 2 and r = x − n·ln 2 (so |r| ≤ ln 2/2), eˣ =
+//! 2ⁿ·eʳ. The product n·ln 2 is subtracted in two parts, a high one whose product with n is exact
+//! and the low rest. eʳ is a Taylor polynomial, cut where its remainder falls below half a unit in
+//! the last place. 2ⁿ is written into the exponent bits, in two factors, so that results near the
+//! overflow and underflow bounds come out right.
 //!
-//! Only +, −, × and bit operations: the result does not depend on the machine's mathematical library.
+//! Only +, −, × and bit operations: the result does not depend on the machine's mathematical
+//! library.
 
 /// eˣ in `f32`, within 2 units in the last place.
 #[inline(always)]
@@ -27,8 +29,8 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     let e_r = (p * r) * r + r + 1.0;
-    // The integer is what the low bits of `shifted` are beyond those of ROUND. A cast, which saturates, would keep the loop
-    // from being vectorised.
+    // The integer is what the low bits of `shifted` are beyond those of ROUND. A cast, which
+    // saturates, would keep the loop from being vectorised.
     let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = n >> 1;
     let two_to = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
@@ -65,7 +67,8 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
         p = p * r + c;
     }
     let e_r = (p * r) * r + r + 1.0;
-    // The integer sits in the low bits of `shifted`: no float-to-int conversion, which AVX2 lacks for 64 bits.
+    // The integer sits in the low bits of `shifted`: no float-to-int conversion, which AVX2 lacks
+    // for 64 bits.
     let n = shifted.to_bits() as i32;
     let half = n >> 1;
     let two_to = |e: i32| f64::from_bits(((e + 1023) as u64) << 52);

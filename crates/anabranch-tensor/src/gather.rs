@@ -3,8 +3,8 @@
 use crate::lanes::LANES;
 use crate::prefetch::prefetch_slice;
 
-/// Copies rows of a matrix: row `row_idx[i]` of `src` becomes row `i` of `dst`. Both are row-major, `width` numbers a
-/// row (1 for a vector). Allocates nothing.
+/// Copies rows of a matrix: row `row_idx[i]` of `src` becomes row `i` of `dst`. Both are row-major,
+/// `width` numbers a row (1 for a vector). Allocates nothing.
 ///
 /// # Panics
 /// If `dst` does not hold `row_idx.len()` rows, or an index is out of range.
@@ -32,8 +32,8 @@ pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mu
 /// Rows that are asked for ahead of their use: what comes from memory then has time to arrive.
 const ROWS_AHEAD: usize = 8;
 
-/// `dst` = `src`, of the same length: in pieces of a fixed length, the last of which overlaps the one before. For rows of a
-/// few vectors, calling `memcpy` would take longer than copying.
+/// `dst` = `src`, of the same length: in pieces of a fixed length, the last of which overlaps the
+/// one before. For rows of a few vectors, calling `memcpy` would take longer than copying.
 fn copy_row<T: Copy>(dst: &mut [T], src: &[T]) {
     let Some(last) = src.len().checked_sub(LANES) else { return dst.copy_from_slice(src) };
     for j in (0..last).step_by(LANES).chain([last]) {

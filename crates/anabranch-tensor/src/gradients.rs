@@ -11,9 +11,10 @@ const CHUNK_LEN: usize = 1024;
 
 /// The derivative of a loss by each parameter of a network.
 ///
-/// A backward pass that cuts its batch into shards of rows writes one array, a *part*, for each shard; the gradient is
-/// the sum of the parts in their order. Whoever goes over the parameters anyway adds them up on the way, as an optimizer
-/// does; everybody else asks for the [`whole`](Self::whole).
+/// A backward pass that cuts its batch into shards of rows writes one array, a *part*, for each
+/// shard; the gradient is the sum of the parts in their order. Whoever goes over the parameters
+/// anyway adds them up on the way, as an optimizer does; everybody else asks for the
+/// [`whole`](Self::whole).
 ///
 /// ```
 /// use anabranch_tensor::{Executor, Gradients};
@@ -53,21 +54,23 @@ impl<T: Scalar> Gradients<T> {
         self.n_parts
     }
 
-    /// Makes room for `n_parts` parts, so that a later [`cut`](Self::cut) into as many allocates nothing. The values are lost if
-    /// there was less room.
+    /// Makes room for `n_parts` parts, so that a later [`cut`](Self::cut) into as many allocates
+    /// nothing. The values are lost if there was less room.
     pub fn reserve(&mut self, n_parts: usize) {
         if self.values.len() < n_parts * self.stride() {
             self.values = Buffer::zeros(n_parts * self.stride());
         }
     }
 
-    /// Cuts the gradient into `n_parts` parts, all of which the caller then writes with [`part`](Self::part).
+    /// Cuts the gradient into `n_parts` parts, all of which the caller then writes with
+    /// [`part`](Self::part).
     pub fn cut(&mut self, n_parts: usize) {
         self.reserve(n_parts);
         self.n_parts = n_parts;
     }
 
-    /// A part for each task of a loop on an executor. What a task gets may be longer than the number of parameters.
+    /// A part for each task of a loop on an executor. What a task gets may be longer than the
+    /// number of parameters.
     pub fn part(&mut self) -> Part<'_, T> {
         let stride = self.stride();
         Part::Chunks(&mut self.values[..self.n_parts * stride], stride)
@@ -149,10 +152,12 @@ impl<'a, T: Scalar> GradientView<'a, T> {
         self.values.chunks_exact(self.stride).map(move |part| &part[..len])
     }
 
-    /// The elements `range` of the gradient: those of the only part, or else sums, for which `room` is filled.
+    /// The elements `range` of the gradient: those of the only part, or else sums, for which `room`
+    /// is filled.
     ///
     /// # Panics
-    /// If the range ends past the last parameter, or there are several parts and the range is longer than `N`.
+    /// If the range ends past the last parameter, or there are several parts and the range is
+    /// longer than `N`.
     #[inline(always)]
     pub fn range<'r, const N: usize>(
         &self,

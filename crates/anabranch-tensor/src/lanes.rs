@@ -1,6 +1,7 @@
 //! Loops over columns in groups that fill a vector.
 //!
-//! The compiler turns a loop over an array of fixed length into vector instructions where it would not risk that for a slice.
+//! The compiler turns a loop over an array of fixed length into vector instructions where it would
+//! not risk that for a slice.
 
 use std::ops::Range;
 
@@ -22,7 +23,8 @@ pub fn load_lanes<T: Scalar>(row: &[T], len: usize) -> [T; LANES] {
     let row = &row[..len];
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if InstructionSet::detected() == InstructionSet::Avx512 && len < LANES {
-        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer than `lanes`.
+        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer
+        // than `lanes`.
         unsafe { masked::load::<T>(row.as_ptr(), &mut lanes, len) };
         return lanes;
     }
@@ -42,7 +44,8 @@ pub fn store_lanes<T: Scalar>(row: &mut [T], lanes: &[T; LANES], len: usize) {
     let row = &mut row[..len];
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if InstructionSet::detected() == InstructionSet::Avx512 && len < LANES {
-        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer than `lanes`.
+        // SAFETY: the processor has AVX-512; `row` has `len` numbers of one or two words, fewer
+        // than `lanes`.
         unsafe { masked::store::<T>(row.as_mut_ptr(), lanes, len) };
         return;
     }
@@ -51,7 +54,8 @@ pub fn store_lanes<T: Scalar>(row: &mut [T], lanes: &[T; LANES], len: usize) {
     }
 }
 
-/// Parts of vectors in memory: a copy of unknown length would be a call, or a loop that waits for its own stores.
+/// Parts of vectors in memory: a copy of unknown length would be a call, or a loop that waits for
+/// its own stores.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod masked {
     use std::arch::x86_64::{
@@ -78,7 +82,8 @@ mod masked {
         for part in 0..words_each {
             let n = (len * words_each).saturating_sub(16 * part);
             let at = 16 * part;
-            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for each part.
+            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for
+            // each part.
             unsafe {
                 let v = _mm512_maskz_loadu_epi32(first(n), src.wrapping_add(at));
                 _mm512_storeu_epi32(dst.add(at), v);
@@ -98,7 +103,8 @@ mod masked {
         for part in 0..words_each {
             let n = (len * words_each).saturating_sub(16 * part);
             let at = 16 * part;
-            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for each part.
+            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for
+            // each part.
             unsafe {
                 let v = _mm512_loadu_epi32(src.add(at));
                 _mm512_mask_storeu_epi32(dst.wrapping_add(at), first(n), v);
@@ -112,17 +118,19 @@ const WIDE: usize = 3 * LANES;
 /// Numbers of [`LANES`] narrow rows, at most.
 const SIDE_BY_SIDE: usize = LANES * WIDE;
 
-/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of them.
+/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of
+/// them.
 #[inline(always)]
 pub fn is_narrow(width: usize) -> bool {
     width < WIDE && !width.is_multiple_of(LANES)
 }
 
-/// Sums over the rows of some matrices of one shape: `totals[n][j]` becomes the sum over i of element n of
-/// `f([x[i, j] of each matrix x], [v[j] of each vector v])`. Mark `f` `#[inline(always)]`.
+/// Sums over the rows of some matrices of one shape: `totals[n][j]` becomes the sum over i of
+/// element n of `f([x[i, j] of each matrix x], [v[j] of each vector v])`. Mark `f`
+/// `#[inline(always)]`.
 ///
-/// Rows that fill their vectors are added up in order, some columns at a time; of [narrow](is_narrow) ones, [`LANES`] side by
-/// side first, then these.
+/// Rows that fill their vectors are added up in order, some columns at a time; of
+/// [narrow](is_narrow) ones, [`LANES`] side by side first, then these.
 ///
 /// ```
 /// use anabranch_tensor::lanes::sum_columns;
@@ -195,8 +203,9 @@ pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
     );
 }
 
-/// `x[i, j]` ← `f(x[i, j], y[i, j])` for two matrices of one shape, and the sums of the new elements of each column in
-/// `totals`, in the order of [`sum_columns`]. Mark `f` `#[inline(always)]`.
+/// `x[i, j]` ← `f(x[i, j], y[i, j])` for two matrices of one shape, and the sums of the new
+/// elements of each column in `totals`, in the order of [`sum_columns`]. Mark `f`
+/// `#[inline(always)]`.
 ///
 /// # Panics
 /// If the matrices do not have as many elements as each other.
@@ -274,8 +283,8 @@ fn lane_of<T: Scalar, const N: usize>(groups: &[[T; LANES]; N], lane: usize) -> 
     elements
 }
 
-/// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`, with sums that start at
-/// zero and stay in registers, and then copies these to `totals`.
+/// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`,
+/// with sums that start at zero and stay in registers, and then copies these to `totals`.
 #[inline(always)]
 fn sum_by_lanes<T: Scalar, const N: usize>(
     width: usize,
@@ -295,8 +304,9 @@ fn sum_by_lanes<T: Scalar, const N: usize>(
     );
 }
 
-/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, of `len` in all, to add to `sums[n][i]` what
-/// the i-th of these numbers contributes; then adds up the sums of each column.
+/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, of `len` in all,
+/// to add to `sums[n][i]` what the i-th of these numbers contributes; then adds up the sums of each
+/// column.
 #[inline(always)]
 fn sum_side_by_side<T: Scalar, const N: usize>(
     (len, width): (usize, usize),
@@ -356,8 +366,8 @@ fn repeat_into<T: Scalar>(repeated: &mut [T; SIDE_BY_SIDE], vector: &[T]) {
     }
 }
 
-/// x ← f(x, v) for the elements x of some rows and that element v of `vector` which stands in the same column. Mark `f`
-/// `#[inline(always)]`.
+/// x ← f(x, v) for the elements x of some rows and that element v of `vector` which stands in the
+/// same column. Mark `f` `#[inline(always)]`.
 ///
 /// # Panics
 /// If `rows` are not whole rows as long as `vector`.
@@ -398,8 +408,8 @@ pub fn map_rows<T: Scalar>(rows: &mut [T], vector: &[T], f: impl Fn(T, T) -> T) 
     }
 }
 
-/// Calls `f(j, len)` for the columns `j .. j + len` of every [`LANES`] columns of `width`: with a constant `len` where
-/// it is LANES, so that loops over it vectorise. Mark `f` `#[inline(always)]`.
+/// Calls `f(j, len)` for the columns `j .. j + len` of every [`LANES`] columns of `width`: with a
+/// constant `len` where it is LANES, so that loops over it vectorise. Mark `f` `#[inline(always)]`.
 #[inline(always)]
 pub fn for_lanes(width: usize, mut f: impl FnMut(usize, usize)) {
     let whole = width - width % LANES;

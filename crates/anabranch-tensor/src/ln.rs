@@ -1,11 +1,13 @@
 //! The natural logarithm, without branches or tables.
 //!
-//! Derivation: x = 2ᵏ·(1 + f) with 1 + f in [√½, √2), so ln x = k·ln 2 + ln(1 + f). With s = f/(2 + f) and z = s²,
-//! ln(1 + f) = 2·artanh(s) = 2s + s·R, R = 2z/3 + 2z²/5 + 2z³/7 + …, cut where the rest falls below half a unit in the
-//! last place (z < 0.0295). By the definition of s, 2s = f − s·f and s·f = ½f² − s·½f², so that
-//! ln(1 + f) = f − ½f² + s·(½f² + R): the leading term f enters without rounding. k·ln 2 is added in two parts, the high one exact.
+//! Derivation: x = 2ᵏ·(1 + f) with 1 + f in [√½, √2), so ln x = k·ln 2 + ln(1 + f). With s = f/(2 +
+//! f) and z = s², ln(1 + f) = 2·artanh(s) = 2s + s·R, R = 2z/3 + 2z²/5 + 2z³/7 + …, cut where the
+//! rest falls below half a unit in the last place (z < 0.0295). By the definition of s, 2s = f −
+//! s·f and s·f = ½f² − s·½f², so that ln(1 + f) = f − ½f² + s·(½f² + R): the leading term f enters
+//! without rounding. k·ln 2 is added in two parts, the high one exact.
 //!
-//! Only +, −, ×, ÷ and bit operations: the result does not depend on the machine's mathematical library.
+//! Only +, −, ×, ÷ and bit operations: the result does not depend on the machine's mathematical
+//! library.
 
 macro_rules! impl_ln {
     ($name:ident, $t:ty, $bits:ty, $signed:ty, $mantissa_bits:literal, $sqrt_half:expr, $ln2_high:expr,

@@ -26,12 +26,14 @@ pub(crate) fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
-/// Asks for the cache line of `p`, which need not be valid, to be written: other cores that have it give it up.
+/// Asks for the cache line of `p`, which need not be valid, to be written: other cores that have it
+/// give it up.
 #[inline(always)]
 pub(crate) fn prefetch_to_write<T>(p: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults; x86-64 processors that lack this one do nothing. Not the intrinsic, which is an
-    // ordinary prefetch where the compilation target is not known to have it.
+    // SAFETY: a prefetch never faults; x86-64 processors that lack this one do nothing. Not the
+    // intrinsic, which is an ordinary prefetch where the compilation target is not known to have
+    // it.
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) p, options(nostack, preserves_flags, readonly));
     }

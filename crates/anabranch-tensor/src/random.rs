@@ -1,11 +1,12 @@
 //! Random numbers addressed by what they are for, not by when they are drawn.
 //!
-//! A counter-based generator is a function from (key, counter) to bits: any number can be computed without the ones
-//! before it. So a dropout mask or a shuffle depends on (seed, purpose, epoch or step, element) alone, and is the same
-//! for any number of threads, any split of the batch, and after any interruption.
+//! A counter-based generator is a function from (key, counter) to bits: any number can be computed
+//! without the ones before it. So a dropout mask or a shuffle depends on (seed, purpose, epoch or
+//! step, element) alone, and is the same for any number of threads, any split of the batch, and
+//! after any interruption.
 //!
-//! The function is Philox4x32-7 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011):
-//! seven rounds are the fewest that pass all of TestU01's BigCrush.
+//! The function is Philox4x32-7 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
+//! as 1, 2, 3", 2011): seven rounds are the fewest that pass all of TestU01's BigCrush.
 
 use crate::scalar::Scalar;
 use crate::simd::vectorized;
@@ -50,7 +51,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What Philox's rounds mix in, derived from a key once: in the loop over counters they are constants.
+/// What Philox's rounds mix in, derived from a key once: in the loop over counters they are
+/// constants.
 #[derive(Clone, Copy, Debug)]
 struct RoundKeys([[u64; 2]; ROUNDS]);
 
@@ -62,8 +64,8 @@ impl RoundKeys {
     }
 }
 
-/// Philox4x32 on `LANES` counters at once. Words are kept in 64-bit lanes, whose upper halves are ignored, so that
-/// the 32×32→64-bit products need no conversions.
+/// Philox4x32 on `LANES` counters at once. Words are kept in 64-bit lanes, whose upper halves are
+/// ignored, so that the 32×32→64-bit products need no conversions.
 #[inline(always)]
 fn philox<const N: usize>(keys: &RoundKeys, mut counter: [[u64; N]; 4]) -> [[u64; N]; 4] {
     const MUL: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
@@ -161,7 +163,8 @@ impl Random {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A number from the standard normal distribution (Box and Muller's transform), the same bits on every machine.
+    /// A number from the standard normal distribution (Box and Muller's transform), the same bits
+    /// on every machine.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * Scalar::ln(1.0 - self.uniform())).sqrt();
         radius * libm::cos(std::f64::consts::TAU * self.uniform())
@@ -176,7 +179,8 @@ impl Random {
         assert!(n > 0, "below: n must be at least 1");
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
-            // What is rejected is below 2⁶⁴ mod n, which is below n: the slow remainder is hardly ever needed.
+            // What is rejected is below 2⁶⁴ mod n, which is below n: the slow remainder is hardly
+            // ever needed.
             if product as u64 >= n || product as u64 >= n.wrapping_neg() % n {
                 return (product >> 64) as u64;
             }
@@ -191,12 +195,13 @@ impl Random {
     }
 }
 
-/// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p, where p is rounded to a
-/// multiple of 2⁻¹⁶.
+/// The dropout mask of one layer in one step: element (row, col) is kept with probability 1 − p,
+/// where p is rounded to a multiple of 2⁻¹⁶.
 ///
-/// An element is dropped if its 16 random bits are below p·2¹⁶. The upper 8 are its own; the lower 8, which matter to one
-/// element in 256, are those of its row. Where p is a multiple of 2⁻⁸, as 1/2 is, elements are independent; else two elements
-/// of a row are correlated by at most 2⁻¹⁸/(p·(1−p)): 4·10⁻⁵ for p = 1/10.
+/// An element is dropped if its 16 random bits are below p·2¹⁶. The upper 8 are its own; the lower
+/// 8, which matter to one element in 256, are those of its row. Where p is a multiple of 2⁻⁸, as
+/// 1/2 is, elements are independent; else two elements of a row are correlated by at most
+/// 2⁻¹⁸/(p·(1−p)): 4·10⁻⁵ for p = 1/10.
 ///
 /// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
 #[derive(Clone, Copy, Debug)]
@@ -212,12 +217,13 @@ pub struct DrawnMask {
 }
 
 impl DrawnMask {
-    /// The mask of layer number `layer`, with rows of `width` elements, in `step` for dropping probability `p` in [0, 1].
+    /// The mask of layer number `layer`, with rows of `width` elements, in `step` for dropping
+    /// probability `p` in [0, 1].
     pub fn new(seed: u64, layer: u32, width: usize, step: u64, p: f64) -> Self {
         let key = key(seed, Purpose::Dropout, layer);
         let rows = mix(mix(u64::from(key[0]) << 32 | u64::from(key[1])) ^ step);
-        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped. No other p may do that: the kept
-        // elements have to make up for the dropped ones.
+        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped. No other p may do that:
+        // the kept elements have to make up for the dropped ones.
         let threshold = match p {
             1.0 => 1 << 16,
             p => ((p * 65_536.0).round() as u32).min(65_535),
@@ -226,8 +232,8 @@ impl DrawnMask {
         Self { keys: RoundKeys::new(key), step, rows, threshold, rows_per_group }
     }
 
-    /// 1/(1−p) for the p that elements are really dropped with, a multiple of 2⁻¹⁶, so that the mask times this has
-    /// the mean 1; 0 where everything is dropped.
+    /// 1/(1−p) for the p that elements are really dropped with, a multiple of 2⁻¹⁶, so that the
+    /// mask times this has the mean 1; 0 where everything is dropped.
     pub fn keep_scale(&self) -> f64 {
         match 65_536 - self.threshold {
             0 => 0.0,
@@ -235,8 +241,9 @@ impl DrawnMask {
         }
     }
 
-    /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by `scale` where the mask keeps and by
-    /// zero where it drops; `next_run` gives them row by row. A dropped element becomes 0 whatever it was.
+    /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by
+    /// `scale` where the mask keeps and by zero where it drops; `next_run` gives them row by row. A
+    /// dropped element becomes 0 whatever it was.
     #[inline(always)]
     pub fn apply<'v, T: Scalar>(
         &self,
@@ -258,7 +265,8 @@ impl DrawnMask {
         }
     }
 
-    /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values` holds one after the other.
+    /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values`
+    /// holds one after the other.
     ///
     /// # Panics
     /// If `values` are not whole rows.
@@ -345,15 +353,17 @@ impl DrawnMask {
         }
     }
 
-    /// What the upper 8 bits of a dropped element of `row` are below: 256·upper + lower < threshold is solved for upper.
+    /// What the upper 8 bits of a dropped element of `row` are below: 256·upper + lower < threshold
+    /// is solved for upper.
     #[inline(always)]
     fn threshold_of(&self, row: usize) -> u32 {
         let lower = mix(self.rows.wrapping_add((row as u64).wrapping_mul(GOLDEN))) as u32 % 256;
         (self.threshold + 255 - lower) / 256
     }
 
-    /// The random bytes of group `group` of `row`, or of the rows number `row` that share one: those of the blocks whose
-    /// counters are (LANES·group + lane, row, step), the first two words of all blocks before the others.
+    /// The random bytes of group `group` of `row`, or of the rows number `row` that share one:
+    /// those of the blocks whose counters are (LANES·group + lane, row, step), the first two words
+    /// of all blocks before the others.
     #[inline(always)]
     fn bytes(&self, row: usize, group: usize) -> [u8; GROUP_BYTES] {
         let mut counter = [[0u64; LANES]; 4];
@@ -461,7 +471,8 @@ mod tests {
         }
     }
 
-    /// Fixed seed: the counts are constants, and lie within four standard deviations of their expectation.
+    /// Fixed seed: the counts are constants, and lie within four standard deviations of their
+    /// expectation.
     #[test]
     fn keep_rate_is_one_minus_p() {
         for (rows, cols) in [(400, 250), (10_000, 10)] {
@@ -476,7 +487,8 @@ mod tests {
         }
     }
 
-    /// At these p, the nearest multiple of 2⁻¹⁶ keeps 30 % more or fewer elements than 1 − p, or none at all.
+    /// At these p, the nearest multiple of 2⁻¹⁶ keeps 30 % more or fewer elements than 1 − p, or
+    /// none at all.
     #[test]
     fn the_mean_of_a_scaled_mask_is_1_at_any_p() {
         for p in [0.0, 1e-7, 0.1, 0.9999, 0.99998, 0.999_999] {
@@ -484,7 +496,8 @@ mod tests {
             let rows = 40_000;
             let kept: u64 = (0..rows).map(|row| 256 - u64::from(mask.threshold_of(row))).sum();
             let mean = kept as f64 / (256.0 * rows as f64) * mask.keep_scale();
-            // Four standard deviations of a row's threshold, which is one of two neighbours with this mean.
+            // Four standard deviations of a row's threshold, which is one of two neighbours with
+            // this mean.
             let n_kept = 65_536.0 / mask.keep_scale() / 256.0;
             let deviation = (n_kept.fract() * (1.0 - n_kept.fract()) / rows as f64).sqrt() / n_kept;
             assert!((mean - 1.0).abs() <= 4.0 * deviation, "p = {p}: {mean} ± {deviation}");
@@ -492,8 +505,9 @@ mod tests {
         assert_eq!(DrawnMask::new(42, 0, 256, 1, 1.0).keep_scale(), 0.0);
     }
 
-    /// Whether the lower bits that a row's elements share are as random as their own: rows are dropped from as if each element
-    /// had 16 bits, to the number of elements in 65536 of them, whatever p.
+    /// Whether the lower bits that a row's elements share are as random as their own: rows are
+    /// dropped from as if each element had 16 bits, to the number of elements in 65536 of them,
+    /// whatever p.
     #[test]
     fn thresholds_of_rows_average_to_that_of_16_bits() {
         for p in [0.1, 0.3, 0.999] {
@@ -502,7 +516,8 @@ mod tests {
             let sum: u64 = (0..rows).map(|row| u64::from(mask.threshold_of(row))).sum();
             let mean = sum as f64 / rows as f64;
             let wanted = f64::from(mask.threshold) / 256.0;
-            // A row's threshold is one of two neighbours: four standard deviations, of at most ½/√rows.
+            // A row's threshold is one of two neighbours: four standard deviations, of at most
+            // ½/√rows.
             assert!(
                 (mean - wanted).abs() < 4.0 * 0.5 / (rows as f64).sqrt(),
                 "{p}: {mean} {wanted}"
@@ -540,8 +555,8 @@ mod tests {
         let mut random = Random::new(3, Purpose::Sample, 0);
         for expected in [0.065_210_042_227_540_75, -0.462_026_663_152_328_7] {
             let got = random.normal();
-            // The angle, below 8, is off by half a unit in the last place, 2⁻⁵¹, twice: it is a product with a rounded
-            // 2π. The radius is below 2.
+            // The angle, below 8, is off by half a unit in the last place, 2⁻⁵¹, twice: it is a
+            // product with a rounded 2π. The radius is below 2.
             assert!((got - expected).abs() <= 4.0 * 2.0 * f64::EPSILON, "{got} {expected}");
         }
     }

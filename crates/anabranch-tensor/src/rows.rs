@@ -1,4 +1,5 @@
-//! Work on whole rows of a matrix: sums, dot products and maxima along each row, and copies of some rows.
+//! Work on whole rows of a matrix: sums, dot products and maxima along each row, and copies of some
+//! rows.
 //!
 //! ```
 //! use anabranch_tensor::rows::{gather_rows, row_sums};
@@ -59,11 +60,13 @@ pub fn row_dots<T: Scalar>(a: &[T], b: &[T], width: usize, dots: &mut [T]) {
         return;
     }
     let (a, b) = (rows_of(a, width), rows_of(b, width));
-    // SAFETY: a and b have so many rows of so many elements; the kernels are those of this processor.
+    // SAFETY: a and b have so many rows of so many elements; the kernels are those of this
+    // processor.
     unsafe { (row_kernels::<T>().dots)(a, b, (dots.len(), width), dots.as_mut_ptr(), false) };
 }
 
-/// `maxima[i]` becomes the largest element of row `i` of `x` `[rows, width]`, NaN left out; −∞ where there is none.
+/// `maxima[i]` becomes the largest element of row `i` of `x` `[rows, width]`, NaN left out; −∞
+/// where there is none.
 ///
 /// # Panics
 /// If `x` does not have as many rows as `maxima` has elements.

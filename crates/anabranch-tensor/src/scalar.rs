@@ -5,7 +5,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 /// A floating-point number that networks compute with: `f32` or `f64`.
 ///
-/// The trait is sealed: what is compiled for a processor's instructions exists for these two types only.
+/// The trait is sealed: what is compiled for a processor's instructions exists for these two types
+/// only.
 pub trait Scalar:
     sealed::Sealed
     + Copy
@@ -39,11 +40,11 @@ pub trait Scalar:
     fn from_f64(value: f64) -> Self;
     /// The number as `f64`, exact.
     fn to_f64(self) -> f64;
-    /// eˣ by a polynomial without branches, so that loops over it vectorise; within 2 units in the last place, and
-    /// the same bits on every machine. Underflows to 0, overflows to ∞.
+    /// eˣ by a polynomial without branches, so that loops over it vectorise; within 2 units in the
+    /// last place, and the same bits on every machine. Underflows to 0, overflows to ∞.
     fn exp(self) -> Self;
-    /// Natural logarithm, as [`exp`](Self::exp) without branches, within 2 units in the last place and the same bits on
-    /// every machine. −∞ at 0, NaN below.
+    /// Natural logarithm, as [`exp`](Self::exp) without branches, within 2 units in the last place
+    /// and the same bits on every machine. −∞ at 0, NaN below.
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;

@@ -58,10 +58,11 @@ fn detect() -> InstructionSet {
     InstructionSet::Portable
 }
 
-/// Runs `f`, compiled for the widest vector instructions of the machine: its loops vectorise without intrinsics.
+/// Runs `f`, compiled for the widest vector instructions of the machine: its loops vectorise
+/// without intrinsics.
 ///
-/// The instructions change the speed only: neither the order of operations nor their rounding, since multiplications
-/// and additions are never contracted.
+/// The instructions change the speed only: neither the order of operations nor their rounding,
+/// since multiplications and additions are never contracted.
 #[inline(always)]
 pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]

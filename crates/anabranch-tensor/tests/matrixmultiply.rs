@@ -34,8 +34,8 @@ macro_rules! agrees {
                     let (a, b, c) = (a.as_ptr(), b.as_ptr(), expected.as_mut_ptr());
                     $library(m, k, n, 1.0, a, k_step, 1, b, 1, k_step, 1.0, c, n_step, 1);
                 }
-                // Two orders of one sum of k + 1 terms below 1 differ by at most k + 1 roundings of numbers below
-                // k + 1; the bound is far from being reached.
+                // Two orders of one sum of k + 1 terms below 1 differ by at most k + 1 roundings of
+                // numbers below k + 1; the bound is far from being reached.
                 let bound = (k + 1) as $t * <$t>::EPSILON * (k as $t).sqrt().max(1.0);
                 for (c, expected) in c.iter().zip(&expected) {
                     assert!((c - expected).abs() <= bound, "{m}×{n}×{k}: {c} and {expected}");

@@ -1,4 +1,5 @@
-//! Executors that are used from threads of other pools, as a server does. None of these tests fails: they hang.
+//! Executors that are used from threads of other pools, as a server does. None of these tests
+//! fails: they hang.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

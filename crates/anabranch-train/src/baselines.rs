@@ -6,9 +6,9 @@ use anabranch_tensor::Scalar;
 use crate::metrics::{ClassSums, RegressionSums};
 use crate::task_metrics::{TaskMetrics, argmax};
 
-/// What the simplest predictions are worth on the test rows, task by task: the training mean for every
-/// number; for every class the most frequent one of the training rows, with the training frequencies
-/// as probabilities.
+/// What the simplest predictions are worth on the test rows, task by task: the training mean for
+/// every number; for every class the most frequent one of the training rows, with the training
+/// frequencies as probabilities.
 pub fn baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> Vec<TaskMetrics> {
     let (train, test) = (&dataset.split.train, &dataset.split.test);
     let of_task = |(task, values): (usize, &TaskValues<T>)| match values {

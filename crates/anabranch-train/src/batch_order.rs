@@ -6,9 +6,9 @@ use anabranch_data::Batches;
 
 /// Which rows make each batch of each epoch.
 ///
-/// The order of an epoch must be a function of its number: a run that is continued asks for an epoch
-/// again. [`Batches`], shuffled mini-batches, is the order that a [`Trainer`](crate::Trainer) takes by
-/// itself.
+/// The order of an epoch must be a function of its number: a run that is continued asks for an
+/// epoch again. [`Batches`], shuffled mini-batches, is the order that a [`Trainer`](crate::Trainer)
+/// takes by itself.
 pub trait BatchOrder: Debug + Send {
     /// Prepares the batches of an epoch, counted from 0.
     fn start_epoch(&mut self, epoch: u64);

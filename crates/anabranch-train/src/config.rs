@@ -21,8 +21,8 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Largest global norm of the gradients, if any.
     pub clip: Option<f64>,
-    /// Epochs without a lower validation loss after which training stops and the best weights return; 0 trains all
-    /// epochs and keeps the last weights.
+    /// Epochs without a lower validation loss after which training stops and the best weights
+    /// return; 0 trains all epochs and keeps the last weights.
     pub patience: usize,
     /// What initial weights, shuffles and dropout are drawn by.
     pub seed: u64,

@@ -22,7 +22,8 @@ pub enum TrainError {
     /// The threads.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
-    /// Sizes of the network that do not fit the data set, or of a saved state that do not fit the run.
+    /// Sizes of the network that do not fit the data set, or of a saved state that do not fit the
+    /// run.
     #[error("expected {expected} {what}, got {got}")]
     Sizes {
         /// Which size.

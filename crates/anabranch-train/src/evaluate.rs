@@ -9,8 +9,8 @@ use anabranch_tensor::{Buffer, Executor, Scalar, matrix_mut};
 use crate::rows::Rows;
 use crate::task_metrics::TaskSums;
 
-/// Rows that are predicted together: enough for the multiplications to run at full speed, few enough
-/// for their activations to stay in the cache.
+/// Rows that are predicted together: enough for the multiplications to run at full speed, few
+/// enough for their activations to stay in the cache.
 pub(crate) const CHUNK_ROWS: usize = 256;
 
 /// Runs in a lane.
@@ -100,8 +100,8 @@ impl<T: Scalar> Evaluator<T> {
         losses
     }
 
-    /// Predicts the rows of `source`: `work` runs on each thread with the rows that it has predicted;
-    /// `read` gets them in their order, however many threads there are.
+    /// Predicts the rows of `source`: `work` runs on each thread with the rows that it has
+    /// predicted; `read` gets them in their order, however many threads there are.
     fn predict(
         &mut self,
         exec: &Executor,

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 const MAX_LINKS: usize = 40;
 
 /// Writes `contents` to a new file of random name in the directory of `path`, which then takes its
-/// place in one rename: a reader sees the old file or the new one, and after a failure the old one is
-/// still there and the new one gone. When it returns, the contents and the name are on the disk.
+/// place in one rename: a reader sees the old file or the new one, and after a failure the old one
+/// is still there and the new one gone. When it returns, the contents and the name are on the disk.
 ///
-/// Permissions of a file that is replaced are kept. A symbolic link is followed, also where it points
-/// to nothing yet. What is not a regular file, such as `/dev/stdout`, is written in place.
+/// Permissions of a file that is replaced are kept. A symbolic link is followed, also where it
+/// points to nothing yet. What is not a regular file, such as `/dev/stdout`, is written in place.
 ///
 /// # Errors
 /// What the file system says.

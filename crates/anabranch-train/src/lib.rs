@@ -1,8 +1,8 @@
 //! Training loop, tasks, metrics, model files and prediction.
 //!
-//! [`Trainer`] trains a network on a data set: any [`Graph`](anabranch_graph::Graph) whose heads are the
-//! data set's tasks. [`Model`] is the result for a [`River`](anabranch_graph::River), which saves, loads
-//! and predicts.
+//! [`Trainer`] trains a network on a data set: any [`Graph`](anabranch_graph::Graph) whose heads
+//! are the data set's tasks. [`Model`] is the result for a [`River`](anabranch_graph::River), which
+//! saves, loads and predicts.
 #![forbid(unsafe_code)]
 
 mod baselines;

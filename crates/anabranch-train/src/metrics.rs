@@ -1,8 +1,11 @@
-//! Metrics of predictions: RMSE, MAE and R² for numbers; accuracy, log-loss and macro-F1 for classes.
+//! Metrics of predictions: RMSE, MAE and R² for numbers; accuracy, log-loss and macro-F1 for
+//! classes.
 //!
-//! Rows are added one by one and sums kept in `f64` in row order, so that metrics do not depend on how rows are batched.
+//! Rows are added one by one and sums kept in `f64` in row order, so that metrics do not depend on
+//! how rows are batched.
 
-/// How well numbers are predicted, in their own units. A metric that is undefined for the rows at hand is `None`.
+/// How well numbers are predicted, in their own units. A metric that is undefined for the rows at
+/// hand is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegressionMetrics {
     /// Root of the mean squared error.
@@ -74,7 +77,8 @@ impl ClassSums {
         Self { n: 0.0, log_loss: 0.0, counts: vec![[0.0; 3]; n_classes] }
     }
 
-    /// Takes in a row: its true class, the predicted one, and the logarithm of the true one's probability.
+    /// Takes in a row: its true class, the predicted one, and the logarithm of the true one's
+    /// probability.
     ///
     /// # Panics
     /// If a class is not below the number of classes.

@@ -19,8 +19,8 @@ use crate::trainer::Trainer;
 
 /// A trained river with the encoding of its inputs.
 ///
-/// Prediction takes `&self`, from any number of threads, and allocates nothing once there is a cache for each thread
-/// that predicts at the same time.
+/// Prediction takes `&self`, from any number of threads, and allocates nothing once there is a
+/// cache for each thread that predicts at the same time.
 ///
 /// A model file, and one row or a matrix predicted in three lines:
 ///
@@ -88,8 +88,8 @@ impl Model {
     /// A model of its parts.
     ///
     /// # Errors
-    /// If the network's inputs and tasks do not fit the encoder and targets, or the numbers do not fit
-    /// the network.
+    /// If the network's inputs and tasks do not fit the encoder and targets, or the numbers do not
+    /// fit the network.
     pub fn new(
         river: River,
         params: Vec<f32>,
@@ -131,7 +131,8 @@ impl Model {
         Self::new(river, params, state, encoder, targets)
     }
 
-    /// Predicts tables and matrices with `exec`; without this they are predicted on the calling thread.
+    /// Predicts tables and matrices with `exec`; without this they are predicted on the calling
+    /// thread.
     ///
     /// # Errors
     /// If a layer refuses the sizes, which it did not when the model was made.
@@ -172,8 +173,8 @@ impl Model {
         &self.targets
     }
 
-    /// The label of the class that is predicted in a class task; `None` for numbers, or if there is no
-    /// such task.
+    /// The label of the class that is predicted in a class task; `None` for numbers, or if there is
+    /// no such task.
     pub fn label(&self, task: usize, prediction: &Prediction) -> Option<&str> {
         let labels = self.targets.tasks().get(task)?.labels();
         labels.get(prediction.class(task)?).map(String::as_str)
@@ -184,8 +185,8 @@ impl Model {
         Prediction { tasks: self.targets.tasks().iter().map(TaskPrediction::new).collect() }
     }
 
-    /// Predicts one row, given as named fields in any order; fields that the model does not know are
-    /// ignored.
+    /// Predicts one row, given as named fields in any order; fields that the model does not know
+    /// are ignored.
     ///
     /// # Errors
     /// If an input column has no field, or a field is not of its column's kind.
@@ -257,8 +258,8 @@ impl Model {
     /// Judges the model on the rows of a table that have all targets.
     ///
     /// # Errors
-    /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no row
-    /// has targets.
+    /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no
+    /// row has targets.
     pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
         let found = self.targets.read(table)?;
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;

@@ -1,4 +1,5 @@
-//! Model files: safetensors with the names of a PyTorch `state_dict`, and everything else in the metadata.
+//! Model files: safetensors with the names of a PyTorch `state_dict`, and everything else in the
+//! metadata.
 //!
 //! The tensors are the network's parameters, such as `fc1a.weight` `[out, in]`, and its running
 //! statistics, such as `bn1b.running_mean`, all little-endian `f32`. The metadata has one key,
@@ -93,7 +94,8 @@ impl Model {
     /// Reads a model file, or the model in a run's directory.
     ///
     /// # Errors
-    /// If the file cannot be read, is no model file, is of a newer format, or its parts do not fit together.
+    /// If the file cannot be read, is no model file, is of a newer format, or its parts do not fit
+    /// together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = model_path(path);
         let file = fs::read(&path).map_err(|reason| ModelError::Io {

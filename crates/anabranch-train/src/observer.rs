@@ -46,11 +46,11 @@ pub struct EpochReport {
 
 /// Watches a run.
 ///
-/// [`ControlFlow::Break`] stops it after the step or epoch at hand: the trainer keeps its weights as
-/// they are then, and another [`run`](crate::Trainer::run) goes on from there.
+/// [`ControlFlow::Break`] stops it after the step or epoch at hand: the trainer keeps its weights
+/// as they are then, and another [`run`](crate::Trainer::run) goes on from there.
 pub trait Observer<T> {
-    /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. A step
-    /// that is not watched costs nothing.
+    /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. A
+    /// step that is not watched costs nothing.
     fn watches(&self, step: u64) -> bool {
         let _ = step;
         true

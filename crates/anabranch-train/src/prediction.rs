@@ -76,7 +76,8 @@ impl Prediction {
         }
     }
 
-    /// The probability of each class of a class task; none for numbers, or if there is no such task.
+    /// The probability of each class of a class task; none for numbers, or if there is no such
+    /// task.
     pub fn probabilities(&self, task: usize) -> &[f32] {
         match self.tasks.get(task) {
             Some(TaskPrediction::Class { probabilities, .. }) => probabilities,

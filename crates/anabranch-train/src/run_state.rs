@@ -2,8 +2,9 @@
 
 use anabranch_optim::PlateauState;
 
-/// All that changes in a run: taken out of one [`Trainer`](crate::Trainer) and put into another of the
-/// same data, network and settings, the run goes on to the same bits, also from the middle of an epoch.
+/// All that changes in a run: taken out of one [`Trainer`](crate::Trainer) and put into another of
+/// the same data, network and settings, the run goes on to the same bits, also from the middle of
+/// an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState<T> {
     /// The parameters.

@@ -146,13 +146,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Ok(self)
     }
 
-    /// Trains until the epochs are over or the validation loss has not fallen for the patience, and then
-    /// takes the best weights, if there was a patience. An observer can stop it earlier: the weights are
-    /// then those of the last step, and another call goes on from there.
+    /// Trains until the epochs are over or the validation loss has not fallen for the patience, and
+    /// then takes the best weights, if there was a patience. An observer can stop it earlier: the
+    /// weights are then those of the last step, and another call goes on from there.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if an own order
-    /// of batches has a row that the data set lacks, or a batch that is too small or too large.
+    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if an own
+    /// order of batches has a row that the data set lacks, or a batch that is too small or too
+    /// large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
         let config = &self.config;
@@ -179,7 +180,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         })
     }
 
-    /// Takes the weights of the best epoch so far, if there was a patience, as a run does at its end.
+    /// Takes the weights of the best epoch so far, if there was a patience, as a run does at its
+    /// end.
     pub fn take_best(&mut self) {
         if self.config.patience > 0 && self.best.epoch > 0 {
             self.params.copy_from_slice(&self.best.params);
@@ -347,7 +349,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         }
     }
 
-    /// Goes on where the run was that `saved` was taken from: one of the same data, network and settings.
+    /// Goes on where the run was that `saved` was taken from: one of the same data, network and
+    /// settings.
     ///
     /// # Errors
     /// If the sizes are not those of this run; the trainer is then as it was.

@@ -1,10 +1,12 @@
 //! Equations that every exact gradient of a river satisfies.
 //!
-//! They need no step size and no second evaluation, and cost a pass over parameters and activations.
-//! `docs/verification.md` derives them. The gradient is that of the loss alone: before clipping, and without weight decay.
+//! They need no step size and no second evaluation, and cost a pass over parameters and
+//! activations. `docs/verification.md` derives them. The gradient is that of the loss alone: before
+//! clipping, and without weight decay.
 //!
-//! Most say the same thing twice. Multiply unit j of a node's output y by c: the derivative of the loss at c = 1 is
-//! Σᵢ yᵢⱼ·dyᵢⱼ, and both what makes y and what reads it know that number from their own parameters' gradients.
+//! Most say the same thing twice. Multiply unit j of a node's output y by c: the derivative of the
+//! loss at c = 1 is Σᵢ yᵢⱼ·dyᵢⱼ, and both what makes y and what reads it know that number from
+//! their own parameters' gradients.
 //!
 //! | name | equation, for each unit | where |
 //! |---|---|---|
@@ -161,7 +163,8 @@ impl Claim<'_> {
         }
     }
 
-    /// `factor` times what the readers of node `i` say of Σ y·dy of its `unit`; `None` if nobody knows.
+    /// `factor` times what the readers of node `i` say of Σ y·dy of its `unit`; `None` if nobody
+    /// knows.
     fn add_readers(&self, i: usize, unit: usize, factor: f64, balance: &mut Balance) -> Option<()> {
         let Some(reader) = self.only_reader(i) else {
             return self.add_product(i, unit, factor, balance);

@@ -1,4 +1,5 @@
-//! Is this gradient right? Independent answers for any river, and for layers, losses and networks of one's own.
+//! Is this gradient right? Independent answers for any river, and for layers, losses and networks
+//! of one's own.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -7,8 +8,8 @@
 //! | [`check`] | differences, threads, shards and precisions for parts of one's own |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
 //!
-//! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md` defines the masks that the
-//! naive reference draws by itself.
+//! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md`
+//! defines the masks that the naive reference draws by itself.
 #![forbid(unsafe_code)]
 
 pub mod check;

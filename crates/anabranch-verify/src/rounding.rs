@@ -1,17 +1,19 @@
 //! When two numbers are the same, but for rounding.
 //!
-//! A right number may be off by some roundings of the terms that it is the sum of ([`Terms`](crate::reference::Terms)). Where
-//! they do not cancel, that is far below a limit relative to the number itself; where they cancel so far that rounding is what
-//! is left, no limit relative to the number can be kept by any way of computing it. So the distance of two numbers
-//! counts relative to their size plus a share of their terms, as large as lets these roundings pass.
+//! A right number may be off by some roundings of the terms that it is the sum of
+//! ([`Terms`](crate::reference::Terms)). Where they do not cancel, that is far below a limit
+//! relative to the number itself; where they cancel so far that rounding is what is left, no limit
+//! relative to the number can be kept by any way of computing it. So the distance of two numbers
+//! counts relative to their size plus a share of their terms, as large as lets these roundings
+//! pass.
 
 /// Half the distance from 1 to the next number.
 pub(crate) const UNIT: f64 = f64::EPSILON / 2.0;
 /// The same in f32.
 pub(crate) const UNIT_SINGLE: f64 = f32::EPSILON as f64 / 2.0;
 
-/// Roundings of all its terms together that a number may be off by. The bound is of first order and rough, and in practice generous
-/// by a factor of ten to a thousand.
+/// Roundings of all its terms together that a number may be off by. The bound is of first order and
+/// rough, and in practice generous by a factor of ten to a thousand.
 const ROUNDINGS: f64 = 4.0;
 
 /// Largest relative error between two ways of computing a number in f64.

@@ -1,5 +1,5 @@
-//! The production network computes what float64 automatic differentiation computed; a case that is off is noticed, and
-//! a file that is no case is refused.
+//! The production network computes what float64 automatic differentiation computed; a case that is
+//! off is noticed, and a file that is no case is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,8 @@ fn every_case_passes_in_both_precisions_fused_and_unfused() {
                 assert!(report.pass, "{fusion:?}\n{report}");
             }
         }
-        // Rounding alone, with scores of 1e4 in one case: three orders below what the format asks for.
+        // Rounding alone, with scores of 1e4 in one case: three orders below what the format asks
+        // for.
         let report = fused(&case, Precision::F64);
         assert!(report.max_error[&report.worst] < 1e-12, "{report}");
     }

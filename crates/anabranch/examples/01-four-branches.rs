@@ -1,4 +1,5 @@
-//! A river of four tasks on a trunk, with a join of each kind: checked, trained, saved, loaded, and asked.
+//! A river of four tasks on a trunk, with a join of each kind: checked, trained, saved, loaded, and
+//! asked.
 
 use anabranch::graph::{Branch, Fusion, Join, River};
 use anabranch::layers::{Activation, LossKind};

@@ -9,8 +9,8 @@ use crate::labels::Labels;
 use crate::missing::MissingMarkers;
 use crate::number::NumberFormat;
 
-/// Farther than so many standard deviations from the mean of training nothing sensible can be predicted, and sums of squares
-/// soon overflow.
+/// Farther than so many standard deviations from the mean of training nothing sensible can be
+/// predicted, and sums of squares soon overflow.
 const FARTHEST: f64 = 1e6;
 
 /// Where [smooth clipping](Encoding::Robust) leads to.
@@ -48,12 +48,14 @@ pub enum Encoding {
         /// How numbers are written.
         #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
         format: NumberFormat,
-        /// The least and the largest number of the training rows; not known in model files of format 1.
+        /// The least and the largest number of the training rows; not known in model files of
+        /// format 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<[f64; 2]>,
     },
-    /// Numbers scaled so that a few that are far away spoil nothing: z = (v − median)/spread, clipped smoothly to
-    /// z/√(1 + (z/3)²), which stays between −3 and 3 and is nearly z where z is small.
+    /// Numbers scaled so that a few that are far away spoil nothing: z = (v − median)/spread,
+    /// clipped smoothly to z/√(1 + (z/3)²), which stays between −3 and 3 and is nearly z where z is
+    /// small.
     ///
     /// D. Holzmüller et al., 2024, [arXiv:2407.04491](https://arxiv.org/abs/2407.04491), section 3.
     Robust {
@@ -67,7 +69,8 @@ pub enum Encoding {
         #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
         format: NumberFormat,
     },
-    /// Points in time: days, standardised, and for each cycle of period p the sine and cosine of 2π·t/p.
+    /// Points in time: days, standardised, and for each cycle of period p the sine and cosine of
+    /// 2π·t/p.
     Date {
         /// How dates are written.
         format: DateFormat,
@@ -75,7 +78,8 @@ pub enum Encoding {
         mean: f64,
         /// Their population standard deviation, or 1 where it is 0.
         std: f64,
-        /// Their median, which stands in for missing cells. These have no place in any cycle: their pairs are (0, 0).
+        /// Their median, which stands in for missing cells. These have no place in any cycle: their
+        /// pairs are (0, 0).
         median: f64,
         /// The cycles in which the training rows differ.
         cycles: Vec<Cycle>,
@@ -97,7 +101,8 @@ pub enum Encoding {
     },
 }
 
-/// Whether missing cells have an encoded column of their own: they have where training had missing cells.
+/// Whether missing cells have an encoded column of their own: they have where training had missing
+/// cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingColumn {
@@ -107,7 +112,8 @@ pub enum MissingColumn {
     Absent,
 }
 
-/// Whether rare and unseen categories have an encoded column of their own: they have where training had rare ones.
+/// Whether rare and unseen categories have an encoded column of their own: they have where training
+/// had rare ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OtherColumn {
@@ -317,7 +323,8 @@ fn find(categories: &[String], labels: Labels, text: &str) -> Option<usize> {
     }
 }
 
-/// Whether a value lies farther from all that training saw than the two ends of that lie from each other.
+/// Whether a value lies farther from all that training saw than the two ends of that lie from each
+/// other.
 fn is_outside(value: f64, [min, max]: [f64; 2]) -> bool {
     let width = max - min;
     width > 0.0 && (value < min - width || value > max + width)

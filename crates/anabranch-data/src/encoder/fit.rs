@@ -19,31 +19,33 @@ use crate::schema::{ColumnSchema, Schema, for_each_column};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
-/// Most categories of a column that have an encoded column of their own; of more, the most frequent ones have, and the others
-/// share one.
+/// Most categories of a column that have an encoded column of their own; of more, the most frequent
+/// ones have, and the others share one.
 pub const MAX_CATEGORIES: usize = 50;
 
 /// A category of fewer training rows is rare: it shares an encoded column with other rare ones.
 pub const MIN_CATEGORY_ROWS: usize = 2;
 
-/// A value farther from its column's median than so many times the distance between the quartiles is reported, and the column
-/// scaled robustly.
+/// A value farther from its column's median than so many times the distance between the quartiles
+/// is reported, and the column scaled robustly.
 pub const FAR: f64 = 1000.0;
 
 const SECONDS_A_DAY: f64 = 86_400.0;
 
 impl Encoder {
-    /// Fits an encoding of all columns of `table` but `leave_out` (the targets), in the table's order.
+    /// Fits an encoding of all columns of `table` but `leave_out` (the targets), in the table's
+    /// order.
     ///
-    /// What kind a column is of is read off the whole table ([`Schema`]). Every statistic
-    /// (mean, deviation, median, categories, whether cells are missing) is taken from `rows` alone, the training
-    /// rows, so that nothing leaks from the rows that the network is tested on.
+    /// What kind a column is of is read off the whole table ([`Schema`]). Every statistic (mean,
+    /// deviation, median, categories, whether cells are missing) is taken from `rows` alone, the
+    /// training rows, so that nothing leaks from the rows that the network is tested on.
     ///
     /// The warnings are about columns: how they were understood, and which were left out.
     ///
     /// # Errors
-    /// [`DataError::UnknownColumn`] when `leave_out` names one; [`DataError::Unclear`] for a column that can be read in two ways;
-    /// [`DataError::OutOfRange`] for infinity in a numeric column; [`DataError::NoInputs`] when no column is left.
+    /// [`DataError::UnknownColumn`] when `leave_out` names one; [`DataError::Unclear`] for a column
+    /// that can be read in two ways; [`DataError::OutOfRange`] for infinity in a numeric column;
+    /// [`DataError::NoInputs`] when no column is left.
     ///
     /// # Panics
     /// If a row is out of the table's range.

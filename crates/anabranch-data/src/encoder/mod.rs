@@ -26,20 +26,22 @@ use unlike::ColumnTally;
 /// Rows that one task encodes.
 const CHUNK_ROWS: usize = 1024;
 
-/// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width) numbers, the same ones
-/// for the same cells wherever it is applied. A model file holds it (`serde`).
+/// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width)
+/// numbers, the same ones for the same cells wherever it is applied. A model file holds it
+/// (`serde`).
 ///
-/// * A number v becomes (v − mean)/std with the mean and the population standard deviation of the numbers that
-///   the training rows hold (before missing ones are filled); std counts as 1 where it is 0, so that a column constant
-///   in training becomes zeros. Where some value is absurdly far away, or where it is asked for, the column is
-///   scaled [robustly](Encoding::Robust) instead. A missing cell takes the training median; an indicator column (1 where missing,
-///   else 0) follows if training had missing cells in this column. If it had none, a missing cell is the median and
+/// * A number v becomes (v − mean)/std with the mean and the population standard deviation of the
+///   numbers that the training rows hold (before missing ones are filled); std counts as 1 where it
+///   is 0, so that a column constant in training becomes zeros. Where some value is absurdly far
+///   away, or where it is asked for, the column is scaled [robustly](Encoding::Robust) instead. A
+///   missing cell takes the training median; an indicator column (1 where missing, else 0) follows
+///   if training had missing cells in this column. If it had none, a missing cell is the median and
 ///   nothing more. A cell that is no number is missing.
-/// * A date becomes the [days that have passed](Encoding::Date) and its place in the year, the week and the day, where training
-///   rows differ in these.
-/// * A label becomes one-hot over the training rows' most frequent categories in text order, then a column that rare ones
-///   share if there are any, and one for missing cells if training had them. A category that training never saw
-///   counts as a rare one, or is all zeros if there were none.
+/// * A date becomes the [days that have passed](Encoding::Date) and its place in the year, the week
+///   and the day, where training rows differ in these.
+/// * A label becomes one-hot over the training rows' most frequent categories in text order, then a
+///   column that rare ones share if there are any, and one for missing cells if training had them.
+///   A category that training never saw counts as a rare one, or is all zeros if there were none.
 ///
 /// An encoder has no interior state: all methods take `&self`, and threads can share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +82,8 @@ impl Encoder {
         self.width
     }
 
-    /// The input columns, in the order in which [`encode_row`](Encoder::encode_row) takes their cells.
+    /// The input columns, in the order in which [`encode_row`](Encoder::encode_row) takes their
+    /// cells.
     pub fn input_columns(&self) -> &[InputColumn] {
         &self.columns
     }
@@ -90,12 +93,13 @@ impl Encoder {
         self.columns.iter().flat_map(InputColumn::feature_names).collect()
     }
 
-    /// Encodes one row, given as the cells of [`input_columns`](Encoder::input_columns) in order, into `x` `[width]`.
-    /// Allocates nothing.
+    /// Encodes one row, given as the cells of [`input_columns`](Encoder::input_columns) in order,
+    /// into `x` `[width]`. Allocates nothing.
     ///
     /// # Errors
-    /// [`RowError`] for a wrong number of cells, an `x` of another length, a number that is infinite or too large,
-    /// or a number for a column of categories or dates. `x` is then partly written.
+    /// [`RowError`] for a wrong number of cells, an `x` of another length, a number that is
+    /// infinite or too large, or a number for a column of categories or dates. `x` is then partly
+    /// written.
     pub fn encode_row<T: Scalar>(
         &self,
         cells: &[Cell<'_>],
@@ -108,11 +112,12 @@ impl Encoder {
         self.encode_cells(|i, _| Some(cells[i]), x)
     }
 
-    /// Encodes one row, given as named fields in any order, into `x` `[width]`. Fields that are no input columns
-    /// are passed over. Allocates nothing.
+    /// Encodes one row, given as named fields in any order, into `x` `[width]`. Fields that are no
+    /// input columns are passed over. Allocates nothing.
     ///
     /// # Errors
-    /// As [`encode_row`](Encoder::encode_row), and [`RowError::MissingField`] when an input column has no field.
+    /// As [`encode_row`](Encoder::encode_row), and [`RowError::MissingField`] when an input column
+    /// has no field.
     pub fn encode_fields<T: Scalar>(
         &self,
         fields: &[(&str, Cell<'_>)],
@@ -122,8 +127,8 @@ impl Encoder {
         self.encode_cells(find, x)
     }
 
-    /// Encodes one row of plain numbers, those of [`input_columns`](Encoder::input_columns) in order, into `x`
-    /// `[width]`; NaN is a missing cell. Allocates nothing.
+    /// Encodes one row of plain numbers, those of [`input_columns`](Encoder::input_columns) in
+    /// order, into `x` `[width]`; NaN is a missing cell. Allocates nothing.
     ///
     /// # Errors
     /// As [`encode_row`](Encoder::encode_row).
@@ -171,17 +176,19 @@ impl Encoder {
         Ok(notes)
     }
 
-    /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the result. The table may have
-    /// more columns than the encoder needs, in any order.
+    /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the
+    /// result. The table may have more columns than the encoder needs, in any order.
     ///
-    /// The decimal mark and the markers of missing values that the [table's rules](Table::rules) name take the place of those
-    /// of training. Cells that are not what training saw are counted, in one warning for each column and kind. A column of
-    /// which most cells cannot be read, or lie far outside of what training saw, or that has no values though training had one
-    /// in every row, is refused, unless the rules are lenient.
+    /// The decimal mark and the markers of missing values that the [table's rules](Table::rules)
+    /// name take the place of those of training. Cells that are not what training saw are counted,
+    /// in one warning for each column and kind. A column of which most cells cannot be read, or lie
+    /// far outside of what training saw, or that has no values though training had one in every
+    /// row, is refused, unless the rules are lenient.
     ///
     /// # Errors
-    /// [`DataError::NoInputColumn`] when the table lacks an input column; [`DataError::OutOfRange`] for a number that
-    /// is infinite or too large; [`DataError::Unlike`] for a column that differs from what training saw in most rows.
+    /// [`DataError::NoInputColumn`] when the table lacks an input column; [`DataError::OutOfRange`]
+    /// for a number that is infinite or too large; [`DataError::Unlike`] for a column that differs
+    /// from what training saw in most rows.
     ///
     /// # Panics
     /// If a row is out of the table's range.
@@ -195,7 +202,8 @@ impl Encoder {
         self.encode_with(exec, table, rows, &columns, table.rules().tolerance)
     }
 
-    /// [`encode`](Self::encode) by `columns`, which are the encoder's own, but for how cells are written.
+    /// [`encode`](Self::encode) by `columns`, which are the encoder's own, but for how cells are
+    /// written.
     pub(crate) fn encode_with<T: Scalar>(
         &self,
         exec: &Executor,

@@ -9,10 +9,12 @@ use crate::profile::Tally;
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
-/// A column is refused when more than this percentage of its cells cannot be read or lie far outside.
+/// A column is refused when more than this percentage of its cells cannot be read or lie far
+/// outside.
 const REFUSED_PERCENT: usize = 50;
 
-/// A column without any value is refused from so many rows on: in fewer, values can be missing by chance.
+/// A column without any value is refused from so many rows on: in fewer, values can be missing by
+/// chance.
 const REFUSED_ROWS: usize = 10;
 
 /// The cells of a column that are not what training saw.
@@ -183,7 +185,8 @@ fn with_decimal(format: &NumberFormat, decimal: Mark) -> NumberFormat {
 }
 
 impl Encoder {
-    /// The encoder's columns, with the decimal mark and the markers of missing values that the rules of `table` name.
+    /// The encoder's columns, with the decimal mark and the markers of missing values that the
+    /// rules of `table` name.
     pub(super) fn columns_for(&self, table: &Table) -> Vec<InputColumn> {
         let rules = table.rules();
         let mut columns = self.columns.clone();

@@ -11,7 +11,8 @@ use crate::fusion::Fusion;
 use crate::graph::Graph;
 use crate::node::NodeId;
 
-/// Inputs and layers have fewer columns than this: products of two widths stay far from the limits of `usize`.
+/// Inputs and layers have fewer columns than this: products of two widths stay far from the limits
+/// of `usize`.
 const MAX_WIDTH: usize = 1 << 28;
 
 /// What later branches may read of a branch.
@@ -27,8 +28,8 @@ impl River {
     ///
     /// # Errors
     /// [`GraphError::Branch`], with the branch's name, if a branch reads one that is not before it,
-    /// joins one without a prediction, has a name that is taken, or has a layer, join or loss that is
-    /// refused; and if a branch leads to no head.
+    /// joins one without a prediction, has a name that is taken, or has a layer, join or loss that
+    /// is refused; and if a branch leads to no head.
     pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         if self.inputs >= MAX_WIDTH {
             return Err(GraphError::Wide { width: self.inputs, max: MAX_WIDTH });

@@ -1,8 +1,9 @@
 //! Rivers: one description of a network of branches, as plain data.
 //!
-//! A [`River`] is an ordered list of [`Branch`]es. A branch reads the input, or the last hidden layer
-//! of an earlier branch (its *trunk*), and runs its layers; the predictions of earlier branches may
-//! join before its head; and it ends in a head, which is a task, or in none where it is a trunk.
+//! A [`River`] is an ordered list of [`Branch`]es. A branch reads the input, or the last hidden
+//! layer of an earlier branch (its *trunk*), and runs its layers; the predictions of earlier
+//! branches may join before its head; and it ends in a head, which is a task, or in none where it
+//! is a trunk.
 //!
 //! ```text
 //! x ── trunk ─┬─ price ──────────┬─ a number
@@ -11,9 +12,9 @@
 //! ```
 //!
 //! Everything that needs to know the network reads this description: [`River::build`] makes a
-//! [`Graph`] of it, a model file stores it (`serde`), a reference implementation walks it. Every layer
-//! has its name and its *stream*, the number that its initial weights and masks are drawn by: moving a
-//! branch, or adding one, leaves the numbers of the others as they are.
+//! [`Graph`] of it, a model file stores it (`serde`), a reference implementation walks it. Every
+//! layer has its name and its *stream*, the number that its initial weights and masks are drawn by:
+//! moving a branch, or adding one, leaves the numbers of the others as they are.
 
 mod build;
 mod layer_kind;
@@ -231,8 +232,8 @@ impl NamedLayer {
     }
 }
 
-/// A branch's name as a part of a node's: with `.`, `%` and control characters as `%2E` and so on, so
-/// that the dots between the parts stay the only ones.
+/// A branch's name as a part of a node's: with `.`, `%` and control characters as `%2E` and so on,
+/// so that the dots between the parts stay the only ones.
 fn escaped(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for c in name.chars() {

@@ -1,8 +1,10 @@
-//! Batch normalisation (Ioffe and Szegedy, 2015): y = γâ + β with â = (x − μ)/√(σ² + ε), for each column.
+//! Batch normalisation (Ioffe and Szegedy, 2015): y = γâ + β with â = (x − μ)/√(σ² + ε), for each
+//! column.
 //!
 //! # Derivation
-//! For one column over m rows, μ = 1/m Σ x_i, σ² = 1/m Σ (x_i − μ)² (the biased variance), r = 1/√(σ² + ε). Then
-//! ∂μ/∂x_j = 1/m; ∂σ²/∂x_j = 2/m·(x_j − μ), since Σ (x_i − μ) = 0; ∂r/∂x_j = −½ r³·2/m·(x_j − μ) = −r²/m·â_j. Hence
+//! For one column over m rows, μ = 1/m Σ x_i, σ² = 1/m Σ (x_i − μ)² (the biased variance), r =
+//! 1/√(σ² + ε). Then ∂μ/∂x_j = 1/m; ∂σ²/∂x_j = 2/m·(x_j − μ), since Σ (x_i − μ) = 0; ∂r/∂x_j = −½
+//! r³·2/m·(x_j − μ) = −r²/m·â_j. Hence
 //!
 //! ```text
 //! ∂â_i/∂x_j = r·(δ_ij − 1/m) + (x_i − μ)·∂r/∂x_j = r·(δ_ij − 1/m − â_i·â_j/m)
@@ -14,8 +16,9 @@
 //! With one γ and one β shared by all columns, dγ and dβ are these sums over all columns too.
 //!
 //! # Statistics
-//! Each chunk of rows gives (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then shards of a batch, are
-//! merged in order by Chan, Golub and LeVeque's formula, which would merge those of several machines just as well.
+//! Each chunk of rows gives (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then
+//! shards of a batch, are merged in order by Chan, Golub and LeVeque's formula, which would merge
+//! those of several machines just as well.
 
 mod rows;
 
@@ -41,7 +44,8 @@ pub enum Affine {
     Shared,
 }
 
-/// Which variance goes into the running statistics; the batch itself is always normalised with the biased one.
+/// Which variance goes into the running statistics; the batch itself is always normalised with the
+/// biased one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunningVariance {
@@ -136,7 +140,8 @@ fn normalise<T: Scalar>(
     );
 }
 
-/// Adds (count, mean, M2) of some rows to those of `n_merged` rows before them (Chan, Golub and LeVeque).
+/// Adds (count, mean, M2) of some rows to those of `n_merged` rows before them (Chan, Golub and
+/// LeVeque).
 fn merge_moments<T: Scalar>(
     (n_merged, n): (usize, usize),
     (mean, m2): (&mut [T], &mut [T]),

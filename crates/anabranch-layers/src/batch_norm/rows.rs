@@ -99,7 +99,8 @@ fn backward_wide_rows<T: Scalar>(
 ) {
     let units = vectors[0].len();
     let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
-    // Some rows at a time, which stay in the cache while one group of columns after the other is worked on.
+    // Some rows at a time, which stay in the cache while one group of columns after the other is
+    // worked on.
     let block = (BLOCK_LEN / units).max(1) * units;
     for ((dx, x), dy) in dx.chunks_mut(block).zip(x.chunks(block)).zip(dy.chunks(block)) {
         for_lanes(

@@ -4,8 +4,8 @@ use anabranch_tensor::Scalar;
 
 use super::{Loss, LossGradient, TargetKind, sum_over_columns};
 
-/// ℓ = Σ_j |ŷ_j − y_j|, for numbers: its best constant prediction is the median, which single far-off
-/// targets do not move.
+/// ℓ = Σ_j |ŷ_j − y_j|, for numbers: its best constant prediction is the median, which single
+/// far-off targets do not move.
 ///
 /// # Derivation
 /// ∂ℓ/∂ŷ_j = sign(ŷ_j − y_j); at ŷ_j = y_j, where |·| has a corner, 0 (as in PyTorch).

@@ -4,8 +4,8 @@ use anabranch_tensor::Scalar;
 
 use super::{Loss, LossGradient, TargetKind, sum_over_columns};
 
-/// ℓ = −Σ_j [ y_j·log σ(z_j) + (1 − y_j)·log(1 − σ(z_j)) ], for columns that each say yes (1) or no (0)
-/// independently of each other, or a probability; z are scores, σ(z) = 1/(1 + e^(−z)).
+/// ℓ = −Σ_j [ y_j·log σ(z_j) + (1 − y_j)·log(1 − σ(z_j)) ], for columns that each say yes (1) or no
+/// (0) independently of each other, or a probability; z are scores, σ(z) = 1/(1 + e^(−z)).
 ///
 /// # Derivation
 /// log σ(z) = −log(1 + e^(−z)) and log(1 − σ(z)) = −z − log(1 + e^(−z)), so a column costs

@@ -10,21 +10,21 @@ use crate::softmax::{SOFTMAX_ROWS, shifted_exp};
 
 /// ℓ = −Σ_j t_j·log ŷ_j with ŷ = softmax(z), for one class of several; z are scores.
 ///
-/// t_j = w_j·((1 − ε)·y_j + ε/K) is what is asked for: y_j is 1 for the class of the row and else 0, or
-/// the class's probability; ε the label smoothing, K the number of classes, w_j the weight of a class.
-/// Without smoothing and weights, t = y.
+/// t_j = w_j·((1 − ε)·y_j + ε/K) is what is asked for: y_j is 1 for the class of the row and else
+/// 0, or the class's probability; ε the label smoothing, K the number of classes, w_j the weight of
+/// a class. Without smoothing and weights, t = y.
 ///
 /// # Derivation
-/// Since log ŷ_j = z_j − log Σ_k e^(z_k), a row costs S·log Σ_k e^(z_k) − Σ_j t_j·z_j with S = Σ_j t_j, and with
-/// softmax's ∂ŷ_k/∂z_k = ŷ_k·(1 − ŷ_k), ∂ŷ_j/∂z_k = −ŷ_j·ŷ_k,
+/// Since log ŷ_j = z_j − log Σ_k e^(z_k), a row costs S·log Σ_k e^(z_k) − Σ_j t_j·z_j with S = Σ_j
+/// t_j, and with softmax's ∂ŷ_k/∂z_k = ŷ_k·(1 − ŷ_k), ∂ŷ_j/∂z_k = −ŷ_j·ŷ_k,
 ///
 /// ```text
 /// ∂ℓ/∂z_k = −Σ_j t_j/ŷ_j·∂ŷ_j/∂z_k = −(t_k/ŷ_k)·ŷ_k·(1 − ŷ_k) + Σ_{j≠k} (t_j/ŷ_j)·ŷ_j·ŷ_k
 ///         = −t_k + ŷ_k·Σ_j t_j = S·ŷ_k − t_k
 /// ```
 ///
-/// which is ŷ − y in the plain case, where S = 1. Nothing is divided by ŷ and no logarithm of it is taken:
-/// scores of any size are fine.
+/// which is ŷ − y in the plain case, where S = 1. Nothing is divided by ŷ and no logarithm of it is
+/// taken: scores of any size are fine.
 ///
 /// A batch's loss is the mean over its rows also where classes have weights; PyTorch's, with class
 /// indices, divides by the sum of the rows' weights instead.
@@ -126,8 +126,8 @@ impl<T: Scalar> Loss<T> for CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// From softmax(z)·scale and log Σ e^z to (S·softmax(z) − t)·scale and S·log Σ e^z − Σ t·z, where
-    /// `y(row, class)` is what is asked for before smoothing and weights.
+    /// From softmax(z)·scale and log Σ e^z to (S·softmax(z) − t)·scale and S·log Σ e^z − Σ t·z,
+    /// where `y(row, class)` is what is asked for before smoothing and weights.
     #[inline(always)]
     fn subtract<T: Scalar>(
         &self,
@@ -184,8 +184,8 @@ fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]
     }
 }
 
-/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave vectors empty. Rows that
-/// are missing have some scores in `classes`.
+/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave
+/// vectors empty. Rows that are missing have some scores in `classes`.
 #[inline(always)]
 fn softmax_narrow_rows<T: Scalar>(
     z: &[T],
@@ -242,8 +242,8 @@ fn finish_softmax<T: Scalar>(
     factors
 }
 
-/// From softmax(z)·scale and log Σ e^z to (softmax(z) − y)·scale and −log softmax(z)[class], where y is 1 for the class
-/// of a row and else 0.
+/// From softmax(z)·scale and log Σ e^z to (softmax(z) − y)·scale and −log softmax(z)[class], where
+/// y is 1 for the class of a row and else 0.
 #[inline(always)]
 fn subtract_classes<T: Scalar>(z: &[T], classes: &[u32], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();

@@ -14,8 +14,8 @@ use crate::error::LayerError;
 /// ```
 ///
 /// # Derivation
-/// h′(e) = e for |e| ≤ δ, and δ·sign(e) beyond: ∂ℓ/∂ŷ_j is e_j, cut off at ±δ. Both pieces and their
-/// derivatives meet at |e| = δ. As PyTorch's `HuberLoss`.
+/// h′(e) = e for |e| ≤ δ, and δ·sign(e) beyond: ∂ℓ/∂ŷ_j is e_j, cut off at ±δ. Both pieces and
+/// their derivatives meet at |e| = δ. As PyTorch's `HuberLoss`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Huber {
     /// δ, above 0: from where on errors count linearly, in the units of the predictions.

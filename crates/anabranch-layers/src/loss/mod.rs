@@ -1,8 +1,8 @@
 //! Losses: one number from predictions and targets, and its derivative by the predictions.
 //!
-//! A [`Loss`] says what one row costs, ℓ(ẑ, y), and how that changes with the row's prediction ẑ. The
-//! loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every derivative carries the
-//! same factor w/m: it is an argument, and a loss knows neither batches nor weights.
+//! A [`Loss`] says what one row costs, ℓ(ẑ, y), and how that changes with the row's prediction ẑ.
+//! The loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every derivative
+//! carries the same factor w/m: it is an argument, and a loss knows neither batches nor weights.
 //!
 //! | loss | of a row | compared with |
 //! |---|---|---|
@@ -111,8 +111,8 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Checks that a target can be compared with predictions `[rows, outputs]`. The default asks for
-    /// what the [kind](Self::target_kind) says.
+    /// Checks that a target can be compared with predictions `[rows, outputs]`. The default asks
+    /// for what the [kind](Self::target_kind) says.
     ///
     /// # Errors
     /// If it is of another kind or shape, or holds a value that it cannot have.
@@ -191,8 +191,8 @@ pub fn mean_loss<T: Scalar>(weight: f64, row_losses: &[T]) -> f64 {
     weight * row_sum(&sums) / row_losses.len() as f64
 }
 
-/// A loss that is a sum over columns, each of one prediction ŷ and its target y: `of_element(ŷ, y)` is
-/// the column's part of ℓ, and its derivative by ŷ.
+/// A loss that is a sum over columns, each of one prediction ŷ and its target y: `of_element(ŷ, y)`
+/// is the column's part of ℓ, and its derivative by ŷ.
 #[inline(always)]
 fn sum_over_columns<T: Scalar>(
     cx: LossGradient<'_, '_, T>,

@@ -5,8 +5,8 @@ use anabranch_tensor::Scalar;
 use super::{Loss, LossGradient, TargetKind, sum_over_columns};
 use crate::error::LayerError;
 
-/// ℓ = Σ_j ρ(y_j − ŷ_j) with ρ(u) = q·u for u ≥ 0 and (q − 1)·u below, for numbers: its best constant
-/// prediction is the q-quantile of the targets (Koenker and Bassett, 1978).
+/// ℓ = Σ_j ρ(y_j − ŷ_j) with ρ(u) = q·u for u ≥ 0 and (q − 1)·u below, for numbers: its best
+/// constant prediction is the q-quantile of the targets (Koenker and Bassett, 1978).
 ///
 /// # Derivation
 /// ρ′(u) is q above 0 and q − 1 below, and u falls as ŷ rises: ∂ℓ/∂ŷ_j = −q where ŷ_j < y_j, 1 − q

@@ -47,7 +47,8 @@ impl<'a, T: Scalar> Target<'a, T> {
         }
     }
 
-    /// Copies the targets of the rows `row_idx`, in this order, to the front of `values` or `classes`.
+    /// Copies the targets of the rows `row_idx`, in this order, to the front of `values` or
+    /// `classes`.
     ///
     /// # Panics
     /// If there are no such rows, or the copy is longer than where it goes.
@@ -77,9 +78,9 @@ impl<'a, T: Scalar> Target<'a, T> {
     /// exist, that soft labels are distributions, and that yes/no columns hold values from 0 to 1.
     ///
     /// # Errors
-    /// If the target is not of this kind, does not have `rows` rows and `outputs` columns, a class is
-    /// not below `outputs`, a row of soft labels has a negative value or a sum further than 1e-4 from
-    /// 1, or a yes/no column a value outside [0, 1].
+    /// If the target is not of this kind, does not have `rows` rows and `outputs` columns, a class
+    /// is not below `outputs`, a row of soft labels has a negative value or a sum further than 1e-4
+    /// from 1, or a yes/no column a value outside [0, 1].
     pub fn check(&self, kind: TargetKind, rows: usize, outputs: usize) -> Result<(), LayerError> {
         let refused = |got| Err(LayerError::TargetKind { expected: kind.name(), got });
         match (kind, self) {

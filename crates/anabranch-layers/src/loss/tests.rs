@@ -151,7 +151,8 @@ fn every_derivative_is_that_of_its_loss() {
     }
 }
 
-/// Rows are worked on together: many of them, also where the last are few, give what each gives alone.
+/// Rows are worked on together: many of them, also where the last are few, give what each gives
+/// alone.
 #[test]
 fn many_rows_give_what_each_gives_alone() {
     let rows = 70;

@@ -1,8 +1,8 @@
 //! Kernels along rows: dot products, sums and maxima of many short rows.
 //!
-//! The lanes of a vector run along the row. There are [`LANES`] partial results, of every LANES-th element, whatever the
-//! vectors of the machine; they are folded in halves, those of a block of rows at once, after a transpose. So the bits
-//! depend on the length of a row alone.
+//! The lanes of a vector run along the row. There are [`LANES`] partial results, of every LANES-th
+//! element, whatever the vectors of the machine; they are folded in halves, those of a block of
+//! rows at once, after a transpose. So the bits depend on the length of a row alone.
 
 use std::hint::black_box;
 
@@ -13,12 +13,13 @@ use crate::lanes::LANES;
 /// Rows whose sums take turns: one alone would wait for each of its multiply-adds.
 const ROWS: usize = 4;
 
-/// The dot products of rows of `a` and of `b`, `rows` rows of `k` elements each, replace `c` or are added to it. The rows
-/// of `b` may be one row, and its elements one vector of [`LANES`] elements: distances of rows and columns are 0 then.
+/// The dot products of rows of `a` and of `b`, `rows` rows of `k` elements each, replace `c` or are
+/// added to it. The rows of `b` may be one row, and its elements one vector of [`LANES`] elements:
+/// distances of rows and columns are 0 then.
 ///
 /// # Safety
-/// The processor has V's instruction set, `L` is V's number of lanes, which divides [`LANES`]; the rows of `a` and `b` are
-/// contiguous and readable, `c` is writable.
+/// The processor has V's instruction set, `L` is V's number of lanes, which divides [`LANES`]; the
+/// rows of `a` and `b` are contiguous and readable, `c` is writable.
 #[inline(always)]
 pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     a: Matrix<V::Elem>,
@@ -30,7 +31,8 @@ pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     // SAFETY: reads at most k elements of each row; writes `rows` elements of c.
     unsafe {
         for first in (0..rows).step_by(L) {
-            // The compiler, did it know that these are few, would unroll the loops over them, and run out of registers.
+            // The compiler, did it know that these are few, would unroll the loops over them, and
+            // run out of registers.
             let n = black_box(L.min(rows - first));
             let mut sums = [V::zero(); L];
             let (mut a, mut b) = (a.at(first, 0), b.at(first, 0));
@@ -52,8 +54,8 @@ pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// The largest elements of `rows` rows of `a`, `k` of at least [`LANES`] elements each, replace `c`. NaN is left out, and −∞
-/// if there is nothing else.
+/// The largest elements of `rows` rows of `a`, `k` of at least [`LANES`] elements each, replace
+/// `c`. NaN is left out, and −∞ if there is nothing else.
 ///
 /// # Safety
 /// As [`dots`].

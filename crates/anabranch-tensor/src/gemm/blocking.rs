@@ -9,13 +9,14 @@
 //!         rows of the block (`dense.rs`)       C[i.., j..] (+)= A[i.., p..] · B[p.., j..], then the epilogue
 //! ```
 //!
-//! The same loops serve every size; a small product is one block and skips the outer ones. A is read where it lies if its rows
-//! are contiguous, or its columns and C is narrow; B if its rows are contiguous and near each other. A product with few columns
-//! goes through the loops as its transposed where that fills the vectors better.
+//! The same loops serve every size; a small product is one block and skips the outer ones. A is
+//! read where it lies if its rows are contiguous, or its columns and C is narrow; B if its rows are
+//! contiguous and near each other. A product with few columns goes through the loops as its
+//! transposed where that fills the vectors better.
 //!
-//! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one micro-kernel; the blocks
-//! depend on k alone. So its bits depend neither on which tile or task it lies in, nor on the instruction set as long
-//! as that has a fused multiply-add.
+//! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one
+//! micro-kernel; the blocks depend on k alone. So its bits depend neither on which tile or task it
+//! lies in, nor on the instruction set as long as that has a fused multiply-add.
 
 use std::ops::Range;
 
@@ -88,8 +89,8 @@ impl<T: Scalar> Product<'_, T> {
     /// If that is not there.
     ///
     /// # Safety
-    /// A, B and C are valid for the shape, and C is not otherwise accessed; the processor has the kernels' instruction
-    /// set.
+    /// A, B and C are valid for the shape, and C is not otherwise accessed; the processor has the
+    /// kernels' instruction set.
     #[inline]
     pub(super) unsafe fn run<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
         let Self { kernels, m, n, k, .. } = *self;
@@ -264,7 +265,8 @@ impl<T: Scalar> Product<'_, T> {
         self.exec.run(n_tasks, pack);
     }
 
-    /// Packs a part of the columns `block` of the k-block at row `p`: panels as wide as the tiles that will read them.
+    /// Packs a part of the columns `block` of the k-block at row `p`: panels as wide as the tiles
+    /// that will read them.
     ///
     /// # Safety
     /// As [`run`](Self::run), and the panels are this call's alone.
@@ -303,7 +305,8 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The element `[p, col]` of B, packed if the phase's B is: the first of a k-block and of a panel.
+    /// The element `[p, col]` of B, packed if the phase's B is: the first of a k-block and of a
+    /// panel.
     pub(super) fn b_at(&self, phase: &Phase<T>, p: usize, col: usize) -> *const T {
         if phase.plan.pack_b { self.b_panel(phase, p, col) } else { self.b.at(p, col).ptr }
     }

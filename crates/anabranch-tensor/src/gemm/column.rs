@@ -1,7 +1,8 @@
 //! Products with one column, C[m,1] (+)= A[m,k]·B[k,1]: dot products with the rows of A.
 //!
-//! The micro-kernel would leave all but one lane of its vectors idle. Here the lanes run along k instead (`along.rs`), so the
-//! order of the sum is another one; but it too depends on k, and on its blocks, alone.
+//! The micro-kernel would leave all but one lane of its vectors idle. Here the lanes run along k
+//! instead (`along.rs`), so the order of the sum is another one; but it too depends on k, and on
+//! its blocks, alone.
 
 use std::ops::Range;
 
@@ -15,8 +16,8 @@ use crate::scalar::Scalar;
 const ROWS: usize = 512;
 
 impl<T: Scalar> Product<'_, T> {
-    /// Whether this is a product with one column whose operands lie right for dot products. Not a matter of how many terms
-    /// there are: a last block of few has to be summed as it is alone.
+    /// Whether this is a product with one column whose operands lie right for dot products. Not a
+    /// matter of how many terms there are: a last block of few has to be summed as it is alone.
     #[inline]
     pub(super) fn is_column(&self) -> bool {
         self.n == 1 && self.a.col == 1 && self.b.row == 1
@@ -42,7 +43,8 @@ impl<T: Scalar> Product<'_, T> {
     unsafe fn column_rows<E: Epilogue<T>>(&self, rows: Range<usize>, epilogue: &E) {
         let Self { kernels, k, kc, .. } = *self;
         let (first, n_rows) = (rows.start, rows.len());
-        // SAFETY: A has these rows with k elements each, B as many, and C as many as there are rows.
+        // SAFETY: A has these rows with k elements each, B as many, and C as many as there are
+        // rows.
         unsafe {
             let c = self.c.add(first);
             for start in (0..k).step_by(kc) {

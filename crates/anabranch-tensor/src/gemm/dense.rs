@@ -46,8 +46,8 @@ impl<T: Scalar> BlockOfA<T> {
 }
 
 impl<T: Scalar> Product<'_, T> {
-    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`, with the columns `cols` of B,
-    /// and applies the epilogue if these are the last terms.
+    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`,
+    /// with the columns `cols` of B, and applies the epilogue if these are the last terms.
     ///
     /// # Safety
     /// As [`block`](Self::block).
@@ -84,7 +84,8 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: where they lie, or packed to this thread's scratch.
+    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: where they lie, or
+    /// packed to this thread's scratch.
     ///
     /// # Safety
     /// As [`block`](Self::block).
@@ -111,8 +112,8 @@ impl<T: Scalar> Product<'_, T> {
         BlockOfA { first, contiguous: Contiguous::Columns, group, step: stride * k }
     }
 
-    /// Adds the products of the rows of A at `rows_of_a` in the block `a`, for `tiles` tiles of `height` rows from row `first`
-    /// of C on, and the k-block `terms`, with B's columns `cols`.
+    /// Adds the products of the rows of A at `rows_of_a` in the block `a`, for `tiles` tiles of
+    /// `height` rows from row `first` of C on, and the k-block `terms`, with B's columns `cols`.
     ///
     /// # Safety
     /// As [`block`](Self::block).

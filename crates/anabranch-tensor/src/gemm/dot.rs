@@ -7,8 +7,8 @@ use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
-/// `A[m,k]·B[k,n]`, of views with any strides or of arrays, in a new array `[m, n]`. On this thread; allocates the result and
-/// scratch memory, which [`gemm`] is given.
+/// `A[m,k]·B[k,n]`, of views with any strides or of arrays, in a new array `[m, n]`. On this
+/// thread; allocates the result and scratch memory, which [`gemm`] is given.
 ///
 /// ```
 /// use anabranch_tensor::gemm::dot;

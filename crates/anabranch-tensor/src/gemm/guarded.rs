@@ -1,4 +1,5 @@
-//! Operands between pages that cannot be accessed: what is read or written outside of them ends the test program.
+//! Operands between pages that cannot be accessed: what is read or written outside of them ends the
+//! test program.
 
 use std::ptr::null_mut;
 
@@ -31,12 +32,14 @@ impl Guarded {
         }
     }
 
-    /// The last `len` elements before the guard behind the memory, or the first ones after that before it.
+    /// The last `len` elements before the guard behind the memory, or the first ones after that
+    /// before it.
     fn slice<T: Scalar>(&mut self, len: usize, at_end: bool) -> &mut [T] {
         let bytes = len * size_of::<T>();
         assert!(bytes <= self.len);
         let skip = if at_end { self.len - bytes } else { 0 };
-        // SAFETY: the elements lie in the open memory, aligned as its pages are; all bits are numbers.
+        // SAFETY: the elements lie in the open memory, aligned as its pages are; all bits are
+        // numbers.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(skip).cast(), len) }
     }
 }
@@ -48,8 +51,8 @@ impl Drop for Guarded {
     }
 }
 
-/// All widths over two tiles with heights and sums around the sizes of tiles and vectors; and sizes at which A and B are
-/// packed and cut into blocks and zeros are skipped, the last ones not whole.
+/// All widths over two tiles with heights and sums around the sizes of tiles and vectors; and sizes
+/// at which A and B are packed and cut into blocks and zeros are skipped, the last ones not whole.
 fn shapes() -> Vec<(usize, usize, usize)> {
     let mut shapes = Vec::new();
     for n in 1..=120 {

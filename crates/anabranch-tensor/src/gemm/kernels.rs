@@ -1,8 +1,9 @@
 //! The kernels of each instruction set, and which of them this processor runs.
 //!
-//! The generic sources in `tile.rs`, `pack.rs`, `sparse.rs` and `along.rs` are inlined into functions that enable an instruction set;
-//! pointers to these stand in one table per instruction set and number type. All that enters the table is compiled
-//! once, here, whoever calls `gemm` with whatever epilogue.
+//! The generic sources in `tile.rs`, `pack.rs`, `sparse.rs` and `along.rs` are inlined into
+//! functions that enable an instruction set; pointers to these stand in one table per instruction
+//! set and number type. All that enters the table is compiled once, here, whoever calls `gemm` with
+//! whatever epilogue.
 
 use super::Epilogue;
 use super::along::{dots, maxima};
@@ -13,14 +14,15 @@ use super::tile::{Contiguous, Tile, tile};
 use crate::scalar::{PerScalar, Scalar};
 use crate::simd::InstructionSet;
 
-/// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time goes to finding them.
+/// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time
+/// goes to finding them.
 pub(super) const SPARSE_VECTORS: usize = 8;
 
 /// Most bytes of the rows that an epilogue gets at once: they are to stay in the first-level cache.
 const EPILOGUE_BYTES: usize = 16 << 10;
 
-/// How many of `rows` rows of `cols` elements an epilogue gets at once: all, or a power of two, as is the number of rows that
-/// share random bytes.
+/// How many of `rows` rows of `cols` elements an epilogue gets at once: all, or a power of two, as
+/// is the number of rows that share random bytes.
 #[inline(always)]
 fn whole_rows<T>(rows: usize, cols: usize) -> usize {
     let most = EPILOGUE_BYTES / size_of::<T>();
@@ -29,7 +31,8 @@ fn whole_rows<T>(rows: usize, cols: usize) -> usize {
 }
 
 type TileFn<T> = unsafe fn(&Tile<T>);
-/// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many as there can be.
+/// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many
+/// as there can be.
 type Tiles<T> = [TileFn<T>; 4];
 type SparseFn<T> = unsafe fn(&SparseRows<T>);
 type PutSumsFn<T> = unsafe fn((*const T, usize), (usize, usize), Matrix<T>, bool);
@@ -51,7 +54,8 @@ pub(super) struct Kernels<T: 'static> {
     pub(super) vectors: usize,
     /// Numbers in the narrow vector, 0 where there is none that costs less than a whole one.
     pub(super) narrow: usize,
-    /// At `[r − 1]`, tiles of r rows whose terms are next to each other in A, and tiles of terms whose rows are.
+    /// At `[r − 1]`, tiles of r rows whose terms are next to each other in A, and tiles of terms
+    /// whose rows are.
     by_rows: &'static [Tiles<T>],
     by_columns: &'static [Tiles<T>],
     /// At `[n − 1]`, rows of n vectors of columns, where zeros of A are skipped.
@@ -74,7 +78,8 @@ impl<T> Kernels<T> {
         self.vectors * self.lanes
     }
 
-    /// Vectors that hold `cols` columns. The number of lanes is a power of two: small products feel a division.
+    /// Vectors that hold `cols` columns. The number of lanes is a power of two: small products feel
+    /// a division.
     pub(super) fn vectors_of(&self, cols: usize) -> usize {
         (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
     }
@@ -85,8 +90,9 @@ impl<T> Kernels<T> {
         self.vectors_of(cols) - usize::from(left > 0 && left <= self.narrow)
     }
 
-    /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as wide as there are, but two
-    /// of middle width rather than a full one and one of a single vector, which has too few sums to keep the processor busy.
+    /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as
+    /// wide as there are, but two of middle width rather than a full one and one of a single
+    /// vector, which has too few sums to keep the processor busy.
     pub(super) fn panel(&self, cols: usize) -> usize {
         if cols <= self.narrow {
             return 0;
@@ -102,7 +108,8 @@ impl<T> Kernels<T> {
         (vectors / self.vectors).saturating_sub(usize::from(left == 1))
     }
 
-    /// The kernel for tiles of `rows` rows, where A lies so, and `vectors` vectors of columns, 0 for a narrow one.
+    /// The kernel for tiles of `rows` rows, where A lies so, and `vectors` vectors of columns, 0
+    /// for a narrow one.
     #[inline]
     pub(super) fn tile(&self, a: Contiguous, rows: usize, vectors: usize) -> TileFn<T> {
         match a {
@@ -111,8 +118,8 @@ impl<T> Kernels<T> {
         }
     }
 
-    /// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride` apart; compiled
-    /// for the instruction set.
+    /// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride`
+    /// apart; compiled for the instruction set.
     ///
     /// # Safety
     /// The elements are writable and not otherwise accessed; the processor has the instruction set.
@@ -140,7 +147,8 @@ impl<T> Kernels<T> {
     }
 }
 
-/// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride` apart.
+/// Applies the epilogue to `rows`×`cols` finished elements of C at `[row, col]`, rows `stride`
+/// apart.
 ///
 /// # Safety
 /// The elements are writable and not otherwise accessed.
@@ -172,7 +180,8 @@ pub(super) unsafe fn apply_to_block<T, E: Epilogue<T>>(
                 return &mut [];
             }
             given += 1;
-            // SAFETY: `cols` elements of a row of the block, which is ours alone; each row is given once.
+            // SAFETY: `cols` elements of a row of the block, which is ours alone; each row is given
+            // once.
             unsafe { std::slice::from_raw_parts_mut(c.add((given - 1) * stride), cols) }
         },
     );

@@ -1,9 +1,10 @@
-//! Products on machines for which there are no kernels here: those of the crate `matrixmultiply`, which has its own for
-//! aarch64 and plain ones for the rest.
+//! Products on machines for which there are no kernels here: those of the crate `matrixmultiply`,
+//! which has its own for aarch64 and plain ones for the rest.
 //!
-//! The sums are cut into the blocks that [`gemm`](super::gemm) and [`gemm_in_blocks`](super::gemm_in_blocks) promise, with a
-//! call for each. The library packs both operands into memory that it allocates: on these machines, a product is the one
-//! exception to the rule that a step allocates nothing.
+//! The sums are cut into the blocks that [`gemm`](super::gemm) and
+//! [`gemm_in_blocks`](super::gemm_in_blocks) promise, with a call for each. The library packs both
+//! operands into memory that it allocates: on these machines, a product is the one exception to the
+//! rule that a step allocates nothing.
 
 use std::ops::Range;
 
@@ -18,8 +19,9 @@ use crate::scalar::{PerScalar, Scalar};
 /// Terms that the library sums in one go; longer sums it would cut by itself.
 pub(super) const MAX_TERMS: usize = 256;
 
-/// `C[m,n] ← alpha·A[m,k]·B[k,n] + beta·C`, as the library declares it: m, k, n, alpha, A and its strides by row and column,
-/// B and its strides, beta, C and its strides. If beta is 0, C is not read.
+/// `C[m,n] ← alpha·A[m,k]·B[k,n] + beta·C`, as the library declares it: m, k, n, alpha, A and its
+/// strides by row and column, B and its strides, beta, C and its strides. If beta is 0, C is not
+/// read.
 type LibraryFn<T> = unsafe fn(
     usize,
     usize,

@@ -1,7 +1,8 @@
 //! General matrix multiplication, `C[m,n] (+)= A[m,k]·B[k,n]`.
 //!
-//! [`gemm`] multiplies views of any strides into memory of the caller's, with an [`Epilogue`] on each element of C while it is
-//! in the cache; [`dot`] returns a new array; [`gemm_naive`] is the reference, three plain loops.
+//! [`gemm`] multiplies views of any strides into memory of the caller's, with an [`Epilogue`] on
+//! each element of C while it is in the cache; [`dot`] returns a new array; [`gemm_naive`] is the
+//! reference, three plain loops.
 //!
 //! ```
 //! use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
@@ -19,16 +20,17 @@
 //! ```
 //!
 //! # The bits
-//! Every element of C is one sum over k in one order that depends on k alone (and, for a single column, on that and on how
-//! the operands lie): not on m, so that a part of the rows gives the same bits as all of them, nor on the number of threads
-//! or on which thread computes it.
+//! Every element of C is one sum over k in one order that depends on k alone (and, for a single
+//! column, on that and on how the operands lie): not on m, so that a part of the rows gives the
+//! same bits as all of them, nor on the number of threads or on which thread computes it.
 //!
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
 //! # The routes
-//! What a product goes through, in the order of decision: `mod.rs` and `blocking.rs` decide the way, `plan.rs` the rest. A route
-//! that gains less than 5 % on every shape has no place here. Steps are named as in `docs/performance.md`; instructions were
-//! counted by callgrind, which runs the AVX2 kernels.
+//! What a product goes through, in the order of decision: `mod.rs` and `blocking.rs` decide the
+//! way, `plan.rs` the rest. A route that gains less than 5 % on every shape has no place here.
+//! Steps are named as in `docs/performance.md`; instructions were counted by callgrind, which runs
+//! the AVX2 kernels.
 //!
 //! | if | then | what it gains |
 //! |---|---|---|
@@ -46,10 +48,12 @@
 //! | at least four million flops, and threads | tasks on all threads | two threads take 0.53 of the time of *large* |
 //!
 //! # The files
-//! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel, `pack.rs` copies A and B to
-//! where it reads them fast, `kernels.rs` compiles these for each instruction set, `plan.rs` chooses sizes, `dense.rs` runs the
-//! inner loops and `blocking.rs` the outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
-//! `library.rs` multiplies on machines without kernels; `column.rs` has products with one column, `along.rs` kernels along rows.
+//! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel,
+//! `pack.rs` copies A and B to where it reads them fast, `kernels.rs` compiles these for each
+//! instruction set, `plan.rs` chooses sizes, `dense.rs` runs the inner loops and `blocking.rs` the
+//! outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
+//! `library.rs` multiplies on machines without kernels; `column.rs` has products with one column,
+//! `along.rs` kernels along rows.
 
 // Without kernels, nothing uses what they are made of.
 #![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code, unused_imports))]
@@ -96,16 +100,17 @@ pub use peak::{fma_peak_flops, fma_peak_loop};
 
 /// Work on the elements of C right after they have been computed, while they are in the cache.
 ///
-/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of C or large parts of a long
-/// one, or in several whole rows at once. `apply` is all that has to be written; an epilogue that can do better on several rows
-/// has its own `apply_rows` or `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
+/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of
+/// C or large parts of a long one, or in several whole rows at once. `apply` is all that has to be
+/// written; an epilogue that can do better on several rows has its own `apply_rows` or
+/// `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
 /// instructions that the kernels use.
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);
 
-    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which `next_run` gives one after the other,
-    /// and nothing but empty ones afterwards.
+    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which
+    /// `next_run` gives one after the other, and nothing but empty ones afterwards.
     #[inline(always)]
     fn apply_rows<'c>(
         &self,
@@ -121,7 +126,8 @@ pub trait Epilogue<T>: Sync {
         }
     }
 
-    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one after the other.
+    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one
+    /// after the other.
     ///
     /// # Panics
     /// If `width` is 0.
@@ -158,11 +164,12 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
 ///
-/// A and B may be views of any strides, transposed, reversed or with steps: what lies in rows or columns is read or packed by
-/// whole vectors, anything else element by element. C is row-major and contiguous.
-/// Where A or B has many zeros, products with them may be left out: that changes no bit, and a zero times an infinity is
-/// still NaN. `scratch` has [`gemm_scratch_len`] elements or more, of which a small product may need fewer; its contents do not
-/// matter. On machines without kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
+/// A and B may be views of any strides, transposed, reversed or with steps: what lies in rows or
+/// columns is read or packed by whole vectors, anything else element by element. C is row-major and
+/// contiguous. Where A or B has many zeros, products with them may be left out: that changes no
+/// bit, and a zero times an infinity is still NaN. `scratch` has [`gemm_scratch_len`] elements or
+/// more, of which a small product may need fewer; its contents do not matter. On machines without
+/// kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
@@ -185,8 +192,9 @@ pub const MAX_TERMS: usize = {
     plan::MAX_TERMS
 };
 
-/// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the same bits as if the
-/// products of the blocks had been computed one by one, in whatever place, and then added up in order.
+/// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the
+/// same bits as if the products of the blocks had been computed one by one, in whatever place, and
+/// then added up in order.
 ///
 /// # Panics
 /// As `gemm`, and if `terms` is 0 or over [`MAX_TERMS`].
@@ -208,8 +216,8 @@ pub fn gemm_in_blocks<T: Scalar>(
     gemm_with(kernels::kernels(), exec, a, b, Some(terms), accum, c, scratch, epilogue);
 }
 
-/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any, and with blocks of `terms`
-/// terms, or of as many as suit the kernels.
+/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any, and
+/// with blocks of `terms` terms, or of as many as suit the kernels.
 #[allow(clippy::too_many_arguments)]
 fn gemm_with<T: Scalar>(
     kernels: Option<&Kernels<T>>,

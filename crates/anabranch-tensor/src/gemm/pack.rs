@@ -1,10 +1,11 @@
 //! Packing: blocks of A and B copied to where the micro-kernel reads them in order.
 //!
-//! A panel of B holds NR columns, row by row: `panel[l·NR + j] = B[l, j]`. Where B is a transposed view, its columns
-//! are contiguous, and square blocks are transposed in registers.
+//! A panel of B holds NR columns, row by row: `panel[l·NR + j] = B[l, j]`. Where B is a transposed
+//! view, its columns are contiguous, and square blocks are transposed in registers.
 //!
-//! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a row-major A,
-//! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs no shuffles.
+//! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a
+//! row-major A, `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in
+//! order needs no shuffles.
 
 use ndarray::ArrayView2;
 
@@ -43,7 +44,8 @@ impl<T> Matrix<T> {
 /// How a packed block is cut into panels of columns.
 #[derive(Clone, Copy)]
 pub(super) struct Panels {
-    /// Columns of a panel: a multiple of the lanes of a vector where columns of the source are contiguous.
+    /// Columns of a panel: a multiple of the lanes of a vector where columns of the source are
+    /// contiguous.
     pub(super) width: usize,
     /// Elements from a row of a panel to the next: the width rounded up to whole vectors.
     pub(super) row: usize,
@@ -51,15 +53,17 @@ pub(super) struct Panels {
     pub(super) step: usize,
 }
 
-/// Rows of a panel that are packed before those of the next one, where rows of the source are contiguous.
+/// Rows of a panel that are packed before those of the next one, where rows of the source are
+/// contiguous.
 const ROWS: usize = 16;
 
-/// Writes `rows`×`cols` elements to the panels at `dst`. The rest of a panel's last vector of columns is filled with zeros or
-/// elements of the source.
+/// Writes `rows`×`cols` elements to the panels at `dst`. The rest of a panel's last vector of
+/// columns is filled with zeros or elements of the source.
 ///
 /// # Safety
-/// The processor has V's instruction set, `L` is V's number of lanes; `src` is readable at `rows`×`cols` elements, and
-/// `dst` writable at `rows` whole rows of as many panels as hold `cols` columns.
+/// The processor has V's instruction set, `L` is V's number of lanes; `src` is readable at
+/// `rows`×`cols` elements, and `dst` writable at `rows` whole rows of as many panels as hold `cols`
+/// columns.
 #[inline(always)]
 pub(super) unsafe fn pack<V: Transpose<L>, const L: usize>(
     src: Matrix<V::Elem>,
@@ -117,7 +121,8 @@ unsafe fn pack_contiguous<V: Simd>(
                         } else {
                             V::load_first(from, left).store(to);
                         }
-                        // The next panel's part of the row: too far apart for the processor to foresee it.
+                        // The next panel's part of the row: too far apart for the processor to
+                        // foresee it.
                         prefetch(from.wrapping_add(panels.width));
                         from = from.wrapping_offset(src.row);
                         to = to.wrapping_add(panels.row);
@@ -138,7 +143,8 @@ unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     dst: *mut V::Elem,
     panels: Panels,
 ) {
-    // SAFETY: reads at most `rows` elements of columns below `cols`, writes whole vectors at rows below `rows`.
+    // SAFETY: reads at most `rows` elements of columns below `cols`, writes whole vectors at rows
+    // below `rows`.
     unsafe {
         for j in (0..cols).step_by(L) {
             let to = dst.add(j / panels.width * panels.step + j % panels.width);

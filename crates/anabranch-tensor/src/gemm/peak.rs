@@ -20,9 +20,9 @@ impl PerScalar for Lanes {
     type Of<T: Scalar> = usize;
 }
 
-/// Runs `iterations` of independent multiply-adds in registers, with the instructions of [`gemm`](crate::gemm::gemm) and as
-/// many chains as hide their latency: nothing that computes with them can be faster. The result keeps the work from
-/// being optimised away.
+/// Runs `iterations` of independent multiply-adds in registers, with the instructions of
+/// [`gemm`](crate::gemm::gemm) and as many chains as hide their latency: nothing that computes with
+/// them can be faster. The result keeps the work from being optimised away.
 pub fn fma_peak_loop<T: Scalar>(iterations: usize) -> T {
     // SAFETY: the processor can run the loop for its own instruction set.
     unsafe { peak::<T>()(iterations) }

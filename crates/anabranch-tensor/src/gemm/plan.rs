@@ -1,8 +1,8 @@
 //! How a product is cut: sizes of blocks and tasks, and what is packed.
 //!
-//! The k-blocks, which are all that the bits of the result depend on, follow from k alone. The rest decides who works
-//! when on which tile. It follows from the shape, the strides and constants; one thread alone takes all rows of C
-//! as one task, so that it reads each block of B once.
+//! The k-blocks, which are all that the bits of the result depend on, follow from k alone. The rest
+//! decides who works when on which tile. It follows from the shape, the strides and constants; one
+//! thread alone takes all rows of C as one task, so that it reads each block of B once.
 
 use super::kernels::{Kernels, SPARSE_VECTORS};
 use super::pack::Matrix;
@@ -10,13 +10,15 @@ use super::sparse::WORD;
 use super::tile::{Contiguous, SPARSE_TERMS};
 use crate::buffer::CACHE_LINE;
 
-/// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of a first-level cache of 32 KB or more.
+/// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of a first-level cache of
+/// 32 KB or more.
 const KC_BYTES: usize = 2048;
 /// Most bytes of a block of B, which is to stay in a second-level cache of 1 MB or more.
 const B_BLOCK_BYTES: usize = 768 << 10;
 /// Rows of A that are packed at once, with those that fill up vectors.
 const PACKED_ROWS: usize = 48;
-/// Tiles, one below the other, that are computed in one go if their A and their C take at most so many bytes each.
+/// Tiles, one below the other, that are computed in one go if their A and their C take at most so
+/// many bytes each.
 const TILES: usize = 8;
 const TILES_BYTES: usize = 32 << 10;
 /// Rows of C in a task, most to least: multiples of most tiles' rows.
@@ -25,24 +27,27 @@ const TASK_ROWS: [usize; 3] = [96, 48, 24];
 const TASKS: usize = 16;
 /// Fewest columns of C in a task that is made narrower to get more tasks.
 const NC_MIN: usize = 128;
-/// Most bytes of packed B that several threads share, a part of the last-level cache that others leave.
+/// Most bytes of packed B that several threads share, a part of the last-level cache that others
+/// leave.
 const PACKED_BYTES: usize = 2 << 20;
-/// Fewest flops that are worth a second thread: half of them take ten microseconds or more. Measured: from a tenth on, a step
-/// on 128 rows is a third slower, though a split costs half a microsecond, presumably because one core has to fetch what
-/// the other wrote.
+/// Fewest flops that are worth a second thread: half of them take ten microseconds or more.
+/// Measured: from a tenth on, a step on 128 rows is a third slower, though a split costs half a
+/// microsecond, presumably because one core has to fetch what the other wrote.
 const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which a transposed A is packed.
 const PACK_A_COLS: usize = 129;
 /// Rows of C from which B is packed though its rows are contiguous.
 const PACK_B_ROWS: usize = 48;
-/// Most bytes from one contiguous row of B to the next for which it is read where it lies. Measured: up to here
-/// packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all rows compete for the same
-/// cache sets and each has a page of its own, products without packing are a quarter slower.
+/// Most bytes from one contiguous row of B to the next for which it is read where it lies.
+/// Measured: up to here packing costs more than it gains, by a tenth on products of width 128; at 4
+/// KB, where all rows compete for the same cache sets and each has a page of its own, products
+/// without packing are a quarter slower.
 const NEAR_ROWS: usize = 2048;
 
 /// Rows of A whose sums are taken together where zeros are skipped.
 const SPARSE_ROWS: usize = 256;
-/// Rows of C in a task that skips zeros, most to least: every task moves its part of B to its first-level cache.
+/// Rows of C in a task that skips zeros, most to least: every task moves its part of B to its
+/// first-level cache.
 const SPARSE_TASK_ROWS: [usize; 3] = [192, 96, 64];
 /// Tasks to aim at then.
 const SPARSE_TASKS: usize = 8;
@@ -50,11 +55,13 @@ const SPARSE_TASKS: usize = 8;
 const SPARSE_B_BYTES: usize = 24 << 10;
 /// Most words for the terms of a k-block.
 const WORDS: usize = 12;
-/// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes too much of its time.
+/// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes
+/// too much of its time.
 const SPARSE_LEAST_ROWS: usize = 16;
 pub(super) const SPARSE_MULTIPLY_ADDS: usize = 100_000;
 
-/// Multiply-adds of a product, or as many as can be counted: views with strides of 0 may be larger than memory.
+/// Multiply-adds of a product, or as many as can be counted: views with strides of 0 may be larger
+/// than memory.
 #[inline]
 pub(super) fn multiply_adds((m, n, k): (usize, usize, usize)) -> usize {
     m.saturating_mul(n).saturating_mul(k)
@@ -65,7 +72,8 @@ pub(super) fn is_worth_threads(shape: (usize, usize, usize)) -> bool {
     multiply_adds(shape) >= PARALLEL_FLOPS / 2
 }
 
-/// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a division).
+/// `len` rounded up to a multiple of `unit`, a power of two (which spares small products a
+/// division).
 pub(super) fn round_up(len: usize, unit: usize) -> usize {
     debug_assert!(unit.is_power_of_two());
     (len + unit - 1) & !(unit - 1)
@@ -110,7 +118,8 @@ pub(super) struct Plan {
     pub(super) mr: usize,
     /// Tiles, one below the other, that are computed in one go.
     pub(super) tiles: usize,
-    /// Rows of A that are worked on together: packed at once, or those whose zeros are skipped, else all.
+    /// Rows of A that are worked on together: packed at once, or those whose zeros are skipped,
+    /// else all.
     pub(super) block_rows: usize,
     /// Whether A is packed, panel by panel.
     pub(super) pack_a: bool,
@@ -149,8 +158,9 @@ impl Plan {
         plan
     }
 
-    /// The same cuts, found faster, of a product that is one block of so few multiplications that no zeros are looked for, if A
-    /// is read where it lies and the product is not better computed transposed.
+    /// The same cuts, found faster, of a product that is one block of so few multiplications that
+    /// no zeros are looked for, if A is read where it lies and the product is not better computed
+    /// transposed.
     #[inline]
     pub(super) fn small<T>(
         kernels: &Kernels<T>,
@@ -198,7 +208,8 @@ impl Plan {
         }
     }
 
-    /// Elements of scratch that a product of `n` columns and `k` terms needs whose plan is [`small`](Self::small).
+    /// Elements of scratch that a product of `n` columns and `k` terms needs whose plan is
+    /// [`small`](Self::small).
     pub(super) fn small_scratch_len<T>(
         &self,
         kernels: &Kernels<T>,
@@ -245,7 +256,8 @@ impl Plan {
         plan
     }
 
-    /// Vectors in the next panel of a row of B of which `cols` columns are left, 0 for a narrow one.
+    /// Vectors in the next panel of a row of B of which `cols` columns are left, 0 for a narrow
+    /// one.
     pub(super) fn panel<T>(&self, kernels: &Kernels<T>, cols: usize) -> usize {
         match self.sparse_panel {
             0 => kernels.panel(cols),
@@ -261,7 +273,8 @@ impl Plan {
         }
     }
 
-    /// Makes tasks of the plan for one thread, and larger phases, at whose ends the threads wait for each other.
+    /// Makes tasks of the plan for one thread, and larger phases, at whose ends the threads wait
+    /// for each other.
     fn share_out(&mut self, (m, n, k): (usize, usize, usize), size: usize, lanes: usize) {
         let Self { kc, mut nc, .. } = *self;
         let most = PACKED_BYTES / size;
@@ -295,8 +308,8 @@ fn packs_a<T>(a: &Matrix<T>, (m, n, k): (usize, usize, usize)) -> bool {
     }
 }
 
-/// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as many panels as fill a
-/// vector, or one.
+/// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as
+/// many panels as fill a vector, or one.
 pub(super) fn a_group<T>(kernels: &Kernels<T>, mr: usize) -> usize {
     if kernels.lanes.is_multiple_of(mr) { kernels.lanes } else { mr }
 }
@@ -333,10 +346,11 @@ fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize
     multiply_adds((m, n, k)) >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
 }
 
-/// What a product of `m`×`n` elements costs that skips zeros, if the share `nonzero` of A is not 0, in multiply-adds of
-/// vectors for each term; `None` where multiplying the zeros costs less. Measured, and rounded to what leaves a gain: each
-/// element costs the time of two multiply-adds besides its own, from two vectors of columns to eight; reading a panel of B
-/// costs the time of two rows, and packing several that of four more.
+/// What a product of `m`×`n` elements costs that skips zeros, if the share `nonzero` of A is not 0,
+/// in multiply-adds of vectors for each term; `None` where multiplying the zeros costs less.
+/// Measured, and rounded to what leaves a gain: each element costs the time of two multiply-adds
+/// besides its own, from two vectors of columns to eight; reading a panel of B costs the time of
+/// two rows, and packing several that of four more.
 pub(super) fn cost_of_skipping<T>(
     kernels: &Kernels<T>,
     (m, n): (usize, usize),
@@ -349,7 +363,8 @@ pub(super) fn cost_of_skipping<T>(
     (share <= 0.8).then_some(share * (m * of_row) as f64)
 }
 
-/// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can be.
+/// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can
+/// be.
 fn sparse_panel<T>(kernels: &Kernels<T>, n: usize) -> usize {
     let vectors = kernels.vectors_of(n);
     vectors.div_ceil(vectors.div_ceil(SPARSE_VECTORS))
@@ -360,7 +375,8 @@ pub(super) const fn words_len<T>() -> usize {
     SPARSE_ROWS * WORDS * size_of::<u64>() / size_of::<T>()
 }
 
-/// Elements of one thread's scratch, whole cache lines: a packed block of A, or words of bits and sums.
+/// Elements of one thread's scratch, whole cache lines: a packed block of A, or words of bits and
+/// sums.
 pub(super) fn thread_len<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize)) -> usize {
     let packed = round_up(PACKED_ROWS * k.min(kc_max::<T>()), CACHE_LINE / size_of::<T>());
     if needs_sparse_scratch(kernels, (m, n, k)) {
@@ -371,25 +387,27 @@ pub(super) fn thread_len<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usiz
     }
 }
 
-/// Most vectors of columns, and fewest terms, for which a product may be computed transposed: copying Cᵀ back takes as long
-/// as some thirty terms.
+/// Most vectors of columns, and fewest terms, for which a product may be computed transposed:
+/// copying Cᵀ back takes as long as some thirty terms.
 const NARROW_VECTORS: usize = 3;
 const TRANSPOSED_TERMS: usize = 64;
 
-/// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a vector idle, become rows.
-/// A transposed A and a row-major B lie as that product reads them.
+/// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a
+/// vector idle, become rows. A transposed A and a row-major B lie as that product reads them.
 pub(super) fn is_better_transposed<T>(
     kernels: &Kernels<T>,
     (m, n, k): (usize, usize, usize),
     (a, b): (&Matrix<T>, &Matrix<T>),
 ) -> bool {
     let leaves_lanes_idle = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
-    // Where A has to be packed for it, which costs as much as half a vector of columns, less than that must be left.
+    // Where A has to be packed for it, which costs as much as half a vector of columns, less than
+    // that must be left.
     let pays = (a.row == 1 && b.col == 1) || 2 * n <= kernels.lanes;
     leaves_lanes_idle && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
 }
 
-/// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; whole cache lines.
+/// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; whole
+/// cache lines.
 pub(super) fn transposed_len<T>(kernels: &Kernels<T>, m: usize, n: usize) -> usize {
     let narrow = m.saturating_mul(n.min(NARROW_VECTORS * kernels.lanes));
     round_up(narrow.min(isize::MAX as usize) + kernels.lanes, CACHE_LINE / size_of::<T>())

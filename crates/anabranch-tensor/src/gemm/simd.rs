@@ -1,8 +1,9 @@
 //! Vectors: the few operations that the kernels are written with.
 //!
-//! One kernel source serves every instruction set and number type: it is generic over [`Simd`], marked
-//! `#[inline(always)]`, and inlined into a function that enables the instruction set (see `kernels.rs`). The
-//! implementation with plain arrays runs everywhere; those with intrinsics are in `x86.rs`.
+//! One kernel source serves every instruction set and number type: it is generic over [`Simd`],
+//! marked `#[inline(always)]`, and inlined into a function that enables the instruction set (see
+//! `kernels.rs`). The implementation with plain arrays runs everywhere; those with intrinsics are
+//! in `x86.rs`.
 
 /// One vector register of numbers.
 ///
@@ -42,7 +43,8 @@ pub(super) trait Transpose<const L: usize>: Simd {
     unsafe fn load_transposed(columns: [*const Self::Elem; L]) -> [Self; L];
 }
 
-/// a·b + c, fused where the compilation target has the instruction: elsewhere the fused form is a slow library call.
+/// a·b + c, fused where the compilation target has the instruction: elsewhere the fused form is a
+/// slow library call.
 macro_rules! multiply_add {
     ($a:expr, $b:expr, $c:expr) => {
         if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {

@@ -66,7 +66,8 @@ impl<T: Scalar> Product<'_, T> {
         true
     }
 
-    /// The operand whose zeros spare the most, if they are enough to skip them. The choice changes no bit of the result.
+    /// The operand whose zeros spare the most, if they are enough to skip them. The choice changes
+    /// no bit of the result.
     pub(super) fn sparse_operand(&self) -> Option<Sparse> {
         let Self { kernels, m, n, k, kc, .. } = *self;
         let of = |operand, matrix, (rows, cols)| {
@@ -82,7 +83,8 @@ impl<T: Scalar> Product<'_, T> {
         a.into_iter().chain(b).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(operand, _)| operand)
     }
 
-    /// About how much of a matrix is not 0, or `None` if neither its rows nor its columns are contiguous.
+    /// About how much of a matrix is not 0, or `None` if neither its rows nor its columns are
+    /// contiguous.
     ///
     /// # Safety
     /// The matrix is readable.
@@ -99,8 +101,9 @@ impl<T: Scalar> Product<'_, T> {
         Some(sample.map(count).sum::<usize>() as f64 / total as f64)
     }
 
-    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`, with the columns `cols` of B,
-    /// skipping A's zeros, and applies the epilogue if these are the last terms.
+    /// Adds the products of the rows `rows` of A, at most `block_rows`, in the k-block `terms`,
+    /// with the columns `cols` of B, skipping A's zeros, and applies the epilogue if these are the
+    /// last terms.
     ///
     /// # Safety
     /// As [`block`](Self::block).

@@ -1,5 +1,5 @@
-//! Products that skip zeros against plain loops, and to the bit against the same products row by row: a single row is
-//! too small a product to skip any.
+//! Products that skip zeros against plain loops, and to the bit against the same products row by
+//! row: a single row is too small a product to skip any.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -86,7 +86,8 @@ fn same_bits<T: Scalar>(got: &[T], want: &[T]) -> bool {
     got.iter().map(bits).eq(want.iter().map(bits))
 }
 
-/// More and fewer columns and rows than a panel and a block of rows have, one k-block and several, of whole vectors and not.
+/// More and fewer columns and rows than a panel and a block of rows have, one k-block and several,
+/// of whole vectors and not.
 const SHAPES: [(usize, usize, usize); 9] = [
     (64, 64, 64),
     (150, 128, 21),
@@ -134,9 +135,9 @@ fn skipping_changes_no_bit_of_f64() {
     skipping_changes_no_bit::<f64>();
 }
 
-/// Sums of integers, exact in any order, against plain loops.
-/// As dW of a first layer behind ReLU, with one-hot inputs: A has more zeros, those of B spare more, since a row of B does not
-/// fill its vectors.
+/// Sums of integers, exact in any order, against plain loops. As dW of a first layer behind ReLU,
+/// with one-hot inputs: A has more zeros, those of B spare more, since a row of B does not fill its
+/// vectors.
 #[test]
 fn the_operand_whose_zeros_spare_more_is_chosen() {
     let one_in_four =
@@ -193,7 +194,8 @@ fn zero_times_infinity_is_nan() {
     }
 }
 
-/// What a panel holds beyond its columns is multiplied too: were it not finite, no zero would be skipped.
+/// What a panel holds beyond its columns is multiplied too: were it not finite, no zero would be
+/// skipped.
 #[test]
 fn packed_panels_are_filled() {
     let (rows, cols) = (20, 59);
@@ -209,8 +211,8 @@ fn packed_panels_are_filled() {
     }
 }
 
-/// A negative product too small for the number type rounds to −0, which it stays or not as zeros of one sign or the other
-/// are added.
+/// A negative product too small for the number type rounds to −0, which it stays or not as zeros of
+/// one sign or the other are added.
 #[test]
 fn a_sum_that_underflows_is_positive_zero() {
     let exec = Executor::serial();
@@ -226,8 +228,8 @@ fn a_sum_that_underflows_is_positive_zero() {
     }
 }
 
-/// Blocks too short to skip zeros in leave −0 as it is, in a product that is computed transposed too: all rows, or a few
-/// that are not.
+/// Blocks too short to skip zeros in leave −0 as it is, in a product that is computed transposed
+/// too: all rows, or a few that are not.
 #[test]
 fn short_blocks_leave_negative_zero() {
     let exec = Executor::serial();
@@ -243,7 +245,8 @@ fn short_blocks_leave_negative_zero() {
     }
 }
 
-/// The promise of [`gemm_in_blocks`] where all terms together are a product that skips zeros, and a block is too small for it.
+/// The promise of [`gemm_in_blocks`] where all terms together are a product that skips zeros, and a
+/// block is too small for it.
 #[test]
 #[cfg_attr(miri, ignore = "large")]
 fn blocks_that_skip_zeros_are_products_that_do_not() {

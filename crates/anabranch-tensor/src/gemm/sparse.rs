@@ -1,4 +1,5 @@
-//! The micro-kernel that skips zeros: rows of C for which many elements of A are 0, as behind ReLU and dropout.
+//! The micro-kernel that skips zeros: rows of C for which many elements of A are 0, as behind ReLU
+//! and dropout.
 //!
 //! ```text
 //! for i in rows
@@ -8,12 +9,12 @@
 //!     sums[i] = acc
 //! ```
 //!
-//! The sums have the same bits as if the zeros had been multiplied: fma(0, b, s) = s for a finite b, but for the sign of
-//! a sum that is 0. Where B is not finite, nothing is skipped; and to the sum of a k-block 0 is added, which leaves no −0,
-//! here and in `tile.rs`.
+//! The sums have the same bits as if the zeros had been multiplied: fma(0, b, s) = s for a finite
+//! b, but for the sign of a sum that is 0. Where B is not finite, nothing is skipped; and to the
+//! sum of a k-block 0 is added, which leaves no −0, here and in `tile.rs`.
 //!
-//! A multiply-add has a load to itself, as much as a first-level cache gives: this kernel reaches three quarters of the
-//! dense one's rate, on what is left of its work.
+//! A multiply-add has a load to itself, as much as a first-level cache gives: this kernel reaches
+//! three quarters of the dense one's rate, on what is left of its work.
 
 use super::pack::Matrix;
 use super::simd::{Simd, Transpose};
@@ -21,7 +22,8 @@ use super::simd::{Simd, Transpose};
 /// Terms in a word of bits.
 pub(super) const WORD: usize = 64;
 
-/// Some rows of A, of which each has a word of bits, and the sums of their products with a panel of B.
+/// Some rows of A, of which each has a word of bits, and the sums of their products with a panel of
+/// B.
 pub(super) struct SparseRows<T> {
     pub(super) rows: usize,
     /// Terms that the words tell of, at most [`WORD`].
@@ -45,13 +47,15 @@ pub(super) struct SparseRows<T> {
 /// Adds products to the sums, of `N` vectors a row.
 ///
 /// # Safety
-/// The processor has V's instruction set; A and B are readable, the sums writable and not otherwise accessed.
+/// The processor has V's instruction set; A and B are readable, the sums writable and not otherwise
+/// accessed.
 #[inline(always)]
 pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem>) {
     let width = N * V::LANES;
     // SAFETY: every access is to A[0..rows, 0..terms], B[0..terms] or sums[0..rows].
     unsafe {
-        // 0 · b is 0 for finite numbers and NaN for all others; the panel is in the cache afterwards.
+        // 0 · b is 0 for finite numbers and NaN for all others; the panel is in the cache
+        // afterwards.
         let mut products = [V::zero(); N];
         for l in 0..t.terms {
             for j in 0..N {
@@ -89,11 +93,12 @@ pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem
     }
 }
 
-/// For `rows`×`terms` elements of `a`, whose rows or columns are contiguous, which are not 0: words of `per_word` terms,
-/// those of all rows for the first terms, then those for the next ones.
+/// For `rows`×`terms` elements of `a`, whose rows or columns are contiguous, which are not 0: words
+/// of `per_word` terms, those of all rows for the first terms, then those for the next ones.
 ///
 /// # Safety
-/// The processor has V's instruction set, `L` is V's number of lanes; `a` is readable and as many words are writable.
+/// The processor has V's instruction set, `L` is V's number of lanes; `a` is readable and as many
+/// words are writable.
 #[inline(always)]
 pub(super) unsafe fn find_nonzero<V: Transpose<L>, const L: usize>(
     a: Matrix<V::Elem>,
@@ -145,8 +150,8 @@ unsafe fn load_up_to<V: Simd>(p: *const V::Elem, left: usize) -> V {
 /// `C[rows, cols] (+)= sums`, the sums in rows of `width`, rows of C contiguous, or columns.
 ///
 /// # Safety
-/// The processor has V's instruction set, `L` is V's number of lanes; the sums are readable in whole vectors, C is
-/// writable and not otherwise accessed.
+/// The processor has V's instruction set, `L` is V's number of lanes; the sums are readable in
+/// whole vectors, C is writable and not otherwise accessed.
 #[inline(always)]
 pub(super) unsafe fn put_sums<V: Transpose<L>, const L: usize>(
     (sums, width): (*const V::Elem, usize),
@@ -193,7 +198,8 @@ pub(super) unsafe fn put_sums<V: Transpose<L>, const L: usize>(
 /// The processor has V's instruction set; the elements are readable.
 #[inline(always)]
 pub(super) unsafe fn count_nonzero<V: Simd>(p: *const V::Elem, len: usize) -> usize {
-    // As many bits at once as a word holds: counting bits is slow where the instruction set has none for it.
+    // As many bits at once as a word holds: counting bits is slow where the instruction set has
+    // none for it.
     let mut count = 0;
     for first in (0..len).step_by(WORD) {
         let mut word = 0;

@@ -1,7 +1,7 @@
 //! Every instruction set of this machine against plain loops.
 //!
-//! Where results are compared for equality, elements are small integers, whose sums are exact in any order. What must
-//! not be read, an output that is replaced or fresh scratch, holds NaN.
+//! Where results are compared for equality, elements are small integers, whose sums are exact in
+//! any order. What must not be read, an output that is replaced or fresh scratch, holds NaN.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -149,9 +149,10 @@ pub(super) fn pairs<A: Copy, B: Copy>(
     left.into_iter().flat_map(move |a| right.clone().into_iter().map(move |b| (a, b)))
 }
 
-/// All heights and widths up to twice the tile, at an empty, a short and a longer sum; and all widths and sums at a
-/// height within and one beyond a tile. Height and sum need no more crossing: the micro-kernel runs the sum in one
-/// loop whatever its height, and packing of B, which knows widths and sums, does not know heights.
+/// All heights and widths up to twice the tile, at an empty, a short and a longer sum; and all
+/// widths and sums at a height within and one beyond a tile. Height and sum need no more crossing:
+/// the micro-kernel runs the sum in one loop whatever its height, and packing of B, which knows
+/// widths and sums, does not know heights.
 fn up_to_two_tiles<T: Scalar>(kernels: Option<&Kernels<T>>) -> Vec<(usize, usize, usize)> {
     // The library's tiles are of 8 rows and columns, or so.
     let (mr, nr, lanes) =
@@ -176,8 +177,9 @@ fn f64_is_exact_up_to_two_tiles() {
     check_corners::<f64>(up_to_two_tiles);
 }
 
-/// Several k-blocks, blocks of packed A, B with contiguous rows packed and where it lies, column blocks, phases of B in
-/// both directions, and products that are computed transposed, with operands that lie right for it and with others.
+/// Several k-blocks, blocks of packed A, B with contiguous rows packed and where it lies, column
+/// blocks, phases of B in both directions, and products that are computed transposed, with operands
+/// that lie right for it and with others.
 const BLOCKED: [(usize, usize, usize); 5] =
     [(50, 20, 600), (70, 3, 530), (13, 1100, 17), (61, 850, 530), (2, 530, 4500)];
 
@@ -196,7 +198,8 @@ fn any_strides_are_exact() {
     let shape = (5, 9, 6);
     for kernels in all_ways::<f32>() {
         let (a, b) = integers::<f32>((10, 27, 12), Layout::Rows, Layout::Rows);
-        // Every second row and column of A, from the last on; every third column of B, rows from the last on.
+        // Every second row and column of A, from the last on; every third column of B, rows from
+        // the last on.
         let a = a.slice(s![..;-2, ..;-2]);
         let b = b.slice(s![..6;-1, ..;3]);
         let want = product(
@@ -253,7 +256,8 @@ fn bits_do_not_depend_on_phases() {
     }
 }
 
-/// The promise that shards of a batch rely on: terms in blocks are the products of the blocks, added up in order.
+/// The promise that shards of a batch rely on: terms in blocks are the products of the blocks,
+/// added up in order.
 #[test]
 fn terms_in_blocks_are_products_of_blocks() {
     let exec = Executor::serial();
@@ -390,7 +394,8 @@ impl Epilogue<f32> for AskTooOften {
 
 #[test]
 fn an_epilogue_gets_no_row_twice_and_none_that_is_not_there() {
-    // Whole rows, and the last columns of rows that are cut: of blocks of B's columns, and of tasks.
+    // Whole rows, and the last columns of rows that are cut: of blocks of B's columns, and of
+    // tasks.
     let exec = Executor::new(2).unwrap();
     for (m, n, k) in [(9, 5, 4), (20, 1100, 300)] {
         let (a, b) = (Array2::<f32>::ones((m, k)), Array2::ones((k, n)));

@@ -8,21 +8,23 @@
 //! C[0..R, ..] (+)= acc
 //! ```
 //!
-//! R·N accumulators fill the register file: with 8·3 of AVX-512's 32 registers there are 24 independent chains for
-//! multiply-adds of latency 4, and a term takes 24 of them, 11 loads and little else: where two threads share a core, it
-//! is the number of instructions that limits. A is read where it lies if its rows or its columns are contiguous; a row of
-//! B is contiguous, in a packed panel or where it lies.
+//! R·N accumulators fill the register file: with 8·3 of AVX-512's 32 registers there are 24
+//! independent chains for multiply-adds of latency 4, and a term takes 24 of them, 11 loads and
+//! little else: where two threads share a core, it is the number of instructions that limits. A is
+//! read where it lies if its rows or its columns are contiguous; a row of B is contiguous, in a
+//! packed panel or where it lies.
 
 use super::simd::Simd;
 use crate::prefetch::{prefetch, prefetch_to_write};
 
-/// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level cache takes.
+/// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level
+/// cache takes.
 const AHEAD: isize = 24;
 /// Fewest terms for which C is asked for: shorter sums are there as soon as C would be.
 const PREFETCH_C_TERMS: usize = 64;
 
-/// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0 becomes 0, since what it
-/// would have been had zeros been multiplied is not known there.
+/// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0
+/// becomes 0, since what it would have been had zeros been multiplied is not known there.
 pub(super) const SPARSE_TERMS: usize = 20;
 
 /// The operands of some tiles of the same columns.
@@ -33,7 +35,8 @@ pub(super) struct Tile<T> {
     pub(super) k: usize,
     /// `A[0, 0]` of the first tile; not read beyond its rows.
     pub(super) a: *const T,
-    /// Elements from a row of A to the next where rows are contiguous, else from a column to the next.
+    /// Elements from a row of A to the next where rows are contiguous, else from a column to the
+    /// next.
     pub(super) a_step: isize,
     /// `B[0, 0]` of the tile; its rows are contiguous.
     pub(super) b: *const T,
@@ -58,11 +61,12 @@ pub(super) enum Contiguous {
     Columns,
 }
 
-/// Computes tiles of `R` rows and at most `N` vectors of columns, with rows of A contiguous if `ROWS`, else columns.
+/// Computes tiles of `R` rows and at most `N` vectors of columns, with rows of A contiguous if
+/// `ROWS`, else columns.
 ///
 /// # Safety
-/// The processor has V's instruction set. A and B are readable, C writable and not otherwise accessed, as far as
-/// `tiles`·`R`, `k` and `cols` reach.
+/// The processor has V's instruction set. A and B are readable, C writable and not otherwise
+/// accessed, as far as `tiles`·`R`, `k` and `cols` reach.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
@@ -150,10 +154,11 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
     last: L,
 ) {
     const { assert!(R <= 9, "three pointers reach nine rows") };
-    // Terms in one turn of the loop: the largest tile, in which most of the time is spent, is worth the code.
+    // Terms in one turn of the loop: the largest tile, in which most of the time is spent, is worth
+    // the code.
     let unroll = if R * N >= 24 && L::WHOLE { 2 } else { 1 };
-    // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that step beyond
-    // them are not read, hence `wrapping`.
+    // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that
+    // step beyond them are not read, hence `wrapping`.
     unsafe {
         if t.k >= PREFETCH_C_TERMS {
             for i in 0..R {
@@ -203,8 +208,8 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
     }
 }
 
-/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows 0, 3 and 6 if rows are
-/// contiguous, else row 0.
+/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows
+/// 0, 3 and 6 if rows are contiguous, else row 0.
 #[inline(always)]
 unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
@@ -236,8 +241,9 @@ unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     }
 }
 
-/// `x`, of which the compiler knows nothing: it then derives the rows of A from one pointer and this step by the address
-/// forms of the instructions, where it would otherwise keep a pointer to each row in registers that there are not.
+/// `x`, of which the compiler knows nothing: it then derives the rows of A from one pointer and
+/// this step by the address forms of the instructions, where it would otherwise keep a pointer to
+/// each row in registers that there are not.
 #[inline(always)]
 fn opaque(x: isize) -> isize {
     #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]

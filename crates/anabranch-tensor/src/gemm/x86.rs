@@ -4,7 +4,8 @@ use std::arch::x86_64::*;
 
 use super::simd::{Simd, Transpose};
 
-/// A vector type with the operations that AVX-512 and AVX2 have in common; `first` names those on the first lanes.
+/// A vector type with the operations that AVX-512 and AVX2 have in common; `first` names those on
+/// the first lanes.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty): [$elem:ty; $lanes:literal],
      $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $max:ident, $fma:ident, $($first:tt)*) => {
@@ -12,7 +13,8 @@ macro_rules! vector {
         #[derive(Clone, Copy)]
         pub(in crate::gemm) struct $name($register);
 
-        // SAFETY: for every block in it: the instruction set and the memory are the caller's promise (see the trait).
+        // SAFETY: for every block in it: the instruction set and the memory are the caller's
+        // promise (see the trait).
         impl Simd for $name {
             type Elem = $elem;
             const LANES: usize = $lanes;
@@ -80,7 +82,8 @@ macro_rules! avx512_first {
     };
 }
 
-/// Loads and stores of the first lanes with AVX2's vector masks: `len` ones out of a table of ones, then zeros.
+/// Loads and stores of the first lanes with AVX2's vector masks: `len` ones out of a table of ones,
+/// then zeros.
 macro_rules! avx2_first {
     ($elem:ty, $load:ident, $store:ident, $compare:ident, $bits:ident) => {
         #[inline(always)]
@@ -130,15 +133,16 @@ pub(super) mod avx512 {
         avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_cmp_pd_mask);
     );
 
-    // The first half of the work is done by loading: the 128-bit lanes of a vector come from columns 4 apart (2 apart
-    // in f64). What is left are square blocks inside the lanes.
+    // The first half of the work is done by loading: the 128-bit lanes of a vector come from
+    // columns 4 apart (2 apart in f64). What is left are square blocks inside the lanes.
     impl Transpose<16> for F32x16 {
         #[inline(always)]
         unsafe fn load_transposed(columns: [*const f32; 16]) -> [Self; 16] {
             // SAFETY: the instruction set is the caller's promise.
             let mut rows = [unsafe { Self::zero() }; 16];
             for q in 0..4 {
-                // SAFETY: the instruction set and 16 readable elements of each column are the caller's promise.
+                // SAFETY: the instruction set and 16 readable elements of each column are the
+                // caller's promise.
                 let v: [__m512; 4] = std::array::from_fn(|i| unsafe {
                     let lane = |n: usize| _mm_loadu_ps(columns[4 * n + i].add(4 * q));
                     let v = _mm512_castps128_ps512(lane(0));
@@ -166,7 +170,8 @@ pub(super) mod avx512 {
             // SAFETY: the instruction set is the caller's promise.
             let mut rows = [unsafe { Self::zero() }; 8];
             for q in 0..4 {
-                // SAFETY: the instruction set and 8 readable elements of each column are the caller's promise.
+                // SAFETY: the instruction set and 8 readable elements of each column are the
+                // caller's promise.
                 let v: [__m512d; 2] = std::array::from_fn(|i| unsafe {
                     let lane = |n: usize| _mm_loadu_pd(columns[2 * n + i].add(2 * q));
                     let v = _mm512_castpd128_pd512(lane(0));
@@ -226,7 +231,8 @@ pub(super) mod avx2 {
             // SAFETY: the instruction set is the caller's promise.
             let mut rows = [unsafe { Self::zero() }; 8];
             for q in 0..2 {
-                // SAFETY: the instruction set and 8 readable elements of each column are the caller's promise.
+                // SAFETY: the instruction set and 8 readable elements of each column are the
+                // caller's promise.
                 let v: [__m256; 4] = std::array::from_fn(|i| unsafe {
                     let lane = |n: usize| _mm_loadu_ps(columns[4 * n + i].add(4 * q));
                     _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(lane(0)), lane(1))
@@ -251,7 +257,8 @@ pub(super) mod avx2 {
             // SAFETY: the instruction set is the caller's promise.
             let mut rows = [unsafe { Self::zero() }; 4];
             for q in 0..2 {
-                // SAFETY: the instruction set and 4 readable elements of each column are the caller's promise.
+                // SAFETY: the instruction set and 4 readable elements of each column are the
+                // caller's promise.
                 let v: [__m256d; 2] = std::array::from_fn(|i| unsafe {
                     let lane = |n: usize| _mm_loadu_pd(columns[2 * n + i].add(2 * q));
                     _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(lane(0)), lane(1))

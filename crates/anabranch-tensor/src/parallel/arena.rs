@@ -6,9 +6,11 @@ use std::ops::Range;
 use crate::buffer::{Buffer, CACHE_LINE};
 use crate::scalar::Scalar;
 
-/// Row-major matrices with the same number of rows in one piece of memory, each of which begins at a cache line.
+/// Row-major matrices with the same number of rows in one piece of memory, each of which begins at
+/// a cache line.
 ///
-/// [`Executor::for_each_shard`](crate::Executor::for_each_shard) hands out the same rows of all of them at once.
+/// [`Executor::for_each_shard`](crate::Executor::for_each_shard) hands out the same rows of all of
+/// them at once.
 #[derive(Debug)]
 pub struct Arena<T> {
     memory: Buffer<T>,
@@ -155,7 +157,8 @@ impl<T> Shard<'_, T> {
     /// Nobody else uses these rows of matrix `i` as long as the slice is used.
     unsafe fn slice<'s>(&self, i: usize) -> &'s mut [T] {
         let range = self.places[i].of_rows(&self.rows);
-        // SAFETY: the arena's memory holds all matrices with all of their rows, of which these are this shard's alone.
+        // SAFETY: the arena's memory holds all matrices with all of their rows, of which these are
+        // this shard's alone.
         unsafe { std::slice::from_raw_parts_mut(self.memory.add(range.start), range.len()) }
     }
 }

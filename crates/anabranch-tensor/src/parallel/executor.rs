@@ -1,7 +1,7 @@
 //! The executor: which threads work, and how a loop is split between them.
 //!
-//! A loop is split into tasks whose number and bounds are the caller's, from shapes and constants. The executor only
-//! decides who runs a task, so no result depends on the number of threads.
+//! A loop is split into tasks whose number and bounds are the caller's, from shapes and constants.
+//! The executor only decides who runs a task, so no result depends on the number of threads.
 
 use std::ops::Range;
 use std::thread;
@@ -15,12 +15,14 @@ use crate::lanes::LANES;
 use crate::scalar::Scalar;
 use crate::simd::vectorized;
 
-/// Elements that one task of an element-wise loop works on: enough to pay for a split, few enough to stay in the
-/// level-one cache with a companion array. A constant, so that results do not depend on the machine.
+/// Elements that one task of an element-wise loop works on: enough to pay for a split, few enough
+/// to stay in the level-one cache with a companion array. A constant, so that results do not depend
+/// on the machine.
 const CHUNK_LEN: usize = 8192;
 
-/// Fewest chunks of an element-wise loop that are worth a second thread: some ten microseconds of work. Measured: from two
-/// chunks on, a step on 128 rows is a third slower, presumably because one core has to fetch what the other wrote.
+/// Fewest chunks of an element-wise loop that are worth a second thread: some ten microseconds of
+/// work. Measured: from two chunks on, a step on 128 rows is a third slower, presumably because one
+/// core has to fetch what the other wrote.
 const PARALLEL_CHUNKS: usize = 8;
 
 /// Most threads that are started for each core: more than one for each only wait for each other.
@@ -44,9 +46,10 @@ pub enum ExecutorError {
 
 /// Runs tasks on a fixed number of threads, or on the calling thread alone.
 ///
-/// It may be shared, and used from any thread, also one of somebody else's rayon pool: the workers serve one caller at a
-/// time, and who comes while they are busy does the work alone, to the same bits. A task must not wait for another task,
-/// nor for all threads of the pool that it runs in, as `rayon::broadcast` does.
+/// It may be shared, and used from any thread, also one of somebody else's rayon pool: the workers
+/// serve one caller at a time, and who comes while they are busy does the work alone, to the same
+/// bits. A task must not wait for another task, nor for all threads of the pool that it runs in, as
+/// `rayon::broadcast` does.
 ///
 /// Threads do not survive a `fork`: in the child process, make a new executor.
 #[derive(Debug)]
@@ -68,8 +71,8 @@ impl Executor {
         Self { pool: None }
     }
 
-    /// An executor with `threads` threads: the calling one, and workers. No more than four threads are started for each core,
-    /// as more would only wait for each other.
+    /// An executor with `threads` threads: the calling one, and workers. No more than four threads
+    /// are started for each core, as more would only wait for each other.
     ///
     /// # Errors
     /// If `threads` is 0 or over 1024, or the workers cannot be started.
@@ -95,11 +98,12 @@ impl Executor {
         self.pool.as_ref().map_or(1, |pool| pool.workers.threads())
     }
 
-    /// Runs `f` on this thread, while the workers stand by for the tasks that `f` splits its work into.
+    /// Runs `f` on this thread, while the workers stand by for the tasks that `f` splits its work
+    /// into.
     ///
-    /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of one: enter once per
-    /// run. Where the workers already serve another thread, or this one, `f` simply runs; in the first case all of its tasks
-    /// run on this thread.
+    /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of
+    /// one: enter once per run. Where the workers already serve another thread, or this one, `f`
+    /// simply runs; in the first case all of its tasks run on this thread.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         let Some(Pool { threads, workers }) = &self.pool else { return f() };
         let Some(_turn) = workers.take_turn() else { return f() };
@@ -111,8 +115,8 @@ impl Executor {
         })
     }
 
-    /// Index of the executor's thread that is running, below [`threads`](Self::threads): the number of a worker from 1 on,
-    /// and 0 for the caller.
+    /// Index of the executor's thread that is running, below [`threads`](Self::threads): the number
+    /// of a worker from 1 on, and 0 for the caller.
     pub fn worker(&self) -> usize {
         let worker = self.pool.as_ref().and_then(|pool| pool.threads.current_thread_index());
         worker.map_or(0, |index| index + 1)
@@ -122,7 +126,8 @@ impl Executor {
     ///
     /// Allocates nothing when called inside [`enter`](Self::enter).
     pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
-        // Behind a reference without a type parameter: the code around a task is compiled once, not for every task.
+        // Behind a reference without a type parameter: the code around a task is compiled once, not
+        // for every task.
         self.run_dyn(n_tasks, 2, &task);
     }
 
@@ -136,11 +141,13 @@ impl Executor {
         }
     }
 
-    /// Cuts `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each chunk, with its row
-    /// numbers and its share of every array of `parts`. Few chunks are all run by the calling thread.
+    /// Cuts `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each
+    /// chunk, with its row numbers and its share of every array of `parts`. Few chunks are all run
+    /// by the calling thread.
     ///
-    /// The loops in `f` are compiled for the machine's vector instructions, if `f` is a closure marked
-    /// `#[inline(always)]`: inlined into a function that has these instructions, it gets them too.
+    /// The loops in `f` are compiled for the machine's vector instructions, if `f` is a closure
+    /// marked `#[inline(always)]`: inlined into a function that has these instructions, it gets
+    /// them too.
     ///
     /// # Panics
     /// If an array's length does not fit the number of rows or chunks, or `rows_per_chunk` is 0.
@@ -155,8 +162,8 @@ impl Executor {
         self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
-    /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks that the caller knows to be
-    /// worth a thread each.
+    /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks that
+    /// the caller knows to be worth a thread each.
     ///
     /// # Panics
     /// As `for_each_chunk`.
@@ -170,8 +177,9 @@ impl Executor {
         self.for_each_of(2, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
-    /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on all threads from two
-    /// shards on: with its rows of every matrix of `arenas`, and its share of every array of `parts`.
+    /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on
+    /// all threads from two shards on: with its rows of every matrix of `arenas`, and its share of
+    /// every array of `parts`.
     ///
     /// # Panics
     /// If an arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
@@ -184,7 +192,8 @@ impl Executor {
     ) {
         let arenas = arenas.map(Arena::shards);
         self.for_each_of(2, (n_rows, rows_per_shard), parts, move |rows, slices| {
-            // SAFETY: each task has other rows, and the arenas stay borrowed until all tasks have ended.
+            // SAFETY: each task has other rows, and the arenas stay borrowed until all tasks have
+            // ended.
             let shards = arenas.each_ref().map(|arena| unsafe { arena.shard(rows.clone()) });
             f(shards, slices);
         });
@@ -202,7 +211,8 @@ impl Executor {
         let rows_per_chunk = rows_per_chunk.min(n_rows.max(1));
         let n_chunks = n_rows.div_ceil(rows_per_chunk);
         let pieces = parts.cut(n_rows, n_chunks, rows_per_chunk);
-        // All that a task needs is in the closure itself: another core fetches it at once, not reference by reference.
+        // All that a task needs is in the closure itself: another core fetches it at once, not
+        // reference by reference.
         let run_chunk = move |chunk: usize| {
             let start = chunk * rows_per_chunk;
             let rows = start..n_rows.min(start + rows_per_chunk);
@@ -226,13 +236,14 @@ fn vectorized_chunk<S>(f: impl Fn(Range<usize>, S) + Sync) -> impl Fn(Range<usiz
     }
 }
 
-/// Rows of `width` elements that one task of an element-wise loop works on; depends on nothing but the width.
+/// Rows of `width` elements that one task of an element-wise loop works on; depends on nothing but
+/// the width.
 pub fn rows_per_chunk(width: usize) -> usize {
     (CHUNK_LEN / width.max(1)).max(1)
 }
 
-/// Length of chunks of at most `most` elements, whole vectors, that cut `len` elements evenly for two threads: in every step
-/// each works on the same chunks then, which stay in its cache.
+/// Length of chunks of at most `most` elements, whole vectors, that cut `len` elements evenly for
+/// two threads: in every step each works on the same chunks then, which stay in its cache.
 pub fn even_chunk_len(len: usize, most: usize) -> usize {
     let pairs = len.div_ceil(2 * most).max(1);
     len.div_ceil(2 * pairs).max(1).next_multiple_of(LANES)

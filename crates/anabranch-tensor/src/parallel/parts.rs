@@ -9,8 +9,8 @@ pub enum Part<'a, T> {
     Chunks(&'a mut [T], usize),
 }
 
-/// What [`Executor::for_each_chunk`](super::Executor::for_each_chunk) hands out in pieces: arrays of [`Part`]s, or two of these whose numbers have different
-/// types.
+/// What [`Executor::for_each_chunk`](super::Executor::for_each_chunk) hands out in pieces: arrays
+/// of [`Part`]s, or two of these whose numbers have different types.
 pub trait Parts: sealed::Cut {}
 
 impl<T: Send, const N: usize> Parts for [Part<'_, T>; N] {}
@@ -75,8 +75,8 @@ mod sealed {
             pieces.each_ref().map(|Pieces { start, len, per_chunk }| {
                 let first = (chunk * per_chunk).min(*len);
                 let len = *per_chunk.min(&(len - first));
-                // SAFETY: first + len is at most the length of the array, which is borrowed for 'a; pieces of different
-                // chunks do not overlap.
+                // SAFETY: first + len is at most the length of the array, which is borrowed for 'a;
+                // pieces of different chunks do not overlap.
                 unsafe { std::slice::from_raw_parts_mut(start.add(first), len) }
             })
         }

@@ -1,18 +1,21 @@
 //! Workers: threads that stand by for tasks while a caller runs a closure.
 //!
-//! A training step splits its work some twenty times, for a few microseconds each. A thread pool whose threads sleep in
-//! between takes longer to wake one than such a piece of work lasts; threads that keep looking for work start within a
-//! fraction of a microsecond. A worker that finds nothing to do for a millisecond or so goes to sleep after all.
+//! A training step splits its work some twenty times, for a few microseconds each. A thread pool
+//! whose threads sleep in between takes longer to wake one than such a piece of work lasts; threads
+//! that keep looking for work start within a fraction of a microsecond. A worker that finds nothing
+//! to do for a millisecond or so goes to sleep after all.
 //!
 //! # How tasks are handed out
-//! The caller takes part as thread 0. The tasks of a job are dealt to the threads as ranges, in order, so that in every
-//! job the same thread touches the same rows, which then are in its cache. A thread that is done takes tasks from the
-//! others' ranges, so a slow thread holds up nothing that it has not begun.
+//! The caller takes part as thread 0. The tasks of a job are dealt to the threads as ranges, in
+//! order, so that in every job the same thread touches the same rows, which then are in its cache.
+//! A thread that is done takes tasks from the others' ranges, so a slow thread holds up nothing
+//! that it has not begun.
 //!
-//! Each thread's range is one word: the number of the job, and how many tasks are left. Taking a task is one
-//! compare-and-swap on it. A word with tasks left belongs to the running job, because a job is over only when all its
-//! tasks are done, and the number makes every word unique: so a successful swap says at once that the job is alive, that
-//! the task is ours, and that whatever the caller wrote before it published the word can be read.
+//! Each thread's range is one word: the number of the job, and how many tasks are left. Taking a
+//! task is one compare-and-swap on it. A word with tasks left belongs to the running job, because a
+//! job is over only when all its tasks are done, and the number makes every word unique: so a
+//! successful swap says at once that the job is alive, that the task is ours, and that whatever the
+//! caller wrote before it published the word can be read.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -22,7 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-/// Turns of an idle loop before a thread offers its core to others between them: some ten microseconds.
+/// Turns of an idle loop before a thread offers its core to others between them: some ten
+/// microseconds.
 const SPINS: u32 = 200;
 /// Offers after which a worker goes to sleep: a millisecond where nobody else wants the core.
 const YIELDS: u32 = 2000;
@@ -30,8 +34,8 @@ const YIELDS: u32 = 2000;
 /// The work on a range of task numbers.
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What one thread knows of its tasks; a cache line of its own, so that threads do not slow each other down, and all that
-/// it needs to begin, so that it waits for one line only.
+/// What one thread knows of its tasks; a cache line of its own, so that threads do not slow each
+/// other down, and all that it needs to begin, so that it waits for one line only.
 #[repr(align(128))]
 struct Place {
     /// The job's number in the upper half, the tasks left in the lower.
@@ -69,8 +73,8 @@ pub(super) struct Workers {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: the cells are written by the caller while no job runs, and read by threads that hold a task of a job that was
-// published afterwards. The task is `Sync`.
+// SAFETY: the cells are written by the caller while no job runs, and read by threads that hold a
+// task of a job that was published afterwards. The task is `Sync`.
 unsafe impl Sync for Workers {}
 // SAFETY: as above; nothing belongs to a thread.
 unsafe impl Send for Workers {}
@@ -145,8 +149,8 @@ impl Workers {
         Stay(self)
     }
 
-    /// Runs `task(0)` … `task(n_tasks − 1)`: on all threads if the caller asks, on this thread if anybody else does, or a task
-    /// of the caller's.
+    /// Runs `task(0)` … `task(n_tasks − 1)`: on all threads if the caller asks, on this thread if
+    /// anybody else does, or a task of the caller's.
     ///
     /// # Panics
     /// If a task does.
@@ -158,8 +162,8 @@ impl Workers {
             (0..n_tasks).for_each(task);
             return;
         }
-        // SAFETY: the lifetime is made up, but nobody uses the task once `pending` is 0, which is waited for below whatever
-        // happens.
+        // SAFETY: the lifetime is made up, but nobody uses the task once `pending` is 0, which is
+        // waited for below whatever happens.
         let task = unsafe { std::mem::transmute::<Task<'_>, Task<'static>>(task) };
         self.pending.store(n_tasks, Ordering::Relaxed);
         let number = self.number.load(Ordering::Relaxed).wrapping_add(1);
@@ -198,7 +202,8 @@ impl Workers {
                 self.idle(&mut turns);
             } else {
                 me.is_asleep.store(true, Ordering::Relaxed);
-                // Either this load sees the caller's word, or the caller sees that this worker is asleep.
+                // Either this load sees the caller's word, or the caller sees that this worker is
+                // asleep.
                 fence(Ordering::SeqCst);
                 if me.range.load(Ordering::Relaxed) as u32 == 0
                     && !self.is_over.load(Ordering::Relaxed)
@@ -246,7 +251,8 @@ impl Workers {
         }
     }
 
-    /// Keeps what a task panicked with for the caller. What others panic with is leaked: dropping it could panic once more.
+    /// Keeps what a task panicked with for the caller. What others panic with is leaked: dropping
+    /// it could panic once more.
     fn keep_first(&self, panic: Box<dyn Any + Send>) {
         let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
         match *first {
@@ -255,7 +261,8 @@ impl Workers {
         }
     }
 
-    /// Takes a task out of a place's range: the work and its number. The work lasts until the task is counted as done.
+    /// Takes a task out of a place's range: the work and its number. The work lasts until the task
+    /// is counted as done.
     fn claim(&self, place: usize) -> Option<(Task<'static>, usize)> {
         let Place { range, job, .. } = &self.places[place];
         let mut word = range.load(Ordering::Relaxed);
@@ -263,7 +270,8 @@ impl Workers {
             match range.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed)
             {
                 Ok(_) => {
-                    // SAFETY: as the claimed task is not done, the job runs and nobody writes the cell.
+                    // SAFETY: as the claimed task is not done, the job runs and nobody writes the
+                    // cell.
                     let Job { task, n_tasks } = unsafe { *job.get() };
                     let left = (word as u32) as usize;
                     return Some((task?, self.start_of(place + 1, n_tasks) - left));
@@ -337,8 +345,8 @@ mod tests {
         let exec = Executor::new(2).unwrap();
         exec.enter(|| {
             let (n_done, n_before_first) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            // The first task of a thread's range waits for all others, among them those of the same range; some minutes
-            // at most.
+            // The first task of a thread's range waits for all others, among them those of the same
+            // range; some minutes at most.
             exec.run(10, |task| {
                 if task == 0 {
                     for _ in 0..500_000_000_u64 {

@@ -5,7 +5,8 @@ use anabranch_graph::{Fusion, Graph, TwoBranch};
 use anabranch_tensor::Executor;
 use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
 
-/// `n_rows` grapes: alcohol grows with sugar and is higher for red ones; the grade tells sweet from sour.
+/// `n_rows` grapes: alcohol grows with sugar and is higher for red ones; the grade tells sweet from
+/// sour.
 pub(crate) fn table(n_rows: usize) -> Table {
     let mut csv = String::from("sugar,colour,alcohol,mass,grade\n");
     for i in 0..n_rows {

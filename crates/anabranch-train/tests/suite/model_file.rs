@@ -70,7 +70,8 @@ fn every_part_of_a_file_is_too_little() {
     }
 }
 
-/// A flipped byte may give another model, or none: but one that predicts finite numbers, and no panic.
+/// A flipped byte may give another model, or none: but one that predicts finite numbers, and no
+/// panic.
 #[test]
 fn damage_never_panics() {
     let bytes = file(&model());

@@ -14,8 +14,8 @@ const COVERAGE: f64 = 0.5;
 
 /// Compares `gradient`, that of `f` at `at`, with differences in the entries `entries`.
 ///
-/// An entry in which the quotients of a step and of its half do not settle, as across the corner of a ReLU, is left out; at
-/// least half of the entries must remain.
+/// An entry in which the quotients of a step and of its half do not settle, as across the corner of
+/// a ReLU, is left out; at least half of the entries must remain.
 pub(super) fn compare(
     report: &mut Report,
     name: &str,

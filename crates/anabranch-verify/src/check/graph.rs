@@ -30,10 +30,11 @@ struct Inputs<T> {
     step: u64,
 }
 
-/// Checks a network on a batch of `rows` rows, with random parameters: `fused` and `unfused` are the same network built with
-/// and without fusion, `single` is it in f32.
+/// Checks a network on a batch of `rows` rows, with random parameters: `fused` and `unfused` are
+/// the same network built with and without fusion, `single` is it in f32.
 ///
-/// For what a [`River`](anabranch_graph::River) describes, [`gradcheck`](crate::gradcheck) checks more.
+/// For what a [`River`](anabranch_graph::River) describes, [`gradcheck`](crate::gradcheck) checks
+/// more.
 ///
 /// # Errors
 /// If the network refuses the batch.

@@ -82,7 +82,8 @@ pub fn check_layer<L: Layer<f32> + Layer<f64>>(
     report.compare("f32, dx", &widen(&single.dx), dx, SINGLE);
     report.compare("f32, parameters", &widen(&single.grads), grads, SINGLE);
 
-    // With other masks the output of a layer that drops is another one, or zero with all; its evaluation is neither.
+    // With other masks the output of a layer that drops is another one, or zero with all; its
+    // evaluation is neither.
     let mut drops = y.iter().all(|y| *y == 0.0);
     for step in 0..8 {
         let masked = Inputs { step, ..given.clone() };

@@ -12,7 +12,8 @@ use crate::reference::OwnedTarget;
 /// scale·∂ℓ/∂prediction, then ℓ of each row.
 type Results<T> = (Vec<T>, Vec<T>);
 
-/// Checks `loss` on random predictions `[rows, outputs]` and targets of its kind; losses of classes with soft labels too.
+/// Checks `loss` on random predictions `[rows, outputs]` and targets of its kind; losses of classes
+/// with soft labels too.
 ///
 /// # Errors
 /// If the loss refuses the size, or a target of its own kind.

@@ -1,7 +1,7 @@
 //! Checks for parts of one's own: a layer, a loss, a network built by hand.
 //!
-//! Each draws seeded inputs, runs the part in every way that a training run does, and compares. What comes back is a
-//! [`Report`] of errors with their limits, to be printed or asserted.
+//! Each draws seeded inputs, runs the part in every way that a training run does, and compares.
+//! What comes back is a [`Report`] of errors with their limits, to be printed or asserted.
 //!
 //! | check | what must hold | layer | loss | graph |
 //! |---|---|---|---|---|
@@ -63,7 +63,8 @@ fn widen<T: Scalar>(values: &[T]) -> Vec<f64> {
     values.iter().map(|value| value.to_f64()).collect()
 }
 
-/// An executor of so many threads, or a serial one where none can be had: then threads are not checked.
+/// An executor of so many threads, or a serial one where none can be had: then threads are not
+/// checked.
 fn executor(threads: usize) -> Executor {
     Executor::new(threads).unwrap_or_else(|_| Executor::serial())
 }

@@ -14,8 +14,8 @@ use super::{DIFFERENCE_LIMIT, DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, VALUE_LI
 
 /// A check of a run's gradient at its own parameters and near them.
 ///
-/// Serialises as the worst of all points (the keys of [`Gradcheck`]), with `version`, `river`, `seed`, `step`, `limits`, `run` and `points`
-/// beside them.
+/// Serialises as the worst of all points (the keys of [`Gradcheck`]), with `version`, `river`,
+/// `seed`, `step`, `limits`, `run` and `points` beside them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Certificate {
     /// Of this library.
@@ -60,8 +60,9 @@ pub struct Point {
 }
 
 impl Certificate {
-    /// Checks the step `instance` of a run in the numbers `T`, whose own gradient (before clipping and weight decay) is
-    /// `grads`: at the run's parameters and at a perturbation of all of them, with [`gradcheck`]'s `exec` and `work`.
+    /// Checks the step `instance` of a run in the numbers `T`, whose own gradient (before clipping
+    /// and weight decay) is `grads`: at the run's parameters and at a perturbation of all of them,
+    /// with [`gradcheck`]'s `exec` and `work`.
     ///
     /// # Errors
     /// As [`gradcheck`] and [`audit_step`].

@@ -3,8 +3,8 @@
 use super::production::Production;
 use crate::reference::Network;
 
-/// Steps, times max(1, |v|) for a parameter v. Rounding of the loss asks for a large one, curvature for a small one: a
-/// BatchNorm unit whose σ is near √ε bends within 1e-3.
+/// Steps, times max(1, |v|) for a parameter v. Rounding of the loss asks for a large one, curvature
+/// for a small one: a BatchNorm unit whose σ is near √ε bends within 1e-3.
 const STEPS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
 
 /// Roundings of a loss, in units of that of its terms.
@@ -39,12 +39,13 @@ impl<'a, 'e> Differences<'a, 'e> {
         Self { production, network, sides, loss_terms }
     }
 
-    /// dL/d(parameter `index`) by central differences; `None` if at every step a ReLU or a loss passes a corner: no quotient
-    /// across it says anything about the derivative.
+    /// dL/d(parameter `index`) by central differences; `None` if at every step a ReLU or a loss
+    /// passes a corner: no quotient across it says anything about the derivative.
     ///
-    /// With D(h) = (L(v+h) − L(v−h))/2h = L′ + ah² + bh⁴ + …, Richardson's R(h) = (4D(h/2) − D(h))/3 is exact to O(h⁴), and
-    /// (16R(h/2) − R(h))/15 to O(h⁶). By how much that differs from R(h/2), and the rounding of L over h, tell how far off it may
-    /// be. The first step where that is below `enough` will do, else the one where it is smallest.
+    /// With D(h) = (L(v+h) − L(v−h))/2h = L′ + ah² + bh⁴ + …, Richardson's R(h) = (4D(h/2) −
+    /// D(h))/3 is exact to O(h⁴), and (16R(h/2) − R(h))/15 to O(h⁶). By how much that differs from
+    /// R(h/2), and the rounding of L over h, tell how far off it may be. The first step where that
+    /// is below `enough` will do, else the one where it is smallest.
     pub(super) fn at(&mut self, index: usize, enough: f64) -> Option<Difference> {
         let v = self.production.params_mut()[index];
         let mut best: Option<Difference> = None;

@@ -8,7 +8,8 @@ use ndarray::Array2;
 
 use crate::reference::{OwnedTarget, cast};
 
-/// Standard deviation of what [`Instance::perturbed`] adds, relative to the size of an array's entries.
+/// Standard deviation of what [`Instance::perturbed`] adds, relative to the size of an array's
+/// entries.
 const RELATIVE_DEVIATION: f64 = 0.3;
 /// The same for arrays of small entries: biases begin at 0.
 const DEVIATION: f64 = 0.1;
@@ -25,8 +26,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The step of a run in the numbers `T`, which f64 holds exactly: the flat `params`, the batch `x` `[rows, inputs]` with
-    /// a target for each head, and the `seed` and `step` of [`Masks::Drawn`](anabranch_graph::Masks).
+    /// The step of a run in the numbers `T`, which f64 holds exactly: the flat `params`, the batch
+    /// `x` `[rows, inputs]` with a target for each head, and the `seed` and `step` of
+    /// [`Masks::Drawn`](anabranch_graph::Masks).
     ///
     /// Whether these fit the river is checked by whoever checks the instance.
     pub fn new<T: Scalar>(
@@ -48,7 +50,8 @@ impl Instance {
 
     /// The same step at parameters near by, drawn by `seed`.
     ///
-    /// A run begins with γ = 1, β = 0 and biases 0, where a backward pass that forgets them is right. Elsewhere it is not.
+    /// A run begins with γ = 1, β = 0 and biases 0, where a backward pass that forgets them is
+    /// right. Elsewhere it is not.
     #[must_use]
     pub fn perturbed(&self, seed: u64) -> Self {
         let mut moved = self.clone();

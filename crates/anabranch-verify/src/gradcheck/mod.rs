@@ -1,7 +1,7 @@
 //! Is the production gradient of this river, on this batch, right? Independent routes answer.
 //!
-//! What is checked is the gradient that training uses: the fused graph, on the run's threads and with its cuts of the batch,
-//! here in f64. Against it stand
+//! What is checked is the gradient that training uses: the fused graph, on the run's threads and
+//! with its cuts of the batch, here in f64. Against it stand
 //!
 //! | route | what it shares with the production gradient | limit |
 //! |---|---|---|
@@ -14,13 +14,15 @@
 //!
 //! and the reference judges losses, evaluation and running statistics too.
 //!
-//! Errors are relative to the number, entry by entry, plus a small share of the *terms* that it is the sum of, before they
-//! cancel: of two rows, batch normalisation leaves of a derivative an ε-th of its terms, and no way of computing it in f64 has more
-//! than ten digits. The share lets a few roundings of the terms pass, and nothing that is larger. Where a ReLU is so near 0
-//! that rounding decides whether it is on, its derivative is such a term.
+//! Errors are relative to the number, entry by entry, plus a small share of the *terms* that it is
+//! the sum of, before they cancel: of two rows, batch normalisation leaves of a derivative an ε-th
+//! of its terms, and no way of computing it in f64 has more than ten digits. The share lets a few
+//! roundings of the terms pass, and nothing that is larger. Where a ReLU is so near 0 that rounding
+//! decides whether it is on, its derivative is such a term.
 //!
-//! Dual numbers cost a forward pass in plain loops each. Every tensor's gradient is checked along two random directions in
-//! which all entries move, and then entry by entry: all, or above a given number of multiplications a seeded sample.
+//! Dual numbers cost a forward pass in plain loops each. Every tensor's gradient is checked along
+//! two random directions in which all entries move, and then entry by entry: all, or above a given
+//! number of multiplications a seeded sample.
 //!
 //! ```
 //! use anabranch_graph::TwoBranch;
@@ -103,11 +105,12 @@ struct Gradients {
     others: Vec<(String, Vec<f64>)>,
 }
 
-/// Checks the production gradient of `instance` by every route: as `exec` computes it in training, with at most `work`
-/// multiplications of dual numbers; [`DEFAULT_WORK`] is a sensible number.
+/// Checks the production gradient of `instance` by every route: as `exec` computes it in training,
+/// with at most `work` multiplications of dual numbers; [`DEFAULT_WORK`] is a sensible number.
 ///
 /// # Errors
-/// If the network cannot be built or refuses the batch, or the parameters are not as many as it has.
+/// If the network cannot be built or refuses the batch, or the parameters are not as many as it
+/// has.
 pub fn gradcheck(
     instance: &Instance,
     exec: &Executor,
@@ -263,7 +266,8 @@ fn identities(
     Claim { network, params, grads, values: &pass.values, deltas, terms }.identities()
 }
 
-/// Losses, evaluation and running statistics against the reference, and the ways through the step against training's.
+/// Losses, evaluation and running statistics against the reference, and the ways through the step
+/// against training's.
 fn values(
     instance: &Instance,
     subject: &Subject,
@@ -310,8 +314,8 @@ fn values(
     Ok(checks)
 }
 
-/// At most `most` different indices below `len`, in increasing order: all of them if they are few enough, else a sample
-/// without replacement.
+/// At most `most` different indices below `len`, in increasing order: all of them if they are few
+/// enough, else a sample without replacement.
 fn sample(len: usize, most: usize, random: &mut Random) -> Vec<usize> {
     let mut left = most.min(len);
     // Selection sampling: index i is taken with probability (still wanted)/(still to come).

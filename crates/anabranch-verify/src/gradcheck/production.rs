@@ -99,8 +99,8 @@ impl<'e, T: Scalar> Production<'e, T> {
         grads.whole(exec).iter().map(|value| value.to_f64()).collect()
     }
 
-    /// The derivative of the loss by the output of each node that some node reads, after [`gradient`](Self::gradient); by
-    /// the number of the node in `network`. Of the unfused graph.
+    /// The derivative of the loss by the output of each node that some node reads, after
+    /// [`gradient`](Self::gradient); by the number of the node in `network`. Of the unfused graph.
     pub(super) fn deltas(&self, network: &Network) -> HashMap<usize, Array2<f64>> {
         let nodes = network.nodes.iter().enumerate().skip(1);
         nodes
@@ -122,7 +122,8 @@ impl<'e, T: Scalar> Production<'e, T> {
         self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
 
-    /// On which side of each corner the last pass was: of ReLUs, and of losses that have some. Of the unfused graph.
+    /// On which side of each corner the last pass was: of ReLUs, and of losses that have some. Of
+    /// the unfused graph.
     pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
         let mut sides = Vec::new();
         for node in &network.nodes {

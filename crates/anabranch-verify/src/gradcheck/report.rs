@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use super::{DIFFERENCE_LIMIT, DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, VALUE_LIMIT};
 use crate::identities::Identity;
 
-/// How far the gradient of one parameter tensor is from each route's answer. Errors are relative to the terms that an entry is
-/// the sum of, before they cancel; the largest counts.
+/// How far the gradient of one parameter tensor is from each route's answer. Errors are relative to
+/// the terms that an entry is the sum of, before they cancel; the largest counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorCheck {
     /// The tensor's name: `fc1a.weight`.
@@ -19,13 +19,14 @@ pub struct TensorCheck {
     /// Error against a backward pass by hand in plain loops, over all entries.
     #[serde(serialize_with = "finite")]
     pub by_hand: f64,
-    /// Error against central differences, over the entries checked and relative to a typical entry; 0 if there is none.
+    /// Error against central differences, over the entries checked and relative to a typical entry;
+    /// 0 if there is none.
     #[serde(serialize_with = "finite")]
     pub difference: f64,
     /// Entries compared one by one with dual numbers and differences.
     pub checked: usize,
-    /// Entries compared with dual numbers only: a ReLU or loss passes a corner within the step of the difference, or the
-    /// gradient is lost in the rounding of the loss.
+    /// Entries compared with dual numbers only: a ReLU or loss passes a corner within the step of
+    /// the difference, or the gradient is lost in the rounding of the loss.
     pub left_out: usize,
     /// Error of the gradient in f32 against that in f64.
     #[serde(rename = "f32", serialize_with = "finite")]
@@ -37,7 +38,8 @@ pub struct TensorCheck {
     pub pass: bool,
 }
 
-/// Something else that was compared: a loss, an evaluation, running statistics, another way through the step.
+/// Something else that was compared: a loss, an evaluation, running statistics, another way through
+/// the step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ValueCheck {
     /// What: `loss of price`, `shards of 43 rows`.
@@ -49,7 +51,8 @@ pub struct ValueCheck {
 
 /// Whether the production gradient is right.
 ///
-/// Serialises as `{"rows","parameters","tensors":[…],"identities":[{"name","error"}],"values":[{"name","error"}],"sampled","pass"}`;
+/// Serialises as
+/// `{"rows","parameters","tensors":[…],"identities":[{"name","error"}],"values":[{"name","error"}],"sampled","pass"}`;
 /// an error that is not finite as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gradcheck {
@@ -61,13 +64,15 @@ pub struct Gradcheck {
     pub tensors: Vec<TensorCheck>,
     /// Those that apply to the network.
     pub identities: Vec<Identity>,
-    /// Losses, evaluations and running statistics against the reference; ways through the step against each other.
+    /// Losses, evaluations and running statistics against the reference; ways through the step
+    /// against each other.
     pub values: Vec<ValueCheck>,
     /// Whether only a sample of the entries was checked one by one.
     pub sampled: bool,
     /// The first number that is not finite, if there is one: then nothing else says anything.
     pub not_finite: Option<String>,
-    /// Whether every tensor passes, everything else is within its limit, and some gradient is not zero.
+    /// Whether every tensor passes, everything else is within its limit, and some gradient is not
+    /// zero.
     pub pass: bool,
 }
 

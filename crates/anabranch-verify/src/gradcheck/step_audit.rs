@@ -31,15 +31,16 @@ pub struct StepAudit {
     pub pass: bool,
 }
 
-/// Audits a step of a run in the numbers `T`: repeats it in f64, where the identities must hold to 1e-10, and
-/// compares the run's own `grads` (before clipping and weight decay) with those of a backward pass in plain loops, which shares
-/// nothing with production: within 1e-5 for f32, 1e-10 for f64.
+/// Audits a step of a run in the numbers `T`: repeats it in f64, where the identities must hold to
+/// 1e-10, and compares the run's own `grads` (before clipping and weight decay) with those of a
+/// backward pass in plain loops, which shares nothing with production: within 1e-5 for f32, 1e-10
+/// for f64.
 ///
 /// Costs some ten times the step, and memory for it.
 ///
 /// # Errors
-/// If the network cannot be built or refuses the batch, or `instance` or `grads` has not as many numbers as the
-/// network has parameters.
+/// If the network cannot be built or refuses the batch, or `instance` or `grads` has not as many
+/// numbers as the network has parameters.
 pub fn audit_step<T: Scalar>(
     instance: &Instance,
     grads: &[T],

@@ -1,4 +1,5 @@
-//! An instance as the reference sees it: its equations, values, and the terms that its numbers are made of.
+//! An instance as the reference sees it: its equations, values, and the terms that its numbers are
+//! made of.
 
 use ndarray::Array2;
 

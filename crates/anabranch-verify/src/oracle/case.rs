@@ -31,9 +31,9 @@ impl Case {
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// If they are no safetensors file; the metadata is not as the format says; a tensor is missing, unknown, or of
-    /// another type or shape; or an input is not finite. Expected tensors may hold anything: a case that expects NaN is one
-    /// that nothing passes.
+    /// If they are no safetensors file; the metadata is not as the format says; a tensor is
+    /// missing, unknown, or of another type or shape; or an input is not finite. Expected tensors
+    /// may hold anything: a case that expects NaN is one that nothing passes.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, OracleError> {
         let file = SafeTensors::deserialize(bytes)?;
         let (_, header) = SafeTensors::read_metadata(bytes)?;

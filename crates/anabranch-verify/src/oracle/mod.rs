@@ -1,10 +1,12 @@
-//! Oracle cases: what the production network must compute, as an independent implementation computed it.
+//! Oracle cases: what the production network must compute, as an independent implementation
+//! computed it.
 //!
-//! A case is one safetensors file of format `anabranch-oracle-1`: a two-branch network with join `add`, its
-//! parameters, and for each of k training steps the batch and the dropout mask, with the loss, predictions and
-//! gradients that float64 automatic differentiation gave; then the parameters, running statistics and evaluation-mode
-//! predictions after the last step. [`verify`] replays it through the graph and the optimizer that training runs, and
-//! compares every tensor. `oracle/make_cases.py` in this package draws cases.
+//! A case is one safetensors file of format `anabranch-oracle-1`: a two-branch network with join
+//! `add`, its parameters, and for each of k training steps the batch and the dropout mask, with the
+//! loss, predictions and gradients that float64 automatic differentiation gave; then the
+//! parameters, running statistics and evaluation-mode predictions after the last step. [`verify`]
+//! replays it through the graph and the optimizer that training runs, and compares every tensor.
+//! `oracle/make_cases.py` in this package draws cases.
 //!
 //! ```no_run
 //! use anabranch_graph::Fusion;
@@ -33,8 +35,8 @@ use anabranch_graph::Fusion;
 /// Replays `case` through the production network and judges every tensor.
 ///
 /// # Errors
-/// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row, labels that are no
-/// distribution.
+/// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row,
+/// labels that are no distribution.
 pub fn verify(case: &Case, precision: Precision, fusion: Fusion) -> Result<Report, OracleError> {
     let computed = match precision {
         Precision::F32 => replay::replay::<f32>(case, fusion)?,

@@ -42,16 +42,16 @@ impl fmt::Display for Precision {
 
 /// How far a replay is from what the case expects.
 ///
-/// Serialises as `{"case","precision","max_error":{NAME:error},"worst","pass"}`; an error that is not finite, because a
-/// tensor holds NaN or ∞, as `null`.
+/// Serialises as `{"case","precision","max_error":{NAME:error},"worst","pass"}`; an error that is
+/// not finite, because a tensor holds NaN or ∞, as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// What the case is called.
     pub case: String,
     /// The numbers that it was replayed in.
     pub precision: Precision,
-    /// The error of each tensor that was judged, the largest over the steps judged, by the tensor's name without
-    /// `expect.`.
+    /// The error of each tensor that was judged, the largest over the steps judged, by the tensor's
+    /// name without `expect.`.
     pub max_error: BTreeMap<String, f64>,
     /// The name of the tensor with the largest error.
     pub worst: String,
@@ -64,15 +64,16 @@ pub struct Report {
 
 /// Whether updates carry the rounding of a gradient over in proportion.
 ///
-/// The others divide by the size of the gradient: where it is zero in exact arithmetic, they make a full step of what
-/// rounding left there.
+/// The others divide by the size of the gradient: where it is zero in exact arithmetic, they make a
+/// full step of what rounding left there.
 fn keeps_proportion(optimizer: &str) -> bool {
     [OptimizerKind::SGD, OptimizerKind::MOMENTUM, OptimizerKind::NESTEROV]
         .iter()
         .any(|kind| kind.name() == optimizer)
 }
 
-/// Compares every expectation of `case`. In f32, what follows the first update of an adaptive optimizer is not judged.
+/// Compares every expectation of `case`. In f32, what follows the first update of an adaptive
+/// optimizer is not judged.
 pub(super) fn judge(case: &Case, precision: Precision, computed: &Computed) -> Report {
     let spec = case.spec();
     let judges_all = precision == Precision::F64 || keeps_proportion(&spec.optimizer.kind);

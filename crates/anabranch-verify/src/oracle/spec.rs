@@ -6,7 +6,8 @@ use serde::Deserialize;
 /// The only format there is.
 pub(super) const FORMAT: &str = "anabranch-oracle-1";
 
-/// The JSON object in the metadata of a case. The seed that it was drawn with is not read: replaying needs none.
+/// The JSON object in the metadata of a case. The seed that it was drawn with is not read:
+/// replaying needs none.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Spec {
     /// `anabranch-oracle-1`.

@@ -6,7 +6,8 @@ use num_dual::Dual64;
 use super::forward::{Batch, Pass};
 use super::network::Network;
 
-/// A network, its parameters and a batch as dual numbers, ready for derivatives one after the other.
+/// A network, its parameters and a batch as dual numbers, ready for derivatives one after the
+/// other.
 pub(crate) struct Duals<'a> {
     network: &'a Network,
     batch: &'a Batch,

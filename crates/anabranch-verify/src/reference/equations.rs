@@ -1,4 +1,5 @@
-//! The equations of layers that work on one element, and of losses that work on one row, for any number.
+//! The equations of layers that work on one element, and of losses that work on one row, for any
+//! number.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -18,7 +19,8 @@ pub(super) fn activation<T: Number>(f: Activation, x: T) -> T {
         // x·Φ(x), the normal distribution's.
         Activation::Gelu => x * (erf(x * FRAC_1_SQRT_2) + 1.0) * 0.5,
         Activation::Silu => x * sigmoid(x),
-        // tanh x = (1 − e^(−2x))/(1 + e^(−2x)); for |x| below 1 its series of sinh x / cosh x does not cancel.
+        // tanh x = (1 − e^(−2x))/(1 + e^(−2x)); for |x| below 1 its series of sinh x / cosh x does
+        // not cancel.
         Activation::Tanh if x.re().abs() < 1.0 => x.tanh(),
         Activation::Tanh => sigmoid(x * 2.0) * 2.0 - 1.0,
     }
@@ -31,7 +33,8 @@ fn sigmoid<T: Number>(x: T) -> T {
     if x.re() < 0.0 { of_negative } else { (small + 1.0).recip() }
 }
 
-/// erf x = 2/√π·e^(−x²)·Σ_n 2ⁿx^(2n+1)/(1·3·5·…·(2n+1)) (Abramowitz and Stegun, 7.1.6): all terms have one sign.
+/// erf x = 2/√π·e^(−x²)·Σ_n 2ⁿx^(2n+1)/(1·3·5·…·(2n+1)) (Abramowitz and Stegun, 7.1.6): all terms
+/// have one sign.
 fn erf<T: Number>(x: T) -> T {
     // Beyond 6, it is ±1 to the last bit, and its slope below 1e-15.
     if x.re().abs() > 6.0 {

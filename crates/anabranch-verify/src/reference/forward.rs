@@ -69,8 +69,8 @@ impl Network {
         Pass { values, losses }
     }
 
-    /// The training pass at parameters of which only those of node `changed` differ from those of `before`: what does not
-    /// depend on them keeps its value.
+    /// The training pass at parameters of which only those of node `changed` differ from those of
+    /// `before`: what does not depend on them keeps its value.
     pub(crate) fn train_again<T: Number>(
         &self,
         changed: usize,

@@ -1,9 +1,10 @@
 //! A river in plain loops, written from its equations and generic over its number.
 //!
-//! It reads the plain data of a [`River`](anabranch_graph::River) and shares no arithmetic with production: no packed
-//! products, no fusion, no derivative written by hand, and dropout masks from a second implementation of the page that
-//! defines them, `docs/random.md`. With f64 it gives values; with [`num_dual::Dual64`], a number a + bε with ε² = 0, the
-//! coefficient of ε is the exact derivative by whichever entry carries it.
+//! It reads the plain data of a [`River`](anabranch_graph::River) and shares no arithmetic with
+//! production: no packed products, no fusion, no derivative written by hand, and dropout masks from
+//! a second implementation of the page that defines them, `docs/random.md`. With f64 it gives
+//! values; with [`num_dual::Dual64`], a number a + bε with ε² = 0, the coefficient of ε is the
+//! exact derivative by whichever entry carries it.
 //!
 //! | node | training | evaluation |
 //! |---|---|---|

@@ -106,8 +106,9 @@ mod tests {
         );
     }
 
-    /// The production layer and this page's second reading agree to the bit: widths on both sides of every power of two and of
-    /// a group, p on both sides of a multiple of 2⁻⁸, a step and a seed of more than 32 bits.
+    /// The production layer and this page's second reading agree to the bit: widths on both sides
+    /// of every power of two and of a group, p on both sides of a multiple of 2⁻⁸, a step and a
+    /// seed of more than 32 bits.
     #[test]
     fn masks_are_those_of_the_production_layer() {
         for width in [1, 2, 3, 8, 33, 63, 64, 65, 100, 128, 129, 301] {

@@ -1,12 +1,14 @@
 //! The backward pass in plain loops, and how far rounding may move each number of a step.
 //!
-//! A number that a step computes is a sum, and each of its terms is rounded by at most u times its size, u being the unit
-//! of rounding. Where terms cancel, what is left may be far smaller than they are: in batch normalisation over two
-//! rows, the gradient is what remains of dy − mean(dy) − x̂·mean(dy⊙x̂), some ε/σ² of its terms.
+//! A number that a step computes is a sum, and each of its terms is rounded by at most u times its
+//! size, u being the unit of rounding. Where terms cancel, what is left may be far smaller than
+//! they are: in batch normalisation over two rows, the gradient is what remains of dy − mean(dy) −
+//! x̂·mean(dy⊙x̂), some ε/σ² of its terms.
 //!
-//! Beside each value y the forward pass carries S, and beside each derivative d = dL/dy the backward pass carries E: u·S and
-//! u·E bound, to first order and up to a small constant, how far rounding can move y and d. Each is what comes in, times the
-//! size of the slope, and the size of the terms that are added up here:
+//! Beside each value y the forward pass carries S, and beside each derivative d = dL/dy the
+//! backward pass carries E: u·S and u·E bound, to first order and up to a small constant, how far
+//! rounding can move y and d. Each is what comes in, times the size of the slope, and the size of
+//! the terms that are added up here:
 //!
 //! | node | S of y | d of x | E of x |
 //! |---|---|---|---|
@@ -16,11 +18,11 @@
 //! | dropout | S_x⊙M + \|y\| | d⊙M | (E+\|d\|)⊙M |
 //! | join | S_left + J(S_right) + terms | d, and Jᵀ(d) | E+\|d\|, and Jᵀ of it |
 //!
-//! where r = 1/√(σ²+ε), C = S_x + mean S_x + mean \|x\| + \|x−μ\|, κ = 1 + mean(\|x̂\|·r·C) and Ŝ = r·C + κ·\|x̂\|. Of parameters, dw = dᵀx has
-//! E = Eᵀ\|x\| + \|d\|ᵀ(S_x+\|x\|), and so on.
+//! where r = 1/√(σ²+ε), C = S_x + mean S_x + mean \|x\| + \|x−μ\|, κ = 1 + mean(\|x̂\|·r·C) and Ŝ =
+//! r·C + κ·\|x̂\|. Of parameters, dw = dᵀx has E = Eᵀ\|x\| + \|d\|ᵀ(S_x+\|x\|), and so on.
 //!
-//! At a corner (ReLU at 0), rounding decides which side a value falls on: where \|x\| is within a few u·S_x of it, the derivative
-//! may be off by all of d, which is \|d\|/u in units of u.
+//! At a corner (ReLU at 0), rounding decides which side a value falls on: where \|x\| is within a
+//! few u·S_x of it, the derivative may be off by all of d, which is \|d\|/u in units of u.
 
 use anabranch_graph::Join;
 use anabranch_layers::{Activation, LossKind};

@@ -1,4 +1,5 @@
-//! Each classic mistake, in a backward pass by hand, is caught by at least two independent detectors.
+//! Each classic mistake, in a backward pass by hand, is caught by at least two independent
+//! detectors.
 
 use std::path::Path;
 
@@ -118,7 +119,8 @@ fn param(name: &str) -> Param {
     names.map_or(Param::JoinWeight, |(param, _)| *param)
 }
 
-/// The parameters by their names in the production network and in oracle cases; these have no join weight.
+/// The parameters by their names in the production network and in oracle cases; these have no join
+/// weight.
 const ORACLE_NAMES: [(Param, &str); 10] = [
     (Param::Theta1a, "fc1a.weight"),
     (Param::B1a, "fc1a.bias"),
@@ -142,7 +144,8 @@ fn oracle_cases() -> Vec<Case> {
         .into()
 }
 
-/// The parameters whose gradients in the first step of the case a backward pass with this mistake misses.
+/// The parameters whose gradients in the first step of the case a backward pass with this mistake
+/// misses.
 fn caught_by_oracle(case: &Case, mistake: Option<Mistake>) -> Vec<String> {
     let (spec, rows) = (case.spec(), case.spec().rows);
     let net = Network {

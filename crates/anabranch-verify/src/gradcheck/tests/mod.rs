@@ -9,7 +9,8 @@ use anabranch_tensor::{Scalar, matrix};
 use super::*;
 use data::Data;
 
-/// As many inputs as hidden units of A, so that a gradient made from the wrong activation has the right shape.
+/// As many inputs as hidden units of A, so that a gradient made from the wrong activation has the
+/// right shape.
 fn network(join: Join) -> TwoBranch {
     let outputs_a = match join {
         Join::Add => 4,
@@ -82,8 +83,8 @@ fn a_relu_at_its_kink_is_left_out_and_counted() {
     assert!(report.tensors[2..].iter().all(|tensor| tensor.left_out == 0), "{report}");
 }
 
-/// A batch norm over two rows leaves an ε-th of its terms, and where every ReLU is on nothing at all of the bias in front of it:
-/// what is left is rounding, and passes, in f32 too.
+/// A batch norm over two rows leaves an ε-th of its terms, and where every ReLU is on nothing at
+/// all of the bias in front of it: what is left is rounding, and passes, in f32 too.
 #[test]
 fn what_cancels_is_judged_by_its_terms() {
     for (rows, bias) in [(2, 0.1), (2, 9.0), (4, 9.0)] {
