@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::read_table;
+use crate::table_args::DataArgs;
 
 /// Scores a model on the rows of a table that have all targets
 #[derive(Debug, clap::Args)]
@@ -16,9 +16,8 @@ pub(crate) struct Args {
     /// A model file, or the directory that `train` left it in
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    /// A CSV file with the model's input and target columns, or `wine`
-    #[arg(long, value_name = "FILE.csv")]
-    data: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
     /// Prints the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -26,7 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let model = Model::load(&args.model)?;
-    let evaluation = model.evaluate(&read_table(&args.data)?)?;
+    let table = args.data.read()?;
+    output::warn(table.warnings());
+    let evaluation = model.evaluate(&table)?;
     output::warn(&evaluation.warnings);
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         output::print(&format!(
             "{}: {rows} rows, {left_out} skipped (no target)\n\n{}",
-            args.data.display(),
+            args.data.data.display(),
             output::metrics_table(model.targets(), &evaluation.metrics, None)
         ))?;
     }

@@ -14,7 +14,9 @@ mod network;
 mod output;
 mod predict;
 mod run_dir;
+mod schema;
 mod setup;
+mod table_args;
 mod task_flags;
 mod train;
 mod verify;
@@ -42,6 +44,7 @@ enum Command {
     Train(train::Args),
     Predict(predict::Args),
     Evaluate(evaluate::Args),
+    Schema(schema::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
     Audit(audit::Args),
@@ -63,6 +66,7 @@ impl Command {
             Self::Train(args) => train::run(args),
             Self::Predict(args) => predict::run(args),
             Self::Evaluate(args) => evaluate::run(args),
+            Self::Schema(args) => schema::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),
             Self::Audit(args) => audit::run(args),

@@ -176,6 +176,17 @@ fn of_columns<'a>(
     })
 }
 
+/// A table of words.
+pub(crate) fn text_table<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.set_header(header);
+    rows.for_each(|row| _ = table.add_row(row));
+    layout(table, N)
+}
+
 /// Lays a table out with one line, below its header; the columns from `first_number` on are flush right.
 pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
     let line = LineStyle::none().fill('─').junction('─');

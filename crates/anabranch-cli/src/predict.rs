@@ -9,7 +9,7 @@ use anabranch::train::{Model, Predictions, TaskPredictions, replace_file};
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::read_table;
+use crate::table_args::DataArgs;
 
 /// Writes a table with a model's predictions beside its columns
 ///
@@ -21,9 +21,8 @@ pub(crate) struct Args {
     /// A model file, or the directory that `train` left it in
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    /// A CSV file with the model's input columns, or `wine`
-    #[arg(long, value_name = "FILE.csv")]
-    data: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
     /// The CSV file to write, which replaces one of that name
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
@@ -32,7 +31,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check_out(&args.out)?;
     let model = Model::load(&args.model)?;
-    let table = read_table(&args.data)?;
+    let table = args.data.read()?;
+    output::warn(table.warnings());
     let names = new_columns(&model, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
     output::warn(&warnings);

@@ -13,10 +13,8 @@ use crate::failure::Failure;
 use crate::flags::{count, non_negative, number};
 use crate::network::{NetworkArgs, check_memory};
 use crate::output;
+use crate::table_args::{TableArgs, WINE};
 use crate::task_flags::TaskFlags;
-
-/// The name of the built-in table.
-const WINE: &str = "wine";
 
 /// Data, network and training.
 #[derive(Debug, clap::Args)]
@@ -35,6 +33,8 @@ pub(crate) struct SetupArgs {
         allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
     validation_fraction: f64,
 
+    #[command(flatten)]
+    table: TableArgs,
     #[command(flatten)]
     network: NetworkArgs,
 
@@ -101,7 +101,8 @@ impl SetupArgs {
 
     /// Reads and prepares the data, prints what is odd about it, and sizes the network.
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
-        let table = read_table(&self.data)?;
+        let table = self.table.read(&self.data)?;
+        output::warn(table.warnings());
         let columns = self.targets(&table)?;
         let fractions =
             Fractions { test: self.test_fraction, validation: self.validation_fraction };
@@ -167,11 +168,4 @@ impl SetupArgs {
         }
         Ok(columns)
     }
-}
-
-/// The table that `data` means: a file, or the one built in.
-pub(crate) fn read_table(data: &Path) -> Result<Table, Failure> {
-    let table = if data == Path::new(WINE) { Table::wine() } else { Table::read(data) }?;
-    tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
-    Ok(table)
 }

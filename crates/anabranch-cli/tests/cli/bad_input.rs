@@ -194,7 +194,7 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "predict --model m",
-        "the following required arguments were not provided: --data <FILE.csv> --out <FILE.csv> (--help lists all)",
+        "the following required arguments were not provided: --data <wine|FILE.csv|-> --out <FILE.csv> (--help lists all)",
     );
 }
 

@@ -162,3 +162,54 @@ fn the_output_is_replaced_in_one_rename_and_may_be_the_input() {
     assert_eq!(dir.read("old.csv"), shapes(5));
     assert_eq!(dir.read("p.csv").lines().count(), 6);
 }
+
+/// How a table is read: found by itself, or said.
+#[test]
+fn columns_are_what_the_flags_say() {
+    let dir = Dir::new();
+    let rows = shapes(60).lines().skip(1).enumerate().fold(String::new(), |csv, (i, line)| {
+        let code = if i % 9 == 4 { "-9".to_owned() } else { (i * 7 % 13).to_string() };
+        csv + &format!("{code},{line}\n")
+    });
+    dir.write("t.csv", format!("code,size,colour,price,kind\n{rows}"));
+    let kind = |flags: &str, column: &str| {
+        let json = dir.json(&format!("schema --data t.csv {flags}"));
+        let columns = json["columns"].as_array().unwrap();
+        columns.iter().find(|found| found["name"] == column).unwrap().clone()
+    };
+    assert_eq!(kind("", "code")["kind"], "number");
+    assert_eq!(kind("", "code")["missing"], 0);
+    assert_eq!(kind("--missing +-9", "code")["missing"], 7);
+    assert_eq!(kind("--as code=category", "code")["kind"], "category");
+    assert_eq!(kind("--drop code,size", "code")["left_out"], "dropped");
+    assert_eq!(kind("--keep size", "code")["left_out"], "dropped");
+    assert!(kind("--keep size", "size")["left_out"].is_null());
+    let inputs = |flags: &str| {
+        dir.json(&format!("train --data t.csv {QUICK} --out m {flags}"))["inputs"].clone()
+    };
+    // The code, the size and three colours.
+    assert_eq!(
+        (inputs(""), inputs("--drop colour"), inputs("--keep size")),
+        (5.into(), 2.into(), 1.into())
+    );
+    let text = dir.succeed("schema --data t.csv").stdout;
+    assert!(text.starts_with("t.csv: 60 rows\n\ncolumn"), "{text}");
+
+    for (flags, message) in [
+        ("--as code=numeric", "error: --as code=numeric: no kind of column is called \"numeric\""),
+        (
+            "--separator ab",
+            "error: invalid value 'ab' for '--separator <CHAR>': expected one character",
+        ),
+        ("--drop none", "error: t.csv: no column \"none\""),
+    ] {
+        let run = dir.run(&format!("schema --data t.csv {flags}"));
+        assert!(run.code == 2 && run.stderr.starts_with(message), "{flags}: {}", run.stderr);
+    }
+    // A separator that the rows do not show, and the standard input.
+    dir.write("bar.csv", "a|b\n1|2\n3|4\n");
+    assert_eq!(
+        dir.json("schema --data bar.csv --separator |")["columns"].as_array().unwrap().len(),
+        2
+    );
+}

@@ -1,0 +1,54 @@
+//! `anabranch schema`: how the columns of a table are understood, and why.
+
+use std::process::ExitCode;
+
+use anabranch::data::{ColumnSchema, Schema};
+use anabranch::tensor::Executor;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::table_args::DataArgs;
+
+/// Shows how each column of a table is understood, and why
+///
+/// The flags of the table are those of `train`: what is shown here is what
+/// training would see.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print the schema as one line of JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let table = args.data.read()?;
+    output::warn(table.warnings());
+    let schema = Schema::infer(&Executor::serial(), &table)?;
+    if args.json {
+        output::print(&json!({ "rows": table.n_rows(), "columns": schema.columns() }))?;
+    } else {
+        let cells = |column: &ColumnSchema| {
+            let why = match &column.left_out {
+                Some(_) => format!("not an input: {}", column.why),
+                None => column.why.clone(),
+            };
+            let kind = serde_json::to_value(&column.kind).unwrap_or_default();
+            let kind = kind["kind"].as_str().unwrap_or_default().to_owned();
+            [column.name.clone(), kind, column.missing.to_string(), why]
+        };
+        output::print(&format!(
+            "{}: {} rows\n\n{}",
+            table.name(),
+            table.n_rows(),
+            output::text_table(
+                ["column", "kind", "missing", "why"],
+                schema.columns().iter().map(cells)
+            )
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,137 @@
+//! How a table is read: the flags that every command with a table has.
+
+use std::path::{Path, PathBuf};
+
+use anabranch::data::{
+    AskedKind, ColumnRules, Mark, MissingMarkers, ReadOptions, Table, TextEncoding, Tolerance,
+};
+use clap::ValueEnum;
+
+use crate::failure::Failure;
+use crate::flags::{assignment, list};
+
+/// The name of the built-in table.
+pub(crate) const WINE: &str = "wine";
+
+/// Names of columns, or markers.
+type Names = Vec<String>;
+
+/// What is said about a table and its columns.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Table")]
+pub(crate) struct TableArgs {
+    /// Columns that are not inputs, separated by commas ("quoted" if a name holds one)
+    #[arg(long, value_name = "COL[,COL…]", value_parser = list)]
+    drop: Option<Names>,
+    /// The only columns that may be inputs
+    #[arg(long, value_name = "COL[,COL…]", value_parser = list)]
+    keep: Option<Names>,
+    /// What kind a column is of: number, category, text, date, or a date as date:ymd, date:dmy,
+    /// date:mdy, date:s or date:ms; may be repeated
+    #[arg(long = "as", value_name = "COL=KIND", value_parser = assignment)]
+    kinds: Vec<(String, String)>,
+    /// What stands for a missing value, beside an empty cell; +LIST adds to the usual markers
+    #[arg(long, value_name = "[+]LIST", allow_hyphen_values = true)]
+    missing: Option<String>,
+    /// What separates cells: one character, or tab [default: found from the rows]
+    #[arg(long, value_name = "CHAR", value_parser = separator)]
+    separator: Option<u8>,
+    /// The decimal mark of all numbers [default: found for each column]
+    #[arg(long, value_name = "MARK")]
+    decimal: Option<Decimal>,
+    /// How text is stored, such as utf-8, utf-16le or windows-1252 [default: found from the bytes]
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    encoding: Option<TextEncoding>,
+    /// Warn, instead of refusing a table, where a column differs from what training saw in most rows
+    #[arg(long)]
+    lenient: bool,
+}
+
+/// A decimal mark.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Decimal {
+    Point,
+    Comma,
+}
+
+impl TableArgs {
+    /// The table that `data` means: a file, the standard input for `-`, or the one built in.
+    pub(crate) fn read(&self, data: &Path) -> Result<Table, Failure> {
+        let rules = self.rules()?;
+        let table = if data == Path::new(WINE) {
+            Table::wine()?.with_rules(rules)
+        } else {
+            ReadOptions { separator: self.separator, encoding: self.encoding, rules }.read(data)?
+        };
+        tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
+        Ok(table)
+    }
+
+    fn rules(&self) -> Result<ColumnRules, Failure> {
+        let kind = |(column, kind): &(String, String)| match kind.parse::<AskedKind>() {
+            Ok(asked) => Ok((column.clone(), asked)),
+            Err(why) => Err(Failure::input(format!("--as {column}={kind}: {why}"))),
+        };
+        let missing = self.missing.as_ref().map(|text| match text.strip_prefix('+') {
+            Some(more) => list(more).map(|more| MissingMarkers::default().with(more)),
+            None => list(text).map(MissingMarkers::new),
+        });
+        let missing =
+            missing.transpose().map_err(|why| Failure::input(format!("--missing: {why}")))?;
+        Ok(ColumnRules {
+            drop: self.drop.clone().unwrap_or_default(),
+            keep: self.keep.clone().unwrap_or_default(),
+            kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
+            missing,
+            decimal: self.decimal.map(|mark| match mark {
+                Decimal::Point => Mark::Point,
+                Decimal::Comma => Mark::Comma,
+            }),
+            tolerance: if self.lenient { Tolerance::Lenient } else { Tolerance::Strict },
+            ..ColumnRules::default()
+        })
+    }
+}
+
+/// The data and how it is read, for commands that need nothing else of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DataArgs {
+    /// A CSV file with a header, `-` for the standard input, or `wine`, which is built in
+    #[arg(long, value_name = "wine|FILE.csv|-")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
+impl DataArgs {
+    pub(crate) fn read(&self) -> Result<Table, Failure> {
+        self.table.read(&self.data)
+    }
+}
+
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => Ok(*byte),
+        _ => Err("expected one character, such as `,` `;` or `|`, or tab".into()),
+    }
+}
+
+fn encoding(name: &str) -> Result<TextEncoding, String> {
+    TextEncoding::named(name)
+        .ok_or_else(|| "expected the name of an encoding, such as utf-8 or windows-1252".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_are_one_character_or_tab() {
+        assert_eq!((separator(";"), separator("tab")), (Ok(b';'), Ok(b'\t')));
+        for text in ["", ";;", "a", "\"", "ä"] {
+            assert!(separator(text).is_err(), "{text:?}");
+        }
+        assert!(encoding("utf-16le").is_ok() && encoding("rot13").is_err());
+    }
+}
