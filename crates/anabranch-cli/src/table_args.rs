@@ -58,10 +58,12 @@ impl TableArgs {
     /// The table that `data` means: a file, the standard input for `-`, or the one built in.
     pub(crate) fn read(&self, data: &Path) -> Result<Table, Failure> {
         let rules = self.rules()?;
-        let table = if data == Path::new(WINE) {
-            Table::wine()?.with_rules(rules)
-        } else {
-            ReadOptions { separator: self.separator, encoding: self.encoding, rules }.read(data)?
+        let (separator, encoding) = (self.separator, self.encoding);
+        let options = || ReadOptions { separator, encoding, rules: rules.clone() };
+        let table = match data.to_str() {
+            Some(WINE) => Table::wine()?.with_rules(rules),
+            Some("-") => options().from_reader("stdin", std::io::stdin().lock())?,
+            _ => options().read(data)?,
         };
         tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
         Ok(table)

@@ -144,7 +144,7 @@ impl Cells {
 }
 
 impl ReadOptions {
-    /// Reads a file, or what comes from the standard input if `path` is `-`.
+    /// Reads a file.
     ///
     /// # Errors
     /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has
@@ -152,9 +152,6 @@ impl ReadOptions {
     /// header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted cell without end,
     /// or a NUL.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
-        if path.as_ref() == Path::new("-") {
-            return self.from_reader("stdin", std::io::stdin().lock());
-        }
         let name = path.as_ref().display().to_string();
         match File::open(path) {
             Ok(file) => self.from_reader(name, file),

@@ -65,7 +65,7 @@ struct Place {
     holds_value: bool,
 }
 
-fn places<T: Scalar>(graph: &Graph<T>) -> Vec<Option<Place>> {
+fn places<T: Scalar>(graph: &Graph<T>) -> impl Iterator<Item = Option<Place>> {
     let place = |number| match graph.place(NodeId(number))? {
         0 => None,
         i => {
@@ -74,11 +74,11 @@ fn places<T: Scalar>(graph: &Graph<T>) -> Vec<Option<Place>> {
             Some(Place { slot, holds_value: !is_taken })
         }
     };
-    (0..graph.built.len()).map(place).collect()
+    (0..graph.built.len()).map(place)
 }
 
-fn sizes<T: Scalar>(graph: &Graph<T>) -> Vec<usize> {
-    graph.nodes.iter().map(|node| node.width).chain([graph.params_len()]).collect()
+fn sizes<T: Scalar>(graph: &Graph<T>) -> impl Iterator<Item = usize> {
+    graph.nodes.iter().map(|node| node.width).chain([graph.params_len()])
 }
 
 /// Where each node's numbers lie, and how many there are for a task.
@@ -231,8 +231,8 @@ impl<T: Scalar> Workspace<T> {
             merged: Buffer::zeros(merged_len),
             classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
-            places: places(graph),
-            sizes: sizes(graph),
+            places: places(graph).collect(),
+            sizes: sizes(graph).collect(),
             mode,
             layout,
         })
@@ -292,7 +292,7 @@ impl<T: Scalar> Workspace<T> {
 
     /// Whether the workspace was made for `graph`, or for one that looks the same.
     pub(crate) fn is_for(&self, graph: &Graph<T>) -> bool {
-        self.places == places(graph) && self.sizes == sizes(graph)
+        places(graph).eq(self.places.iter().copied()) && sizes(graph).eq(self.sizes.iter().copied())
     }
 
     /// Begins a pass over `rows` rows.
