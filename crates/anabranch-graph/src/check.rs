@@ -56,9 +56,10 @@ impl<T: Scalar> Graph<T> {
             return Err(GraphError::Row { row: *row, rows: table_rows });
         }
         for (head, target) in self.heads.iter().zip(batch.targets) {
-            head.loss
-                .check_target(target, table_rows, head.outputs)
-                .map_err(|source| GraphError::Layer { node: head.name.clone(), source })?;
+            head.loss.check_target(target, table_rows, head.outputs).map_err(|source| {
+                let node = self.nodes[head.node].name.clone();
+                GraphError::Layer { node, source }
+            })?;
         }
         self.check_masks(batch.masks, rows)
     }

@@ -200,9 +200,9 @@ fn batches_are_checked() {
         Err(GraphError::Layer { node, .. }) => node,
         other => panic!("{other:?}"),
     };
-    assert_eq!(node(check(4, 3, 1, &classes[..4])), "a");
-    assert_eq!(node(check(4, 3, 2, &classes[..3])), "b");
-    assert_eq!(node(check(4, 3, 2, &[0, 0, 6, 0])), "b");
+    assert_eq!(node(check(4, 3, 1, &classes[..4])), "fc2a");
+    assert_eq!(node(check(4, 3, 2, &classes[..3])), "fc2b");
+    assert_eq!(node(check(4, 3, 2, &[0, 0, 6, 0])), "fc2b");
 
     let x = matrix(&numbers[..12], 4, 3);
     let y_a = Target::Values(matrix(&numbers[..8], 4, 2));
@@ -219,7 +219,7 @@ fn batches_are_checked() {
     let values = [y_a, Target::Values(matrix(&numbers[..24], 4, 6))];
     assert_eq!(
         check(&workspace, of, Batch { targets: &values, ..batch }),
-        "node \"b\": the loss compares predictions with classes or their probabilities, not with numbers"
+        "node \"fc2b\": the loss compares predictions with classes or their probabilities, not with numbers"
     );
     let transposed = matrix(&numbers[..12], 3, 4);
     assert_eq!(
