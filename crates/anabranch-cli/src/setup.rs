@@ -102,7 +102,6 @@ impl SetupArgs {
     /// Reads and prepares the data, prints what is odd about it, and sizes the network.
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
         let table = self.table.read(&self.data)?;
-        output::warn(table.warnings());
         let columns = self.targets(&table)?;
         let fractions =
             Fractions { test: self.test_fraction, validation: self.validation_fraction };

@@ -18,8 +18,25 @@ impl Default for MissingMarkers {
     /// What spreadsheets, R, pandas, SQL dumps and public data sets write where a value is missing.
     fn default() -> Self {
         Self::new([
-            "NA", "N/A", "NaN", "null", "None", "nil", "-", "--", ".", "?", "\\N", "#N/A",
-            "#DIV/0!", "<NA>",
+            "NA",
+            "N/A",
+            "NaN",
+            "null",
+            "None",
+            "nil",
+            "-",
+            "--",
+            ".",
+            "?",
+            "\\N",
+            "#N/A",
+            "#DIV/0!",
+            "<NA>",
+            // The least and the largest f32, by which rasters mark cells without data.
+            "-3.4028234663852886e38",
+            "3.4028234663852886e38",
+            "-3.4028235e38",
+            "3.4028235e38",
         ])
     }
 }
@@ -95,6 +112,9 @@ mod tests {
         for text in ["0", "x", "??", "N A", "---"] {
             assert!(!markers.contains(text), "{text:?}");
         }
+        let sentinel = f64::from(f32::MIN);
+        assert!(markers.contains_number(sentinel) && markers.contains_number(-3.4028235e38));
+        assert!(!markers.contains_number(0.0) && !markers.contains_number(3e38));
         let markers = MissingMarkers::new([" -9999 ", "void"]).with(["x"]);
         assert!(markers.contains("VOID") && markers.contains("x") && !markers.contains("NA"));
         assert!(markers.contains_number(-9999.0) && markers.contains_number(f64::NAN));

@@ -1,6 +1,8 @@
 //! What cells become: every rule of the encoding, on small tables.
 
-use anabranch_data::{Cell, Encoded, Encoder, MissingColumn, RowError, RowNotes, Table, Warning};
+use anabranch_data::{
+    Cell, ColumnRules, Encoded, Encoder, Mark, MissingColumn, RowError, RowNotes, Table, Warning,
+};
 use anabranch_tensor::Executor;
 
 fn table(csv: &str) -> Table {
@@ -280,4 +282,21 @@ fn stored_encoders_are_checked() {
         encoder.input_columns()[0].encoding,
         anabranch_data::Encoding::Numeric { missing: MissingColumn::Absent, .. }
     ));
+}
+
+#[test]
+fn another_number_format_than_that_of_training_is_refused_by_its_name() {
+    let (encoder, _) = fit("n,c\n1.5,a\n2.25,b\n3.5,a\n");
+    let csv = "n;c\n1,5;a\n2,25;b\n";
+    let error = encoder.encode::<f32>(&Executor::serial(), &table(csv), &[0, 1]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "t.csv: column \"n\": 2 of 2 cells are not numbers as in training (the first on line 2: \
+         \"1,5\"): they look like numbers with decimal comma: give --decimal comma, or predict all \
+         the same with --lenient"
+    );
+    let rules = ColumnRules { decimal: Some(Mark::Comma), ..ColumnRules::default() };
+    let table = table(csv).with_rules(rules);
+    let encoded = encoder.encode::<f64>(&Executor::serial(), &table, &[0, 1]).unwrap();
+    assert_eq!(encoded.x, encode(&encoder, "n,c\n1.5,a\n2.25,b\n").0);
 }

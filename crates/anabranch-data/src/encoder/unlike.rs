@@ -169,8 +169,8 @@ fn likely_format(table: &Table, place: usize, column: &InputColumn) -> String {
         * 100
         > table.n_rows() * REFUSED_PERCENT;
     match (reads_most, found.decimal) {
-        (true, Mark::Comma) => format!("{described}: give --decimal ,"),
-        (true, _) => format!("{described}: give --decimal ."),
+        (true, Mark::Comma) => format!("{described}: give --decimal comma"),
+        (true, _) => format!("{described}: give --decimal point"),
         (false, _) => format!("{described}: write them as in training"),
     }
 }
