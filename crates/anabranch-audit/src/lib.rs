@@ -1,9 +1,4 @@
-//! Verdicts on printed gradient formulas.
-//!
-//! A formula says that a [`Target`], for example dθ2b, equals an expression over the network's
-//! quantities. It is evaluated on seeded random networks, none of whose sizes or constants are
-//! equal or at a default, and compared with the truth by dual numbers. The network is
-//! [`mod@reference`]'s with join `add`, γ and β for each unit, and wa = wb = 1.
+#![doc = include_str!("../README.md")]
 //!
 //! # The language
 //!
@@ -51,7 +46,6 @@
 //! A verdict is about the formula as its file states it; the explanation adds which other reading
 //! makes it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for all
 //! units, a join that broadcasts.
-
 #![forbid(unsafe_code)]
 
 mod early;

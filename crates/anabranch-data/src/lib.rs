@@ -1,21 +1,6 @@
-//! Tables in, matrices out: columns, encoders, splits and batches; the built-in wine table.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
-//! use anabranch_tensor::Executor;
-//!
-//! let table = Table::wine()?;
-//! let (exec, columns) = (Executor::serial(), TargetColumns::wine());
-//! let wine = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 42)?;
-//! assert_eq!((wine.dataset.n_rows, wine.dataset.n_inputs), (1599, 10));
-//! // Its two tasks: alcohol, a number, and quality, one of six classes.
-//! assert_eq!(wine.dataset.tasks.iter().map(|task| task.outputs()).collect::<Vec<_>>(), [1, 6]);
-//!
-//! // A model file keeps the encoder: it turns any later row into the network's inputs.
-//! let mut x = vec![0.0; wine.encoder.width()];
-//! wine.encoder.encode_row(&[Cell::Missing; 10], &mut x)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! # How the parts fit together
 //!
 //! [`Table`] holds a CSV file as text. [`prepare`] takes it to a [`Dataset`], fitting an
 //! [`Encoder`] for the inputs and [`Targets`] for the outputs on the training rows of a [`Split`];
@@ -69,3 +54,6 @@ pub use split::{Fractions, Split};
 pub use table::{FileFormat, LineEnd, ReadOptions, Table};
 pub use target::{ClassTarget, RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
 pub use warning::{Warning, WarningCode};
+
+// A program needs no other crate of the workspace to call what is here.
+pub use anabranch_tensor::Executor;

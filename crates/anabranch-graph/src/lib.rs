@@ -1,5 +1,6 @@
-//! Networks of layers: fan-out, joins, memory plan, forward and backward order; the two-branch
-//! network.
+#![doc = include_str!("../README.md")]
+//!
+//! # How the parts fit together
 //!
 //! A [`GraphBuilder`] collects nodes and makes a [`Graph`]; a [`Workspace`] holds the memory of its
 //! passes. Parameters, gradients and running state are flat slices that the caller owns, with a
@@ -35,3 +36,7 @@ pub use river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 pub use summary::{Summary, SummaryRow};
 pub use two_branch::TwoBranch;
 pub use workspace::{Mode, Workspace};
+
+// What a program needs to build a network and to call its passes.
+pub use anabranch_layers as layers;
+pub use anabranch_tensor::{Executor, Gradients, Scalar, matrix};

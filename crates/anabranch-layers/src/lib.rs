@@ -1,4 +1,6 @@
-//! Layers and losses with gradients derived by hand, next to their derivations.
+#![doc = include_str!("../README.md")]
+//!
+//! # How the parts fit together
 //!
 //! A [`Layer`] is a stateless object: it says its sizes, then works on memory that its caller owns.
 //! [`vjp`] runs one layer alone. Every file holds the formula, its derivation, and the code with
@@ -35,3 +37,6 @@ pub use loss::{
 pub use prelu::PRelu;
 pub use softmax::Softmax;
 pub use standalone::{Standalone, Vjp, vjp};
+
+// What a program needs to call a layer.
+pub use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};

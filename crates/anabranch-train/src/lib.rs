@@ -1,4 +1,6 @@
-//! Training loop, tasks, metrics, model files and prediction.
+#![doc = include_str!("../README.md")]
+//!
+//! # How the parts fit together
 //!
 //! [`Trainer`] trains a network on a data set: any [`Graph`](anabranch_graph::Graph) whose heads
 //! are the data set's tasks. [`Model`] is the result for a [`River`](anabranch_graph::River), which
