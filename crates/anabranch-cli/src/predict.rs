@@ -62,13 +62,8 @@ fn check_out(out: &Path) -> Result<(), Failure> {
 
 /// The names of the prediction's columns.
 fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
-    let of_task = |task: &TaskTarget| {
-        let mut names: Vec<String> = task.columns().map(|name| format!("{name}_pred")).collect();
-        let column = task.name();
-        names.extend(task.labels().iter().map(|label| format!("{column}_p_{label}")));
-        names
-    };
-    let names: Vec<String> = model.targets().tasks().iter().flat_map(of_task).collect();
+    let tasks = model.targets().tasks().iter();
+    let names: Vec<String> = tasks.flat_map(TaskTarget::prediction_columns).collect();
     let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
     for name in &names {
         if !taken.insert(name.trim()) {

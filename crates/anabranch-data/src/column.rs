@@ -12,7 +12,11 @@ pub(crate) fn mean_and_std(values: impl Iterator<Item = f64> + Clone) -> (f64, f
         sum += value - first;
     }
     let mean = first + sum / n;
-    let std = f64::sqrt(values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / n);
+    let largest = values.clone().map(|value| (value - mean).abs()).fold(0.0, f64::max);
+    // Squares of numbers this small would be rounded, or vanish.
+    let unit = if largest > 0.0 && largest < 1e-140 { largest } else { 1.0 };
+    let square = |value| (value - mean) / unit * ((value - mean) / unit);
+    let std = f64::sqrt(values.map(square).sum::<f64>() / n) * unit;
     (mean, if std > 0.0 { std } else { 1.0 })
 }
 
@@ -50,6 +54,8 @@ mod tests {
     fn mean_std_and_median() {
         assert_eq!(mean_and_std([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].into_iter()), (5.0, 2.0));
         assert_eq!(mean_and_std([0.1; 7].into_iter()), (0.1, 1.0));
+        // Squares below the least number there is.
+        assert_eq!(mean_and_std([1e-200, 3e-200].into_iter()), (2e-200, 1e-200));
         assert_eq!(mean_and_std(std::iter::empty()), (0.0, 1.0));
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 3.0, 2.0]), 2.5);

@@ -3,13 +3,14 @@
 use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::encoder::{Encoded, Encoder, TOO_FAR};
-use crate::error::DataError;
+use crate::error::{DataError, excerpt};
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
 use crate::schema::Schema;
 use crate::split::{Fractions, Split};
 use crate::table::Table;
 use crate::target::{TargetColumns, Targets, TaskTarget};
+use crate::target_check::{about_numbers, check_classes, check_names};
 use crate::warning::{Warning, WarningCode};
 
 /// Encoded rows with their targets, and which of them train, validate and test. All matrices are
@@ -92,7 +93,8 @@ pub struct Prepared<T> {
 /// # Errors
 /// [`DataError`] for a column that the table lacks or that is named as a target twice, no task,
 /// text in a regression column, infinity, one class only, no input columns, fractions out of range,
-/// or too few rows to split.
+/// too few rows to split, a class column with too many labels for its rows, or an input that is called
+/// as a prediction will be.
 pub fn prepare<T: Scalar>(
     exec: &Executor,
     table: &Table,
@@ -108,6 +110,7 @@ pub fn prepare<T: Scalar>(
     let raw = RawTargets::read(table, &unread)?;
     let unscaled = raw.labelled(table, &unread)?;
     let found = raw.numbered(table, &unscaled)?;
+    check_classes(table, &schema, &unscaled, &found)?;
     if found.rows_left_out > 0 {
         let n = found.rows_left_out;
         let message = format!("rows without a target: {n}: left out");
@@ -122,15 +125,20 @@ pub fn prepare<T: Scalar>(
     let input_columns = encoder.input_columns();
     let Encoded { x, warnings: mut about_cells } =
         encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
-    // Of a column with rare categories it has been said how they are encoded.
+    // Of a column with rare categories, or absurd numbers, it has been said how they are encoded.
     about_cells.retain(|about| {
-        let is_rare =
-            |w: &Warning| w.code == WarningCode::RareCategories && w.column == about.column;
-        about.code != WarningCode::UnseenCategories || !about_columns.iter().any(is_rare)
+        let same = match about.code {
+            WarningCode::UnseenCategories => WarningCode::RareCategories,
+            WarningCode::NewlyMissing => WarningCode::Outlier,
+            _ => return true,
+        };
+        !about_columns.iter().any(|w| w.code == same && w.column == about.column)
     });
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
     let targets = fit_targets(&found, &unscaled, &split);
+    check_names(table, &encoder, &targets)?;
+    warnings.extend(about_numbers(table, &found, &targets, &split));
     let dataset = Dataset {
         x,
         tasks: standardised(table, &found, &targets)?,
@@ -181,14 +189,18 @@ fn split(
         return Split::stratified(&vec![0; found.rows.len()], fractions, seed);
     };
     let split = Split::stratified(class, fractions, seed)?;
-    warnings.extend(split.rare_classes.iter().map(|rare| {
-        let (column, label) = (&target.column, &target.labels[*rare as usize]);
-        let n = class.iter().filter(|class| *class == rare).count();
+    if let Some(first) = split.rare_classes.first() {
+        let (column, n_rare) = (&target.column, split.rare_classes.len());
+        let n =
+            class.iter().filter(|class| split.rare_classes.binary_search(class).is_ok()).count();
         let message = format!(
-            "column {column:?}: class {label:?} has too few rows to be split ({n}): all of them go to training"
+            "column {column:?}: classes with too few rows to be split: {n_rare} (the first is {:?}): all of their {n} \
+             rows go to training",
+            excerpt(&target.labels[*first as usize])
         );
-        Warning::new(WarningCode::RareClass, message).column(column).count(n)
-    }));
+        let warning = Warning::new(WarningCode::RareClass, message).column(column);
+        warnings.push(warning.share(n, class.len()));
+    }
     Ok(split)
 }
 

@@ -284,6 +284,31 @@ pub enum DataError {
         /// Its only label.
         label: String,
     },
+    /// A class column with too many labels for its rows.
+    #[error("{file}: column {column:?} has {labels} classes in {rows} rows, {problem}")]
+    TooManyClasses {
+        /// The table's name.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its distinct labels.
+        labels: usize,
+        /// Rows that have one.
+        rows: usize,
+        /// What it may be instead, and what to do.
+        problem: String,
+    },
+    /// An input that has the name of a column of predictions.
+    #[error(
+        "{file}: the input {column:?} is called as a prediction will be: rename it, or leave it out with --drop if it \
+         holds predictions"
+    )]
+    InputIsPrediction {
+        /// The table's name.
+        file: String,
+        /// The column.
+        column: String,
+    },
     /// A label that training never saw.
     #[error(
         "{file}: line {line}: column {column:?} holds the class {label:?}, which training never saw: expected one of \

@@ -18,6 +18,8 @@ pub enum Labels {
     Numbers,
     /// When they are equal in lower case: `true` and `TRUE`.
     Booleans,
+    /// When their first so many characters are equal, as of postal codes.
+    Prefix(u8),
 }
 
 /// The usual spellings of truth values, in lower case.
@@ -52,6 +54,7 @@ impl Labels {
             // 0 and −0 are equal.
             (Self::Numbers, Some(number)) => Key::Number((number + 0.0).to_bits()),
             (Self::Booleans, _) => Key::LowerCase(text.to_lowercase()),
+            (Self::Prefix(len), _) => Key::Text(prefix(text, len)),
             (Self::Text | Self::Numbers, _) => Key::Text(text),
         }
     }
@@ -61,6 +64,11 @@ impl Labels {
         let key = self.key(text);
         labels.iter().position(|label| self.key(label.as_ref()) == key)
     }
+}
+
+/// The first `len` characters of a text.
+pub(crate) fn prefix(text: &str, len: u8) -> &str {
+    text.char_indices().nth(len.into()).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The texts of a column, numbered.

@@ -30,6 +30,7 @@ mod source;
 mod split;
 mod table;
 mod target;
+mod target_check;
 mod warning;
 mod wine;
 

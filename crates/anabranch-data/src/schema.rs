@@ -47,11 +47,21 @@ pub struct ColumnSchema {
     /// What stands for a missing value.
     #[serde(skip)]
     pub missing_markers: MissingMarkers,
+    /// Whether it holds codes with leading zeros.
+    #[serde(skip)]
+    pub(crate) codes: Codes,
     /// The first column that says the same.
     #[serde(skip)]
     twin: usize,
     #[serde(skip)]
     warnings: Vec<Warning>,
+}
+
+/// Whether the cells of a column are codes with leading zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Codes {
+    Present,
+    Absent,
 }
 
 /// Why a column is no input.
@@ -234,6 +244,10 @@ impl ColumnSchema {
         let looks_like = || match &kind {
             _ if table.has_row_names() && column == 0 => Some(LeftOut::RowNames),
             ColumnKind::Number { .. } => row_number(table, column, profile),
+            // Codes of places and goods differ from row to row too: those that number rows do not.
+            ColumnKind::Category { .. } if profile.codes.count > 0 => {
+                row_number(table, column, profile)
+            }
             ColumnKind::Category { .. } => {
                 let is_id = n_distinct == table.n_rows() && n_distinct >= MIN_ROWS;
                 is_id.then_some(LeftOut::Identifier)
@@ -259,6 +273,7 @@ impl ColumnSchema {
             left_out,
             missing: n_missing,
             missing_markers: markers,
+            codes: if profile.codes.count > 0 { Codes::Present } else { Codes::Absent },
             twin: column,
             warnings,
         }

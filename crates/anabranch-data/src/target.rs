@@ -198,6 +198,14 @@ impl TaskTarget {
         }
     }
 
+    /// The names of the columns that predictions of the task are written to: `COL_pred` for each
+    /// column, then `COL_p_LABEL` for each label.
+    pub fn prediction_columns(&self) -> impl Iterator<Item = String> {
+        let name = self.name();
+        let of_labels = self.labels().iter().map(move |label| format!("{name}_p_{label}"));
+        self.columns().map(|column| format!("{column}_pred")).chain(of_labels)
+    }
+
     /// Outputs of the head: one for each column of numbers, or one for each class.
     pub fn outputs(&self) -> usize {
         match self {

@@ -36,6 +36,8 @@ pub enum WarningCode {
     EmptyColumn,
     /// An input column has one value in all training rows: nothing can be learned from it.
     ConstantColumn,
+    /// A number to predict has one value in all training rows.
+    ConstantTarget,
     /// A column that names or numbers rows was left out.
     Identifier,
     /// A column that says the same as another was left out.
@@ -73,7 +75,7 @@ pub enum WarningCode {
     OutsideTraining,
     /// Values are missing in a column where training had none.
     NewlyMissing,
-    /// A class with too few rows to be split went to training as a whole.
+    /// Classes with too few rows to be split went to training as a whole.
     RareClass,
 }
 

@@ -300,3 +300,52 @@ fn another_number_format_than_that_of_training_is_refused_by_its_name() {
     let encoded = encoder.encode::<f64>(&Executor::serial(), &table, &[0, 1]).unwrap();
     assert_eq!(encoded.x, encode(&encoder, "n,c\n1.5,a\n2.25,b\n").0);
 }
+
+#[test]
+fn codes_that_differ_from_row_to_row_are_told_apart_by_their_first_characters() {
+    let code = |i: usize| format!("{:05}", i * 3701 % 90_000);
+    let csv: String = (0..200).map(|i| format!("{},{}\n", code(i), i % 3)).collect();
+    let (encoder, warnings) = fit(&format!("zip,x\n{csv}"));
+    // The first digit, of which there are nine: the first two would be up to ninety.
+    assert_eq!(encoder.feature_names()[..3], ["zip=0", "zip=1", "zip=2"]);
+    assert_eq!(encoder.width(), 9 + 1);
+    assert!(
+        warnings.contains(
+            &"column \"zip\": hardly two of 200 codes are alike: told apart by their first characters, of which 1 give 9 \
+              groups"
+                .into()
+        ),
+        "{warnings:?}"
+    );
+    let (x, _) = encode(&encoder, "zip,x\n20999,0\n");
+    assert_eq!(x[..9], [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let stored = serde_json::to_string(&encoder).unwrap();
+    assert_eq!(serde_json::from_str::<Encoder>(&stored).unwrap(), encoder);
+    // A number of the row stays none.
+    let numbers: String = (0..200).map(|i| format!("{i:05},{}\n", i % 3)).collect();
+    assert_eq!(fit(&format!("zip,x\n{numbers}")).0.width(), 1);
+}
+
+#[test]
+fn absurd_numbers_count_as_missing() {
+    let row = |i: usize| match i {
+        50 => "3e38\n".to_owned(),
+        70 => "-3e38\n".to_owned(),
+        _ => format!("{}.5\n", i * 7 % 31),
+    };
+    let csv: String = (0..100).map(row).collect();
+    let (encoder, warnings) = fit(&format!("x\n{csv}"));
+    assert_eq!(encoder.feature_names(), ["x", "x is missing"]);
+    assert_eq!(
+        warnings,
+        [
+            "column \"x\": values more than 1000000 times as far from the median as values usually are: 2 (the first on \
+             line 52: \"3e38\"): counted as missing"
+        ]
+    );
+    let (x, _) = encode(&encoder, "x\n3.0e38\n");
+    assert_eq!((x[0].abs() < 0.1, x[1]), (true, 1.0));
+    // One in ten is no slip.
+    let often: String = (0..100).map(|i| row(if i % 10 == 0 { 50 } else { i })).collect();
+    assert_eq!(fit(&format!("x\n{often}")).0.feature_names(), ["x"]);
+}

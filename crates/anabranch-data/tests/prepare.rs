@@ -1,8 +1,8 @@
 //! From a table to a data set, and from a stored description to another table's targets.
 
 use anabranch_data::{
-    DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets, TaskValues, Warning,
-    WarningCode, prepare,
+    AskedKind, ColumnRules, DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets,
+    TaskValues, Warning, WarningCode, prepare,
 };
 use anabranch_tensor::Executor;
 use proptest::prelude::*;
@@ -114,7 +114,7 @@ fn rare_classes_go_to_training_with_a_warning() {
     assert!(dataset.split.train.contains(&38) && dataset.split.train.contains(&39));
     assert_eq!(
         warnings[1].to_string(),
-        r#"column "label": class "rare" has too few rows to be split (2): all of them go to training"#
+        "column \"label\": classes with too few rows to be split: 1 (the first is \"rare\"): all of their 2 rows go to training"
     );
 }
 
@@ -403,4 +403,91 @@ fn the_number_of_threads_changes_nothing() {
     assert!(alone.warnings.iter().any(|w| w.to_string().contains("odd")), "{:?}", alone.warnings);
     assert_eq!(alone.warnings, shared.warnings);
     assert_eq!((alone.dataset.x, alone.encoder), (shared.dataset.x, shared.encoder));
+}
+
+/// Rows with a number, a class of two and what `cell` gives.
+fn rows_with(n_rows: usize, header: &str, cell: impl Fn(usize) -> String) -> String {
+    let row = |i: usize| format!("{}.5,{},{},{}\n", i * 7 % 31, 3 * i % 17, i % 2, cell(i));
+    format!("x,y,c,{header}\n") + &(0..n_rows).map(row).collect::<String>()
+}
+
+#[test]
+fn measurements_are_no_classes() {
+    let csv = rows_with(120, "z", |i| format!("{}.25", i * i % 59));
+    assert_eq!(
+        error(&csv, &["y"], "z"),
+        "t.csv: column \"z\" has 30 classes in 120 rows, and they are numbers: regress it with --regress \"z\", or say --as \
+         'z=category' if they are codes"
+    );
+    let mut rules = ColumnRules::default();
+    rules.kinds.push(("z".into(), AskedKind::Category));
+    let asked = table(&csv).with_rules(rules);
+    let prepared = |table: &Table| {
+        let columns = columns(&["y"], "z");
+        prepare::<f64>(&Executor::serial(), table, &columns, Fractions::default(), 1)
+    };
+    assert_eq!(prepared(&asked).unwrap().targets.tasks()[1].labels().len(), 30);
+    // Ten rows for each number are enough.
+    assert!(prepared(&table(&rows_with(300, "z", |i| (i % 30).to_string()))).is_ok());
+    assert_eq!(
+        error(&rows_with(60, "z", |i| format!("Ms {i}")), &["y"], "z"),
+        "t.csv: column \"z\" has 60 classes in 60 rows, hardly two rows in one: nothing can be learned about them: choose a \
+         column whose values repeat"
+    );
+}
+
+#[test]
+fn many_rare_classes_are_one_warning() {
+    let csv = rows_with(90, "z", |i| if i % 3 == 0 { format!("rare {i}") } else { "usual".into() });
+    let warnings = prepared(&csv, &["y"], "z").unwrap().warnings;
+    assert_eq!(
+        warnings.iter().map(|w| (w.code, w.count)).collect::<Vec<_>>(),
+        [(WarningCode::RareClass, Some(30))]
+    );
+}
+
+#[test]
+fn what_is_odd_about_numbers_to_predict_is_said() {
+    let about = |cell: fn(usize) -> String| {
+        let warnings = prepared(&rows_with(60, "z", cell), &["z"], "c").unwrap().warnings;
+        warnings.into_iter().map(|w| (w.code, w.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        about(|_| "5000".into()),
+        [(
+            WarningCode::ConstantTarget,
+            "column \"z\" is 5000 in all training rows: there is nothing to learn about it".into()
+        )]
+    );
+    assert_eq!(
+        about(|i| if i == 40 { "-1e30".into() } else { format!("{}.5", i * i % 53) }),
+        [(
+            WarningCode::Outlier,
+            "column \"z\": values to predict that are more than 1000 times as far from the median as values usually are: 1 \
+             (the first on line 42: \"-1e30\"): they rule the loss; correct them, or name them in --missing"
+                .into()
+        )]
+    );
+    // So small that their squares are 0.
+    let tiny = |i: usize| format!("{}e-200", i * i % 53);
+    let targets = prepared(&rows_with(60, "z", tiny), &["z"], "c").unwrap().targets;
+    let std = targets.tasks()[0].regression()[0].std;
+    assert!(std > 1e-200 && std < 53e-200, "{std}");
+}
+
+#[test]
+fn an_input_is_not_called_as_a_prediction_will_be() {
+    for name in ["y_pred", "c_pred", "c_p_1"] {
+        let csv = rows_with(60, name, |i| format!("{}.5", i * i % 53));
+        assert_eq!(
+            error(&csv, &["y"], "c"),
+            format!(
+                "t.csv: the input {name:?} is called as a prediction will be: rename it, or leave it out with --drop if it \
+                 holds predictions"
+            )
+        );
+    }
+    assert!(
+        prepared(&rows_with(60, "c_p_2", |i| format!("{}.5", i * i % 53)), &["y"], "c").is_ok()
+    );
 }

@@ -2,20 +2,15 @@
 
 use anabranch_tensor::Executor;
 
-use super::encoding::{
-    Cycle, Encoding, InputColumn, MissingColumn, NOT_FINITE, OtherColumn, read_date,
-};
+use super::encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn, read_date};
 use super::{CellError, Encoder};
-use crate::cell::{Cell, Reading, value_of};
-use crate::column::{mean_and_std, median, spread};
+use crate::cell::{Cell, value_of};
+use crate::column::{mean_and_std, median};
 use crate::column_kind::ColumnKind;
 use crate::date::{Calendar, DateFormat};
-use crate::error::{DataError, excerpt, list};
-use crate::labels::{Categories, Labels};
-use crate::number::NumberFormat;
-use crate::profile::Tally;
-use crate::rules::Scaling;
-use crate::schema::{ColumnSchema, Schema, for_each_column};
+use crate::error::{DataError, list};
+use crate::labels::{Categories, Labels, prefix};
+use crate::schema::{Codes, ColumnSchema, Schema, for_each_column};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
@@ -98,15 +93,15 @@ impl Encoder {
 }
 
 /// A column that is to be fitted.
-struct Fit<'a> {
-    table: &'a Table,
-    place: usize,
-    schema: &'a ColumnSchema,
-    rows: &'a [usize],
+pub(super) struct Fit<'a> {
+    pub(super) table: &'a Table,
+    pub(super) place: usize,
+    pub(super) schema: &'a ColumnSchema,
+    pub(super) rows: &'a [usize],
 }
 
 /// The input that a column becomes, if any, and what is to be said about it.
-type Fitted = (Option<InputColumn>, Option<Warning>);
+pub(super) type Fitted = (Option<InputColumn>, Vec<Warning>);
 
 impl Fit<'_> {
     fn fit(&self) -> Result<Fitted, DataError> {
@@ -118,26 +113,26 @@ impl Fit<'_> {
         }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.schema.name
     }
 
-    fn input(&self, encoding: Encoding) -> InputColumn {
+    pub(super) fn input(&self, encoding: Encoding) -> InputColumn {
         let missing_markers = self.schema.missing_markers.clone();
         InputColumn { name: self.name().to_owned(), encoding, missing_markers }
     }
 
-    fn missing(&self, n_values: usize) -> MissingColumn {
+    pub(super) fn missing(&self, n_values: usize) -> MissingColumn {
         if n_values < self.rows.len() { MissingColumn::Present } else { MissingColumn::Absent }
     }
 
-    fn empty(&self) -> Fitted {
+    pub(super) fn empty(&self) -> Fitted {
         let message = format!("column {:?} has no values: left out", self.name());
-        (None, Some(Warning::new(WarningCode::EmptyColumn, message).column(self.name())))
+        (None, vec![Warning::new(WarningCode::EmptyColumn, message).column(self.name())])
     }
 
     /// An input that is the same in all training rows, where it is.
-    fn constant(&self, is_constant: bool, n_values: usize) -> Option<Warning> {
+    pub(super) fn constant(&self, is_constant: bool, n_values: usize) -> Option<Warning> {
         // Where some cells are missing, that they are still tells rows apart.
         (is_constant && n_values == self.rows.len()).then(|| {
             let message = format!(
@@ -146,81 +141,6 @@ impl Fit<'_> {
             );
             Warning::new(WarningCode::ConstantColumn, message).column(self.name())
         })
-    }
-
-    fn numbers(&self, format: &NumberFormat) -> Result<Fitted, DataError> {
-        let values = (0..self.table.n_rows()).map(|row| {
-            let cell = Cell::Text(self.table.cell(row, self.place));
-            match cell.read_number(format, &self.schema.missing_markers) {
-                Reading::Number(value) => Ok(value),
-                Reading::Missing | Reading::Text => Ok(f64::NAN),
-                Reading::OutOfRange => {
-                    Err(DataError::out_of_range(self.table, row, self.place, NOT_FINITE))
-                }
-            }
-        });
-        let values: Vec<f64> = values.collect::<Result<_, _>>()?;
-        let mut numbers: Vec<f64> =
-            self.rows.iter().map(|row| values[*row]).filter(|value| !value.is_nan()).collect();
-        if numbers.is_empty() {
-            return Ok(self.empty());
-        }
-        let n_values = numbers.len();
-        let (mean, std) = mean_and_std(numbers.iter().copied());
-        let range = numbers.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[min, max], value| {
-            [min.min(*value), max.max(*value)]
-        });
-        let is_constant = range[0] == range[1];
-        let median = median(&mut numbers);
-        let spread = spread(&numbers, median);
-        let missing = self.missing(n_values);
-        let format = format.clone();
-        let scaling = self.table.rules().scaling;
-        let outlier = self.outlier(&values, median, spread, scaling);
-        let is_robust =
-            scaling == Scaling::Robust || (scaling == Scaling::Auto && outlier.is_some());
-        let encoding = if is_robust {
-            Encoding::Robust { median, spread, missing, format }
-        } else {
-            Encoding::Numeric { mean, std, median, missing, format, range: Some(range) }
-        };
-        let warning = outlier.or_else(|| self.constant(is_constant, n_values));
-        Ok((Some(self.input(encoding)), warning))
-    }
-
-    /// Values of the whole table that are far from all others.
-    fn outlier(
-        &self,
-        values: &[f64],
-        median: f64,
-        spread: f64,
-        scaling: Scaling,
-    ) -> Option<Warning> {
-        let mut far = Tally::default();
-        for (row, value) in values.iter().enumerate() {
-            if (value - median).abs() > FAR * spread {
-                far.add(row);
-            }
-        }
-        if far.count == 0 {
-            return None;
-        }
-        let line = self.table.line(far.first);
-        let text = excerpt(self.table.cell(far.first, self.place));
-        let so = match scaling {
-            Scaling::Standard => "correct them, or name them in --missing",
-            Scaling::Auto | Scaling::Robust => {
-                "scaled robustly; if they stand for missing values, name them in --missing"
-            }
-        };
-        let message = format!(
-            "column {:?}: values more than {FAR} times as far from the median as values usually are: {} (the first on line \
-             {line}: {text:?}): {so}",
-            self.name(),
-            far.count
-        );
-        let warning = Warning::new(WarningCode::Outlier, message).column(self.name());
-        Some(warning.cell(line, &text).share(far.count, values.len()))
     }
 
     fn dates(&self, format: DateFormat) -> Fitted {
@@ -248,14 +168,11 @@ impl Fit<'_> {
         let cycles = Cycle::ALL.into_iter().filter(varies).collect();
         let (median, missing) = (median(&mut days), self.missing(days.len()));
         let encoding = Encoding::Date { format, mean, std, median, cycles, missing };
-        (Some(self.input(encoding)), self.constant(is_constant, days.len()))
+        (Some(self.input(encoding)), Vec::from_iter(self.constant(is_constant, days.len())))
     }
 
     fn categories(&self, labels: Labels) -> Fitted {
-        let texts = self
-            .rows
-            .iter()
-            .map(|row| value_of(self.table.cell(*row, self.place), &self.schema.missing_markers));
+        let texts = self.rows.iter().map(|row| self.text(*row));
         let trained = Categories::of(texts).merged(labels);
         let counts = trained.counts();
         let n_values: usize = counts.iter().sum();
@@ -268,7 +185,10 @@ impl Fit<'_> {
         let is_rare = |i: &usize| counts[*i] < MIN_CATEGORY_ROWS;
         let n_frequent = by_count.iter().filter(|i| !is_rare(i)).count();
         if n_frequent == 0 && counts.len() > MAX_CATEGORIES {
-            return self.identifier(counts.len());
+            return match self.common_prefix(&trained.values) {
+                Some(len) if labels == Labels::Text => self.codes(counts.len(), len),
+                _ => self.identifier(counts.len()),
+            };
         }
         // So few that all have a column of their own are not told apart by luck alone.
         let n_own = if counts.len() <= MAX_CATEGORIES && n_frequent == 0 {
@@ -295,7 +215,45 @@ impl Fit<'_> {
             let warning = Warning::new(WarningCode::RareCategories, message);
             warning.column(self.name()).share(n_rows, self.rows.len())
         });
-        (Some(self.input(encoding)), warning.or_else(|| self.constant(is_constant, n_values)))
+        let warning = warning.or_else(|| self.constant(is_constant, n_values));
+        (Some(self.input(encoding)), Vec::from_iter(warning))
+    }
+
+    /// The longest prefix by which codes that are all different fall into so few groups that each
+    /// can have an encoded column of its own.
+    fn common_prefix(&self, codes: &[&str]) -> Option<u8> {
+        if self.schema.codes == Codes::Absent {
+            return None;
+        }
+        let longest = codes.iter().map(|code| code.chars().count()).max()?.min(u8::MAX.into());
+        // Codes are in text order: those of one prefix lie next to each other.
+        let n_groups = |len: u8| codes.chunk_by(|a, b| prefix(a, len) == prefix(b, len)).count();
+        (1..longest as u8).rev().find(|len| (2..=MAX_CATEGORIES).contains(&n_groups(*len)))
+    }
+
+    /// Codes of which hardly two are alike, told apart by their first `len` characters.
+    fn codes(&self, n_distinct: usize, len: u8) -> Fitted {
+        let mut texts: Vec<&str> = self.rows.iter().filter_map(|row| self.text(*row)).collect();
+        let missing = self.missing(texts.len());
+        texts.iter_mut().for_each(|text| *text = prefix(text, len));
+        texts.sort_unstable();
+        texts.dedup();
+        let categories: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+        let message = format!(
+            "column {:?}: hardly two of {n_distinct} codes are alike: told apart by their first characters, of which {len} \
+             give {} groups",
+            self.name(),
+            categories.len()
+        );
+        let (labels, other) = (Labels::Prefix(len), OtherColumn::Absent);
+        let encoding = Encoding::Categorical { categories, labels, other, missing };
+        let warning = Warning::new(WarningCode::Codes, message).column(self.name());
+        (Some(self.input(encoding)), vec![warning.count(n_distinct)])
+    }
+
+    /// What a categorical cell says.
+    fn text(&self, row: usize) -> Option<&str> {
+        value_of(self.table.cell(row, self.place), &self.schema.missing_markers)
     }
 
     /// Text that hardly any row shares with another is no category.
@@ -306,6 +264,6 @@ impl Fit<'_> {
             self.rows.len()
         );
         let warning = Warning::new(WarningCode::Identifier, message).column(self.name());
-        (None, Some(warning.count(n_distinct)))
+        (None, vec![warning.count(n_distinct)])
     }
 }

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod fit;
+mod fit_numbers;
 mod stored;
 mod unlike;
 
