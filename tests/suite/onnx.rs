@@ -16,6 +16,7 @@ use anabranch_layers::{
     Activation, BatchNorm, CrossEntropy, Dropout, Forward, Infer, Layer, Linear, Loss,
     LossGradient, Mask, RunningVariance, Softmax, Target, mean_loss,
 };
+use anabranch_optim::rules::{Adagrad, Adam, Momentum, Nesterov};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{Executor, Scalar, matrix, matrix_mut};
 use serde_json::Value;
@@ -229,25 +230,26 @@ fn replay<T: Scalar>(case: &Value, settings: impl Fn(u64, u64) -> (OptimizerKind
     let n = params.len();
     let decay = attribute(&case["attributes"]["norm_coefficient"]);
     let first_t = case["first_t"].as_u64().unwrap();
-    let mut moments: Vec<(&'static str, Vec<T>)> = Vec::new();
+    let mut saved = None;
     let mut worst = 0f64;
     for (i, grads) in case["grads"].as_array().unwrap().iter().enumerate() {
         let (kind, lr_factor) = settings(i as u64 + 1, first_t + i as u64);
         let groups = [ParamGroup::new(0..n, decay)];
         let mut optimizer = Optimizer::<T>::new(kind, number(&case["lr"]), n, &groups).unwrap();
-        if i > 0 {
-            let saved = moments.iter().map(|(name, values)| (*name, values.as_slice()));
-            optimizer.restore(i as u64, saved).unwrap();
+        if let Some(saved) = &saved {
+            optimizer.restore(saved).unwrap();
         }
         let scales = Scales { lr: lr_factor, grads: 1.0 };
         optimizer.step(&exec, &mut params, &numbers::<T>(grads), scales);
-        moments = optimizer.state().map(|(name, values)| (name, values.to_vec())).collect();
+        let state = optimizer.state();
         let mut errors = vec![relative_error(&params, &numbers::<f64>(&case["params"][i]))];
-        for ((_, got), expected) in moments.iter().zip(case["moments"][i].as_array().unwrap()) {
+        let moments = case["moments"][i].as_array().unwrap();
+        for (got, expected) in state.moments.values().zip(moments) {
             errors.push(relative_error(got, &numbers::<f64>(expected)));
         }
         assert!(errors.iter().all(|error| error.is_finite()));
         worst = errors.into_iter().fold(worst, f64::max);
+        saved = Some(state);
     }
     worst
 }
@@ -258,8 +260,8 @@ fn momentum() {
         for case in cases("optimizers", "Momentum") {
             let momentum = attribute(&case["attributes"]["alpha"]);
             let kind = match case["attributes"]["mode"].as_str() {
-                Some("standard") => OptimizerKind::Momentum { momentum },
-                _ => OptimizerKind::Nesterov { momentum },
+                Some("standard") => OptimizerKind::Momentum(Momentum { momentum }),
+                _ => OptimizerKind::Nesterov(Nesterov { momentum }),
             };
             let error = replay::<T>(&case, |_, _| (kind, 1.0));
             assert!(error <= tolerance::<T>(), "{kind}: {error:.1e}");
@@ -273,7 +275,7 @@ fn adagrad() {
     fn check<T: Scalar>() {
         for case in cases("optimizers", "Adagrad") {
             let attributes = &case["attributes"];
-            let kind = OptimizerKind::Adagrad { eps: attribute(&attributes["epsilon"]) };
+            let kind = OptimizerKind::Adagrad(Adagrad { eps: attribute(&attributes["epsilon"]) });
             let decay = attribute(&attributes["decay_factor"]);
             let error = replay::<T>(&case, |_, t| (kind, 1.0 / (1.0 + t as f64 * decay)));
             assert!(error <= tolerance::<T>(), "{error:.1e}");
@@ -300,12 +302,12 @@ fn adam() {
             };
             let onnx = |step: u64, t: u64| {
                 let eps = eps / (1.0 - beta2.powi(step as i32)).sqrt();
-                (OptimizerKind::Adam { beta1, beta2, eps }, correction(t) / correction(step))
+                (OptimizerKind::Adam(Adam { beta1, beta2, eps }), correction(t) / correction(step))
             };
             let error = replay::<T>(&case, onnx);
             assert!(error <= tolerance::<T>(), "{error:.1e}");
             // PyTorch's convention: the same where ε is 0 and t counts from 1.
-            let pytorch = |_, _| (OptimizerKind::Adam { beta1, beta2, eps }, 1.0);
+            let pytorch = |_, _| (OptimizerKind::Adam(Adam { beta1, beta2, eps }), 1.0);
             let same = eps == 0.0 && case["first_t"] == 1;
             let error = replay::<T>(&case, pytorch);
             assert_eq!(error <= tolerance::<T>(), same, "{error:.1e}");

@@ -3,7 +3,7 @@
 use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Executor, GradientView, Scalar};
 
-use crate::error::{OptimError, check};
+use crate::error::OptimError;
 
 /// Independent partial sums, so that additions need not wait for each other and vectorise.
 const LANES: usize = 16;
@@ -69,9 +69,8 @@ impl ClipNorm {
     /// # Errors
     /// If `max_norm` is not a finite number over 0.
     pub fn new(max_norm: f64) -> Result<Self, OptimError> {
-        check("the clipping norm", max_norm, "finite and more than 0", |v| {
-            v.is_finite() && v > 0.0
-        })?;
+        let is_valid = max_norm.is_finite() && max_norm > 0.0;
+        OptimError::check("the clipping norm", max_norm, "finite and more than 0", is_valid)?;
         Ok(Self { max_norm })
     }
 

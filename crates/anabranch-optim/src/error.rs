@@ -5,17 +5,11 @@ use thiserror::Error;
 /// Why an optimizer, a schedule or a clipping norm could not be made or restored.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum OptimError {
-    /// A name that is none of the optimizers.
-    #[error("unknown optimizer `{name}`: choose one of {known}")]
-    UnknownOptimizer {
-        /// The name given.
-        name: String,
-        /// All names, separated by commas.
-        known: String,
-    },
-    /// A name that is none of the schedules.
-    #[error("unknown schedule `{name}`: choose one of {known}")]
-    UnknownSchedule {
+    /// A name that no optimizer, or no schedule, has.
+    #[error("unknown {what} `{name}`: choose one of {known}")]
+    Name {
+        /// `optimizer` or `schedule`.
+        what: &'static str,
         /// The name given.
         name: String,
         /// All names, separated by commas.
@@ -59,7 +53,8 @@ pub enum OptimError {
     },
     /// A saved moment of another optimizer.
     #[error(
-        "the saved state holds `{name}`, which {optimizer} does not have: it was saved by another optimizer"
+        "the saved state holds `{name}`, which {optimizer} does not have: it was saved by another \
+         optimizer"
     )]
     UnknownMoment {
         /// Name in the saved state.
@@ -90,17 +85,28 @@ pub enum OptimError {
     },
 }
 
-/// Refuses a hyperparameter outside its domain, which `is_valid` decides; NaN is in none.
-pub(crate) fn check(
-    name: &'static str,
-    value: f64,
-    expected: &'static str,
-    is_valid: impl Fn(f64) -> bool,
-) -> Result<(), OptimError> {
-    if is_valid(value) { Ok(()) } else { Err(OptimError::Hyperparameter { name, expected, value }) }
+impl OptimError {
+    /// Refuses a hyperparameter outside its domain. NaN is in no domain that is written as a
+    /// comparison.
+    ///
+    /// # Errors
+    /// [`Hyperparameter`](Self::Hyperparameter), unless the value is valid.
+    pub fn check(
+        name: &'static str,
+        value: f64,
+        expected: &'static str,
+        is_valid: bool,
+    ) -> Result<(), Self> {
+        if is_valid { Ok(()) } else { Err(Self::Hyperparameter { name, expected, value }) }
+    }
+}
+
+/// At least 0 and less than 1: the domain of shares, such as what is kept of a mean in a step.
+pub(crate) fn check_share(name: &'static str, value: f64) -> Result<(), OptimError> {
+    OptimError::check(name, value, "at least 0 and less than 1", (0.0..1.0).contains(&value))
 }
 
 /// Finite and not negative: the domain of learning rates, weight decays and ε.
 pub(crate) fn check_non_negative(name: &'static str, value: f64) -> Result<(), OptimError> {
-    check(name, value, "finite and at least 0", |v| v.is_finite() && v >= 0.0)
+    OptimError::check(name, value, "finite and at least 0", value.is_finite() && value >= 0.0)
 }

@@ -2,27 +2,30 @@
 //!
 //! # How the parts fit together
 //!
-//! Nothing depends on the number of threads, and a step allocates nothing. Everything that must be
-//! saved to resume a run has a name: [`Optimizer::steps`], [`Optimizer::state`] and
-//! [`Schedule::plateau`].
+//! An [`Optimizer`] applies an update rule: one that an [`OptimizerKind`] names, or a [`Rule`] of
+//! your own. A [`Schedule`] scales its learning rate, [`ClipNorm`] its gradients. What must be saved
+//! to resume a run is [`Optimizer::state`] and [`Schedule::plateau`], both `serde` data.
 #![forbid(unsafe_code)]
 
 mod clip;
 mod error;
 mod group;
 mod kind;
+mod names;
 mod optimizer;
 mod plateau;
+mod rule;
+pub mod rules;
 mod schedule;
 mod schedule_kind;
-mod update;
 
 pub use clip::{ClipNorm, global_norm};
 pub use error::OptimError;
 pub use group::ParamGroup;
 pub use kind::OptimizerKind;
-pub use optimizer::{Optimizer, Scales};
+pub use optimizer::{Optimizer, OptimizerState, Scales};
 pub use plateau::PlateauState;
+pub use rule::{Decay, Rule};
 pub use schedule::{Progress, Schedule};
 pub use schedule_kind::ScheduleKind;
 

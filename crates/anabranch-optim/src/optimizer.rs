@@ -1,19 +1,15 @@
 //! The optimizer: settings, moments, and a step over the flat slices.
 
-use anabranch_tensor::parallel::{Part, even_chunk_len};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use anabranch_tensor::{Buffer, Executor, GradientView, Scalar};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};
 use crate::kind::OptimizerKind;
-use crate::update::{
-    Adagrad, Adam, Decay, GroupConstants, Momentum, Nesterov, RmsProp, Rule, Sgd, StepConstants,
-};
-
-/// Most parameters that one task updates: half a microsecond of work, ten times what taking a task
-/// costs. Small networks have several tasks too: what one thread alone writes, the other has to
-/// fetch.
-const CHUNK_LEN: usize = 1024;
+use crate::rule::{AnyRule, Rule, Step, With};
 
 /// Fewest parameters that are worth several threads where one thread has computed the whole
 /// gradient, and has it in its cache.
@@ -38,20 +34,28 @@ impl Default for Scales {
     }
 }
 
+/// All that changes in an [`Optimizer`] from step to step, as one value to save.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OptimizerState<T> {
+    /// Steps taken.
+    pub steps: u64,
+    /// The moments by [name](Rule::MOMENTS), each as long as the parameters.
+    pub moments: BTreeMap<String, Vec<T>>,
+}
+
 /// Updates a flat slice of parameters from a parallel slice of gradients.
 ///
 /// Owns the moments of its rule, slices as long as the parameters, zero before the first step.
 #[derive(Debug, Clone)]
 pub struct Optimizer<T> {
-    kind: OptimizerKind,
+    rule: Arc<dyn AnyRule<T>>,
     lr: f64,
     n_params: usize,
     groups: Vec<ParamGroup>,
     /// Steps taken.
     steps: u64,
-    /// In the order of [`OptimizerKind::moment_names`]; those that the rule does not have are
-    /// empty.
-    moments: [Buffer<T>; 2],
+    /// In the order of the rule's names.
+    moments: Vec<Buffer<T>>,
 }
 
 impl<T: Scalar> Optimizer<T> {
@@ -66,18 +70,37 @@ impl<T: Scalar> Optimizer<T> {
         n_params: usize,
         groups: &[ParamGroup],
     ) -> Result<Self, OptimError> {
-        kind.validate()?;
-        check_non_negative("the learning rate", lr)?;
-        let groups = group::validated(groups, n_params)?;
-        let n_moments = kind.moment_names().len();
-        let moments =
-            std::array::from_fn(|i| Buffer::zeros(if i < n_moments { n_params } else { 0 }));
-        Ok(Self { kind, lr, n_params, groups, steps: 0, moments })
+        Self::with(kind.rule()?, lr, n_params, groups)
     }
 
-    /// The update rule and its hyperparameters.
-    pub fn kind(&self) -> OptimizerKind {
-        self.kind
+    /// An optimizer as by [`new`](Self::new), with an update rule of your own.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn with_rule<const M: usize>(
+        rule: impl Rule<M>,
+        lr: f64,
+        n_params: usize,
+        groups: &[ParamGroup],
+    ) -> Result<Self, OptimError> {
+        Self::with(With::checked(rule)?, lr, n_params, groups)
+    }
+
+    fn with(
+        rule: Arc<dyn AnyRule<T>>,
+        lr: f64,
+        n_params: usize,
+        groups: &[ParamGroup],
+    ) -> Result<Self, OptimError> {
+        check_non_negative("the learning rate", lr)?;
+        let groups = group::validated(groups, n_params)?;
+        let moments = rule.moment_names().iter().map(|_| Buffer::zeros(n_params)).collect();
+        Ok(Self { rule, lr, n_params, groups, steps: 0, moments })
+    }
+
+    /// The name of the update rule.
+    pub fn name(&self) -> &'static str {
+        self.rule.name()
     }
 
     /// The learning rate, before scales.
@@ -90,43 +113,34 @@ impl<T: Scalar> Optimizer<T> {
         self.steps
     }
 
-    /// The moments by [name](OptimizerKind::moment_names), each as long as the parameters.
-    pub fn state(&self) -> impl Iterator<Item = (&'static str, &[T])> {
-        self.kind.moment_names().iter().copied().zip(self.moments.iter().map(|moment| &**moment))
+    /// All that changes from step to step, to be continued by [`restore`](Self::restore).
+    pub fn state(&self) -> OptimizerState<T> {
+        let names = self.rule.moment_names().iter().map(|name| (*name).to_owned());
+        let moments = names.zip(self.moments.iter().map(|moment| moment.to_vec())).collect();
+        OptimizerState { steps: self.steps, moments }
     }
 
-    /// Goes on where another optimizer of the same kind was after `steps` steps, with the moments
-    /// of its [`state`](Self::state): the next step then gives the same bits.
+    /// Goes on where the optimizer of the same rule was that `saved` was taken from: the next step
+    /// then gives the same bits.
     ///
     /// # Errors
     /// If a moment is missing, unknown, or of another length; the optimizer is then as it was.
-    pub fn restore<'n, 'v>(
-        &mut self,
-        steps: u64,
-        state: impl IntoIterator<Item = (&'n str, &'v [T])>,
-    ) -> Result<(), OptimError> {
-        let names = self.kind.moment_names();
-        let optimizer = self.kind.name();
-        let mut saved: [Option<&[T]>; 2] = [None; 2];
-        for (name, values) in state {
-            let Some(i) = names.iter().position(|known| *known == name) else {
-                return Err(OptimError::UnknownMoment { name: name.to_owned(), optimizer });
-            };
-            if values.len() != self.n_params {
-                let (expected, found) = (self.n_params, values.len());
-                return Err(OptimError::MomentLen { name: names[i], expected, found });
-            }
-            saved[i] = Some(values);
+    pub fn restore(&mut self, saved: &OptimizerState<T>) -> Result<(), OptimError> {
+        let (names, optimizer) = (self.rule.moment_names(), self.rule.name());
+        if let Some(name) = saved.moments.keys().find(|name| !names.contains(&name.as_str())) {
+            return Err(OptimError::UnknownMoment { name: name.clone(), optimizer });
         }
-        for (name, values) in names.iter().zip(saved) {
-            if values.is_none() {
-                return Err(OptimError::MissingMoment { name, optimizer });
+        for name in names {
+            let missing = OptimError::MissingMoment { name, optimizer };
+            let found = saved.moments.get(*name).ok_or(missing)?.len();
+            if found != self.n_params {
+                return Err(OptimError::MomentLen { name, expected: self.n_params, found });
             }
         }
-        for (moment, values) in self.moments.iter_mut().zip(saved.into_iter().flatten()) {
-            moment.copy_from_slice(values);
+        for (moment, name) in self.moments.iter_mut().zip(names) {
+            moment.copy_from_slice(&saved.moments[*name]);
         }
-        self.steps = steps;
+        self.steps = saved.steps;
         Ok(())
     }
 
@@ -149,122 +163,8 @@ impl<T: Scalar> Optimizer<T> {
         let is_small = grads.n_parts() <= 1 && self.n_params < PARALLEL_PARAMS;
         let exec = if is_small { &SERIAL } else { exec };
         self.steps = self.steps.saturating_add(1);
-        let mut constants = StepConstants {
-            lr: self.lr * scales.lr,
-            grad_scale: scales.grads,
-            bias_correction: 1.0,
-            decay: Decay::Gradient,
-        };
-        let cast = T::from_f64;
-        match self.kind {
-            OptimizerKind::Sgd => self.update(exec, params, grads, constants, Sgd),
-            OptimizerKind::Momentum { momentum } => {
-                let rule = Momentum { momentum: cast(momentum) };
-                self.update(exec, params, grads, constants, rule);
-            }
-            OptimizerKind::Nesterov { momentum } => {
-                let rule = Nesterov { momentum: cast(momentum) };
-                self.update(exec, params, grads, constants, rule);
-            }
-            OptimizerKind::Adam { beta1, beta2, eps }
-            | OptimizerKind::AdamW { beta1, beta2, eps } => {
-                let (rule, bias_correction) = Adam::at_step(self.steps, beta1, beta2, eps);
-                constants.bias_correction = bias_correction;
-                if matches!(self.kind, OptimizerKind::AdamW { .. }) {
-                    constants.decay = Decay::Decoupled;
-                }
-                self.update(exec, params, grads, constants, rule);
-            }
-            OptimizerKind::RmsProp { alpha, eps } => {
-                let one_minus_alpha = cast(1.0 - alpha);
-                let rule = RmsProp { alpha: cast(alpha), one_minus_alpha, eps: cast(eps) };
-                self.update(exec, params, grads, constants, rule);
-            }
-            OptimizerKind::Adagrad { eps } => {
-                self.update(exec, params, grads, constants, Adagrad { eps: cast(eps) });
-            }
-        }
-    }
-
-    /// Applies a rule with `M` moments to all parameters, chunk by chunk and, in a chunk, group by
-    /// group.
-    fn update<const M: usize>(
-        &mut self,
-        exec: &Executor,
-        params: &mut [T],
-        grads: GradientView<'_, T>,
-        constants: StepConstants,
-        rule: impl Rule<T, M>,
-    ) {
-        let (groups, n_params) = (self.groups.as_slice(), self.n_params);
-        let [first, second] = &mut self.moments;
-        // Moments that the rule does not have are empty: arrays with no elements for each
-        // parameter.
-        let parts = [
-            Part::Rows(params, 1),
-            Part::Rows(first, usize::from(M > 0)),
-            Part::Rows(second, usize::from(M > 1)),
-        ];
-        exec.for_each_large_chunk(
-            n_params,
-            even_chunk_len(n_params, CHUNK_LEN),
-            parts,
-            #[inline(always)]
-            |chunk, slices| {
-                let mut room = None::<[T; CHUNK_LEN]>;
-                let grads = grads.range(chunk.clone(), &mut room);
-                let first_group = groups.partition_point(|group| group.range.end <= chunk.start);
-                let [params, first, second] = slices;
-                for group in &groups[first_group..] {
-                    let start = group.range.start.max(chunk.start);
-                    let end = group.range.end.min(chunk.end);
-                    if start >= end {
-                        break;
-                    }
-                    let part = start - chunk.start..end - chunk.start;
-                    update_part(
-                        rule,
-                        &constants.of_group(group),
-                        &mut params[part.clone()],
-                        &grads[part.clone()],
-                        // Out of bounds, and so left empty, for a moment that the rule does not
-                        // have.
-                        first.get_mut(part.clone()).unwrap_or_default(),
-                        second.get_mut(part).unwrap_or_default(),
-                    );
-                }
-            },
-        );
-    }
-}
-
-/// Applies a rule with `M` moments to parameters of one group.
-///
-/// The slices are cut to one length first: the compiler then drops the bounds checks and vectorises
-/// the loop.
-#[inline(always)]
-fn update_part<T: Scalar, const M: usize>(
-    rule: impl Rule<T, M>,
-    group: &GroupConstants<T>,
-    params: &mut [T],
-    grads: &[T],
-    first: &mut [T],
-    second: &mut [T],
-) {
-    let n = params.len();
-    let grads = &grads[..n];
-    let first = &mut first[..if M > 0 { n } else { 0 }];
-    let second = &mut second[..if M > 1 { n } else { 0 }];
-    for i in 0..n {
-        let g = group.gradient(params[i], grads[i]);
-        let moments = std::array::from_fn(|j| if j == 0 { first[i] } else { second[i] });
-        let (param, moments) = rule.update(group, params[i], g, moments);
-        params[i] = param;
-        if M > 0 {
-            first[i] = moments[0];
-        }
-        if M > 1 {
-            second[i] = moments[1];
-        }
+        let (number, lr, groups) = (self.steps, self.lr, &*self.groups);
+        let step = Step { exec, number, lr, scales, groups, grads };
+        self.rule.step(&step, params, &mut self.moments);
     }
 }

@@ -1,6 +1,8 @@
-//! The learning rate over a run, as a factor of the one the optimizer was made with.
+//! The learning rate over a run, as a factor of the optimizer's.
 
 use std::f64::consts::PI;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::error::OptimError;
 use crate::plateau::PlateauState;
@@ -15,16 +17,31 @@ pub struct Progress {
     pub epoch: u64,
 }
 
-/// A [`ScheduleKind`] over a run of known length.
+/// The learning rate over a run: a [`ScheduleKind`] over a run of known length, or
+/// [any function](Self::from_fn) of the [`Progress`].
 ///
-/// The factor is a pure function of the [`Progress`], so that a resumed run needs nothing saved,
-/// with one exception: a plateau is made of losses [observed](Self::observe), and its
+/// The factor depends on the progress alone, so that a resumed run needs nothing saved, with one
+/// exception: a plateau depends on the losses [observed](Self::observe), and its
 /// [state](Self::plateau) must be saved.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Schedule {
-    kind: ScheduleKind,
-    total_steps: u64,
+    factor: Factor,
     plateau: PlateauState,
+}
+
+#[derive(Clone)]
+enum Factor {
+    Kind { kind: ScheduleKind, total_steps: u64 },
+    Own(Arc<dyn Fn(Progress) -> f64 + Send + Sync>),
+}
+
+impl fmt::Debug for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind { kind, total_steps } => write!(f, "{kind:?} over {total_steps} steps"),
+            Self::Own(_) => f.write_str("a function of step and epoch"),
+        }
+    }
 }
 
 impl Schedule {
@@ -34,25 +51,53 @@ impl Schedule {
     /// If a setting is outside its domain.
     pub fn new(kind: ScheduleKind, total_steps: u64) -> Result<Self, OptimError> {
         kind.validate()?;
-        Ok(Self { kind, total_steps, plateau: PlateauState::default() })
+        let factor = Factor::Kind { kind, total_steps };
+        Ok(Self { factor, plateau: PlateauState::default() })
     }
 
-    /// The shape and its settings.
-    pub fn kind(&self) -> ScheduleKind {
-        self.kind
+    /// A schedule of your own: what the learning rate is multiplied by in the step after a
+    /// progress.
+    ///
+    /// ```
+    /// use anabranch_optim::{Progress, Schedule};
+    ///
+    /// // Warm up over 100 steps, then fall with the square root of the step.
+    /// let schedule = Schedule::from_fn(|Progress { step, .. }| {
+    ///     let t = (step + 1) as f64;
+    ///     (t / 100.0).min((100.0 / t).sqrt())
+    /// });
+    /// assert_eq!(schedule.factor(Progress { step: 49, epoch: 0 }), 0.5);
+    /// assert_eq!(schedule.factor(Progress { step: 399, epoch: 1 }), 0.5);
+    /// ```
+    pub fn from_fn(factor: impl Fn(Progress) -> f64 + Send + Sync + 'static) -> Self {
+        Self { factor: Factor::Own(Arc::new(factor)), plateau: PlateauState::default() }
     }
 
-    /// What the learning rate is multiplied by in the step after `progress`; past the last step, as
-    /// at the end.
+    /// The same schedule over a run of another length; a function of your own stays as it is.
+    pub fn over(mut self, steps: u64) -> Self {
+        if let Factor::Kind { total_steps, .. } = &mut self.factor {
+            *total_steps = steps;
+        }
+        self
+    }
+
+    /// What the learning rate is multiplied by in the step after `progress`; past the last step, a
+    /// kind stays as at the end.
     pub fn factor(&self, progress: Progress) -> f64 {
         let Progress { step, epoch } = progress;
-        match self.kind {
+        let (kind, total_steps) = match &self.factor {
+            Factor::Own(factor) => return factor(progress),
+            Factor::Kind { kind, total_steps } => (*kind, *total_steps as f64),
+        };
+        match kind {
             ScheduleKind::Constant => 1.0,
             ScheduleKind::Step { every_epochs, gamma } => power(gamma, epoch / every_epochs),
             ScheduleKind::Exponential { gamma } => power(gamma, epoch),
-            ScheduleKind::Cosine { warmup, floor } => self.cosine(step, warmup, floor),
+            ScheduleKind::Cosine { warmup, floor } => {
+                cosine(step as f64, total_steps, warmup, floor)
+            }
             ScheduleKind::OneCycle { rise, start_divisor, end_divisor } => {
-                self.one_cycle(step, rise, start_divisor, end_divisor)
+                one_cycle(step as f64, total_steps, rise, [start_divisor, end_divisor])
             }
             ScheduleKind::Plateau { gamma, .. } => power(gamma, self.plateau.reductions),
         }
@@ -61,7 +106,8 @@ impl Schedule {
     /// Takes in the validation loss at the end of an epoch; without effect unless the kind is a
     /// plateau.
     pub fn observe(&mut self, loss: f64) {
-        if let ScheduleKind::Plateau { patience, threshold, .. } = self.kind {
+        let Factor::Kind { kind, .. } = self.factor else { return };
+        if let ScheduleKind::Plateau { patience, threshold, .. } = kind {
             self.plateau.observe(loss, patience, threshold);
         }
     }
@@ -75,29 +121,24 @@ impl Schedule {
     pub fn restore_plateau(&mut self, state: PlateauState) {
         self.plateau = state;
     }
+}
 
-    fn cosine(&self, step: u64, warmup: f64, floor: f64) -> f64 {
-        let total = self.total_steps as f64;
-        let warmup_steps = (warmup * total).round();
-        let step = step as f64;
-        if step < warmup_steps {
-            return (step + 1.0) / (warmup_steps + 1.0);
-        }
-        anneal(1.0, floor, (step - warmup_steps) / (total - warmup_steps))
+fn cosine(step: f64, total: f64, warmup: f64, floor: f64) -> f64 {
+    let warmup_steps = (warmup * total).round();
+    if step < warmup_steps {
+        return (step + 1.0) / (warmup_steps + 1.0);
     }
+    anneal(1.0, floor, (step - warmup_steps) / (total - warmup_steps))
+}
 
-    fn one_cycle(&self, step: u64, rise: f64, start_divisor: f64, end_divisor: f64) -> f64 {
-        // PyTorch counts to the last step, not past it: the factor is 1 at `peak`, and lowest at
-        // `last`.
-        let start = 1.0 / start_divisor;
-        let peak = rise * self.total_steps as f64 - 1.0;
-        let last = self.total_steps as f64 - 1.0;
-        let step = step as f64;
-        if step <= peak {
-            anneal(start, 1.0, step / peak)
-        } else {
-            anneal(1.0, start / end_divisor, (step - peak) / (last - peak))
-        }
+fn one_cycle(step: f64, total: f64, rise: f64, [start_divisor, end_divisor]: [f64; 2]) -> f64 {
+    // PyTorch counts to the last step, not past it: the factor is 1 at `peak`, and lowest at
+    // `last`.
+    let (start, peak, last) = (1.0 / start_divisor, rise * total - 1.0, total - 1.0);
+    if step <= peak {
+        anneal(start, 1.0, step / peak)
+    } else {
+        anneal(1.0, start / end_divisor, (step - peak) / (last - peak))
     }
 }
 
@@ -157,6 +198,6 @@ mod tests {
                 assert_eq!(schedule.factor(Progress::default()), factor, "{loss}");
             }
         }
-        assert_eq!(resumed, whole);
+        assert_eq!(resumed.plateau(), whole.plateau());
     }
 }

@@ -1,9 +1,9 @@
 //! The schedules by name, with their settings.
 
-use std::fmt;
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
-use crate::error::{OptimError, check};
+use crate::error::{OptimError, check_share};
+use crate::names::named;
 
 /// The shape of the learning rate over a run.
 ///
@@ -19,7 +19,8 @@ use crate::error::{OptimError, check};
 /// | `cosine` | each step | linear up to 1, then half a cosine down to `floor` | `LinearLR`, then `CosineAnnealingLR` |
 /// | `one-cycle` | each step | half a cosine up to 1, then half a cosine down to nearly 0 | `OneCycleLR` |
 /// | `plateau` | each epoch | reduced whenever the loss stops falling | `ReduceLROnPlateau` |
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
     /// The learning rate stays.
     Constant,
@@ -69,6 +70,8 @@ pub enum ScheduleKind {
     },
 }
 
+named!(ScheduleKind, "schedule");
+
 impl ScheduleKind {
     /// [`Constant`](Self::Constant).
     pub const CONSTANT: Self = Self::Constant;
@@ -107,73 +110,38 @@ impl ScheduleKind {
 
     /// Refuses settings outside their domains.
     pub(crate) fn validate(&self) -> Result<(), OptimError> {
-        let check_gamma =
-            |value| check("gamma", value, "more than 0 and at most 1", |v| v > 0.0 && v <= 1.0);
-        let check_share = |name, value| {
-            check(name, value, "at least 0 and less than 1", |v| (0.0..1.0).contains(&v))
-        };
-        let check_divisor = |name, value| {
-            check(name, value, "finite and at least 1", |v| v.is_finite() && v >= 1.0)
-        };
+        let check = OptimError::check;
         match *self {
             Self::Constant => Ok(()),
             Self::Step { every_epochs, gamma } => {
-                check("every_epochs", every_epochs as f64, "at least 1", |v| v >= 1.0)?;
-                check_gamma(gamma)
+                check("every_epochs", every_epochs as f64, "at least 1", every_epochs > 0)?;
+                check("gamma", gamma, "more than 0 and at most 1", gamma > 0.0 && gamma <= 1.0)
             }
-            Self::Exponential { gamma } => check_gamma(gamma),
+            Self::Exponential { gamma } => {
+                check("gamma", gamma, "more than 0 and at most 1", gamma > 0.0 && gamma <= 1.0)
+            }
             Self::Cosine { warmup, floor } => {
                 check_share("warmup", warmup)?;
-                check("floor", floor, "at least 0 and at most 1", |v| (0.0..=1.0).contains(&v))
+                check("floor", floor, "at least 0 and at most 1", (0.0..=1.0).contains(&floor))
             }
             Self::OneCycle { rise, start_divisor, end_divisor } => {
-                check("rise", rise, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
-                check_divisor("start_divisor", start_divisor)?;
-                check_divisor("end_divisor", end_divisor)
+                check("rise", rise, "more than 0 and less than 1", rise > 0.0 && rise < 1.0)?;
+                for (name, v) in [("start_divisor", start_divisor), ("end_divisor", end_divisor)] {
+                    check(name, v, "finite and at least 1", v.is_finite() && v >= 1.0)?;
+                }
+                Ok(())
             }
             Self::Plateau { gamma, patience: _, threshold } => {
-                check("gamma", gamma, "more than 0 and less than 1", |v| v > 0.0 && v < 1.0)?;
+                check("gamma", gamma, "more than 0 and less than 1", gamma > 0.0 && gamma < 1.0)?;
                 check_share("threshold", threshold)
             }
         }
     }
 }
 
-impl fmt::Display for ScheduleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ScheduleKind {
-    type Err = OptimError;
-
-    fn from_str(name: &str) -> Result<Self, OptimError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            OptimError::UnknownSchedule {
-                name: name.to_owned(),
-                known: Self::ALL.map(|kind| kind.name()).join(", "),
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_parse_back_and_an_unknown_one_is_told_the_others() {
-        for kind in ScheduleKind::ALL {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
-        }
-        let error = "linear".parse::<ScheduleKind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown schedule `linear`: choose one of \
-             constant, step, exponential, cosine, one-cycle, plateau"
-        );
-    }
 
     #[test]
     fn settings_outside_their_domain_are_refused() {
@@ -194,10 +162,8 @@ mod tests {
             (ScheduleKind::Plateau { gamma: 1.0, patience: 1, threshold: 0.0 }, "gamma"),
             (ScheduleKind::Plateau { gamma: 0.1, patience: 1, threshold: 1.0 }, "threshold"),
         ] {
-            assert!(
-                matches!(kind.validate(), Err(OptimError::Hyperparameter { name: n, .. }) if n == name),
-                "{kind:?}"
-            );
+            let error = kind.validate().unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{name} must be")), "{error}");
         }
     }
 }

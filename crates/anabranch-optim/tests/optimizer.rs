@@ -1,7 +1,9 @@
 //! What must hold for every optimizer, whatever its formula.
 
-use anabranch_optim::{OptimError, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
-use anabranch_tensor::{Executor, Gradients};
+use anabranch_optim::{
+    Executor, Gradients, OptimError, Optimizer, OptimizerKind, OptimizerState, ParamGroup, Scales,
+    global_norm,
+};
 
 /// Numbers between −1 and 1 without a pattern that a chunk could share with another.
 fn rough(len: usize, seed: usize) -> Vec<f32> {
@@ -139,7 +141,9 @@ fn a_restored_optimizer_goes_on_with_the_same_bits() {
 
         let mut resumed_params = params.clone();
         let mut resumed = optimizer(kind, &groups);
-        resumed.restore(whole.steps(), whole.state()).unwrap();
+        // By way of a file.
+        let saved = serde_json::to_string(&whole.state()).unwrap();
+        resumed.restore(&serde_json::from_str(&saved).unwrap()).unwrap();
         whole.step(&exec, &mut params, &rough(50, 3), Scales::default());
         resumed.step(&exec, &mut resumed_params, &rough(50, 3), Scales::default());
         assert!(bits(&params) == bits(&resumed_params), "{kind}");
@@ -151,21 +155,55 @@ fn a_restored_optimizer_goes_on_with_the_same_bits() {
 fn state_that_does_not_fit_is_refused_and_changes_nothing() {
     let groups = [ParamGroup::new(0..3, 0.0)];
     let mut adam = optimizer(OptimizerKind::ADAM, &groups);
-    let (three, four) = ([1.0; 3], [1.0; 4]);
+    let mut restored = |moments: &[(&str, usize)]| {
+        let moments = moments.iter().map(|(name, len)| ((*name).into(), vec![1.0; *len])).collect();
+        adam.restore(&OptimizerState { steps: 1, moments })
+    };
     assert_eq!(
-        adam.restore(1, [("exp_avg", &three[..])]),
+        restored(&[("exp_avg", 3)]),
         Err(OptimError::MissingMoment { name: "exp_avg_sq", optimizer: "adam" })
     );
     assert_eq!(
-        adam.restore(1, [("exp_avg", &three[..]), ("exp_avg_sq", &four[..])]),
+        restored(&[("exp_avg", 3), ("exp_avg_sq", 4)]),
         Err(OptimError::MomentLen { name: "exp_avg_sq", expected: 3, found: 4 })
     );
     assert_eq!(
-        adam.restore(1, [("sum", &three[..])]),
+        restored(&[("sum", 3)]),
         Err(OptimError::UnknownMoment { name: "sum".to_owned(), optimizer: "adam" })
     );
-    assert_eq!(adam.steps(), 0);
-    assert!(adam.state().all(|(_, values)| values == [0.0; 3]));
+    let OptimizerState { steps, moments } = adam.state();
+    assert!(steps == 0 && moments.values().all(|values| values == &[0.0; 3]));
+}
+
+/// Worked out by hand from the paper's Algorithm 2, with β₁ = 0.9, β₂ = 0.99, η = 0.1 and λ = 0.1:
+/// c = 0.9m + 0.1g, p ← 0.99p − 0.1 sign(c), m ← 0.99m + 0.01g.
+///
+/// | g | c | p | m |
+/// |---|---|---|---|
+/// | | | 1 | 0 |
+/// | 1 | 0.1 | 0.89 | 0.01 |
+/// | −1 | −0.091 | 0.9811 | −0.0001 |
+/// | 0.001 | 0.00001 | 0.871289 | −0.000089 |
+///
+/// The second parameter has no gradient in the first two steps: sign(0) = 0, and it only decays.
+#[test]
+fn lion_steps_by_the_sign_of_a_mean_that_it_does_not_keep() {
+    let groups = [ParamGroup::new(0..2, 0.1)];
+    let mut lion = Optimizer::<f64>::new(OptimizerKind::LION, 0.1, 2, &groups).unwrap();
+    let mut params = [1.0, -2.0];
+    for (grads, expected, means) in [
+        ([1.0, 0.0], [0.89, -1.98], [0.01, 0.0]),
+        ([-1.0, 0.0], [0.9811, -1.9602], [-0.0001, 0.0]),
+        ([0.001, 2.0], [0.871_289, -2.040_598], [-0.000_089, 0.02]),
+    ] {
+        lion.step(&Executor::serial(), &mut params, &grads, Scales::default());
+        let state = lion.state();
+        let found = params.iter().chain(&state.moments["exp_avg"]);
+        for (found, expected) in found.zip(expected.iter().chain(&means)) {
+            // A few roundings of numbers near 1.
+            assert!((found - expected).abs() < 1e-15, "{found}, not {expected}");
+        }
+    }
 }
 
 #[test]

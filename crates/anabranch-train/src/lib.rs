@@ -22,7 +22,6 @@ mod model_file;
 mod observer;
 mod prediction;
 mod rows;
-mod run_state;
 mod task_metrics;
 mod trainer;
 
@@ -37,6 +36,5 @@ pub use model_error::ModelError;
 pub use model_file::{MODEL_FILE, model_path, weights_sha256};
 pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
-pub use run_state::{BestState, Position, RunState};
 pub use task_metrics::TaskMetrics;
-pub use trainer::Trainer;
+pub use trainer::{BestState, Position, RunState, Trainer};

@@ -2,18 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Dataset, Split, TaskValues};
+use anabranch_data::{Batches, Dataset, Split, TaskValues};
 use anabranch_graph::{Branch, Fusion, Graph, GraphBuilder, Join, River};
 use anabranch_layers::{
     Activation, BatchNorm, BinaryCrossEntropy, CrossEntropy, Dropout, HalfSquaredError, Linear,
     LossKind,
 };
-use anabranch_optim::{OptimizerKind, ScheduleKind};
+use anabranch_optim::rules::RmsProp;
+use anabranch_optim::{OptimizerKind, Schedule, ScheduleKind};
 use anabranch_tensor::Executor;
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_train::{
-    BatchOrder, EpochReport, NoObserver, Observer, RunState, StepView, TaskMetrics, TrainConfig,
-    TrainError, Trainer,
+    BatchOrder, BestState, EpochReport, NoObserver, Observer, RunState, StepView, TaskMetrics,
+    TrainConfig, TrainError, Trainer,
 };
 
 const ROWS: usize = 300;
@@ -160,7 +161,9 @@ fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
 
             let other_threads = Executor::new(3).unwrap();
             let mut second = Trainer::new(&data, graph(), &config(), &other_threads).unwrap();
-            second.restore(&saved).unwrap();
+            // By way of a file.
+            let file = serde_json::to_string(&saved).unwrap();
+            second.restore(&serde_json::from_str(&file).unwrap()).unwrap();
             assert_eq!(second.run_state(), saved);
             let mut rest = StopAfter { steps: 0, reports: Vec::new() };
             second.run(&mut rest).unwrap();
@@ -191,6 +194,40 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
     assert!(
         message(|saved| saved.position.batches = 8).contains("expected 7 batches at most, got 8")
     );
+    assert!(message(|saved| saved.position.rows = 1).contains("expected 0 rows at most, got 1"));
+    let best = |saved: &mut RunState<f32>| {
+        let RunState { params, state, .. } = saved.clone();
+        saved.best = Some(BestState { loss: 1.0, epoch: 2, params, state });
+    };
+    assert!(message(best).contains("expected 0 as the best epoch at most, got 2"));
+    assert!(message(|saved| saved.optimizer.moments.clear()).contains("lacks `exp_avg`"));
+}
+
+/// A rule and a schedule of one's own: here, built-in ones that the settings do not name.
+#[test]
+fn rules_and_schedules_may_be_ones_own() {
+    let (data, exec) = (points(), Executor::serial());
+    let trained = |config: &TrainConfig, change: fn(Trainer<'_, f32>) -> Trainer<'_, f32>| {
+        let graph = river().build(Fusion::Fused).unwrap();
+        let mut trainer = change(Trainer::new(&data, graph, config, &exec).unwrap());
+        trainer.run(&mut NoObserver).unwrap();
+        trainer.run_state()
+    };
+    let settings = TrainConfig { epochs: 4, patience: 0, ..config() };
+    let own = trained(&settings, |trainer| {
+        // An order of batches that is given later keeps both.
+        let batches = Batches::new((0..200).collect(), 32, config().seed).unwrap();
+        let halved = Schedule::from_fn(|at| if at.epoch < 2 { 1.0 } else { 0.5 });
+        let trainer = trainer.with_rule(RmsProp { alpha: 0.99, eps: 1e-8 }).unwrap();
+        trainer.with_schedule(halved).with_batches(batches).unwrap()
+    });
+    let named = TrainConfig {
+        optimizer: OptimizerKind::RMSPROP,
+        schedule: ScheduleKind::Step { every_epochs: 2, gamma: 0.5 },
+        ..settings
+    };
+    assert!(own == trained(&named, |trainer| trainer));
+    assert!(own != trained(&settings, |trainer| trainer));
 }
 
 /// The rows of each batch in order, the same in every epoch.

@@ -1,11 +1,15 @@
 //! The training loop.
 
+mod run_state;
+
 use std::ops::ControlFlow;
 
 use anabranch_data::{Batches, Dataset, Targets};
 use anabranch_graph::{Batch, Graph, Masks, Mode, Workspace};
 use anabranch_layers::{Role, Target};
-use anabranch_optim::{ClipNorm, Optimizer, ParamGroup, Progress, Scales, Schedule, global_norm};
+use anabranch_optim::{
+    ClipNorm, Optimizer, ParamGroup, Progress, Rule, Scales, Schedule, global_norm,
+};
 use anabranch_tensor::{Buffer, Executor, Gradients, Scalar};
 
 use crate::batch_order::BatchOrder;
@@ -15,8 +19,9 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::{Rows, targets};
-use crate::run_state::{BestState, Position, RunState};
 use crate::task_metrics::TaskMetrics;
+
+pub use run_state::{BestState, Position, RunState};
 
 /// A network in training: its numbers, its optimizer, and all memory that a step needs.
 ///
@@ -41,17 +46,8 @@ pub struct Trainer<'d, T> {
     batches: Box<dyn BatchOrder>,
     /// The batch that an observer sees.
     watched: Rows<T>,
-    best: Best<T>,
+    best: Option<BestState<T>>,
     position: Position,
-}
-
-/// The weights with the lowest validation loss so far; empty without early stopping.
-#[derive(Debug)]
-struct Best<T> {
-    loss: f64,
-    epoch: usize,
-    params: Buffer<T>,
-    state: Buffer<T>,
 }
 
 /// What a run does after an epoch.
@@ -80,35 +76,21 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         check_tasks(&graph, dataset, &targets)?;
         config.validate(dataset.split.validation.len())?;
         let (params, state) = graph.init(config.seed);
-        let groups: Vec<ParamGroup> = graph
-            .params()
-            .iter()
-            .map(|array| {
-                let decays = array.role == Role::Weight;
-                ParamGroup::new(array.range.clone(), if decays { config.weight_decay } else { 0.0 })
-            })
-            .collect();
+        let groups = param_groups(&graph, config.weight_decay);
         let optimizer = Optimizer::new(config.optimizer, config.lr, params.len(), &groups)?;
         let batches = Batches::new(dataset.split.train.clone(), config.batch_size, config.seed)?;
-        let total_steps = (batches.n_batches() as u64).saturating_mul(config.epochs as u64);
         let max_rows = batches.max_rows();
-        let kept = if config.patience > 0 { [params.len(), state.len()] } else { [0, 0] };
         let workspace = Workspace::new(&graph, exec, max_rows, Mode::Training)?;
         Ok(Self {
             dataset,
             targets,
             exec,
-            schedule: Schedule::new(config.schedule, total_steps)?,
+            schedule: Schedule::new(config.schedule, total_steps(config, &batches))?,
             clip: config.clip.map(ClipNorm::new).transpose()?,
             workspace,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             watched: Rows::new(dataset, max_rows),
-            best: Best {
-                loss: f64::INFINITY,
-                epoch: 0,
-                params: Buffer::zeros(kept[0]),
-                state: Buffer::zeros(kept[1]),
-            },
+            best: None,
             grads: Gradients::zeros(params.len()),
             position: Position::start(graph.heads().len()),
             config: config.clone(),
@@ -126,12 +108,48 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// If the network cannot be trained on batches of this size.
     pub fn with_batches(mut self, batches: impl BatchOrder + 'static) -> Result<Self, TrainError> {
         let max_rows = batches.max_rows();
-        let total_steps = (batches.n_batches() as u64).saturating_mul(self.config.epochs as u64);
         self.workspace = Workspace::new(&self.graph, self.exec, max_rows, Mode::Training)?;
         self.watched = Rows::new(self.dataset, max_rows);
-        self.schedule = Schedule::new(self.config.schedule, total_steps)?;
+        self.schedule = self.schedule.over(total_steps(&self.config, &batches));
         self.batches = Box::new(batches);
         Ok(self)
+    }
+
+    /// Takes an update rule of your own instead of the one that the settings name.
+    ///
+    /// # Errors
+    /// If one of its hyperparameters is outside its domain.
+    pub fn with_rule<const M: usize>(mut self, rule: impl Rule<M>) -> Result<Self, TrainError> {
+        let groups = param_groups(&self.graph, self.config.weight_decay);
+        self.optimizer = Optimizer::with_rule(rule, self.config.lr, self.params.len(), &groups)?;
+        Ok(self)
+    }
+
+    /// Takes a learning-rate schedule of your own, most often a [`Schedule::from_fn`], instead of
+    /// the one that the settings name.
+    ///
+    /// ```
+    /// use anabranch_data::{Fractions, Table, TargetColumns, prepare};
+    /// use anabranch_graph::{Fusion, TwoBranch};
+    /// use anabranch_optim::{Schedule, rules::Lion};
+    /// use anabranch_tensor::Executor;
+    /// use anabranch_train::{NoObserver, TrainConfig, Trainer};
+    ///
+    /// let (exec, table) = (Executor::serial(), Table::wine()?);
+    /// let columns = TargetColumns::wine();
+    /// let data = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1)?.dataset;
+    /// let graph = TwoBranch::new(data.n_inputs, 8, 1, 8, 6).build(Fusion::Fused)?;
+    /// let config = TrainConfig { epochs: 2, lr: 1e-3, ..TrainConfig::default() };
+    /// let mut trainer = Trainer::new(&data, graph, &config, &exec)?
+    ///     .with_rule(Lion { beta1: 0.95, beta2: 0.98 })?
+    ///     .with_schedule(Schedule::from_fn(|at| 1.0 / (1.0 + at.step as f64 / 10.0)));
+    /// trainer.run(&mut NoObserver)?;
+    /// assert_eq!(trainer.epochs_run(), 2);
+    /// # Ok::<(), anabranch_train::TrainError>(())
+    /// ```
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule.over(total_steps(&self.config, &*self.batches));
+        self
     }
 
     /// Starts from these parameters and running statistics instead of those drawn by the seed.
@@ -183,9 +201,11 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// Takes the weights of the best epoch so far, if there was a patience, as a run does at its
     /// end.
     pub fn take_best(&mut self) {
-        if self.config.patience > 0 && self.best.epoch > 0 {
-            self.params.copy_from_slice(&self.best.params);
-            self.state.copy_from_slice(&self.best.state);
+        if let Some(best) = &self.best
+            && self.config.patience > 0
+        {
+            self.params.copy_from_slice(&best.params);
+            self.state.copy_from_slice(&best.state);
         }
     }
 
@@ -226,7 +246,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             "epoch"
         );
         let patience = self.config.patience;
-        let is_stale = patience > 0 && self.position.epochs - self.best.epoch >= patience;
+        let best_epoch = self.best_epoch().unwrap_or(0);
+        let is_stale = patience > 0 && self.position.epochs - best_epoch >= patience;
         Ok(match observer.epoch(&report) {
             ControlFlow::Break(()) => After::Pause,
             ControlFlow::Continue(()) if is_stale => After::End,
@@ -289,13 +310,17 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// Keeps the weights if `loss` is the lowest so far.
     fn keep_if_best(&mut self, loss: f64) -> bool {
-        let is_best = loss < self.best.loss;
+        let is_best = loss < self.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
         if is_best {
-            (self.best.loss, self.best.epoch) = (loss, self.position.epochs);
+            let (mut params, mut state) = match self.best.take() {
+                Some(best) => (best.params, best.state),
+                None => (Vec::new(), Vec::new()),
+            };
             if self.config.patience > 0 {
-                self.best.params.copy_from_slice(&self.params);
-                self.best.state.copy_from_slice(&self.state);
+                self.params[..].clone_into(&mut params);
+                self.state[..].clone_into(&mut state);
             }
+            self.best = Some(BestState { loss, epoch: self.position.epochs, params, state });
         }
         is_best
     }
@@ -334,53 +359,6 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         (&mut self.evaluator, source)
     }
 
-    /// All that changes in a run, to be continued by [`restore`](Self::restore).
-    pub fn run_state(&self) -> RunState<T> {
-        let Best { loss, epoch, ref params, ref state } = self.best;
-        let best = BestState { loss, epoch, params: params.to_vec(), state: state.to_vec() };
-        RunState {
-            params: self.params.to_vec(),
-            state: self.state.to_vec(),
-            steps: self.optimizer.steps(),
-            moments: self.optimizer.state().map(|(name, m)| (name.into(), m.to_vec())).collect(),
-            plateau: self.schedule.plateau(),
-            best: (epoch > 0).then_some(best),
-            position: self.position.clone(),
-        }
-    }
-
-    /// Goes on where the run was that `saved` was taken from: one of the same data, network and
-    /// settings.
-    ///
-    /// # Errors
-    /// If the sizes are not those of this run; the trainer is then as it was.
-    pub fn restore(&mut self, saved: &RunState<T>) -> Result<(), TrainError> {
-        let RunState { params, state, steps, moments, plateau, best, position } = saved;
-        check_len("parameters", self.params.len(), params.len())?;
-        check_len("running statistics", self.state.len(), state.len())?;
-        check_len("tasks", self.position.loss_sums.len(), position.loss_sums.len())?;
-        if position.batches > self.batches.n_batches() {
-            let (what, expected) = ("batches at most", self.batches.n_batches());
-            return Err(TrainError::Sizes { what, expected, got: position.batches });
-        }
-        if let Some(best) = best {
-            check_len("parameters of the best epoch", self.best.params.len(), best.params.len())?;
-            check_len("statistics of the best epoch", self.best.state.len(), best.state.len())?;
-        }
-        self.optimizer.restore(*steps, moments.iter().map(|(name, m)| (name.as_str(), &m[..])))?;
-        self.schedule.restore_plateau(*plateau);
-        self.params.copy_from_slice(params);
-        self.state.copy_from_slice(state);
-        self.position = position.clone();
-        (self.best.loss, self.best.epoch) = (f64::INFINITY, 0);
-        if let Some(best) = best {
-            (self.best.loss, self.best.epoch) = (best.loss, best.epoch);
-            self.best.params.copy_from_slice(&best.params);
-            self.best.state.copy_from_slice(&best.state);
-        }
-        Ok(())
-    }
-
     /// Epochs that have run.
     pub fn epochs_run(&self) -> usize {
         self.position.epochs
@@ -388,7 +366,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// The epoch with the lowest validation loss so far, counted from 1; `None` before the first.
     pub fn best_epoch(&self) -> Option<usize> {
-        (self.best.epoch > 0).then_some(self.best.epoch)
+        self.best.as_ref().map(|best| best.epoch)
     }
 
     /// The network.
@@ -407,11 +385,16 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     }
 }
 
-impl Position {
-    /// Before the first step.
-    fn start(n_tasks: usize) -> Self {
-        Self { loss_sums: vec![0.0; n_tasks], ..Self::default() }
-    }
+/// One group for each array; weights decay, biases and normalisations do not.
+fn param_groups<T: Scalar>(graph: &Graph<T>, weight_decay: f64) -> Vec<ParamGroup> {
+    let decay = |role| if role == Role::Weight { weight_decay } else { 0.0 };
+    let arrays = graph.params().iter();
+    arrays.map(|array| ParamGroup::new(array.range.clone(), decay(array.role))).collect()
+}
+
+/// Steps of a run whose batches stay as many.
+fn total_steps(config: &TrainConfig, batches: &dyn BatchOrder) -> u64 {
+    (batches.n_batches() as u64).saturating_mul(config.epochs as u64)
 }
 
 fn check_len(what: &'static str, expected: usize, got: usize) -> Result<(), TrainError> {
