@@ -23,6 +23,9 @@ const CLI_LEVEL: usize = 5;
 /// Invariants that ARCHITECTURE.md must at least have: those of the design.
 const MIN_INVARIANTS: usize = 9;
 
+/// Longest line of a comment; rustfmt holds the code to as many.
+const MAX_COLUMNS: usize = 100;
+
 /// Longest source file in lines.
 const MAX_LINES: usize = 600;
 
@@ -225,6 +228,33 @@ fn files_are_short_and_say_what_they_hold() {
             assert!(stem != vague && parent != vague, "{place}: name the idea");
         }
     }
+}
+
+/// The numbers of the lines of `source` whose comment should have been broken: longer than
+/// [`MAX_COLUMNS`], with a space to break it at, and neither a table nor code.
+fn long_comments(source: &str) -> Vec<usize> {
+    let mut is_code = false;
+    let mut is_long = |line: &str| {
+        let Some(comment) = line.trim_start().strip_prefix("//") else { return false };
+        let text = comment.trim_start_matches(['/', '!']).trim();
+        is_code ^= text.starts_with("```");
+        line.chars().count() > MAX_COLUMNS
+            && text.contains(' ')
+            && !(is_code || text.starts_with('|') || text.starts_with("```"))
+    };
+    (1..).zip(source.lines()).filter(|(_, line)| is_long(line)).map(|(number, _)| number).collect()
+}
+
+#[test]
+fn comments_wrap_where_the_code_does() {
+    for file in workspace_files() {
+        assert_eq!(long_comments(&read(&file)), [0; 0], "{}", file.display());
+    }
+    let (words, word) = ("word ".repeat(20), "w".repeat(MAX_COLUMNS));
+    let source = format!(
+        "//! {words}\n// |{words}|\n/// ```\n/// {words}\n/// ```\n    // {words}\n// {word}\nlet x = \"{words}\";\n"
+    );
+    assert_eq!(long_comments(&source), [1, 6]);
 }
 
 #[test]

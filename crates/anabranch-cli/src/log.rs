@@ -6,8 +6,8 @@
 //! | `-vv` | also how networks and their memory are laid out |
 //! | `RUST_LOG=anabranch_train=debug` | what the directives say, whatever the flags |
 //!
-//! Without either, nothing listens: an event then costs one load of a number, and no event lies inside
-//! a training step.
+//! Without either, nothing listens: an event then costs one load of a number, and no event lies
+//! inside a training step.
 
 use std::io::{IsTerminal, stderr};
 

@@ -1,7 +1,8 @@
-//! The program `anabranch`: trains a multi-task network on a table, predicts with it, and checks its gradients.
+//! The program `anabranch`: trains a multi-task network on a table, predicts with it, and checks
+//! its gradients.
 //!
-//! One file for each subcommand; [`setup`] has what training and checking share, [`output`] everything that is printed,
-//! [`failure`] what goes wrong and the exit codes.
+//! One file for each subcommand; [`setup`] has what training and checking share, [`output`]
+//! everything that is printed, [`failure`] what goes wrong and the exit codes.
 #![forbid(unsafe_code)]
 
 mod audit;

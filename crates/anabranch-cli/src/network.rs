@@ -12,8 +12,8 @@ use crate::flags::{assignment, count, counts, non_negative, number};
 /// Most hidden units of a branch.
 const MAX_HIDDEN: usize = 1_000_000;
 
-/// Most memory that the numbers of a run may take, in GiB: a mistyped width must not bring the machine
-/// down.
+/// Most memory that the numbers of a run may take, in GiB: a mistyped width must not bring the
+/// machine down.
 const MAX_GIB: f64 = 8.0;
 
 /// Branches, joins and losses.
@@ -80,8 +80,8 @@ enum JoinArg {
 }
 
 impl NetworkArgs {
-    /// The network for `tasks`: one regression and one class make the two-branch network; of others,
-    /// each is a branch, and the last one is joined by all before it.
+    /// The network for `tasks`: one regression and one class make the two-branch network; of
+    /// others, each is a branch, and the last one is joined by all before it.
     ///
     /// # Errors
     /// If a weight or loss is given for a task that there is not, or cannot be read.

@@ -14,7 +14,8 @@ use crate::failure::Failure;
 
 /// Prints `text` and a line end on stdout.
 ///
-/// That its reader has gone (`anabranch train | head -1`) is no failure: the work is done all the same.
+/// That its reader has gone (`anabranch train | head -1`) is no failure: the work is done all the
+/// same.
 pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -60,8 +61,8 @@ pub(crate) fn tasks(targets: &Targets) -> String {
     targets.tasks().iter().map(of_task).collect::<Vec<_>>().join(", ")
 }
 
-/// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the targets,
-/// and the rows that have them.
+/// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the
+/// targets, and the rows that have them.
 pub(crate) fn tasks_json(targets: &Targets, best_epoch: Option<usize>, rows: usize) -> Value {
     let of_task = |task: &TaskTarget| {
         let (kind, scale) = match task {
@@ -90,8 +91,8 @@ pub(crate) fn metrics_json(targets: &Targets, metrics: &[TaskMetrics]) -> Value 
     Value::Object(columns.collect())
 }
 
-/// What the simplest predictions are worth, by their names: the training mean of numbers, the majority
-/// class.
+/// What the simplest predictions are worth, by their names: the training mean of numbers, the
+/// majority class.
 pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Value {
     let Value::Object(columns) = metrics_json(targets, baselines) else { return Value::Null };
     let is_class = |value: &Value| value["kind"] == Kind::Classification.name();
@@ -100,7 +101,8 @@ pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Va
     json!({ "mean": mean, "majority": majority })
 }
 
-/// A table of metrics, one line for each; beside the network's those of the two baselines, if given.
+/// A table of metrics, one line for each; beside the network's those of the two baselines, if
+/// given.
 pub(crate) fn metrics_table(
     targets: &Targets,
     network: &[TaskMetrics],
@@ -187,7 +189,8 @@ pub(crate) fn text_table<const N: usize>(
     layout(table, N)
 }
 
-/// Lays a table out with one line, below its header; the columns from `first_number` on are flush right.
+/// Lays a table out with one line, below its header; the columns from `first_number` on are flush
+/// right.
 pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line));

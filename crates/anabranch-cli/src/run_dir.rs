@@ -11,7 +11,8 @@ use crate::failure::Failure;
 /// Where runs go that are given no directory.
 const RUNS: &str = "runs";
 
-/// A directory that exists and can be written. Unless the run is [kept](RunDir::keep), what was made goes again.
+/// A directory that exists and can be written. Unless the run is [kept](RunDir::keep), what was
+/// made goes again.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
@@ -20,7 +21,8 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// The directory `out`, or `runs/NAME-N` with the first N that is free, where NAME is the data's.
+    /// The directory `out`, or `runs/NAME-N` with the first N that is free, where NAME is the
+    /// data's.
     pub(crate) fn reserve(out: Option<&Path>, data: &Path) -> Result<Self, Failure> {
         let path = out.unwrap_or(Path::new(RUNS));
         let mut dir = Self { path: path.to_owned(), made: Vec::new() };
@@ -64,7 +66,8 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes `NAME-1`, `NAME-2` … below the path, whichever does not exist: two runs at once get two directories.
+    /// Makes `NAME-1`, `NAME-2` … below the path, whichever does not exist: two runs at once get
+    /// two directories.
     fn number(&mut self, name: &str) -> std::io::Result<()> {
         for n in 1u64.. {
             let path = self.path.join(format!("{name}-{n}"));

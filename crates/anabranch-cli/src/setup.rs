@@ -146,8 +146,8 @@ impl SetupArgs {
         }
     }
 
-    /// The columns to predict: those asked for, or wine's own for wine. One regression and one class
-    /// are put in this order.
+    /// The columns to predict: those asked for, or wine's own for wine. One regression and one
+    /// class are put in this order.
     fn targets(&self, table: &Table) -> Result<TargetColumns, Failure> {
         let mut columns = self.tasks.columns().clone();
         match &mut columns.tasks[..] {

@@ -42,7 +42,8 @@ pub(crate) struct TableArgs {
     /// How text is stored, such as utf-8, utf-16le or windows-1252 [default: found from the bytes]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<TextEncoding>,
-    /// Warn, instead of refusing a table, where a column differs from what training saw in most rows
+    /// Warn, instead of refusing a table, where a column differs from what training saw in most
+    /// rows
     #[arg(long)]
     lenient: bool,
 }

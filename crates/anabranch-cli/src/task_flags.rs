@@ -1,4 +1,5 @@
-//! The flags that say what to predict: `--regress` and `--classify`, each as often as there are tasks.
+//! The flags that say what to predict: `--regress` and `--classify`, each as often as there are
+//! tasks.
 
 use anabranch::data::{TargetColumns, TaskColumns};
 use clap::builder::ValueParser;

@@ -43,7 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
-    // A directory that cannot be is better known now than after hours of training; a run that is interrupted leaves none.
+    // A directory that cannot be is better known now than after hours of training; a run that is
+    // interrupted leaves none.
     let reserve = || RunDir::reserve(args.out.as_deref(), args.setup.data());
     drop(reserve()?);
     if !args.json {

@@ -22,7 +22,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if that is 0.
+    /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if
+    /// that is 0.
     pub(crate) fn new(epochs: usize, river: &River, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
         let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";

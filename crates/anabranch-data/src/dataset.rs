@@ -93,8 +93,8 @@ pub struct Prepared<T> {
 /// # Errors
 /// [`DataError`] for a column that the table lacks or that is named as a target twice, no task,
 /// text in a regression column, infinity, one class only, no input columns, fractions out of range,
-/// too few rows to split, a class column with too many labels for its rows, or an input that is called
-/// as a prediction will be.
+/// too few rows to split, a class column with too many labels for its rows, or an input that is
+/// called as a prediction will be.
 pub fn prepare<T: Scalar>(
     exec: &Executor,
     table: &Table,

@@ -3,8 +3,8 @@
 //! # How the parts fit together
 //!
 //! An [`Optimizer`] applies an update rule: one that an [`OptimizerKind`] names, or a [`Rule`] of
-//! your own. A [`Schedule`] scales its learning rate, [`ClipNorm`] its gradients. What must be saved
-//! to resume a run is [`Optimizer::state`] and [`Schedule::plateau`], both `serde` data.
+//! your own. A [`Schedule`] scales its learning rate, [`ClipNorm`] its gradients. What must be
+//! saved to resume a run is [`Optimizer::state`] and [`Schedule::plateau`], both `serde` data.
 #![forbid(unsafe_code)]
 
 mod clip;

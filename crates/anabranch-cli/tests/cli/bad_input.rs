@@ -2,7 +2,8 @@
 
 use crate::program::{Dir, QUICK, shapes};
 
-/// Runs `flags` in `dir` and expects `message`, in which `*` stands for what the operating system says.
+/// Runs `flags` in `dir` and expects `message`, in which `*` stands for what the operating system
+/// says.
 fn refused(dir: &Dir, flags: &str, message: &str) {
     let before = dir.listing();
     let run = dir.run(flags);

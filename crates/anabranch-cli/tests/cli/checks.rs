@@ -24,8 +24,8 @@ fn verify_replays_a_case() {
     let text = dir.succeed(&format!("verify {CASE}")).stdout;
     assert!(text.contains(": pass "), "{text}");
 
-    // Another number at the start of an expectation, and it is off. Safetensors: the header's length, the header, the
-    // tensors.
+    // Another number at the start of an expectation, and it is off. Safetensors: the header's
+    // length, the header, the tensors.
     let mut bytes = std::fs::read(CASE).unwrap();
     let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();

@@ -5,4 +5,5 @@ mod checks;
 mod model_files;
 mod predicting;
 mod program;
+mod readme;
 mod training;

@@ -13,7 +13,8 @@ fn trained() -> Dir {
 #[test]
 fn every_column_stays_as_it_is_and_predictions_follow() {
     let dir = trained();
-    // A byte order mark, CRLF, semicolons, quotes, space, missing cells, an unseen colour, no target columns.
+    // A byte order mark, CRLF, semicolons, quotes, space, missing cells, an unseen colour, no
+    // target columns.
     let csv = "\u{feff}\"my; note\";colour;size\r\n\
                \" a \"\"quoted\"\" word\";red;3\r\n\
                ;purple;\r\n\

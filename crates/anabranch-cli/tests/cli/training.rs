@@ -184,8 +184,8 @@ fn other_targets_of_wine() {
     assert_eq!(keys(&json["test"]), ["pH", "density", "quality"]);
 }
 
-/// One regression and one class are the same network in either order; other tasks are a branch each, in
-/// the order of their flags, and the last one is joined by all before it.
+/// One regression and one class are the same network in either order; other tasks are a branch
+/// each, in the order of their flags, and the last one is joined by all before it.
 #[test]
 fn tasks_are_branches_in_the_order_of_their_flags() {
     let dir = Dir::new();
