@@ -17,6 +17,7 @@ mod predict;
 mod run_dir;
 mod schema;
 mod setup;
+mod split_args;
 mod table_args;
 mod task_flags;
 mod train;

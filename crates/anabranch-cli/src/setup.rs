@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anabranch::data::{Fractions, Prepared, Table, TargetColumns, TaskColumns, prepare};
+use anabranch::data::{Prepared, Table, TargetColumns, TaskColumns, prepare_split};
 use anabranch::graph::{Fusion, Graph, River};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::flags::{count, non_negative, number};
 use crate::network::{NetworkArgs, check_memory};
 use crate::output;
+use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
 use crate::task_flags::TaskFlags;
 
@@ -24,15 +25,8 @@ pub(crate) struct SetupArgs {
     data: PathBuf,
     #[command(flatten)]
     tasks: TaskFlags,
-    /// Fraction of rows held out for testing
-    #[arg(long, value_name = "F", default_value_t = Fractions::default().test, help_heading = "Data",
-        allow_hyphen_values = true, value_parser = number("a number between 0 and 1", |f| f > 0.0 && f < 1.0))]
-    test_fraction: f64,
-    /// Fraction of rows used for early stopping
-    #[arg(long, value_name = "F", default_value_t = Fractions::default().validation, help_heading = "Data",
-        allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
-    validation_fraction: f64,
-
+    #[command(flatten)]
+    split: SplitArgs,
     #[command(flatten)]
     table: TableArgs,
     #[command(flatten)]
@@ -103,9 +97,8 @@ impl SetupArgs {
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
         let table = self.table.read(&self.data)?;
         let columns = self.targets(&table)?;
-        let fractions =
-            Fractions { test: self.test_fraction, validation: self.validation_fraction };
-        let prepared = prepare::<T>(exec, &table, &columns, fractions, self.seed)?;
+        let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
+        let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
         tracing::info!(
             rows = prepared.dataset.n_rows,
             inputs = prepared.dataset.n_inputs,
@@ -116,7 +109,7 @@ impl SetupArgs {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;
-        let config = self.config();
+        let config = self.config(data.split.validation.len());
         check_memory(&graph, config.batch_size.min(data.split.train.len()))?;
         Ok(Setup { prepared, river, graph, config })
     }
@@ -127,10 +120,10 @@ impl SetupArgs {
         Ok(Executor::new(self.threads.unwrap_or_else(cores))?)
     }
 
-    fn config(&self) -> TrainConfig {
+    fn config(&self, n_validation: usize) -> TrainConfig {
         let patience = match self.patience {
             Some(patience) => patience,
-            None if self.validation_fraction > 0.0 => TrainConfig::default().patience,
+            None if n_validation > 0 => TrainConfig::default().patience,
             None => 0,
         };
         TrainConfig {

@@ -3,11 +3,12 @@
 use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::encoder::{Encoded, Encoder, TOO_FAR};
-use crate::error::{DataError, excerpt};
+use crate::error::DataError;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
 use crate::schema::Schema;
 use crate::split::{Fractions, Split};
+use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
 use crate::target::{TargetColumns, Targets, TaskTarget};
 use crate::target_check::{about_numbers, check_classes, check_names};
@@ -33,6 +34,36 @@ impl<T: Scalar> Dataset<T> {
     /// The inputs `[n_rows, n_inputs]`.
     pub fn x(&self) -> ArrayView2<'_, T> {
         matrix(&self.x, self.n_rows, self.n_inputs)
+    }
+
+    /// Adds the rows of another table, to test on: those that have all targets. The others are
+    /// counted.
+    fn add_test_rows(
+        &mut self,
+        exec: &Executor,
+        table: &Table,
+        encoder: &Encoder,
+        targets: &Targets,
+    ) -> Result<(usize, Vec<Warning>), DataError> {
+        let found = targets.read(table)?;
+        let Encoded::<T> { x, warnings } = encoder.encode(exec, table, &found.rows)?;
+        self.x.extend(x);
+        for (all, more) in self.tasks.iter_mut().zip(standardised::<T>(table, &found, targets)?) {
+            match (all, more) {
+                (TaskValues::Numbers { values, .. }, TaskValues::Numbers { values: more, .. }) => {
+                    values.extend(more);
+                }
+                (TaskValues::Classes { class, .. }, TaskValues::Classes { class: more, .. }) => {
+                    class.extend(more);
+                }
+                // Both were read by the same targets.
+                _ => {}
+            }
+        }
+        self.split.test = (self.n_rows..self.n_rows + found.rows.len()).collect();
+        self.n_rows += found.rows.len();
+        let warnings = table.warnings().iter().cloned().chain(warnings).collect();
+        Ok((found.rows_left_out, warnings))
     }
 
     /// Checks what training relies on: arrays as long as they say, known classes, and a split into
@@ -102,6 +133,24 @@ pub fn prepare<T: Scalar>(
     fractions: Fractions,
     seed: u64,
 ) -> Result<Prepared<T>, DataError> {
+    let rules = SplitRules { fractions, seed, by: SplitBy::Class };
+    prepare_split(exec, table, columns, &rules, None)
+}
+
+/// [`prepare`] by other rules. The rows of a table `test`, if there is one, are the test rows, behind
+/// all others in the data set: those of `table` are then divided without any, whatever the test
+/// fraction.
+///
+/// # Errors
+/// As [`prepare`]; and [`DataError`] for a column of the rules that cannot divide rows, or a table of
+/// test rows that does not fit.
+pub fn prepare_split<T: Scalar>(
+    exec: &Executor,
+    table: &Table,
+    columns: &TargetColumns,
+    rules: &SplitRules,
+    test: Option<&Table>,
+) -> Result<Prepared<T>, DataError> {
     let targets = target_places(table, columns)?;
     let mut warnings = Vec::new();
 
@@ -118,10 +167,21 @@ pub fn prepare<T: Scalar>(
         warnings.push(warning.share(n, table.n_rows()));
     }
 
-    let split = split(&found, &unscaled, fractions, seed, &mut warnings)?;
+    let mut rules = rules.clone();
+    if test.is_some() {
+        rules.fractions.test = 0.0;
+    }
+    let (split, about_split) = rules.split(table, &schema, &found, &unscaled)?;
+    warnings.extend(about_split);
+    let passed_over = rules.by.column_without_use().map(|name| table.column_index(name));
+    let passed_over = passed_over.transpose()?;
+    if passed_over.is_some_and(|column| targets.contains(&column)) {
+        let column = rules.by.column_without_use().unwrap_or_default().trim().to_owned();
+        return Err(DataError::SplitTarget { column });
+    }
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
-        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets)?;
+        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets, passed_over)?;
     let input_columns = encoder.input_columns();
     let Encoded { x, warnings: mut about_cells } =
         encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
@@ -139,14 +199,20 @@ pub fn prepare<T: Scalar>(
     let targets = fit_targets(&found, &unscaled, &split);
     check_names(table, &encoder, &targets)?;
     warnings.extend(about_numbers(table, &found, &targets, &split));
-    let dataset = Dataset {
+    let mut dataset = Dataset {
         x,
         tasks: standardised(table, &found, &targets)?,
         split,
         n_rows: found.rows.len(),
         n_inputs: encoder.width(),
     };
-    Ok(Prepared { dataset, encoder, targets, rows_left_out: found.rows_left_out, warnings })
+    let mut rows_left_out = found.rows_left_out;
+    if let Some(test) = test {
+        let (left_out, about_test) = dataset.add_test_rows(exec, test, &encoder, &targets)?;
+        rows_left_out += left_out;
+        warnings.extend(about_test);
+    }
+    Ok(Prepared { dataset, encoder, targets, rows_left_out, warnings })
 }
 
 /// The places of the target columns. Refused are columns that the table lacks, that are named
@@ -168,40 +234,6 @@ fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, D
         return Err(DataError::NoInputs { file, left_out });
     }
     Ok(places)
-}
-
-/// Splits the rows by the first class task, so that every part has its share of every class; rows
-/// of regressions alone are shuffled as one class.
-fn split(
-    found: &TargetValues,
-    targets: &Targets,
-    fractions: Fractions,
-    seed: u64,
-    warnings: &mut Vec<Warning>,
-) -> Result<Split, DataError> {
-    let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
-        (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
-            Some((class, target))
-        }
-        _ => None,
-    });
-    let Some((class, target)) = by_class else {
-        return Split::stratified(&vec![0; found.rows.len()], fractions, seed);
-    };
-    let split = Split::stratified(class, fractions, seed)?;
-    if let Some(first) = split.rare_classes.first() {
-        let (column, n_rare) = (&target.column, split.rare_classes.len());
-        let n =
-            class.iter().filter(|class| split.rare_classes.binary_search(class).is_ok()).count();
-        let message = format!(
-            "column {column:?}: classes with too few rows to be split: {n_rare} (the first is {:?}): all of their {n} \
-             rows go to training",
-            excerpt(&target.labels[*first as usize])
-        );
-        let warning = Warning::new(WarningCode::RareClass, message).column(column);
-        warnings.push(warning.share(n, class.len()));
-    }
-    Ok(split)
 }
 
 /// Takes the scale of every column of numbers from the training rows.

@@ -328,14 +328,48 @@ pub enum DataError {
     },
     /// A fraction out of range.
     #[error(
-        "test fraction {test}, validation fraction {validation}: the test fraction must be above 0, the validation \
-         fraction at least 0, and their sum below 1"
+        "test fraction {test}, validation fraction {validation}: both must be at least 0, and their sum below 1"
     )]
     Fractions {
         /// The test fraction that was asked for.
         test: f64,
         /// The validation fraction that was asked for.
         validation: f64,
+    },
+    /// A cell of the column that divides the rows, which says nothing of the kind.
+    #[error("{file}: line {line}: column {column:?} holds {cell:?}, which {problem}")]
+    SplitCell {
+        /// The table's name.
+        file: String,
+        /// Line on which the row starts.
+        line: usize,
+        /// The column.
+        column: String,
+        /// What the cell holds.
+        cell: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A column that is to divide the rows and to be predicted.
+    #[error("column {column:?} divides the rows, and cannot be predicted too")]
+    SplitTarget {
+        /// The column.
+        column: String,
+    },
+    /// Too few groups or times for a part of the split.
+    #[error(
+        "{file}: column {column:?} has {found} different values, which cannot be divided into {needed} parts: at least \
+         one for each is needed"
+    )]
+    TooFewValues {
+        /// The table's name.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its different values.
+        found: usize,
+        /// Parts that are asked for.
+        needed: usize,
     },
     /// Too few rows for a part of the split.
     #[error(

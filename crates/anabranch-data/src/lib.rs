@@ -28,6 +28,7 @@ mod rules;
 mod schema;
 mod source;
 mod split;
+mod split_rules;
 mod table;
 mod target;
 mod target_check;
@@ -37,7 +38,7 @@ mod wine;
 pub use batch::Batches;
 pub use cell::{Cell, LARGEST};
 pub use column_kind::ColumnKind;
-pub use dataset::{Dataset, Prepared, prepare};
+pub use dataset::{Dataset, Prepared, prepare, prepare_split};
 pub use date::DateFormat;
 pub use encoder::{
     Cycle, Encoded, Encoder, Encoding, FAR, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
@@ -52,6 +53,7 @@ pub use rules::{AskedKind, ColumnRules, Scaling, Tolerance, UnknownKind};
 pub use schema::{ColumnSchema, LeftOut, Schema};
 pub use source::TextEncoding;
 pub use split::{Fractions, Split};
+pub use split_rules::{SplitBy, SplitRules};
 pub use table::{FileFormat, LineEnd, ReadOptions, Table};
 pub use target::{ClassTarget, RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
 pub use warning::{Warning, WarningCode};

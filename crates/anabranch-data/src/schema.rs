@@ -124,8 +124,8 @@ impl Schema {
         &self.columns
     }
 
-    /// The columns that are inputs when `targets` are to be predicted, and what a user should know
-    /// about these and the targets.
+    /// The columns that are inputs when `targets` are to be predicted and `passed_over` is of no use,
+    /// and what a user should know about these and the targets.
     ///
     /// # Errors
     /// [`DataError::Unclear`] for a column whose cells can be read in two ways.
@@ -133,6 +133,7 @@ impl Schema {
         &self,
         table: &Table,
         targets: &[usize],
+        passed_over: Option<usize>,
     ) -> Result<(Vec<usize>, Vec<Warning>), DataError> {
         let (mut inputs, mut warnings) = (Vec::new(), table.warnings().to_vec());
         let targets: HashSet<usize> = targets.iter().copied().collect();
@@ -141,6 +142,9 @@ impl Schema {
         let mut speakers: HashMap<usize, usize> =
             targets.iter().map(|target| (self.columns[*target].twin, *target)).collect();
         for (i, column) in self.columns.iter().enumerate() {
+            if passed_over == Some(i) {
+                continue;
+            }
             if targets.contains(&i) {
                 column.check(table)?;
                 warnings.extend(column.warnings.iter().cloned());
@@ -280,7 +284,7 @@ impl ColumnSchema {
     }
 
     /// Refuses a column whose cells can be read in two ways.
-    fn check(&self, table: &Table) -> Result<(), DataError> {
+    pub(crate) fn check(&self, table: &Table) -> Result<(), DataError> {
         let ColumnKind::Unclear { line, cell, problem } = &self.kind else { return Ok(()) };
         Err(DataError::Unclear {
             file: table.name().to_owned(),

@@ -11,8 +11,26 @@ use crate::error::DataError;
 pub struct Fractions {
     /// Share of the validation rows, from 0 (no validation) to below 1.
     pub validation: f64,
-    /// Share of the test rows, above 0 and below 1.
+    /// Share of the test rows, from 0 (all rows train or validate) to below 1.
     pub test: f64,
+}
+
+impl Fractions {
+    /// These fractions, if they are in range.
+    pub(crate) fn checked(self) -> Result<Self, DataError> {
+        let Self { validation, test } = self;
+        // Written so that NaN fails.
+        if test >= 0.0 && validation >= 0.0 && test + validation < 1.0 {
+            Ok(self)
+        } else {
+            Err(DataError::Fractions { test, validation })
+        }
+    }
+
+    /// The parts that are asked for.
+    pub(crate) fn n_parts(self) -> usize {
+        1 + usize::from(self.validation > 0.0) + usize::from(self.test > 0.0)
+    }
 }
 
 impl Default for Fractions {
@@ -29,7 +47,7 @@ pub struct Split {
     pub train: Vec<usize>,
     /// Rows to stop by; none if its fraction is 0.
     pub validation: Vec<usize>,
-    /// Rows to judge by, 1 at least.
+    /// Rows to judge by; none if their fraction is 0.
     pub test: Vec<usize>,
     /// Classes with fewer rows than there are parts, ascending: their rows are all in `train`.
     pub rare_classes: Vec<u32>,
@@ -42,19 +60,14 @@ impl Split {
     /// A class of n rows gives round(n·f) rows to a part of fraction f, halves rounded up, but at
     /// least one; training gets the others. Should none be left for training, the larger of the
     /// other two parts (validation, if they are equal) gives one back. A class with fewer rows than
-    /// there are parts (3, or 2 without validation) goes to training as a whole. Which rows a part
+    /// there are parts (3, or fewer where a fraction is 0) goes to training as a whole. Which rows a part
     /// gets depends on `class`, `fractions` and `seed` alone.
     ///
     /// # Errors
     /// [`DataError::Fractions`] for fractions out of range; [`DataError::TooFewRows`] when a part
     /// that was asked for gets no row, or training fewer than two.
     pub fn stratified(class: &[u32], fractions: Fractions, seed: u64) -> Result<Self, DataError> {
-        let Fractions { validation, test } = fractions;
-        // Written so that NaN fails.
-        if !(test > 0.0 && validation >= 0.0 && test + validation < 1.0) {
-            return Err(DataError::Fractions { test, validation });
-        }
-        let n_parts = if validation > 0.0 { 3 } else { 2 };
+        let n_parts = fractions.checked()?.n_parts();
         let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (row, class) in class.iter().enumerate() {
             rows_of.entry(*class).or_default().push(row);
@@ -73,25 +86,34 @@ impl Split {
                 rows.iter().for_each(|row| part_of[*row] = part);
             }
         }
-        let rows_of = |part| (0..class.len()).filter(|row| part_of[*row] == part).collect();
-        let [train, validation, test]: [Vec<usize>; 3] =
-            [Part::Train, Part::Validation, Part::Test].map(rows_of);
-        if train.len() < 2 || test.is_empty() || (n_parts == 3 && validation.is_empty()) {
+        let split = Self { rare_classes, ..Self::of_parts(&part_of) };
+        let is_lacking = |fraction: f64, rows: &[usize]| fraction > 0.0 && rows.is_empty();
+        if split.train.len() < 2
+            || is_lacking(fractions.test, &split.test)
+            || is_lacking(fractions.validation, &split.validation)
+        {
             return Err(DataError::TooFewRows {
                 rows: class.len(),
-                train: train.len(),
-                validation: validation.len(),
-                test: test.len(),
+                train: split.train.len(),
+                validation: split.validation.len(),
+                test: split.test.len(),
                 needed: n_parts,
             });
         }
-        Ok(Self { train, validation, test, rare_classes })
+        Ok(split)
+    }
+
+    /// The rows of each part.
+    pub(crate) fn of_parts(part_of: &[Part]) -> Self {
+        let rows_of = |part| (0..part_of.len()).filter(|row| part_of[*row] == part).collect();
+        let [train, validation, test] = [Part::Train, Part::Validation, Part::Test].map(rows_of);
+        Self { train, validation, test, rare_classes: Vec::new() }
     }
 }
 
 /// Where a row belongs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
     Train,
     Validation,
     Test,
@@ -175,16 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn without_a_test_all_rows_train_or_validate() {
+        let class = classes(&[20, 2, 1]);
+        let split =
+            |validation| Split::stratified(&class, Fractions { validation, test: 0.0 }, 1).unwrap();
+        assert_eq!((split(0.0).train.len(), split(0.0).rare_classes.len()), (23, 0));
+        let Split { validation, test, rare_classes, .. } = split(0.1);
+        assert_eq!((validation.len(), test.len(), rare_classes), (2 + 1, 0, vec![2]));
+    }
+
+    #[test]
     fn refuses_fractions_out_of_range() {
         for (validation, test) in
-            [(0.1, 0.0), (0.1, -0.1), (-0.1, 0.2), (0.5, 0.5), (0.0, 1.0), (f64::NAN, 0.1)]
+            [(0.1, -0.1), (-0.1, 0.2), (0.5, 0.5), (0.0, 1.0), (f64::NAN, 0.1)]
         {
             let error = Split::stratified(&[0, 1], Fractions { validation, test }, 0).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "test fraction {test}, validation fraction {validation}: the test fraction must be above 0, the \
-                     validation fraction at least 0, and their sum below 1"
+                    "test fraction {test}, validation fraction {validation}: both must be at least 0, and their sum \
+                     below 1"
                 )
             );
         }

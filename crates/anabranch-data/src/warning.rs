@@ -77,6 +77,8 @@ pub enum WarningCode {
     NewlyMissing,
     /// Classes with too few rows to be split went to training as a whole.
     RareClass,
+    /// Classes of which the split leaves no row to train on.
+    UntrainedClass,
 }
 
 impl Warning {

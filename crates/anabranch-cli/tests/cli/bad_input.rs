@@ -149,7 +149,7 @@ fn flags_out_of_range() {
         ("--weight-a", "-1", "X", "a number, at least 0"),
         ("--weight-b", "nan", "X", "a number, at least 0"),
         ("--weight-decay", "-1e-3", "X", "a number, at least 0"),
-        ("--test-fraction", "0", "F", "a number between 0 and 1"),
+        ("--test-fraction", "1", "F", "a number from 0, below 1"),
         ("--validation-fraction", "1", "F", "a number from 0, below 1"),
         ("--epochs", "0", "N", "a whole number, at least 1"),
         ("--hidden-a", "0", "N", "a whole number from 1 to 1000000"),
@@ -165,8 +165,7 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "train --test-fraction 0.5 --validation-fraction 0.5",
-        "test fraction 0.5, validation fraction 0.5: the test fraction must be above 0, the validation fraction at \
-         least 0, and their sum below 1",
+        "test fraction 0.5, validation fraction 0.5: both must be at least 0, and their sum below 1",
     );
     refused(
         &dir,

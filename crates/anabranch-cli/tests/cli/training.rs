@@ -174,6 +174,49 @@ fn early_stopping_needs_validation_rows_only_if_asked_for() {
     assert_eq!((json["train_rows"].as_u64(), json["epochs"].as_u64()), (Some(48), Some(3)));
 }
 
+/// Rows are divided by a fraction, a file, a column, groups or time.
+#[test]
+fn rows_are_for_what_the_flags_say() {
+    let dir = Dir::new();
+    let rows = |from: usize, to: usize| {
+        let lines = shapes(to);
+        let lines = lines.lines().skip(1 + from).enumerate();
+        lines.fold(String::from("part,who,when,size,colour,price,kind\n"), |csv, (i, line)| {
+            let part = ["train", "validation", "test"][i % 3];
+            csv + &format!("{part},g{},2024-01-{:02},{line}\n", i % 10, 1 + i % 30)
+        })
+    };
+    dir.write("t.csv", rows(0, 60));
+    dir.write("later.csv", rows(60, 80));
+    let train = format!("train --data t.csv {QUICK} --drop part,who,when --out m");
+    let sizes = |flags: &str| {
+        let json = dir.json(&format!("{train} {flags}"));
+        ["rows", "train_rows", "test_rows", "inputs"].map(|key| json[key].as_u64().unwrap())
+    };
+    // The size and three colours.
+    assert_eq!(sizes(""), [60, 42, 12, 4]);
+    assert_eq!(sizes("--test-fraction 0"), [60, 54, 0, 4]);
+    assert_eq!(sizes("--test later.csv"), [80, 54, 20, 4]);
+    assert_eq!(sizes("--split-column part"), [60, 20, 20, 4]);
+    assert_eq!(sizes("--group who"), [60, 42, 12, 4]);
+    assert_eq!(sizes("--time when"), [60, 42, 12, 4]);
+    // Without a test there is nothing to judge by.
+    let json = dir.json(&format!("{train} --test-fraction 0"));
+    assert!(json["test"]["price"]["r2"].is_null(), "{json}");
+    assert!(json["baselines"]["mean"]["price"]["r2"].is_null(), "{json}");
+    let hash = |flags: &str| dir.json(&format!("{train} {flags}"))["weights_sha256"].clone();
+    assert_ne!(hash("--split-seed 2"), hash(""));
+    assert_eq!(hash("--split-seed 1 --seed 1"), hash(""));
+    for flags in [
+        "--group who --time when",
+        "--split-column part --group who",
+        "--test later.csv --test-fraction 0.1",
+    ] {
+        let run = dir.run(&format!("{train} {flags}"));
+        assert!(run.code == 2 && run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    }
+}
+
 #[test]
 fn other_targets_of_wine() {
     let dir = Dir::new();

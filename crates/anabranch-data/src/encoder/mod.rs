@@ -20,7 +20,7 @@ use crate::warning::Warning;
 
 use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
-pub(crate) use encoding::{NOT_FINITE, TOO_FAR};
+pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub use fit::{FAR, MAX_CATEGORIES, MIN_CATEGORY_ROWS};
 use unlike::ColumnTally;
 

@@ -1,0 +1,62 @@
+//! Which rows train, which choose when to stop, and which judge the result: the flags that say it.
+
+use std::path::PathBuf;
+
+use anabranch::data::{Fractions, SplitBy, SplitRules, Table};
+
+use crate::failure::Failure;
+use crate::flags::number;
+use crate::table_args::TableArgs;
+
+/// How the rows are divided.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rows")]
+pub(crate) struct SplitArgs {
+    /// Fraction of rows held out for testing; 0 tests on none
+    #[arg(long, value_name = "F", default_value_t = Fractions::default().test,
+        allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
+    test_fraction: f64,
+    /// Fraction of rows used for early stopping
+    #[arg(long, value_name = "F", default_value_t = Fractions::default().validation,
+        allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
+    validation_fraction: f64,
+    /// A file with the test rows, in place of a fraction
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "test_fraction")]
+    test: Option<PathBuf>,
+    /// Column that says of each row what it is for: train, validation or
+    /// test; it is not an input
+    #[arg(long, value_name = "COL", verbatim_doc_comment,
+        conflicts_with_all = ["test", "test_fraction", "validation_fraction", "group", "time", "split_seed"])]
+    split_column: Option<String>,
+    /// Column of groups, such as patients or shops, none of which is
+    /// divided between training and test; it is not an input
+    #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "time")]
+    group: Option<String>,
+    /// Column of dates or numbers whose last rows are the test, and those
+    /// before them validation
+    #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "split_seed")]
+    time: Option<String>,
+    /// Random seed of the split [default: that of --seed]
+    #[arg(long, value_name = "N")]
+    split_seed: Option<u64>,
+}
+
+impl SplitArgs {
+    /// The rules for a run of this seed.
+    pub(crate) fn rules(&self, seed: u64) -> SplitRules {
+        let by = match (&self.split_column, &self.group, &self.time) {
+            (Some(column), ..) => SplitBy::Column(column.clone()),
+            (_, Some(column), _) => SplitBy::Group(column.clone()),
+            (.., Some(column)) => SplitBy::Time(column.clone()),
+            _ => SplitBy::Class,
+        };
+        let fractions =
+            Fractions { test: self.test_fraction, validation: self.validation_fraction };
+        SplitRules { fractions, seed: self.split_seed.unwrap_or(seed), by }
+    }
+
+    /// The table of test rows, if there is one, read as the other.
+    pub(crate) fn test(&self, args: &TableArgs) -> Result<Option<Table>, Failure> {
+        self.test.as_ref().map(|path| args.read(path)).transpose()
+    }
+}

@@ -1,0 +1,349 @@
+//! By what the rows of a table are divided: chance, groups, time, or a column that says it.
+
+use std::collections::BTreeMap;
+
+use anabranch_tensor::random::{Purpose, Random};
+
+use crate::cell::{Cell, LARGEST, Reading, trimmed};
+use crate::column_kind::ColumnKind;
+use crate::encoder::read_date;
+use crate::error::{DataError, excerpt};
+use crate::raw_targets::{TargetValues, TaskValues};
+use crate::schema::Schema;
+use crate::split::{Fractions, Part, Split};
+use crate::table::Table;
+use crate::target::{Targets, TaskTarget};
+use crate::warning::{Warning, WarningCode};
+
+/// How the rows of a table are divided into training, validation and test rows.
+///
+/// ```
+/// use anabranch_data::{SplitBy, SplitRules};
+///
+/// let rules = SplitRules { by: SplitBy::Group("patient".into()), ..SplitRules::default() };
+/// assert_eq!(rules.fractions.test, 0.2);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SplitRules {
+    /// The shares of rows that are kept from training. A column that says which rows these are, or a
+    /// table of test rows, takes their place.
+    pub fractions: Fractions,
+    /// What chance is drawn by.
+    pub seed: u64,
+    /// What decides.
+    pub by: SplitBy,
+}
+
+/// What decides which part a row belongs to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SplitBy {
+    /// Chance, for each class of the first class task on its own ([`Split::stratified`]).
+    #[default]
+    Class,
+    /// Chance, for whole groups: rows that have the same text in this column are in one part. Groups
+    /// come in the order of the seed, and each goes to the part that lacks most rows. The column is
+    /// no input.
+    Group(String),
+    /// The order of the numbers or dates in this column: the last rows test, those before them
+    /// validate, and rows of one time are in one part.
+    Time(String),
+    /// This column, by the words `train`, `validation` and `test`. It is no input.
+    Column(String),
+}
+
+impl SplitBy {
+    /// A column that is no input, though it is no target.
+    pub(crate) fn column_without_use(&self) -> Option<&str> {
+        match self {
+            Self::Group(column) | Self::Column(column) => Some(column),
+            Self::Class | Self::Time(_) => None,
+        }
+    }
+}
+
+impl SplitRules {
+    /// Divides the rows of `table` that were `found` to have all targets.
+    ///
+    /// # Errors
+    /// [`DataError::Fractions`]; [`DataError::TooFewRows`] or [`DataError::TooFewValues`] when a part
+    /// that was asked for gets no row, or training fewer than two; [`DataError::UnknownColumn`] and
+    /// [`DataError::SplitCell`] for a column that cannot decide.
+    pub(crate) fn split(
+        &self,
+        table: &Table,
+        schema: &Schema,
+        found: &TargetValues,
+        targets: &Targets,
+    ) -> Result<(Split, Vec<Warning>), DataError> {
+        let fractions = self.fractions;
+        let rows = Rows { table, rows: &found.rows };
+        let split = match &self.by {
+            SplitBy::Class => return self.by_class(found, targets),
+            SplitBy::Group(name) => {
+                let groups = rows.groups(table.column_index(name)?);
+                let parts = by_group(&groups, fractions.checked()?, self.seed);
+                let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
+                let split = Split::of_parts(&parts);
+                rows.check_parts(&split, fractions, name, n_groups)?;
+                split
+            }
+            SplitBy::Time(name) => {
+                let times = rows.times(schema, table.column_index(name)?)?;
+                let parts = by_time(&times, fractions.checked()?);
+                let n_times = {
+                    let mut sorted = times;
+                    sorted.sort_unstable_by(f64::total_cmp);
+                    sorted.dedup();
+                    sorted.len()
+                };
+                let split = Split::of_parts(&parts);
+                rows.check_parts(&split, fractions, name, n_times)?;
+                split
+            }
+            SplitBy::Column(name) => Split::of_parts(&rows.parts(table.column_index(name)?)?),
+        };
+        if split.train.len() < 2 {
+            return Err(DataError::TooFewTrainingRows { rows: split.train.len() });
+        }
+        let warnings = untrained_classes(found, targets, &split);
+        Ok((split, warnings))
+    }
+
+    /// By the first class task, so that every part has its share of every class; rows of regressions
+    /// alone are shuffled as one class.
+    fn by_class(
+        &self,
+        found: &TargetValues,
+        targets: &Targets,
+    ) -> Result<(Split, Vec<Warning>), DataError> {
+        let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
+            (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
+                Some((class, target))
+            }
+            _ => None,
+        });
+        let Some((class, target)) = by_class else {
+            let rows = vec![0; found.rows.len()];
+            return Ok((Split::stratified(&rows, self.fractions, self.seed)?, Vec::new()));
+        };
+        let split = Split::stratified(class, self.fractions, self.seed)?;
+        let Some(first) = split.rare_classes.first() else { return Ok((split, Vec::new())) };
+        let (column, n_rare) = (&target.column, split.rare_classes.len());
+        let n =
+            class.iter().filter(|class| split.rare_classes.binary_search(class).is_ok()).count();
+        let message = format!(
+            "column {column:?}: classes with too few rows to be split: {n_rare} (the first is {:?}): all of their {n} rows \
+             go to training",
+            excerpt(&target.labels[*first as usize])
+        );
+        let warning = Warning::new(WarningCode::RareClass, message).column(column);
+        let warning = warning.share(n, class.len());
+        Ok((split, vec![warning]))
+    }
+}
+
+/// Classes of which no row trains, so that nothing can be learned about them.
+fn untrained_classes(found: &TargetValues, targets: &Targets, split: &Split) -> Vec<Warning> {
+    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| {
+        let TaskValues::Classes { class, n_classes } = values else { return None };
+        let mut trains = vec![false; *n_classes];
+        split.train.iter().for_each(|row| trains[class[*row] as usize] = true);
+        let first = trains.iter().position(|trains| !trains)?;
+        let (column, label) = (target.name(), excerpt(&target.labels()[first]));
+        let n = trains.iter().filter(|trains| !**trains).count();
+        let message = format!(
+            "column {column:?}: classes of which the split leaves no row to train on: {n} (the first is {label:?})"
+        );
+        Some(Warning::new(WarningCode::UntrainedClass, message).column(&column).count(n))
+    };
+    found.tasks.iter().zip(targets.tasks()).filter_map(of_task).collect()
+}
+
+/// The rows of a table that are to be divided.
+struct Rows<'a> {
+    table: &'a Table,
+    rows: &'a [usize],
+}
+
+impl Rows<'_> {
+    /// The group of each row: the place of its text among all texts. Missing cells are a group.
+    fn groups(&self, column: usize) -> Vec<u32> {
+        let text = |row: &usize| trimmed(self.table.cell(*row, column));
+        let mut places: BTreeMap<&str, u32> = self.rows.iter().map(|row| (text(row), 0)).collect();
+        (0..).zip(places.values_mut()).for_each(|(i, place)| *place = i);
+        self.rows.iter().map(|row| places[text(row)]).collect()
+    }
+
+    /// The point in time of each row.
+    fn times(&self, schema: &Schema, column: usize) -> Result<Vec<f64>, DataError> {
+        let about = &schema.columns()[column];
+        about.check(self.table)?;
+        let time = |row: &usize| {
+            let cell = Cell::Text(self.table.cell(*row, column));
+            let time = match &about.kind {
+                ColumnKind::Number { format } => {
+                    match cell.read_number(format, &about.missing_markers) {
+                        Reading::Number(number) => Some(number),
+                        _ => None,
+                    }
+                }
+                ColumnKind::Date { format } => {
+                    read_date(cell, *format, &about.missing_markers).ok().and_then(|(s, _)| s)
+                }
+                _ => None,
+            };
+            let time = time.filter(|time| time.abs() <= LARGEST);
+            time.ok_or_else(|| self.wrong(*row, column, "is no date or number to order rows by"))
+        };
+        self.rows.iter().map(time).collect()
+    }
+
+    /// The part that a column names for each row.
+    fn parts(&self, column: usize) -> Result<Vec<Part>, DataError> {
+        let part = |row: &usize| match trimmed(self.table.cell(*row, column)) {
+            "train" => Ok(Part::Train),
+            "validation" => Ok(Part::Validation),
+            "test" => Ok(Part::Test),
+            _ => Err(self.wrong(*row, column, "is none of train, validation and test")),
+        };
+        self.rows.iter().map(part).collect()
+    }
+
+    fn wrong(&self, row: usize, column: usize, problem: &'static str) -> DataError {
+        DataError::SplitCell {
+            file: self.table.name().to_owned(),
+            line: self.table.line(row),
+            column: self.table.columns()[column].trim().to_owned(),
+            cell: excerpt(self.table.cell(row, column)),
+            problem,
+        }
+    }
+
+    /// Refuses a split of which a part that was asked for is empty.
+    fn check_parts(
+        &self,
+        split: &Split,
+        fractions: Fractions,
+        column: &str,
+        found: usize,
+    ) -> Result<(), DataError> {
+        let is_lacking = |fraction: f64, rows: &[usize]| fraction > 0.0 && rows.is_empty();
+        if !split.train.is_empty()
+            && !is_lacking(fractions.validation, &split.validation)
+            && !is_lacking(fractions.test, &split.test)
+        {
+            return Ok(());
+        }
+        let (file, column) = (self.table.name().to_owned(), column.trim().to_owned());
+        Err(DataError::TooFewValues { file, column, found, needed: fractions.n_parts() })
+    }
+}
+
+/// Gives each group to the part that lacks most rows, in the order of the seed; the last ones to
+/// parts that have none.
+fn by_group(groups: &[u32], fractions: Fractions, seed: u64) -> Vec<Part> {
+    let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut sizes = vec![0.0; n_groups];
+    groups.iter().for_each(|group| sizes[*group as usize] += 1.0);
+    let mut order: Vec<usize> = (0..n_groups).collect();
+    Random::new(seed, Purpose::Split, 0).shuffle(&mut order);
+    let Fractions { validation, test } = fractions;
+    let shares = [
+        (Part::Train, 1.0 - validation - test),
+        (Part::Validation, validation),
+        (Part::Test, test),
+    ];
+    let asked_for = shares.into_iter().filter(|(_, share)| *share > 0.0);
+    // Each part with the rows that it lacks, and whether it has none.
+    let mut parts: Vec<(Part, f64, bool)> =
+        asked_for.map(|(part, share)| (part, share * groups.len() as f64, true)).collect();
+    let mut part_of = vec![Part::Train; n_groups];
+    for (i, group) in order.into_iter().enumerate() {
+        let n_empty = parts.iter().filter(|(.., is_empty)| *is_empty).count();
+        let must_fill = n_groups - i <= n_empty;
+        let open = parts.iter_mut().filter(|(.., is_empty)| !must_fill || *is_empty);
+        // Of equals, the first.
+        let Some(best) = open.rev().max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+        *best = (best.0, best.1 - sizes[group], false);
+        part_of[group] = best.0;
+    }
+    groups.iter().map(|group| part_of[*group as usize]).collect()
+}
+
+/// Gives the last rows to the test, those before them to validation, cut where the time changes.
+fn by_time(times: &[f64], fractions: Fractions) -> Vec<Part> {
+    let n = times.len();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|a, b| times[*a].total_cmp(&times[*b]));
+    // The place from which on a share of the first `n` rows lies behind, at least `min`.
+    let cut = |n: usize, share: f64, min: usize| {
+        if share <= 0.0 {
+            return n;
+        }
+        let wanted = n.saturating_sub(((times.len() as f64 * share).round() as usize).max(1));
+        let changes = (min..n).filter(|i| times[order[*i]] != times[order[*i - 1]]);
+        changes.min_by_key(|i| i.abs_diff(wanted)).unwrap_or(n)
+    };
+    let test = cut(n, fractions.test, 2);
+    let validation = cut(test, fractions.validation, 1);
+    let mut parts = vec![Part::Train; n];
+    order[validation..test].iter().for_each(|row| parts[*row] = Part::Validation);
+    order[test..].iter().for_each(|row| parts[*row] = Part::Test);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THIRDS: Fractions = Fractions { validation: 0.3, test: 0.3 };
+
+    fn rows_of(parts: &[Part], part: Part) -> Vec<usize> {
+        (0..parts.len()).filter(|row| parts[*row] == part).collect()
+    }
+
+    #[test]
+    fn groups_stay_together_and_parts_get_their_shares() {
+        let groups: Vec<u32> = (0..600).map(|i| i * 7 % 40).collect();
+        let parts = by_group(&groups, Fractions::default(), 3);
+        for group in 0..40 {
+            let of_group = parts.iter().zip(&groups).filter(|(_, g)| **g == group);
+            let mut of_group = of_group.map(|(part, _)| *part);
+            let first = of_group.next();
+            assert!(of_group.all(|part| Some(part) == first), "{group}");
+        }
+        let sizes = [Part::Train, Part::Validation, Part::Test].map(|p| rows_of(&parts, p).len());
+        assert_eq!(sizes, [420, 60, 120]);
+        assert_eq!(parts, by_group(&groups, Fractions::default(), 3));
+        assert_ne!(parts, by_group(&groups, Fractions::default(), 4));
+    }
+
+    #[test]
+    fn few_groups_leave_no_part_empty() {
+        for seed in 0..20 {
+            let groups = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
+            let parts = by_group(&groups, Fractions::default(), seed);
+            for part in [Part::Train, Part::Validation, Part::Test] {
+                assert!(!rows_of(&parts, part).is_empty(), "{seed}: {parts:?}");
+            }
+        }
+        let no_test = Fractions { validation: 0.2, test: 0.0 };
+        assert!(rows_of(&by_group(&[0, 1, 2, 3], no_test, 1), Part::Test).is_empty());
+        let no_validation = Fractions { validation: 0.0, test: 0.5 };
+        let parts = by_group(&[0, 1, 2, 3], no_validation, 1);
+        assert_eq!([Part::Validation, Part::Test].map(|p| rows_of(&parts, p).len()), [0, 2]);
+    }
+
+    #[test]
+    fn the_last_rows_test_and_those_before_validate() {
+        let times = [5.0, 1.0, 4.0, 2.0, 3.0, 9.0, 8.0, 7.0, 6.0, 0.0];
+        let parts = by_time(&times, THIRDS);
+        assert_eq!(rows_of(&parts, Part::Test), [5, 6, 7]);
+        assert_eq!(rows_of(&parts, Part::Validation), [0, 2, 8]);
+        // Rows of one time stay together.
+        let times = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0];
+        let parts = by_time(&times, THIRDS);
+        assert_eq!(rows_of(&parts, Part::Test), [8, 9]);
+        assert_eq!(rows_of(&parts, Part::Validation), [3, 4, 5, 6, 7]);
+    }
+}
