@@ -137,13 +137,13 @@ pub fn prepare<T: Scalar>(
     prepare_split(exec, table, columns, &rules, None)
 }
 
-/// [`prepare`] by other rules. The rows of a table `test`, if there is one, are the test rows, behind
-/// all others in the data set: those of `table` are then divided without any, whatever the test
-/// fraction.
+/// [`prepare`] by other rules. The rows of a table `test`, if there is one, are the test rows,
+/// behind all others in the data set: those of `table` are then divided without any, whatever the
+/// test fraction.
 ///
 /// # Errors
-/// As [`prepare`]; and [`DataError`] for a column of the rules that cannot divide rows, or a table of
-/// test rows that does not fit.
+/// As [`prepare`]; and [`DataError`] for a column of the rules that cannot divide rows, or a table
+/// of test rows that does not fit.
 pub fn prepare_split<T: Scalar>(
     exec: &Executor,
     table: &Table,

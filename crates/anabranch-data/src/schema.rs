@@ -124,8 +124,8 @@ impl Schema {
         &self.columns
     }
 
-    /// The columns that are inputs when `targets` are to be predicted and `passed_over` is of no use,
-    /// and what a user should know about these and the targets.
+    /// The columns that are inputs when `targets` are to be predicted and `passed_over` is of no
+    /// use, and what a user should know about these and the targets.
     ///
     /// # Errors
     /// [`DataError::Unclear`] for a column whose cells can be read in two ways.

@@ -60,8 +60,8 @@ impl Split {
     /// A class of n rows gives round(n·f) rows to a part of fraction f, halves rounded up, but at
     /// least one; training gets the others. Should none be left for training, the larger of the
     /// other two parts (validation, if they are equal) gives one back. A class with fewer rows than
-    /// there are parts (3, or fewer where a fraction is 0) goes to training as a whole. Which rows a part
-    /// gets depends on `class`, `fractions` and `seed` alone.
+    /// there are parts (3, or fewer where a fraction is 0) goes to training as a whole. Which rows
+    /// a part gets depends on `class`, `fractions` and `seed` alone.
     ///
     /// # Errors
     /// [`DataError::Fractions`] for fractions out of range; [`DataError::TooFewRows`] when a part

@@ -25,8 +25,8 @@ use crate::warning::{Warning, WarningCode};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SplitRules {
-    /// The shares of rows that are kept from training. A column that says which rows these are, or a
-    /// table of test rows, takes their place.
+    /// The shares of rows that are kept from training. A column that says which rows these are, or
+    /// a table of test rows, takes their place.
     pub fractions: Fractions,
     /// What chance is drawn by.
     pub seed: u64,
@@ -40,9 +40,9 @@ pub enum SplitBy {
     /// Chance, for each class of the first class task on its own ([`Split::stratified`]).
     #[default]
     Class,
-    /// Chance, for whole groups: rows that have the same text in this column are in one part. Groups
-    /// come in the order of the seed, and each goes to the part that lacks most rows. The column is
-    /// no input.
+    /// Chance, for whole groups: rows that have the same text in this column are in one part.
+    /// Groups come in the order of the seed, and each goes to the part that lacks most rows. The
+    /// column is no input.
     Group(String),
     /// The order of the numbers or dates in this column: the last rows test, those before them
     /// validate, and rows of one time are in one part.
@@ -65,9 +65,9 @@ impl SplitRules {
     /// Divides the rows of `table` that were `found` to have all targets.
     ///
     /// # Errors
-    /// [`DataError::Fractions`]; [`DataError::TooFewRows`] or [`DataError::TooFewValues`] when a part
-    /// that was asked for gets no row, or training fewer than two; [`DataError::UnknownColumn`] and
-    /// [`DataError::SplitCell`] for a column that cannot decide.
+    /// [`DataError::Fractions`]; [`DataError::TooFewRows`] or [`DataError::TooFewValues`] when a
+    /// part that was asked for gets no row, or training fewer than two;
+    /// [`DataError::UnknownColumn`] and [`DataError::SplitCell`] for a column that cannot decide.
     pub(crate) fn split(
         &self,
         table: &Table,
@@ -109,8 +109,8 @@ impl SplitRules {
         Ok((split, warnings))
     }
 
-    /// By the first class task, so that every part has its share of every class; rows of regressions
-    /// alone are shuffled as one class.
+    /// By the first class task, so that every part has its share of every class; rows of
+    /// regressions alone are shuffled as one class.
     fn by_class(
         &self,
         found: &TargetValues,
