@@ -26,15 +26,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let model = Model::load(&args.model)?;
     let table = args.data.read()?;
-    output::warn(table.warnings());
     let evaluation = model.evaluate(&table)?;
-    output::warn(&evaluation.warnings);
+    let warnings = [table.warnings(), &evaluation.warnings[..]].concat();
+    output::warn(&warnings);
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
         output::print(&json!({
             "rows": rows,
             "rows_left_out": left_out,
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
+            "warnings": warnings,
         }))?;
     } else {
         output::print(&format!(

@@ -1,4 +1,5 @@
-//! What goes wrong: one line on stderr, and an exit code.
+//! What goes wrong: one line on stderr, an exit code, and with `--json` an object on stdout, whose
+//! codes `docs/messages.md` lists.
 //!
 //! | code | means |
 //! |---|---|
@@ -15,29 +16,44 @@ use anabranch::graph::GraphError;
 use anabranch::tensor::parallel::ExecutorError;
 use anabranch::train::{ModelError, TrainError};
 use clap::error::ErrorKind;
+use serde_json::json;
 
 /// Why the program stops, in one line.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: u8,
+    exit: u8,
+    code: &'static str,
     message: String,
+    /// Where in a table.
+    line: Option<usize>,
+    column: Option<String>,
 }
 
 impl Failure {
     /// Input that cannot be used: exit code 2.
     pub(crate) fn input(message: impl Display) -> Self {
-        Self { code: 2, message: message.to_string() }
+        Self::new(2, "input", message)
     }
 
     /// Something that went wrong on the way: exit code 1.
     pub(crate) fn on_the_way(message: impl Display) -> Self {
-        Self { code: 1, message: message.to_string() }
+        Self::new(1, "failed", message)
+    }
+
+    fn new(exit: u8, code: &'static str, message: impl Display) -> Self {
+        Self { exit, code, message: message.to_string(), line: None, column: None }
+    }
+
+    /// The same under another code.
+    pub(crate) fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
     }
 
     /// Flags that clap refuses: its explanation in one line.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return Self::input("a command is missing: train, say (--help lists all)");
+            let message = "a command is missing: train, say (--help lists all)";
+            return Self::input(message).coded("usage");
         }
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -45,14 +61,36 @@ impl Failure {
         let end =
             ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|s| text.find(s)).min();
         let words: Vec<&str> = text[..end.unwrap_or(text.len())].split_whitespace().collect();
-        Self::input(format!("{} (--help lists all)", words.join(" ")))
+        Self::input(format!("{} (--help lists all)", words.join(" "))).coded("usage")
     }
 
-    /// Says it on stderr.
-    pub(crate) fn report(&self) -> ExitCode {
+    /// Says it on stderr, and to programs on stdout.
+    pub(crate) fn report(&self, readers: Readers) -> ExitCode {
+        if readers == Readers::Programs {
+            let Self { code, line, column, .. } = self;
+            let message = self.to_string();
+            let error = json!({ "code": code, "message": message, "line": line, "column": column });
+            let _ = writeln!(std::io::stdout(), "{}", json!({ "error": error }));
+        }
         // Whoever closed stderr does not want to know.
         let _ = writeln!(std::io::stderr(), "error: {self}");
-        ExitCode::from(self.code)
+        ExitCode::from(self.exit)
+    }
+}
+
+/// Who reads what is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    People,
+    /// They get JSON.
+    Programs,
+}
+
+impl Readers {
+    /// Those that the arguments ask for, which may be wrong otherwise.
+    pub(crate) fn asked_for() -> Self {
+        let is_json = std::env::args_os().any(|arg| arg == "--json");
+        if is_json { Self::Programs } else { Self::People }
     }
 }
 
@@ -67,27 +105,31 @@ impl Display for Failure {
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
-        Self::input(error)
+        let (line, column) = (error.line(), error.column().map(str::to_owned));
+        Self { line, column, ..Self::input(&error).coded(error.code()) }
     }
 }
 
 impl From<GraphError> for Failure {
     fn from(error: GraphError) -> Self {
-        Self::input(error)
+        Self::input(error).coded("network")
     }
 }
 
 impl From<ExecutorError> for Failure {
     fn from(error: ExecutorError) -> Self {
-        Self::input(error)
+        Self::input(error).coded("threads")
     }
 }
 
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Diverged { .. } => Self::on_the_way(error),
-            _ => Self::input(error),
+            TrainError::Data(error) => error.into(),
+            TrainError::Graph(error) => error.into(),
+            TrainError::Executor(error) => error.into(),
+            TrainError::Diverged { .. } => Self::on_the_way(error).coded("diverged"),
+            _ => Self::input(error).coded("setting"),
         }
     }
 }
@@ -95,8 +137,10 @@ impl From<TrainError> for Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         match error {
-            ModelError::Io { action: "write", .. } => Self::on_the_way(error),
-            _ => Self::input(error),
+            ModelError::Io { action: "write", .. } => Self::on_the_way(error).coded("write"),
+            ModelError::Io { .. } => Self::input(error).coded("read"),
+            ModelError::Newer { .. } => Self::input(error).coded("newer_model"),
+            _ => Self::input(error).coded("not_a_model"),
         }
     }
 }

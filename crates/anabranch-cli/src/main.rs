@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use failure::Failure;
+use failure::{Failure, Readers};
 
 /// One small network for the numbers and classes of a table, trained in seconds
 #[derive(Debug, Parser)]
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         // --help and --version come as errors too.
         Err(error) => output::print(&error.render().to_string()).map(|()| ExitCode::SUCCESS),
     };
-    result.unwrap_or_else(|failure| failure.report())
+    result.unwrap_or_else(|failure| failure.report(Readers::asked_for()))
 }
 
 impl Command {

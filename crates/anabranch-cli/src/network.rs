@@ -185,9 +185,10 @@ pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Re
     if gib <= MAX_GIB {
         return Ok(());
     }
-    Err(Failure::input(format!(
+    let failure = Failure::input(format!(
         "a network of {params} parameters on {} inputs, in steps of {batch_rows} rows, would take \
          {gib:.0} GiB, more than {MAX_GIB}: choose fewer hidden units or a smaller --batch-size",
         graph.inputs()
-    )))
+    ));
+    Err(failure.coded("memory"))
 }

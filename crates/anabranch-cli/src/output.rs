@@ -20,7 +20,7 @@ pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::on_the_way(format!("cannot write to stdout ({error})")))
+            Err(Failure::on_the_way(format!("cannot write to stdout ({error})")).coded("write"))
         }
         _ => Ok(()),
     }

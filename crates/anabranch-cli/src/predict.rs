@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anabranch::data::{LineEnd, Table, TaskTarget};
 use anabranch::train::{Model, Predictions, TaskPredictions, replace_file};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
@@ -26,22 +27,36 @@ pub(crate) struct Args {
     /// The CSV file to write, which replaces one of that name
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
+    /// Print the result as one line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check_out(&args.out)?;
     let model = Model::load(&args.model)?;
     let table = args.data.read()?;
-    output::warn(table.warnings());
     let names = new_columns(&model, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
+    let warnings = [table.warnings(), &warnings[..]].concat();
     output::warn(&warnings);
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::on_the_way(format!("cannot write {} ({e})", args.out.display()))
+        let message = format!("cannot write {} ({e})", args.out.display());
+        Failure::on_the_way(message).coded("write")
     };
     let csv = with_predictions(&table, &model, &names, &predictions).map_err(|e| failed(&e))?;
     replace_file(&args.out, &csv).map_err(|e| failed(&e))?;
-    output::print(&format!("{} rows predicted: {}", table.n_rows(), args.out.display()))?;
+    let (rows, out) = (table.n_rows(), args.out.display());
+    if args.json {
+        output::print(&json!({
+            "rows": rows,
+            "columns": names,
+            "out": out.to_string(),
+            "warnings": warnings,
+        }))?;
+    } else {
+        output::print(&format!("{rows} rows predicted: {out}"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

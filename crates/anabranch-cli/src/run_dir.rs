@@ -32,10 +32,11 @@ impl RunDir {
         }
         let model = dir.model();
         if model.is_dir() {
-            return Err(Failure::input(format!(
+            let message = format!(
                 "{} is a directory, and the model's file goes there: choose another --out",
                 model.display()
-            )));
+            );
+            return Err(Failure::input(message).coded("output"));
         }
         let probe = dir.path.join(format!(".{}.probe", std::process::id()));
         fs::write(&probe, b"").map_err(|e| cannot("write in", &dir.path, &e))?;
@@ -95,7 +96,8 @@ impl Drop for RunDir {
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::input(format!("cannot {what} {} ({error}): choose another --out", path.display()))
+    let message = format!("cannot {what} {} ({error}): choose another --out", path.display());
+    Failure::input(message).coded("output")
 }
 
 /// The data's name as part of a directory's name.

@@ -29,7 +29,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     output::warn(table.warnings());
     let schema = Schema::infer(&Executor::serial(), &table)?;
     if args.json {
-        output::print(&json!({ "rows": table.n_rows(), "columns": schema.columns() }))?;
+        output::print(
+            &json!({ "rows": table.n_rows(), "columns": schema.columns(), "warnings": table.warnings() }),
+        )?;
     } else {
         let cells = |column: &ColumnSchema| {
             let why = match &column.left_out {

@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "test": output::metrics_json(targets, &metrics),
             "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
             "baselines": output::baselines_json(targets, &baselines),
+            "warnings": prepared.warnings,
         }))?;
     } else {
         if n_audits > 0 {

@@ -171,14 +171,14 @@ pub fn prepare_split<T: Scalar>(
     if test.is_some() {
         rules.fractions.test = 0.0;
     }
-    let (split, about_split) = rules.split(table, &schema, &found, &unscaled)?;
-    warnings.extend(about_split);
     let passed_over = rules.by.column_without_use().map(|name| table.column_index(name));
     let passed_over = passed_over.transpose()?;
     if passed_over.is_some_and(|column| targets.contains(&column)) {
         let column = rules.by.column_without_use().unwrap_or_default().trim().to_owned();
         return Err(DataError::SplitTarget { column });
     }
+    let (split, about_split) = rules.split(table, &schema, &found, &unscaled)?;
+    warnings.extend(about_split);
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
         Encoder::fit_schema(exec, table, &schema, &train_rows, &targets, passed_over)?;

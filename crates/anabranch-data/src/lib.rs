@@ -19,6 +19,7 @@ mod date;
 mod dialect;
 mod encoder;
 mod error;
+mod error_code;
 mod labels;
 mod missing;
 mod number;

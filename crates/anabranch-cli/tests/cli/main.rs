@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checks;
+mod messages;
 mod model_files;
 mod predicting;
 mod program;

@@ -66,7 +66,7 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
 fn evaluate_agrees_with_the_predictions() {
     let dir = trained().succeed_with_more_rows();
     let json = dir.json("evaluate --model m/model.safetensors --data more.csv");
-    assert_eq!(keys(&json), ["rows", "rows_left_out", "test"]);
+    assert_eq!(keys(&json), ["rows", "rows_left_out", "test", "warnings"]);
     assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(49), Some(1)));
     assert_eq!(keys(&json["test"]), ["price", "kind"]);
 

@@ -34,7 +34,8 @@ fn json_has_exactly_the_documented_keys() {
             "model",
             "test",
             "tasks",
-            "baselines"
+            "baselines",
+            "warnings"
         ]
     );
     assert_eq!(keys(&json["test"]), ["price", "size", "kind"]);
@@ -65,6 +66,9 @@ fn json_has_exactly_the_documented_keys() {
     );
     let best_epoch = json["tasks"][0]["best_epoch"].as_u64().unwrap();
     assert!((1..=3).contains(&best_epoch), "{best_epoch}");
+    let warning = &json["warnings"][0];
+    assert_eq!(keys(warning), ["code", "column", "line", "text", "count", "share", "message"]);
+    assert_eq!((&warning["code"], &warning["count"]), (&"rows_without_target".into(), &2.into()));
     assert_eq!(keys(&json["baselines"]), ["mean", "majority"]);
     assert_eq!(keys(&json["baselines"]["mean"]), ["price", "size"]);
     assert_eq!(keys(&json["baselines"]["majority"]["kind"]), keys(&json["test"]["kind"]));
