@@ -166,6 +166,6 @@ fn bare(
     let x: Vec<f32> = Lcg(1).uniform(rows * graph.inputs(), 1.0);
     let x: ArrayView2<'_, f32> = matrix(&x, rows, graph.inputs());
     Ok(Record::measure(case, rows, exec, seconds, || {
-        graph.infer(exec, model.params(), model.state(), &mut workspace, x);
+        graph.infer(exec, model.params(), model.state(), &mut workspace, &[x]);
     }))
 }

@@ -85,13 +85,13 @@ impl<T: Scalar> Network<T> {
     pub(crate) fn step(&mut self, exec: &Executor) {
         let y_a = matrix(&self.data.y_a, self.shape.rows, self.shape.outputs_a);
         let batch = Batch {
-            x: matrix(&self.data.x, self.shape.rows, self.shape.inputs),
+            inputs: &[matrix(&self.data.x, self.shape.rows, self.shape.inputs)],
             targets: &[Target::Values(y_a), Target::Classes(&self.data.y_b)],
             row_idx: None,
             masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
         };
-        let written = (&mut *self.state, &mut self.grads);
-        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
+        let (grads, workspace) = (&mut self.grads, &mut self.workspace);
+        self.graph.gradient(exec, &self.params, &mut self.state, grads, workspace, batch);
         self.optimizer.step(exec, &mut self.params, &self.grads, Scales::default());
     }
 
@@ -99,7 +99,7 @@ impl<T: Scalar> Network<T> {
         let x = matrix(&self.data.x, self.shape.rows, self.shape.inputs);
         let masks = Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() };
         let (params, state, workspace) = (&self.params, &mut self.state, &mut self.workspace);
-        self.graph.forward(exec, params, state, workspace, x, masks);
+        self.graph.forward(exec, params, state, workspace, &[x], masks);
     }
 
     pub(crate) fn losses(&mut self, exec: &Executor) {
@@ -111,7 +111,7 @@ impl<T: Scalar> Network<T> {
     pub(crate) fn backward(&mut self, exec: &Executor) {
         let x = matrix(&self.data.x, self.shape.rows, self.shape.inputs);
         let (grads, workspace) = (&mut self.grads, &mut self.workspace);
-        self.graph.backward(exec, &self.params, grads, workspace, x);
+        self.graph.backward(exec, &self.params, grads, workspace, &[x]);
     }
 
     pub(crate) fn update(&mut self, exec: &Executor) {

@@ -70,9 +70,7 @@ fn graph<T: Scalar>(shape: Shape, layers: Layers) -> std::result::Result<Graph<T
     let z1a = g.layer("fc1a", Linear::new(hidden_a), x)?;
     let mut h = g.layer("relu1a", Activation::Relu, z1a)?;
     if let Some(p) = layers.dropout {
-        let dropout =
-            Dropout::new(p).map_err(|source| GraphError::Layer { node: "dp1a".into(), source })?;
-        h = g.layer("dp1a", dropout, h)?;
+        h = g.layer("dp1a", Dropout::new(p), h)?;
     }
     let y_a = g.layer("fc2a", Linear::new(outputs_a), h)?;
     let z1b = g.layer("fc1b", Linear::new(outputs_a), x)?;

@@ -2,9 +2,9 @@
 //! 3 and 8 threads.
 
 use anabranch_layers::{
-    Activation, Affine, Backward, BatchNorm, Dropout, Forward, Infer, Layer, LayerNorm, Linear,
-    Loss, LossGradient, LossKind, Mask, PRelu, Plan, Pointwise, RunningVariance, Softmax, Target,
-    mean_loss,
+    Activation, Affine, Backward, BatchNorm, Dropout, Dx, Forward, Infer, Layer, LayerNorm, Linear,
+    Loss, LossGradient, LossKind, Mask, PRelu, Pointwise, RunningVariance, Shape, Softmax, Target,
+    backward_batch, forward_batch, mean_loss,
 };
 use anabranch_tensor::columns::n_row_chunks;
 use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut};
@@ -61,7 +61,7 @@ fn cases<T: Scalar>() -> Vec<Case<T>> {
         cases.push(case(activation));
     }
     for p in [0.0, 0.4, 1.0] {
-        let dropout = Dropout::new(p).expect("p in [0, 1]");
+        let dropout = Dropout::new(p);
         cases.push(Case { evaluates_as: Box::new(Activation::Identity), ..case(dropout) });
     }
     for affine in [Affine::PerUnit, Affine::Shared] {
@@ -92,24 +92,25 @@ struct Instance<T> {
 }
 
 impl<T: Scalar> Instance<T> {
-    fn draw(plan: &Plan, rows: usize, inputs: usize) -> Self {
+    fn draw(shape: &Shape, rows: usize, inputs: usize) -> Self {
         let mut random = random(rows);
         let x = draw(&mut random, rows * inputs);
-        let n_params = plan.params.iter().map(|spec| spec.n_elements()).sum();
+        let n_params = shape.params.iter().map(|spec| spec.n_elements()).sum();
         let params = draw(&mut random, n_params);
-        Self { rows, inputs, x, params, dy: draw(&mut random, rows * plan.outputs) }
+        Self { rows, inputs, x, params, dy: draw(&mut random, rows * shape.outputs) }
     }
 
     /// Every output and every scratch begins as NaN: what a layer reads before it has written it
     /// shows.
     fn run(&self, layer: &dyn Layer<T>, exec: &Executor, accum: Accum) -> Results<T> {
         let Self { rows, inputs, x, params, dy } = self;
-        let plan = layer.plan(exec, *rows, *inputs).expect("a planned size");
+        let shape = layer.shape(&[*inputs]).expect("a valid layer");
+        let memory = layer.memory(exec, *rows, &[*inputs]);
         let nan = |len: usize| vec![T::from_f64(f64::NAN); len];
         let (mut y, mut infer) = (nan(dy.len()), nan(dy.len()));
-        let (mut saved, mut scratch) = (nan(plan.saved_len), nan(plan.scratch_len));
+        let (mut saved, mut scratch) = (nan(memory.saved_len), nan(memory.scratch_len));
         let mut state =
-            vec![T::ZERO; plan.state.iter().map(|spec| spec.n_elements()).sum::<usize>()];
+            vec![T::ZERO; shape.state.iter().map(|spec| spec.n_elements()).sum::<usize>()];
         let mut dx = match accum {
             Accum::Replace => nan(x.len()),
             Accum::Add => vec![T::ONE; x.len()],
@@ -117,34 +118,38 @@ impl<T: Scalar> Instance<T> {
         let mut grads = nan(params.len());
         let mut dy = dy.clone();
         let x = matrix(x, *rows, *inputs);
-        layer.forward(Forward {
+        let forward = Forward {
             exec,
+            input: 0,
             x,
-            y: matrix_mut(&mut y, *rows, plan.outputs),
+            y: matrix_mut(&mut y, *rows, shape.outputs),
             params,
-            state: &mut state,
+            state: &[],
             saved: &mut saved,
             scratch: &mut scratch,
             mask: Mask::Drawn { seed: 1, layer: 2, step: 3, first_row: 0 },
-        });
+        };
+        forward_batch(layer, forward, &mut state);
         scratch.fill(T::from_f64(f64::NAN));
-        layer.backward(Backward {
+        let backward = Backward {
             exec,
+            input: 0,
             x,
-            y: matrix(&y, *rows, plan.outputs),
-            dy: matrix_mut(&mut dy, *rows, plan.outputs),
-            dx: Some((matrix_mut(&mut dx, *rows, *inputs), accum)),
+            y: matrix(&y, *rows, shape.outputs),
+            dy: matrix_mut(&mut dy, *rows, shape.outputs),
+            dx: Some(Dx { values: matrix_mut(&mut dx, *rows, *inputs), accum }),
             params,
             grads: &mut grads,
-            rows_per_shard: *rows,
             saved: &saved,
             scratch: &mut scratch,
-        });
+        };
+        backward_batch(layer, backward);
         scratch.fill(T::from_f64(f64::NAN));
         layer.infer(Infer {
             exec,
+            input: 0,
             x,
-            y: matrix_mut(&mut infer, *rows, plan.outputs),
+            y: matrix_mut(&mut infer, *rows, shape.outputs),
             params,
             state: &state,
             scratch: &mut scratch,
@@ -161,9 +166,9 @@ fn is_finite<T: Scalar>(values: &[T]) -> bool {
 fn for_each_instance<T: Scalar>(mut f: impl FnMut(&Case<T>, &Instance<T>, &str)) {
     for case in cases::<T>() {
         for (rows, inputs) in SIZES {
-            let plan = case.layer.plan(&Executor::serial(), rows, inputs).expect("a valid layer");
+            let shape = case.layer.shape(&[inputs]).expect("a valid layer");
             let what = format!("{} {} {rows}x{inputs}", case.layer.describe(), T::NAME);
-            f(&case, &Instance::draw(&plan, rows, inputs), &what);
+            f(&case, &Instance::draw(&shape, rows, inputs), &what);
         }
     }
 }
@@ -218,10 +223,10 @@ fn gradients_agree_with_differences_along_random_directions() {
     for_each_instance::<f64>(|case, instance, what| {
         let layer = case.layer.as_ref();
         let results = instance.run(layer, &exec, Accum::Replace);
-        let plan = layer.plan(&exec, instance.rows, instance.inputs).expect("planned before");
+        let shape = layer.shape(&[instance.inputs]).expect("a valid layer");
         let mut directions = vec![("x", 0..instance.x.len())];
         let mut start = 0;
-        for spec in &plan.params {
+        for spec in &shape.params {
             directions.push((spec.name, start..start + spec.n_elements()));
             start += spec.n_elements();
         }
@@ -268,8 +273,8 @@ fn f32_agrees_with_f64() {
     let exec = Executor::serial();
     for (narrow, wide) in cases::<f32>().into_iter().zip(cases::<f64>()) {
         for (rows, inputs) in SIZES {
-            let plan = narrow.layer.plan(&exec, rows, inputs).expect("a valid layer");
-            let instance = Instance::<f32>::draw(&plan, rows, inputs);
+            let shape = narrow.layer.shape(&[inputs]).expect("a valid layer");
+            let instance = Instance::<f32>::draw(&shape, rows, inputs);
             let widen = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
             let instance_f64 = Instance::<f64> {
                 rows,

@@ -5,7 +5,7 @@
 //! like that); the bound of 4 is passed by chance in one of 16,000, and there are about 300 of
 //! them.
 
-use anabranch_layers::{Dropout, Forward, Layer, Mask};
+use anabranch_layers::{Dropout, Forward, Mask, RowWise};
 use anabranch_tensor::{Executor, matrix, matrix_mut};
 
 const ROWS: usize = 256;
@@ -18,12 +18,13 @@ fn kept(seed: u64, layer: u32, step: u64, p: f64) -> Vec<f64> {
     let exec = Executor::serial();
     let ones = vec![1.0f64; ROWS * COLS];
     let (mut y, mut saved) = (ones.clone(), ones.clone());
-    Dropout::new(p).unwrap().forward(Forward {
+    Dropout::new(p).forward(Forward {
         exec: &exec,
+        input: 0,
         x: matrix(&ones, ROWS, COLS),
         y: matrix_mut(&mut y, ROWS, COLS),
         params: &[],
-        state: &mut [],
+        state: &[],
         saved: &mut saved,
         scratch: &mut [],
         mask: Mask::Drawn { seed, layer, step, first_row: 0 },

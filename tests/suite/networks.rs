@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::RangeInclusive;
 
 use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join, NodeId, TwoBranch};
-use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, LayerError, Linear, LossKind};
+use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Linear, LossKind};
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, Scalar};
 use proptest::prelude::*;
@@ -57,11 +57,7 @@ impl Network {
                 x = g.layer(&name("fc", i, j), Linear::new(hidden.units), x)?;
                 x = g.layer(&name("act", i, j), hidden.activation, x)?;
                 if let Some(p) = hidden.dropout {
-                    let node = name("dropout", i, j);
-                    let dropout = Dropout::new(p).map_err(|source: LayerError| {
-                        GraphError::Layer { node: node.clone(), source }
-                    })?;
-                    x = g.layer(&node, dropout, x)?;
+                    x = g.layer(&name("dropout", i, j), Dropout::new(p), x)?;
                 }
                 if let Some((eps, affine)) = hidden.batch_norm {
                     let layer = BatchNorm::new().with_eps(eps).with_affine(affine);

@@ -14,7 +14,7 @@
 
 use anabranch_layers::{
     Activation, BatchNorm, CrossEntropy, Dropout, Forward, Infer, Layer, Linear, Loss,
-    LossGradient, Mask, RunningVariance, Softmax, Target, mean_loss,
+    LossGradient, Mask, RunningVariance, Softmax, Target, forward_batch, mean_loss,
 };
 use anabranch_optim::rules::{Adagrad, Adam, Momentum, Nesterov};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
@@ -77,25 +77,29 @@ fn run<T: Scalar>(
     let (rows, inputs) = (size("rows"), size("inputs"));
     let x = numbers::<T>(&case["x"]);
     let x = matrix(&x, rows, inputs);
-    let plan = layer.plan(&exec, rows, inputs).unwrap();
+    let outputs = layer.shape(&[inputs]).unwrap().outputs;
+    let memory = layer.memory(&exec, rows, &[inputs]);
     let nan = |len: usize| vec![T::from_f64(f64::NAN); len];
-    let (mut y, mut evaluated) = (nan(rows * plan.outputs), nan(rows * plan.outputs));
-    let (mut saved, mut scratch) = (nan(plan.saved_len), nan(plan.scratch_len));
+    let (mut y, mut evaluated) = (nan(rows * outputs), nan(rows * outputs));
+    let (mut saved, mut scratch) = (nan(memory.saved_len), nan(memory.scratch_len));
     let before = state.clone();
-    layer.forward(Forward {
+    let forward = Forward {
         exec: &exec,
+        input: 0,
         x,
-        y: matrix_mut(&mut y, rows, plan.outputs),
+        y: matrix_mut(&mut y, rows, outputs),
         params,
-        state: &mut state,
+        state: &[],
         saved: &mut saved,
         scratch: &mut scratch,
         mask: Mask::Given(mask),
-    });
+    };
+    forward_batch(layer, forward, &mut state);
     layer.infer(Infer {
         exec: &exec,
+        input: 0,
         x,
-        y: matrix_mut(&mut evaluated, rows, plan.outputs),
+        y: matrix_mut(&mut evaluated, rows, outputs),
         params,
         state: &before,
         scratch: &mut scratch,
@@ -135,7 +139,7 @@ fn gemm_activations_and_softmax() {
 fn dropout_in_training_mode() {
     fn check<T: Scalar>() {
         for case in cases("forward", "Dropout") {
-            let layer = Dropout::new(number(&case["ratio"])).unwrap();
+            let layer = Dropout::new(number(&case["ratio"]));
             let mask = numbers::<T>(&case["mask"]);
             let (y, _, evaluated) = run(&layer, &case, &[], Vec::new(), &mask);
             assert_close("Dropout", &y, &case["y"]);

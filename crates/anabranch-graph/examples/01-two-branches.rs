@@ -29,17 +29,17 @@ fn main() -> Result<(), GraphError> {
     let targets = [Target::Values(matrix(&y_a, 4, 1)), Target::Classes(&[0, 1, 1, 0])];
     let mut workspace = Workspace::new(&graph, &exec, 4, Mode::Training)?;
     let masks = Masks::Drawn { seed: 42, step: 0 };
-    let batch = Batch { x, targets: &targets, row_idx: None, masks };
-    graph.check(&workspace, (&params, &state), &batch)?;
+    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, &params, &state, &batch)?;
 
     // 4. A step: forward, losses, backward, and any rule that changes the parameters; here p −=
     //    0.1·dp. The mask of a step is the same whenever it is asked for, so the loss falls on the
     //    very function that was differentiated.
     let mut total = f64::INFINITY;
     for _ in 0..3 {
-        graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
         graph.losses(&exec, &mut workspace, &targets);
-        graph.backward(&exec, &params, &mut grads, &mut workspace, x);
+        graph.backward(&exec, &params, &mut grads, &mut workspace, &[x]);
         let [loss_a, loss_b] = *workspace.losses() else { unreachable!("two heads") };
         println!("loss A {loss_a:.4}, loss B {loss_b:.4}");
         assert!(loss_a + loss_b < total);
@@ -51,7 +51,7 @@ fn main() -> Result<(), GraphError> {
 
     // 5. Evaluation takes the running statistics by shared reference: it cannot change them.
     let mut evaluation = Workspace::new(&graph, &exec, 4, Mode::Inference)?;
-    graph.infer(&exec, &params, &state, &mut evaluation, x);
+    graph.infer(&exec, &params, &state, &mut evaluation, &[x]);
     for head in graph.heads() {
         println!("{}\n{:.3}", head.name(), evaluation.prediction(head));
         assert!(evaluation.prediction(head).iter().all(|y| y.is_finite()));

@@ -13,8 +13,7 @@ use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, Workspace,
 };
 use anabranch_layers::{
-    Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Init, LayerError, Linear,
-    Target,
+    Activation, BatchNorm, CrossEntropy, Dropout, HalfSquaredError, Init, Linear, Target,
 };
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, Gradients, matrix};
@@ -49,8 +48,7 @@ fn three_branches(dropout: Dropout) -> Result<Graph<f32>, GraphError> {
 
 fn main() -> Result<(), GraphError> {
     let exec = Executor::serial();
-    let named = |source: LayerError| GraphError::Layer { node: "dropout".into(), source };
-    let graph = three_branches(Dropout::new(0.1).map_err(named)?)?;
+    let graph = three_branches(Dropout::new(0.1))?;
     println!("{}", graph.summary());
 
     // Points in a square, and three questions about each.
@@ -73,14 +71,14 @@ fn main() -> Result<(), GraphError> {
     let mut grads = Gradients::zeros(graph.params_len());
     let mut workspace = Workspace::new(&graph, &exec, n_rows, Mode::Training)?;
     let masks = Masks::Drawn { seed: 1, step: 0 };
-    let batch = Batch { x, targets: &targets, row_idx: None, masks };
-    graph.check(&workspace, (&params, &state), &batch)?;
+    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, &params, &state, &batch)?;
     let mut first = None;
     for step in 0..600 {
         let masks = Masks::Drawn { seed: 1, step };
-        graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
         graph.losses(&exec, &mut workspace, &targets);
-        graph.backward(&exec, &params, &mut grads, &mut workspace, x);
+        graph.backward(&exec, &params, &mut grads, &mut workspace, &[x]);
         for (param, grad) in params.iter_mut().zip(grads.whole(&exec)) {
             *param -= 0.02 * *grad;
         }
@@ -99,7 +97,7 @@ fn main() -> Result<(), GraphError> {
 
     // Evaluation on the same points: most quadrants are right.
     let mut evaluation = Workspace::new(&graph, &exec, n_rows, Mode::Inference)?;
-    graph.infer(&exec, &params, &state, &mut evaluation, x);
+    graph.infer(&exec, &params, &state, &mut evaluation, &[x]);
     let scores = evaluation.prediction(&graph.heads()[1]);
     let is_right = |(scores, class): &(anabranch_tensor::ArrayView1<'_, f32>, &u32)| {
         let best = (0..scores.len()).max_by(|i, j| scores[*i].total_cmp(&scores[*j]));

@@ -1,17 +1,15 @@
 //! Backward: derivatives by every parameter.
 
-use anabranch_layers::{ApplyBackward, Backward, SummariseBackward};
-use anabranch_tensor::columns::row_blocks;
+use anabranch_layers::{ApplyBackward, Backward, Dx, SummariseBackward, Training};
 use anabranch_tensor::parallel::Shard;
-use anabranch_tensor::{ArrayViewMut2, Scalar, flat, matrix, matrix_mut};
+use anabranch_tensor::{ArrayViewMut2, Scalar, matrix_mut};
 
 use crate::graph::Graph;
-use crate::join::JoinBackward;
 use crate::node::Op;
-use crate::pass::{CoupledNode, Source, Task};
+use crate::pass::{Source, Task};
 
 impl<T: Scalar> Graph<T> {
-    /// Takes the derivatives of a task's rows back through a stage, and summarises them for the
+    /// Takes the derivatives of a shard's rows back through a stage, and summarises them for the
     /// layer that begins it.
     pub(crate) fn backward_stage(
         &self,
@@ -20,117 +18,72 @@ impl<T: Scalar> Graph<T> {
         task: &mut Task<'_, T>,
     ) {
         let nodes = self.stages[stage].clone();
-        let (first, next) = (self.coupled(nodes.start), self.coupled(nodes.end));
-        if let Some(next) = next {
-            self.apply_backward(&next, source, task);
+        if nodes.end < self.nodes.len() {
+            self.apply_backward(nodes.end, source, task);
         }
-        for i in nodes.skip(usize::from(first.is_some())).rev() {
+        for i in nodes.clone().rev() {
             self.backward_node(i, source, task);
         }
-        if let Some(first) = first {
-            self.summarise_backward(&first, source, task);
-        }
     }
 
-    /// The backward pass of a node whose rows do not depend on each other.
+    /// The backward pass of a node; of one that needs the whole batch, what the shard says of the
+    /// derivatives by its output.
     fn backward_node(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
-        let Source { exec, rows_per_shard, layout, .. } = *source;
-        let input = source.input();
-        let Task { values, deltas, saved, scratch, grads, .. } = task;
         let node = &self.nodes[i];
-        let (params, grads) =
-            (&source.params[node.params.clone()], &mut grads[node.params.clone()]);
-        match &node.op {
-            Op::Input => {}
-            Op::Layer { layer, x } => {
-                let (dx, dy) = self.deltas(deltas, *x, i);
-                layer.backward(Backward {
-                    exec,
-                    x: self.operand(input, values, *x),
-                    y: self.operand(input, values, i),
-                    dy,
-                    dx: dx.map(|dx| (dx, node.accum[0])),
-                    params,
-                    grads,
-                    rows_per_shard,
-                    saved: &saved[layout.saved[i].clone()],
-                    scratch,
-                });
-            }
-            Op::Join { join, left, right } => {
-                if *left != 0 && self.nodes[*left].slot != node.slot {
-                    let accum = node.accum[0];
-                    let [d, dy] = deltas.pair_mut([self.nodes[*left].slot, node.slot]);
-                    for (d, dy) in d.iter_mut().zip(dy) {
-                        *d = accum.combine(*d, *dy);
-                    }
-                }
-                let (d_right, dy) = self.deltas(deltas, *right, i);
-                join.backward(JoinBackward {
-                    exec,
-                    right: self.operand(input, values, *right),
-                    dy: dy.view(),
-                    d_right: d_right.map(|d| (d, node.accum[1])),
-                    params,
-                    grads,
-                    rows_per_shard,
-                    scratch,
-                });
-            }
-        }
-    }
-
-    /// What the rows of each shard of a task say of the derivatives by a coupled layer's output.
-    fn summarise_backward(
-        &self,
-        node: &CoupledNode<'_, T>,
-        source: &Source<'_, '_, '_, T>,
-        task: &mut Task<'_, T>,
-    ) {
+        let Some(layer) = node.layer() else { return };
         let Source { exec, layout, .. } = *source;
-        let (width, params) = (self.nodes[node.i].width, self.nodes[node.i].params.clone());
-        let x_width = self.nodes[node.x].width;
-        let x = flat(self.operand(source.input(), &task.values, node.x));
-        let dy = task.deltas.matrix(self.nodes[node.i].slot);
-        let blocks = row_blocks(task.values.rows().len(), source.rows_per_shard);
-        let summaries = task.summaries.chunks_exact_mut(layout.summaries_len);
-        for ((rows, accum), summaries) in blocks.zip(summaries) {
-            let n_rows = rows.len();
-            node.layer.summarise_backward(SummariseBackward {
+        let inputs = source.inputs();
+        let Task { values, deltas, saved, scratch, summaries, grads, .. } = task;
+        let grads = &mut grads[node.params.clone()];
+        match layer.training() {
+            Training::RowWise(layer) => {
+                for (k, input) in node.inputs.iter().enumerate().skip(self.in_place(i)) {
+                    let (dx, dy) = self.deltas(deltas, input.node, i);
+                    layer.backward(Backward {
+                        exec,
+                        input: k,
+                        x: self.operand(inputs, values, input.node),
+                        y: self.operand(inputs, values, i),
+                        dy,
+                        dx: dx.map(|values| Dx { values, accum: input.accum }),
+                        params: &source.params[node.params.clone()],
+                        grads: &mut *grads,
+                        saved: &saved[layout.saved[i].clone()],
+                        scratch: &mut *scratch,
+                    });
+                }
+            }
+            Training::WholeBatch(layer) => layer.summarise_backward(SummariseBackward {
                 exec,
-                x: matrix(&x[rows.start * x_width..rows.end * x_width], n_rows, x_width),
-                dy: matrix(&dy[rows.start * width..rows.end * width], n_rows, width),
-                saved: &source.merged[layout.merged[node.i].clone()],
-                grads: (&mut task.grads[params.clone()], accum),
-                summary: &mut summaries[layout.summaries[node.i].clone()],
-                scratch: task.scratch,
-            });
+                x: self.operand(inputs, values, node.inputs[0].node),
+                dy: self.deltas(deltas, i, i).1.view(),
+                saved: &source.merged[layout.merged[i].clone()],
+                grads,
+                summary: &mut summaries[layout.summaries[i].clone()],
+                scratch,
+            }),
         }
     }
 
-    /// The derivatives by a coupled layer's input, once all shards have been summarised.
-    fn apply_backward(
-        &self,
-        node: &CoupledNode<'_, T>,
-        source: &Source<'_, '_, '_, T>,
-        task: &mut Task<'_, T>,
-    ) {
+    /// The derivatives by the input of a layer that needs the whole batch, once all shards have
+    /// been summarised.
+    fn apply_backward(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
+        let node = &self.nodes[i];
+        let (Some(layer), input) = (node.whole_batch(), node.inputs[0]) else { return };
         let Source { exec, layout, merged, .. } = *source;
-        let x = self.operand(source.input(), &task.values, node.x);
-        let accum = self.nodes[node.i].accum[0];
-        let (Some(dx), dy) = self.deltas(&mut task.deltas, node.x, node.i) else { return };
-        node.layer.apply_backward(ApplyBackward {
+        let (Some(values), dy) = self.deltas(&mut task.deltas, input.node, i) else { return };
+        layer.apply_backward(ApplyBackward {
             exec,
-            x,
+            x: self.operand(source.inputs(), &task.values, input.node),
             dy: dy.view(),
-            dx: (dx, accum),
-            saved: &merged[layout.merged[node.i].clone()],
-            merged: &merged[layout.merged_backward[node.i].clone()],
+            dx: Dx { values, accum: input.accum },
+            saved: &merged[layout.merged[i].clone()],
+            merged: &merged[layout.merged_backward[i].clone()],
         });
     }
 
-    /// The derivatives by the outputs of nodes `x` and `y` in a task; nobody needs those by node 0,
-    /// the batch.
+    /// The derivatives by the outputs of nodes `x` and `y` in a shard; nobody needs those by an
+    /// input matrix.
     fn deltas<'a>(
         &self,
         deltas: &'a mut Shard<'_, T>,
@@ -139,10 +92,10 @@ impl<T: Scalar> Graph<T> {
     ) -> (Option<ArrayViewMut2<'a, T>>, ArrayViewMut2<'a, T>) {
         let n_rows = deltas.rows().len();
         let [x_node, y_node] = [x, y].map(|i| &self.nodes[i]);
-        if x == 0 {
-            return (None, matrix_mut(deltas.matrix_mut(y_node.slot), n_rows, y_node.width));
+        if matches!(x_node.op, Op::Input(_)) || x == y {
+            return (None, matrix_mut(deltas.matrix_mut(y_node.slot), n_rows, y_node.width()));
         }
         let [dx, dy] = deltas.pair_mut([x_node.slot, y_node.slot]);
-        (Some(matrix_mut(dx, n_rows, x_node.width)), matrix_mut(dy, n_rows, y_node.width))
+        (Some(matrix_mut(dx, n_rows, x_node.width())), matrix_mut(dy, n_rows, y_node.width()))
     }
 }

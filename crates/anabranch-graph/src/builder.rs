@@ -1,14 +1,13 @@
 //! Building a network: nodes in topological order, then one pass that fuses, checks and lays out
 //! memory.
 
-use anabranch_layers::{ArraySpec, Layer, LayerError, Loss, Output, Plan, Role};
-use anabranch_tensor::{Accum, Executor, Scalar};
+use anabranch_layers::{ArraySpec, Join, Layer, Loss, Output, Shape};
+use anabranch_tensor::{Accum, Scalar};
 
 use crate::error::GraphError;
 use crate::fusion::{Fusion, fuse};
-use crate::graph::{Array, BuiltNode, Graph, Head};
-use crate::join::Join;
-use crate::node::{Node, NodeId, Op};
+use crate::graph::{Array, Arrays, BuiltNode, Graph, Head};
+use crate::node::{Node, NodeId, NodeInput, Op};
 
 /// Collects the nodes of a network; a node's inputs exist before it, so the order of calls is a
 /// topological order.
@@ -24,11 +23,30 @@ impl<T: Scalar> GraphBuilder<T> {
     /// A network for batches `[rows, inputs]`.
     pub fn new(inputs: usize) -> Self {
         let mut builder = Self { nodes: Vec::new(), heads: Vec::new(), stream: 0 };
-        builder.push("input".into(), Op::Input, inputs, 0);
+        builder.push_input("input", inputs, 0);
         builder
     }
 
-    /// The node that holds the batch.
+    /// Adds an input matrix `[rows, width]`, behind those that are there: passes take one matrix
+    /// for each, in this order. It takes no stream.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn add_input(&mut self, name: &str, width: usize) -> Result<NodeId, GraphError> {
+        self.check(name, &[])?;
+        let n_inputs = self.nodes.iter().filter(|node| matches!(node.op, Op::Input(_))).count();
+        let stream = self.stream;
+        let node = self.push_input(name, width, n_inputs);
+        self.stream = stream;
+        Ok(node)
+    }
+
+    fn push_input(&mut self, name: &str, width: usize, matrix: usize) -> NodeId {
+        let shape = Shape { flops_per_row: 0, ..Shape::new(width) };
+        self.push(name.into(), Op::Input(matrix), Vec::new(), shape)
+    }
+
+    /// The node that holds the rows of the first input matrix.
     pub fn input(&self) -> NodeId {
         NodeId(0)
     }
@@ -38,7 +56,7 @@ impl<T: Scalar> GraphBuilder<T> {
     /// # Panics
     /// If another builder made the node.
     pub fn width(&self, node: NodeId) -> usize {
-        self.nodes[node.0].width
+        self.nodes[node.0].width()
     }
 
     /// Sets the stream of the next node, the number that its initial weights and its masks are
@@ -57,10 +75,7 @@ impl<T: Scalar> GraphBuilder<T> {
         layer: impl Layer<T> + 'static,
         x: NodeId,
     ) -> Result<NodeId, GraphError> {
-        self.check(name, &[x])?;
-        let plan = plan_layer(name, &layer, &Executor::serial(), 2, self.width(x))?;
-        let op = Op::Layer { layer: Box::new(layer), x: x.0 };
-        Ok(self.push(name.into(), op, plan.outputs, plan.flops_per_row))
+        self.node(name, layer.boxed(), &[x])
     }
 
     /// Adds a join of `right` into `left`. A projection's weight will be called `name.weight`.
@@ -75,26 +90,26 @@ impl<T: Scalar> GraphBuilder<T> {
         left: NodeId,
         right: NodeId,
     ) -> Result<NodeId, GraphError> {
-        self.check(name, &[left, right])?;
-        let (units, columns) = (self.width(left), self.width(right));
-        let (fits, expected) = match join {
-            Join::Add => (units == columns, "equally wide inputs"),
-            Join::Broadcast => (columns == 1, "a right input of one column"),
-            Join::Project => (true, ""),
-        };
-        if !fits {
-            let (node, join) = (name.into(), join.name());
-            return Err(GraphError::JoinWidths {
-                node,
-                join,
-                expected,
-                left: units,
-                right: columns,
-            });
-        }
-        let flops = if join == Join::Project { 2 * units * columns } else { units };
-        let op = Op::Join { join, left: left.0, right: right.0 };
-        Ok(self.push(name.into(), op, units, flops))
+        self.node(name, join.boxed(), &[left, right])
+    }
+
+    /// Adds `layer` on the outputs of any number of nodes.
+    ///
+    /// # Errors
+    /// If the name is taken, an input is not of this builder, or the layer refuses the number of
+    /// inputs or their widths.
+    pub fn node(
+        &mut self,
+        name: &str,
+        layer: Box<dyn Layer<T>>,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, GraphError> {
+        self.check(name, inputs)?;
+        let widths: Vec<usize> = inputs.iter().map(|input| self.width(*input)).collect();
+        let named = |error| GraphError::Layer { node: name.into(), reason: error };
+        let shape = layer.shape(&widths).map_err(named)?;
+        let inputs = inputs.iter().map(|input| NodeInput { node: input.0, accum: Accum::Replace });
+        Ok(self.push(name.into(), Op::Layer(layer), inputs.collect(), shape))
     }
 
     /// Makes `node` the prediction of a task called `name`, judged by `loss`, which has this weight
@@ -116,14 +131,15 @@ impl<T: Scalar> GraphBuilder<T> {
         if self.heads.iter().any(|head| head.name == name) {
             return Err(GraphError::DuplicateName(name.into()));
         }
-        if node.0 == 0 || self.heads.iter().any(|head| head.node == node.0) {
+        let is_input = matches!(found.op, Op::Input(_));
+        if is_input || self.heads.iter().any(|head| head.node == node.0) {
             return Err(GraphError::Head(found.name.clone()));
         }
         if !(weight.is_finite() && weight >= 0.0) {
             return Err(GraphError::Weight { head: name.into(), weight });
         }
-        let outputs = found.width;
-        let named = |source| GraphError::Layer { node: found.name.clone(), source };
+        let outputs = found.width();
+        let named = |error| GraphError::Layer { node: found.name.clone(), reason: error };
         loss.check(outputs).map_err(named)?;
         let (name, loss) = (name.to_owned(), Box::new(loss));
         self.heads.push(Head { name, id: node, node: node.0, outputs, weight, loss });
@@ -133,23 +149,23 @@ impl<T: Scalar> GraphBuilder<T> {
     /// The finished network.
     ///
     /// # Errors
-    /// If there is no head, or a node leads to none.
+    /// If there is no head, a node leads to none, or layers cannot be fused as they say.
     pub fn build(self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         let Self { mut nodes, mut heads, .. } = self;
         check_all_used(&nodes, &heads)?;
         let before: Vec<BuiltNode> = nodes.iter().map(BuiltNode::new).collect();
         if fusion == Fusion::Fused {
-            fuse(&mut nodes, &mut heads);
+            fuse(&mut nodes, &mut heads)?;
         }
-        share_memory(&mut nodes, &heads)?;
+        share_memory(&mut nodes, &heads);
         order_shares(&mut nodes, &heads);
-        let (params, state) = lay_out(&mut nodes)?;
-        let graph = Graph::new(nodes, heads, (params, state), before);
+        let arrays = lay_out(&mut nodes);
+        let graph = Graph::new(nodes, heads, arrays, before);
         tracing::debug!(nodes = graph.nodes.len(), params = graph.params_len(), "network built");
         Ok(graph)
     }
 
-    fn push(&mut self, name: String, op: Op<T>, width: usize, flops_per_row: usize) -> NodeId {
+    fn push(&mut self, name: String, op: Op<T>, inputs: Vec<NodeInput>, shape: Shape) -> NodeId {
         let number = self.nodes.len();
         let stream = self.stream;
         self.stream = stream.wrapping_add(1);
@@ -157,15 +173,14 @@ impl<T: Scalar> GraphBuilder<T> {
             names: vec![name.clone()],
             name,
             op,
-            width,
+            inputs,
+            shape,
             params: 0..0,
             state: 0..0,
             slot: number,
             number,
             stream,
             mask_stream: stream,
-            flops_per_row,
-            accum: [Accum::Replace; 2],
         });
         NodeId(number)
     }
@@ -181,25 +196,13 @@ impl<T: Scalar> GraphBuilder<T> {
     }
 }
 
-/// A layer's plan, with the node's name in the error.
-pub(crate) fn plan_layer<T: Scalar>(
-    name: &str,
-    layer: &dyn Layer<T>,
-    exec: &Executor,
-    rows: usize,
-    inputs: usize,
-) -> Result<Plan, GraphError> {
-    let named = |source: LayerError| GraphError::Layer { node: name.into(), source };
-    layer.plan(exec, rows, inputs).map_err(named)
-}
-
 /// Every node is read by another or has a head.
-fn check_all_used<T>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
+fn check_all_used<T: Scalar>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
     if heads.is_empty() {
         return Err(GraphError::NoHead);
     }
     for (i, node) in nodes.iter().enumerate() {
-        let is_read = nodes.iter().any(|other| other.op.inputs().any(|input| input == i));
+        let is_read = nodes.iter().any(|other| other.input_nodes().any(|input| input == i));
         if !is_read && !heads.iter().any(|head| head.node == i) {
             return Err(GraphError::Unused(node.name.clone()));
         }
@@ -207,76 +210,52 @@ fn check_all_used<T>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(), GraphEr
     Ok(())
 }
 
-/// Lets a join work in the memory of its left input where nobody else needs what lies there.
-fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
+/// Lets a sum work in the memory of its first input where nobody else needs what lies there.
+fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     for i in 0..nodes.len() {
-        let Op::Join { left, right, .. } = nodes[i].op else { continue };
+        let Some(first) = nodes[i].input_nodes().next() else { continue };
         let n_readers =
-            nodes.iter().flat_map(|node| node.op.inputs()).filter(|input| *input == left);
-        let is_free = match &nodes[left].op {
-            Op::Layer { layer, x } => {
-                let name = &nodes[left].name;
-                let plan =
-                    plan_layer(name, layer.as_ref(), &Executor::serial(), 2, nodes[*x].width)?;
-                plan.output == Output::Free
-            }
-            Op::Input | Op::Join { .. } => false,
-        };
-        let has_head = heads.iter().any(|head| head.node == left);
-        if is_free && left != right && n_readers.count() == 1 && !has_head {
-            nodes[i].slot = nodes[left].slot;
+            nodes.iter().flat_map(Node::input_nodes).filter(|input| *input == first).count();
+        let has_head = heads.iter().any(|head| head.node == first);
+        let is_sum = nodes[i].shape.output == Output::Sum;
+        if is_sum && nodes[first].is_free() && n_readers == 1 && !has_head {
+            nodes[i].slot = nodes[first].slot;
         }
     }
-    Ok(())
 }
 
 /// Says of each node's inputs whose share of the derivative by it comes first in a backward pass,
 /// from the last node to the first.
-fn order_shares<T>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
+fn order_shares<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     let mut has_share: Vec<bool> =
         (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();
     for node in nodes.iter_mut().rev() {
-        let inputs: Vec<usize> = node.op.inputs().collect();
-        for (accum, input) in node.accum.iter_mut().zip(inputs) {
-            *accum = if has_share[input] { Accum::Add } else { Accum::Replace };
-            has_share[input] = true;
+        for input in &mut node.inputs {
+            input.accum = if has_share[input.node] { Accum::Add } else { Accum::Replace };
+            has_share[input.node] = true;
         }
     }
 }
 
 /// Gives every node its ranges of the flat parameters and state, and names the arrays.
-fn lay_out<T: Scalar>(nodes: &mut [Node<T>]) -> Result<(Vec<Array>, Vec<Array>), GraphError> {
-    let (mut params, mut state) = (Vec::new(), Vec::new());
-    for i in 0..nodes.len() {
-        let (param_specs, state_specs) = match &nodes[i].op {
-            Op::Input => continue,
-            Op::Layer { layer, x } => {
-                let (layer, width) = (layer.as_ref(), nodes[*x].width);
-                let plan = plan_layer(&nodes[i].name, layer, &Executor::serial(), 2, width)?;
-                (plan.params, plan.state)
-            }
-            Op::Join { join: Join::Project, right, .. } => {
-                let (out, inputs) = (nodes[i].width, nodes[*right].width);
-                (vec![ArraySpec::matrix("weight", out, inputs, Role::Weight)], Vec::new())
-            }
-            Op::Join { .. } => continue,
-        };
-        let node = &mut nodes[i];
-        node.params = append(&mut params, &node.name, param_specs);
-        node.state = append(&mut state, &node.name, state_specs);
+fn lay_out<T: Scalar>(nodes: &mut [Node<T>]) -> Arrays {
+    let mut arrays = Arrays::default();
+    for node in nodes {
+        node.params = append(&mut arrays.params, &node.name, &node.shape.params);
+        node.state = append(&mut arrays.state, &node.name, &node.shape.state);
     }
-    Ok((params, state))
+    arrays
 }
 
 /// Appends the arrays of one node; returns the range of elements that they take.
-fn append(arrays: &mut Vec<Array>, node: &str, specs: Vec<ArraySpec>) -> std::ops::Range<usize> {
+fn append(arrays: &mut Vec<Array>, node: &str, specs: &[ArraySpec]) -> std::ops::Range<usize> {
     let start = arrays.last().map_or(0, |array| array.range.end);
     let mut end = start;
     for spec in specs {
         let range = end..end + spec.n_elements();
         end = range.end;
         let name = format!("{node}.{}", spec.name);
-        arrays.push(Array { name, shape: spec.shape, role: spec.role, range });
+        arrays.push(Array { name, shape: spec.shape.clone(), role: spec.role, range });
     }
     start..end
 }

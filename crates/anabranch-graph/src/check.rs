@@ -13,13 +13,14 @@ impl<T: Scalar> Graph<T> {
     ///
     /// # Errors
     /// If the workspace is another network's or for inference; parameters or state are not as many
-    /// as the network has; `x` is not contiguous `[rows, inputs]`, with as many rows as the
-    /// workspace and training allow; a row of the batch is not among them; a target does not fit
+    /// as the network has; an input matrix is missing or not contiguous `[rows, columns]`, or they
+    /// have not as many rows as each other, or as the workspace and training allow; a row of the batch is not among them; a target does not fit
     /// its head; or masks are given that do not fit the dropout layers, one for each by its name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,
-        (params, state): (&[T], &[T]),
+        params: &[T],
+        state: &[T],
         batch: &Batch<'_, '_, T>,
     ) -> Result<(), GraphError> {
         if !workspace.is_for(self) {
@@ -28,20 +29,28 @@ impl<T: Scalar> Graph<T> {
         if workspace.mode != Mode::Training {
             return Err(GraphError::Workspace("inference, not for training"));
         }
-        let (table_rows, inputs) = batch.x.dim();
-        let rows = batch.n_rows();
+        let (table_rows, rows) = (batch.table_rows(), batch.n_rows());
         for (what, expected, got) in [
             ("parameters", self.params_len(), params.len()),
             ("numbers in the running state", self.state_len(), state.len()),
-            ("columns of x", self.inputs(), inputs),
+            ("input matrices", self.input_widths().count(), batch.inputs.len()),
             ("targets", self.heads.len(), batch.targets.len()),
         ] {
             if expected != got {
                 return Err(GraphError::Batch { what, expected, got });
             }
         }
-        if !batch.x.is_standard_layout() {
-            return Err(GraphError::Layout);
+        for (columns, x) in self.input_widths().zip(batch.inputs) {
+            for (what, expected, got) in
+                [("columns of x", columns, x.ncols()), ("rows of x", table_rows, x.nrows())]
+            {
+                if expected != got {
+                    return Err(GraphError::Batch { what, expected, got });
+                }
+            }
+            if !x.is_standard_layout() {
+                return Err(GraphError::Layout);
+            }
         }
         if rows > workspace.max_rows() {
             return Err(GraphError::TooManyRows { max_rows: workspace.max_rows(), rows });
@@ -56,9 +65,9 @@ impl<T: Scalar> Graph<T> {
             return Err(GraphError::Row { row: *row, rows: table_rows });
         }
         for (head, target) in self.heads.iter().zip(batch.targets) {
-            head.loss.check_target(target, table_rows, head.outputs).map_err(|source| {
+            head.loss.check_target(target, table_rows, head.outputs).map_err(|reason| {
                 let node = self.nodes[head.node].name.clone();
-                GraphError::Layer { node, source }
+                GraphError::Layer { node, reason }
             })?;
         }
         self.check_masks(batch.masks, rows)

@@ -7,12 +7,12 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum GraphError {
     /// A layer or loss refused its input, its target or its hyperparameters.
-    #[error("node {node:?}: {source}")]
+    #[error("node {node:?}: {reason}")]
     Layer {
         /// The node.
         node: String,
         /// What the layer says.
-        source: LayerError,
+        reason: LayerError,
     },
     /// A branch of a river that cannot be built.
     #[error("branch {branch:?}: {reason}")]
@@ -34,14 +34,6 @@ pub enum GraphError {
         /// The branch without a head.
         name: String,
     },
-    /// A layer or input that is wider than any should be.
-    #[error("a width of {width} columns: fewer than {max} are supported")]
-    Wide {
-        /// Columns.
-        width: usize,
-        /// Most columns.
-        max: usize,
-    },
     /// Two nodes with one name.
     #[error("there are two nodes named {0:?}: give each its own name")]
     DuplicateName(String),
@@ -50,22 +42,6 @@ pub enum GraphError {
     UnknownInput {
         /// The node.
         node: String,
-    },
-    /// A join whose inputs do not fit together.
-    #[error(
-        "join {node:?}: {join} needs {expected}, but the left input has {left} columns and the right one {right}"
-    )]
-    JoinWidths {
-        /// The node.
-        node: String,
-        /// The kind of join.
-        join: &'static str,
-        /// What it needs.
-        expected: &'static str,
-        /// Columns of the left input.
-        left: usize,
-        /// Columns of the right input.
-        right: usize,
     },
     /// A node whose output nobody uses.
     #[error("node {0:?} leads to no head: connect it or leave it out")]

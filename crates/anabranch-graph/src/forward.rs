@@ -2,32 +2,31 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Forward, Infer, Layer, LossGradient, Target};
+use anabranch_layers::{Forward, Infer, Layer, LossGradient, Target, Training};
 use anabranch_tensor::parallel::Shard;
 use anabranch_tensor::rows::gather_rows;
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Axis, Executor, Scalar, flat, matrix, matrix_mut,
+    ArrayView2, ArrayViewMut2, Executor, PerScalar, Scalar, flat, matrix, matrix_mut,
 };
 
 use crate::graph::Graph;
 use crate::masks::Masks;
 use crate::node::{Node, Op};
-use crate::pass::{Batch, Input, Source, Task};
+use crate::pass::{Batch, Inputs, Source, Task};
 use crate::workspace::Workspace;
 
-/// One layer's part of a forward or evaluation pass, on the rows of a shard.
+/// One call of a layer in a forward or evaluation pass, on the rows of a shard.
 struct Call<'a, T> {
     i: usize,
     node: &'a Node<T>,
     layer: &'a dyn Layer<T>,
+    input: usize,
     x: ArrayView2<'a, T>,
     y: ArrayViewMut2<'a, T>,
-    params: &'a [T],
-    scratch: &'a mut [T],
 }
 
 impl<T: Scalar> Graph<T> {
-    /// Takes a task's rows through a stage, and summarises them for the layer that begins the next
+    /// Takes a shard's rows through a stage, and summarises them for the layer that begins the next
     /// one.
     pub(crate) fn forward_stage(
         &self,
@@ -35,40 +34,63 @@ impl<T: Scalar> Graph<T> {
         source: &Source<'_, '_, '_, T>,
         task: &mut Task<'_, T>,
     ) {
-        let Source { exec, params, layout, merged, .. } = *source;
+        let Source { exec, params, state, layout, merged, .. } = *source;
         let Task { values, saved, scratch, summaries, .. } = task;
         let first_row = values.rows().start;
-        if let (0, Some(row_idx)) = (stage, source.row_idx) {
-            let rows = values.rows();
-            gather_rows(source.x, self.inputs(), &row_idx[rows], values.matrix_mut(0));
+        if let (0, Some(row_idx)) = (stage, source.batch.row_idx) {
+            self.gather_inputs(source.batch.inputs, row_idx, values);
         }
-        let nodes = self.stages[stage].clone();
-        let next = self.coupled(nodes.end);
-        self.walk(nodes, exec, params, source.input(), values, scratch, |call| {
-            let Call { i, node, layer, x, y, params, scratch } = call;
-            if let Some(coupled) = layer.coupled() {
-                coupled.apply(exec, x, y, &merged[layout.merged[i].clone()]);
-                return;
+        let (nodes, inputs) = (self.stages[stage].clone(), source.inputs());
+        self.walk(nodes.clone(), inputs, values, |call| {
+            let Call { i, node, layer, input, x, y } = call;
+            match layer.training() {
+                Training::RowWise(layer) => layer.forward(Forward {
+                    exec,
+                    input,
+                    x,
+                    y,
+                    params: &params[node.params.clone()],
+                    state: &state[node.state.clone()],
+                    saved: &mut saved[layout.saved[i].clone()],
+                    scratch: &mut *scratch,
+                    mask: source.batch.masks.of(node, first_row),
+                }),
+                Training::WholeBatch(layer) => {
+                    layer.apply(exec, x, y, &merged[layout.merged[i].clone()]);
+                }
             }
-            let saved = &mut saved[layout.saved[i].clone()];
-            let (mask, state) = (source.masks.of(node, first_row), &mut [][..]);
-            layer.forward(Forward { exec, x, y, params, state, saved, scratch, mask });
         });
-        let Some(next) = next else { return };
-        let x = self.operand(source.input(), values, next.x);
-        let of_shards = summaries.chunks_exact_mut(layout.summaries_len);
-        for (x, all) in x.axis_chunks_iter(Axis(0), source.rows_per_shard).zip(of_shards) {
-            let summary = &mut all[layout.summaries[next.i].clone()];
-            next.layer.summarise(exec, x, summary, scratch);
+        let Some(next) = self.nodes.get(nodes.end) else { return };
+        if let Some(layer) = next.whole_batch() {
+            let x = self.operand(inputs, values, next.inputs[0].node);
+            let summary = &mut summaries[layout.summaries[nodes.end].clone()];
+            layer.summarise(exec, x, summary, scratch);
         }
     }
 
-    /// The losses of a task's rows, and the derivatives by their predictions.
+    /// Copies a shard's rows of the input matrices from the tables that they are picked from.
+    fn gather_inputs(
+        &self,
+        tables: &[ArrayView2<'_, T>],
+        row_idx: &[usize],
+        values: &mut Shard<'_, T>,
+    ) {
+        let row_idx = &row_idx[values.rows()];
+        for node in &self.nodes {
+            if let Op::Input(number) = node.op {
+                let table = flat(tables[number]);
+                gather_rows(table, node.width(), row_idx, values.matrix_mut(node.slot));
+            }
+        }
+    }
+
+    /// The losses of a shard's rows, and the derivatives by their predictions.
     pub(crate) fn losses_of(&self, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
-        assert!(source.targets.len() == self.heads.len(), "one target for each head");
+        let Batch { targets, row_idx, .. } = source.batch;
+        assert!(targets.len() == self.heads.len(), "one target for each head");
         let rows = task.values.rows();
-        for (h, (head, target)) in self.heads.iter().zip(source.targets).enumerate() {
-            let Node { slot, width, .. } = self.nodes[head.node];
+        for (h, (head, target)) in self.heads.iter().zip(targets).enumerate() {
+            let (slot, width) = (self.nodes[head.node].slot, head.outputs);
             let [d, row_losses] = task.deltas.pair_mut([slot, self.nodes.len() + h]);
             let values = &task.values;
             let mut gradient = |target: Target<'_, T>| {
@@ -81,7 +103,7 @@ impl<T: Scalar> Graph<T> {
                     row_losses,
                 });
             };
-            match source.row_idx {
+            match row_idx {
                 None => gradient(target.rows(rows.clone())),
                 Some(row_idx) => {
                     let room = (&mut *task.scratch, &mut *task.classes);
@@ -91,100 +113,158 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The evaluation pass on `x` `[rows, inputs]`: running statistics, no dropout.
+    /// The evaluation pass on the input matrices `[rows, columns]`: running statistics, no dropout.
     ///
     /// # Panics
-    /// If `x` has other columns, or more rows than the workspace.
+    /// If a matrix has other columns, or more rows than the workspace.
     pub fn infer(
         &self,
         exec: &Executor,
         params: &[T],
         state: &[T],
         workspace: &mut Workspace<T>,
-        x: ArrayView2<'_, T>,
+        inputs: &[ArrayView2<'_, T>],
     ) {
         let masks = Masks::Drawn { seed: 0, step: 0 };
-        self.assert_fits(params, Some(state), &Batch { x, targets: &[], row_idx: None, masks });
-        workspace.begin(x.nrows());
-        let tasks = workspace.cut.tasks(exec);
+        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
+        self.assert_fits(params, Some(state), &batch);
+        workspace.begin(batch.n_rows());
+        (T::select::<Evaluate>(infer_f32, infer_f64))(self, exec, params, state, workspace, inputs);
+    }
+
+    #[inline(always)]
+    fn infer_here(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        state: &[T],
+        workspace: &mut Workspace<T>,
+        inputs: &[ArrayView2<'_, T>],
+    ) {
+        let cut = workspace.cut;
         let Workspace { values, scratch, layout, .. } = workspace;
-        let (nodes, inner, x) = (0..self.nodes.len(), tasks.inner, Input::Batch(flat(x)));
-        let parts = [tasks.part(scratch, layout.scratch_len)];
-        exec.for_each_shard(tasks.rows, [values], parts, |[mut shard], [scratch]| {
-            self.walk(nodes.clone(), inner, params, x, &mut shard, scratch, |call| {
-                let Call { node, layer, x, y, params, scratch, .. } = call;
-                let (exec, state) = (inner, &state[node.state.clone()]);
-                layer.infer(Infer { exec, x, y, params, state, scratch });
+        let (nodes, inner) = (0..self.nodes.len(), cut.inner(exec));
+        let parts = [cut.part(scratch, layout.scratch_len)];
+        let rows = (cut.n_rows, cut.rows_per_shard);
+        exec.for_each_shard(rows, [values], parts, |[mut shard], [scratch]| {
+            self.walk(nodes.clone(), Inputs::Batch(inputs), &mut shard, |call| {
+                let Call { node, layer, input, x, y, .. } = call;
+                layer.infer(Infer {
+                    exec: inner,
+                    input,
+                    x,
+                    y,
+                    params: &params[node.params.clone()],
+                    state: &state[node.state.clone()],
+                    scratch: &mut *scratch,
+                });
             });
         });
     }
 
-    /// Calls `run` with each layer among `nodes`, and does the joins.
-    #[allow(clippy::too_many_arguments)]
+    /// Calls `run` with each input of each layer among `nodes`.
     fn walk(
         &self,
         nodes: Range<usize>,
-        exec: &Executor,
-        params: &[T],
-        input: Input<'_, T>,
+        inputs: Inputs<'_, '_, T>,
         shard: &mut Shard<'_, T>,
-        scratch: &mut [T],
         mut run: impl FnMut(Call<'_, T>),
     ) {
         for i in nodes {
             let node = &self.nodes[i];
-            let params = &params[node.params.clone()];
-            match &node.op {
-                Op::Input => {}
-                Op::Layer { layer, x } => {
-                    let (x, y) = self.operands(input, shard, *x, i);
-                    run(Call { i, node, layer: layer.as_ref(), x, y, params, scratch });
-                }
-                Op::Join { join, left, right } => {
-                    if self.nodes[*left].slot != node.slot {
-                        let (left, mut y) = self.operands(input, shard, *left, i);
-                        y.assign(&left);
-                    }
-                    let (right, y) = self.operands(input, shard, *right, i);
-                    join.forward(exec, right, params, y, scratch);
-                }
+            let Some(layer) = node.layer() else { continue };
+            for (input, x) in node.input_nodes().enumerate().skip(self.in_place(i)) {
+                let (x, y) = self.operands(inputs, shard, x, i);
+                run(Call { i, node, layer, input, x, y });
             }
         }
     }
 
-    /// The output of node `x`, or the input for node 0, in a shard.
-    pub(crate) fn operand<'a>(
+    /// How many of a node's inputs are in its output from the start: 1 where a sum has taken over
+    /// the memory of its first input.
+    pub(crate) fn in_place(&self, i: usize) -> usize {
+        usize::from(self.nodes[i].slot != i)
+    }
+
+    /// The output of node `x`, or its rows of an input matrix, in a shard.
+    pub(crate) fn operand<'a, 'x: 'a>(
         &self,
-        input: Input<'a, T>,
+        inputs: Inputs<'_, 'x, T>,
         shard: &'a Shard<'_, T>,
         x: usize,
     ) -> ArrayView2<'a, T> {
-        let (width, rows) = (self.nodes[x].width, shard.rows());
-        match (x, input) {
-            (0, Input::Batch(batch)) => {
-                matrix(&batch[rows.start * width..rows.end * width], rows.len(), width)
-            }
-            _ => matrix(shard.matrix(self.nodes[x].slot), rows.len(), width),
-        }
+        let (node, n_rows) = (&self.nodes[x], shard.rows().len());
+        let values =
+            of_batch(node, inputs, shard.rows()).unwrap_or_else(|| shard.matrix(node.slot));
+        matrix(values, n_rows, node.width())
     }
 
-    /// The output of node `x`, or the input for node 0, and the output of node `y`, in a shard.
-    fn operands<'a>(
+    /// The output of node `x`, or its rows of an input matrix, and the output of node `y`, in a
+    /// shard.
+    fn operands<'a, 'x: 'a>(
         &self,
-        input: Input<'a, T>,
+        inputs: Inputs<'_, 'x, T>,
         shard: &'a mut Shard<'_, T>,
         x: usize,
         y: usize,
     ) -> (ArrayView2<'a, T>, ArrayViewMut2<'a, T>) {
-        let n_rows = shard.rows().len();
+        let rows = shard.rows();
+        let n_rows = rows.len();
         let [x_node, y_node] = [x, y].map(|i| &self.nodes[i]);
-        if let (0, Input::Batch(batch)) = (x, input) {
-            let rows = shard.rows();
-            let x = &batch[rows.start * x_node.width..rows.end * x_node.width];
-            let y = shard.matrix_mut(y_node.slot);
-            return (matrix(x, n_rows, x_node.width), matrix_mut(y, n_rows, y_node.width));
-        }
-        let [x, y] = shard.pair_mut([x_node.slot, y_node.slot]);
-        (matrix(x, n_rows, x_node.width), matrix_mut(y, n_rows, y_node.width))
+        let (x, y): (&[T], &mut [T]) = match of_batch(x_node, inputs, rows) {
+            Some(x) => (x, shard.matrix_mut(y_node.slot)),
+            None => {
+                let [x, y] = shard.pair_mut([x_node.slot, y_node.slot]);
+                (x, y)
+            }
+        };
+        (matrix(x, n_rows, x_node.width()), matrix_mut(y, n_rows, y_node.width()))
     }
+}
+
+/// The rows of a node that holds an input matrix of the batch.
+fn of_batch<'x, T: Scalar>(
+    node: &Node<T>,
+    inputs: Inputs<'_, 'x, T>,
+    rows: Range<usize>,
+) -> Option<&'x [T]> {
+    match (&node.op, inputs) {
+        (Op::Input(number), Inputs::Batch(matrices)) => {
+            let width = node.width();
+            Some(&flat(matrices[*number])[rows.start * width..rows.end * width])
+        }
+        _ => None,
+    }
+}
+
+/// [`Graph::infer`] for each number type.
+struct Evaluate;
+
+impl PerScalar for Evaluate {
+    type Of<T: Scalar> =
+        fn(&Graph<T>, &Executor, &[T], &[T], &mut Workspace<T>, &[ArrayView2<'_, T>]);
+}
+
+#[inline(never)]
+fn infer_f32(
+    graph: &Graph<f32>,
+    exec: &Executor,
+    params: &[f32],
+    state: &[f32],
+    workspace: &mut Workspace<f32>,
+    inputs: &[ArrayView2<'_, f32>],
+) {
+    graph.infer_here(exec, params, state, workspace, inputs);
+}
+
+#[inline(never)]
+fn infer_f64(
+    graph: &Graph<f64>,
+    exec: &Executor,
+    params: &[f64],
+    state: &[f64],
+    workspace: &mut Workspace<f64>,
+    inputs: &[ArrayView2<'_, f64>],
+) {
+    graph.infer_here(exec, params, state, workspace, inputs);
 }

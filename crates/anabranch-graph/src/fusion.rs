@@ -1,10 +1,11 @@
 //! Fusion: element-wise layers are done by the layer before them, in one pass over memory.
 
-use anabranch_layers::Layer;
+use anabranch_layers::{Layer, Shape};
 use anabranch_tensor::Scalar;
 
+use crate::error::GraphError;
 use crate::graph::Head;
-use crate::node::{Node, Op};
+use crate::node::{Node, NodeInput, Op};
 
 /// Whether element-wise layers are merged into the layers before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,25 +18,34 @@ pub enum Fusion {
 
 /// Merges a node into the one before it as long as the layers can, and nobody else reads what lies
 /// between.
-pub(crate) fn fuse<T: Scalar>(nodes: &mut Vec<Node<T>>, heads: &mut [Head<T>]) {
+///
+/// # Errors
+/// If the layer that does the work of both refuses what each took by itself.
+pub(crate) fn fuse<T: Scalar>(
+    nodes: &mut Vec<Node<T>>,
+    heads: &mut [Head<T>],
+) -> Result<(), GraphError> {
     let mut i = 1;
     while i < nodes.len() {
-        match fused_pair(nodes, heads, i) {
-            Some((before, layer)) => {
-                let removed = nodes.remove(i);
-                let node = &mut nodes[before];
-                if let Op::Layer { layer: old, .. } = &mut node.op {
-                    *old = layer;
-                }
-                node.names.extend(removed.names);
-                node.number = removed.number;
-                node.mask_stream = removed.mask_stream;
-                node.flops_per_row += removed.flops_per_row;
-                renumber(nodes, heads, i, before);
-            }
-            None => i += 1,
-        }
+        let Some((before, layer)) = fused_pair(nodes, heads, i) else {
+            i += 1;
+            continue;
+        };
+        let widths: Vec<usize> =
+            nodes[before].input_nodes().map(|input| nodes[input].width()).collect();
+        let removed = nodes.remove(i);
+        let node = &mut nodes[before];
+        let named = |error| GraphError::Layer { node: node.name.clone(), reason: error };
+        let shape = layer.shape(&widths).map_err(named)?;
+        let flops_per_row = node.shape.flops_per_row + removed.shape.flops_per_row;
+        node.shape = Shape { flops_per_row, ..shape };
+        node.op = Op::Layer(layer);
+        node.names.extend(removed.names);
+        node.number = removed.number;
+        node.mask_stream = removed.mask_stream;
+        renumber(nodes, heads, i, before);
     }
+    Ok(())
 }
 
 /// The node before `i` and a layer that does the work of both.
@@ -44,23 +54,29 @@ fn fused_pair<T: Scalar>(
     heads: &[Head<T>],
     i: usize,
 ) -> Option<(usize, Box<dyn Layer<T>>)> {
-    let Op::Layer { layer, x: before } = &nodes[i].op else { return None };
-    let Op::Layer { layer: layer_before, .. } = &nodes[*before].op else { return None };
-    let readers = nodes.iter().flat_map(|node| node.op.inputs()).filter(|input| input == before);
-    if readers.count() > 1 || heads.iter().any(|head| head.node == *before) {
+    let &[NodeInput { node: before, .. }] = nodes[i].inputs.as_slice() else { return None };
+    let readers = nodes.iter().flat_map(Node::input_nodes).filter(|input| *input == before);
+    if readers.count() > 1 || heads.iter().any(|head| head.node == before) {
         return None;
     }
-    Some((*before, layer_before.fuse(layer.pointwise()?)?))
+    Some((before, nodes[before].layer()?.fuse(nodes[i].layer()?.pointwise()?)?))
 }
 
 /// After node `removed` has gone: its readers read `before`, and the nodes behind it move up.
-fn renumber<T>(nodes: &mut [Node<T>], heads: &mut [Head<T>], removed: usize, before: usize) {
+fn renumber<T: Scalar>(
+    nodes: &mut [Node<T>],
+    heads: &mut [Head<T>],
+    removed: usize,
+    before: usize,
+) {
     let new = |node: usize| match node {
         node if node == removed => before,
         node if node > removed => node - 1,
         node => node,
     };
-    nodes.iter_mut().for_each(|node| node.op.map_inputs(new));
+    for input in nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+        input.node = new(input.node);
+    }
     heads.iter_mut().for_each(|head| head.node = new(head.node));
     for (i, node) in nodes.iter_mut().enumerate() {
         node.slot = i;

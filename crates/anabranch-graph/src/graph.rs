@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use anabranch_layers::{Loss, Pointwise, Role};
+use anabranch_layers::{Loss, Role};
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Buffer, Scalar};
 
-use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
 
 /// A named array in the flat parameters or state of a network.
@@ -76,12 +75,16 @@ pub(crate) struct BuiltNode {
 
 impl BuiltNode {
     pub(crate) fn new<T: Scalar>(node: &Node<T>) -> Self {
-        let is_dropout = match &node.op {
-            Op::Layer { layer, .. } => matches!(layer.pointwise(), Some(Pointwise::Dropout(_))),
-            Op::Input | Op::Join { .. } => false,
-        };
-        Self { name: node.name.clone(), width: node.width, is_dropout, place: None }
+        let is_dropout = node.is_dropout();
+        Self { name: node.name.clone(), width: node.width(), is_dropout, place: None }
     }
+}
+
+/// The named arrays of a network.
+#[derive(Debug, Default)]
+pub(crate) struct Arrays {
+    pub(crate) params: Vec<Array>,
+    pub(crate) state: Vec<Array>,
 }
 
 /// A network without its numbers: parameters, gradients and running state are flat slices that the
@@ -95,8 +98,7 @@ pub struct Graph<T> {
     /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch
     /// does between two meetings with the others.
     pub(crate) stages: Vec<Range<usize>>,
-    params: Vec<Array>,
-    state: Vec<Array>,
+    arrays: Arrays,
     /// The nodes that the builder made, in its order.
     pub(crate) built: Vec<BuiltNode>,
 }
@@ -105,16 +107,16 @@ impl<T: Scalar> Graph<T> {
     pub(crate) fn new(
         nodes: Vec<Node<T>>,
         heads: Vec<Head<T>>,
-        (params, state): (Vec<Array>, Vec<Array>),
+        arrays: Arrays,
         mut built: Vec<BuiltNode>,
     ) -> Self {
         for (place, node) in nodes.iter().enumerate() {
             built[node.number].place = Some(place);
         }
-        let mut graph = Self { nodes, heads, stages: Vec::new(), params, state, built };
+        let mut graph = Self { nodes, heads, stages: Vec::new(), arrays, built };
         let mut start = 0;
         for i in 1..=graph.nodes.len() {
-            if i == graph.nodes.len() || graph.coupled(i).is_some() {
+            if i == graph.nodes.len() || graph.nodes[i].whole_batch().is_some() {
                 graph.stages.push(start..i);
                 start = i;
             }
@@ -122,34 +124,39 @@ impl<T: Scalar> Graph<T> {
         graph
     }
 
-    /// Columns of the input.
+    /// Columns of the input: of all matrices together, where there are several.
     pub fn inputs(&self) -> usize {
-        self.nodes[0].width
+        self.input_widths().sum()
+    }
+
+    /// Columns of each input matrix, in the order in which passes take them.
+    pub fn input_widths(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().filter(|node| matches!(node.op, Op::Input(_))).map(Node::width)
     }
 
     /// The learned arrays, in the order in which they lie in the flat parameters and gradients.
     pub fn params(&self) -> &[Array] {
-        &self.params
+        &self.arrays.params
     }
 
     /// The arrays that are kept but not learned, in the order in which they lie in the flat state.
     pub fn state(&self) -> &[Array] {
-        &self.state
+        &self.arrays.state
     }
 
     /// The learned array called `name`.
     pub fn param(&self, name: &str) -> Option<&Array> {
-        self.params.iter().find(|array| array.name == name)
+        self.arrays.params.iter().find(|array| array.name == name)
     }
 
     /// Elements of the flat parameters.
     pub fn params_len(&self) -> usize {
-        self.params.last().map_or(0, |array| array.range.end)
+        self.arrays.params.last().map_or(0, |array| array.range.end)
     }
 
     /// Elements of the flat state.
     pub fn state_len(&self) -> usize {
-        self.state.last().map_or(0, |array| array.range.end)
+        self.arrays.state.last().map_or(0, |array| array.range.end)
     }
 
     /// The node called `name`.
@@ -181,26 +188,17 @@ impl<T: Scalar> Graph<T> {
         let mut params = Buffer::zeros(self.params_len());
         let mut state = Buffer::zeros(self.state_len());
         for node in &self.nodes {
+            let Some(layer) = node.layer() else { continue };
             let mut random = Random::new(seed, Purpose::Init, u64::from(node.stream));
             let params = &mut params[node.params.clone()];
-            match &node.op {
-                Op::Input => {}
-                Op::Layer { layer, x } => {
-                    let state = &mut state[node.state.clone()];
-                    layer.init(&mut random, self.nodes[*x].width, params, state);
-                }
-                Op::Join { join: Join::Project, right, .. } => {
-                    let (inputs, outputs) = (self.nodes[*right].width, node.width);
-                    anabranch_layers::Init::XavierUniform.fill(
-                        &mut random,
-                        inputs,
-                        outputs,
-                        params,
-                    );
-                }
-                Op::Join { .. } => {}
-            }
+            let state = &mut state[node.state.clone()];
+            layer.init(&mut random, &self.widths(node), params, state);
         }
         (params, state)
+    }
+
+    /// Columns of each input of a node.
+    pub(crate) fn widths(&self, node: &Node<T>) -> Vec<usize> {
+        node.input_nodes().map(|input| self.nodes[input].width()).collect()
     }
 }

@@ -14,7 +14,6 @@ mod error;
 mod forward;
 mod fusion;
 mod graph;
-mod join;
 mod masks;
 mod node;
 mod pass;
@@ -28,7 +27,6 @@ pub use builder::GraphBuilder;
 pub use error::GraphError;
 pub use fusion::Fusion;
 pub use graph::{Array, Graph, Head};
-pub use join::Join;
 pub use masks::Masks;
 pub use node::NodeId;
 pub use pass::Batch;
@@ -39,4 +37,5 @@ pub use workspace::{Mode, Workspace};
 
 // What a program needs to build a network and to call its passes.
 pub use anabranch_layers as layers;
+pub use anabranch_layers::Join;
 pub use anabranch_tensor::{Executor, Gradients, Scalar, matrix};

@@ -32,7 +32,7 @@ impl<'a, T: Scalar> Masks<'a, T> {
                 let is_for_node =
                     |(name, _): &&(&str, _)| node.names.iter().any(|node_name| node_name == name);
                 let mask = masks.iter().find(is_for_node).map_or(&[][..], |(_, mask)| mask);
-                Mask::Given(mask.get(first_row * node.width..).unwrap_or_default())
+                Mask::Given(mask.get(first_row * node.width()..).unwrap_or_default())
             }
         }
     }

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use anabranch_layers::Layer;
-use anabranch_tensor::Accum;
-
-use crate::join::Join;
+use anabranch_layers::{Layer, Output, Pointwise, Shape, Training, WholeBatch};
+use anabranch_tensor::{Accum, Scalar};
 
 /// A node of the network that a builder made; it means the same node in the finished network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,33 +12,19 @@ pub struct NodeId(pub(crate) usize);
 /// What a node does.
 #[derive(Debug)]
 pub(crate) enum Op<T> {
-    /// Holds the batch.
-    Input,
-    /// Runs a layer on one input.
-    Layer { layer: Box<dyn Layer<T>>, x: usize },
-    /// Adds the right input to the left one.
-    Join { join: Join, left: usize, right: usize },
+    /// Holds the rows of an input matrix of the network, by its number.
+    Input(usize),
+    /// Runs a layer.
+    Layer(Box<dyn Layer<T>>),
 }
 
-impl<T> Op<T> {
-    /// The nodes that this one reads.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = usize> {
-        let inputs = match self {
-            Self::Input => [None, None],
-            Self::Layer { x, .. } => [Some(*x), None],
-            Self::Join { left, right, .. } => [Some(*left), Some(*right)],
-        };
-        inputs.into_iter().flatten()
-    }
-
-    /// Replaces the number of each input by `new` of it.
-    pub(crate) fn map_inputs(&mut self, new: impl Fn(usize) -> usize) {
-        match self {
-            Self::Input => {}
-            Self::Layer { x, .. } => *x = new(*x),
-            Self::Join { left, right, .. } => (*left, *right) = (new(*left), new(*right)),
-        }
-    }
+/// An input of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeInput {
+    /// The node whose output it is.
+    pub(crate) node: usize,
+    /// Whether this share of the derivative by that output is the first one in a backward pass.
+    pub(crate) accum: Accum,
 }
 
 /// A node in its place in the network.
@@ -51,13 +35,13 @@ pub(crate) struct Node<T> {
     /// The names of the nodes that fusion merged into this one, its own first.
     pub(crate) names: Vec<String>,
     pub(crate) op: Op<T>,
-    /// Columns of the output.
-    pub(crate) width: usize,
+    pub(crate) inputs: Vec<NodeInput>,
+    pub(crate) shape: Shape,
     /// Where this node's parameters lie in the network's.
     pub(crate) params: Range<usize>,
     /// Where this node's running state lies in the network's.
     pub(crate) state: Range<usize>,
-    /// The node whose memory the output shares: its own, or the left input's of a join done in
+    /// The node whose memory the output shares: its own, or the first input's of a sum done in
     /// place.
     pub(crate) slot: usize,
     /// The number, before fusion, of the node whose output this one's is: its own, or that of the
@@ -68,9 +52,43 @@ pub(crate) struct Node<T> {
     /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this
     /// one.
     pub(crate) mask_stream: u32,
-    /// Floating-point operations of the forward pass for one row.
-    pub(crate) flops_per_row: usize,
-    /// Whether this node's share of the derivative by each of its inputs is the first one in a
-    /// backward pass.
-    pub(crate) accum: [Accum; 2],
+}
+
+impl<T: Scalar> Node<T> {
+    /// Columns of the output.
+    pub(crate) fn width(&self) -> usize {
+        self.shape.outputs
+    }
+
+    /// The nodes that it reads.
+    pub(crate) fn input_nodes(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().map(|input| input.node)
+    }
+
+    /// Its layer, unless it is an input.
+    pub(crate) fn layer(&self) -> Option<&dyn Layer<T>> {
+        match &self.op {
+            Op::Input(_) => None,
+            Op::Layer(layer) => Some(&**layer),
+        }
+    }
+
+    /// The passes of its layer, if these need the whole batch.
+    pub(crate) fn whole_batch(&self) -> Option<&dyn WholeBatch<T>> {
+        match self.layer()?.training() {
+            Training::WholeBatch(layer) => Some(layer),
+            Training::RowWise(_) => None,
+        }
+    }
+
+    /// Whether it is a dropout layer by itself, which a given mask is for.
+    pub(crate) fn is_dropout(&self) -> bool {
+        let step = self.layer().and_then(|layer| layer.pointwise());
+        matches!(step, Some(Pointwise::Dropout(_)))
+    }
+
+    /// Whether nothing in a backward pass reads the output, so that a sum may take its memory.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!((&self.op, self.shape.output), (Op::Layer(_), Output::Free))
+    }
 }

@@ -9,23 +9,22 @@
 //! add up the gradients of the shards
 //! ```
 
-use anabranch_layers::{Coupled, Merge, Target, mean_loss};
-use anabranch_tensor::parallel::{Part, Shard};
-use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat};
+use anabranch_layers::{Merge, Target, Training, mean_loss};
+use anabranch_tensor::parallel::{self, Shard};
+use anabranch_tensor::{ArrayView2, Executor, Gradients, PerScalar, Scalar};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
-use crate::node::Op;
 use crate::workspace::{Layout, Workspace};
 
 /// What a training pass reads beside the network's numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, 't, T> {
-    /// `[rows, inputs]`.
-    pub x: ArrayView2<'a, T>,
+    /// The input matrices `[rows, columns]`, one for most networks.
+    pub inputs: &'a [ArrayView2<'a, T>],
     /// One for each head.
     pub targets: &'a [Target<'t, T>],
-    /// Which rows of `x` and `targets` make the batch, in this order, where these are a table;
+    /// Which rows of `inputs` and `targets` make the batch, in this order, where these are a table;
     /// `None` where they are the batch. Each thread copies the rows that it works on.
     pub row_idx: Option<&'a [usize]>,
     /// What dropout keeps.
@@ -34,16 +33,13 @@ pub struct Batch<'a, 't, T> {
 
 impl<T> Batch<'_, '_, T> {
     pub(crate) fn n_rows(&self) -> usize {
-        self.row_idx.map_or(self.x.nrows(), <[usize]>::len)
+        self.row_idx.map_or(self.table_rows(), <[usize]>::len)
     }
-}
 
-/// A coupled layer in its place.
-pub(crate) struct CoupledNode<'a, T: Scalar> {
-    pub(crate) i: usize,
-    pub(crate) layer: &'a dyn Coupled<T>,
-    /// The node that it reads.
-    pub(crate) x: usize,
+    /// Rows of the matrices.
+    pub(crate) fn table_rows(&self) -> usize {
+        self.inputs.first().map_or(0, ArrayView2::nrows)
+    }
 }
 
 /// What a task does with its rows; stages are counted from the input.
@@ -54,46 +50,46 @@ enum Step {
     Backward(usize),
 }
 
-/// What all tasks of a pass read.
+/// What all shards of a pass read.
 pub(crate) struct Source<'a, 'b, 't, T> {
-    /// Who works on a task.
+    /// Runs a shard.
     pub(crate) exec: &'a Executor,
     pub(crate) params: &'a [T],
-    /// The rows of the batch, or the table that they are picked from.
-    pub(crate) x: &'a [T],
-    pub(crate) row_idx: Option<&'a [usize]>,
-    pub(crate) targets: &'b [Target<'t, T>],
-    pub(crate) masks: Masks<'b, T>,
+    /// As it was before the batch.
+    pub(crate) state: &'a [T],
+    pub(crate) batch: Batch<'b, 't, T>,
     pub(crate) n_rows: usize,
-    pub(crate) rows_per_shard: usize,
     /// What the shards have told each other, at the places that the layout names.
     pub(crate) merged: &'a [T],
     pub(crate) layout: &'a Layout,
 }
 
-impl<'a, T> Source<'a, '_, '_, T> {
-    /// Where tasks find their rows of the input.
-    pub(crate) fn input(&self) -> Input<'a, T> {
-        if self.row_idx.is_some() { Input::Copied } else { Input::Batch(self.x) }
+impl<'b, T> Source<'_, 'b, '_, T> {
+    /// Where shards find their rows of the inputs.
+    pub(crate) fn inputs(&self) -> Inputs<'b, 'b, T> {
+        match self.batch.row_idx {
+            None => Inputs::Batch(self.batch.inputs),
+            Some(_) => Inputs::Copied,
+        }
     }
 }
 
-/// Where a task finds its rows of the input.
+/// Where a shard finds its rows of the input matrices.
 #[derive(Clone, Copy)]
-pub(crate) enum Input<'a, T> {
+pub(crate) enum Inputs<'a, 'x, T> {
     /// At their places in the batch.
-    Batch(&'a [T]),
-    /// Copied to the task's own.
+    Batch(&'a [ArrayView2<'x, T>]),
+    /// Copied to the shard's own.
     Copied,
 }
 
-/// Rows of a batch, one shard or all of them, and what a pass writes for them.
+/// A shard of a batch, and what a pass writes for its rows.
 pub(crate) struct Task<'t, T> {
     pub(crate) values: Shard<'t, T>,
     pub(crate) deltas: Shard<'t, T>,
     pub(crate) saved: &'t mut [T],
     pub(crate) scratch: &'t mut [T],
-    /// Of each shard of the task.
+    /// What the shard tells the others.
     pub(crate) summaries: &'t mut [T],
     pub(crate) grads: &'t mut [T],
     /// Room for the class of each row.
@@ -101,11 +97,21 @@ pub(crate) struct Task<'t, T> {
 }
 
 /// A pass over a batch.
-struct Pass<'a, 'b, 't, T> {
+pub(crate) struct Pass<'a, 'b, 't, T> {
     exec: &'a Executor,
     params: &'a [T],
+    state: &'a mut [T],
     workspace: &'a mut Workspace<T>,
     batch: Batch<'b, 't, T>,
+}
+
+/// Which part of a training step a pass does.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Forward,
+    Losses,
+    Backward,
+    All,
 }
 
 impl<T: Scalar> Graph<T> {
@@ -119,33 +125,18 @@ impl<T: Scalar> Graph<T> {
         &self,
         exec: &Executor,
         params: &[T],
-        (state, grads): (&mut [T], &mut Gradients<T>),
+        state: &mut [T],
+        grads: &mut Gradients<T>,
         workspace: &mut Workspace<T>,
         batch: Batch<'_, '_, T>,
     ) {
-        assert!(grads.len() == self.params_len(), "gradients of another network");
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
-        workspace.cut_gradients(exec, grads);
-        let mut pass = Pass { exec, params, workspace, batch };
-        let last = self.stages.len() - 1;
-        for stage in 0..last {
-            self.run(&mut pass, None, &[Step::Forward(stage)]);
-            self.merge(&mut pass, stage + 1, state);
-        }
-        self.run(
-            &mut pass,
-            Some(&mut *grads),
-            &[Step::Forward(last), Step::Losses, Step::Backward(last)],
-        );
-        self.take_losses(pass.workspace);
-        for stage in (0..last).rev() {
-            self.merge_backward(&mut pass, stage + 1);
-            self.run(&mut pass, Some(&mut *grads), &[Step::Backward(stage)]);
-        }
+        self.cut_gradients(workspace, grads);
+        self.train(Pass { exec, params, state, workspace, batch }, Some(grads), Part::All);
     }
 
-    /// The training pass on the batch `x` `[rows, inputs]`.
+    /// The training pass on the input matrices `[rows, columns]`.
     ///
     /// # Panics
     /// If [`check`](Self::check) would refuse the batch, or a dropout layer finds no given mask.
@@ -155,19 +146,13 @@ impl<T: Scalar> Graph<T> {
         params: &[T],
         state: &mut [T],
         workspace: &mut Workspace<T>,
-        x: ArrayView2<'_, T>,
+        inputs: &[ArrayView2<'_, T>],
         masks: Masks<'_, T>,
     ) {
-        let batch = Batch { x, targets: &[], row_idx: None, masks };
+        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
-        workspace.begin(x.nrows());
-        let mut pass = Pass { exec, params, workspace, batch };
-        for stage in 0..self.stages.len() {
-            if stage > 0 {
-                self.merge(&mut pass, stage, state);
-            }
-            self.run(&mut pass, None, &[Step::Forward(stage)]);
-        }
+        workspace.begin(batch.n_rows());
+        self.train(Pass { exec, params, state, workspace, batch }, None, Part::Forward);
     }
 
     /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
@@ -176,74 +161,107 @@ impl<T: Scalar> Graph<T> {
     /// # Panics
     /// If [`check`](Self::check) would refuse the targets, or the workspace is for inference.
     pub fn losses(&self, exec: &Executor, workspace: &mut Workspace<T>, targets: &[Target<'_, T>]) {
-        let (x, masks) = (ArrayView2::from(&[[T::ZERO; 0]; 0]), Masks::Given(&[]));
-        let batch = Batch { x, targets, row_idx: None, masks };
-        self.run(&mut Pass { exec, params: &[], workspace, batch }, None, &[Step::Losses]);
-        self.take_losses(workspace);
+        let batch = Batch { inputs: &[], targets, row_idx: None, masks: Masks::Given(&[]) };
+        let pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
+        self.train(pass, None, Part::Losses);
     }
 
     /// The derivative of the summed losses by all parameters, into `grads`, after
     /// [`losses`](Self::losses).
     ///
     /// # Panics
-    /// If `x` or `params` are not those of the forward pass, or `grads` has another length.
+    /// If `inputs` or `params` are not those of the forward pass, or `grads` has another length.
     pub fn backward(
         &self,
         exec: &Executor,
         params: &[T],
         grads: &mut Gradients<T>,
         workspace: &mut Workspace<T>,
-        x: ArrayView2<'_, T>,
+        inputs: &[ArrayView2<'_, T>],
     ) {
-        assert!(grads.len() == self.params_len(), "gradients of another network");
-        workspace.cut_gradients(exec, grads);
         let masks = Masks::Drawn { seed: 0, step: 0 };
-        let batch = Batch { x, targets: &[], row_idx: None, masks };
+        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
         self.assert_fits(params, None, &batch);
-        let mut pass = Pass { exec, params, workspace, batch };
-        for stage in (0..self.stages.len()).rev() {
-            self.run(&mut pass, Some(&mut *grads), &[Step::Backward(stage)]);
-            if stage > 0 {
-                self.merge_backward(&mut pass, stage);
+        self.cut_gradients(workspace, grads);
+        let pass = Pass { exec, params, state: &mut [], workspace, batch };
+        self.train(pass, Some(grads), Part::Backward);
+    }
+
+    /// Cuts `grads` into a part for each shard of the batch at hand; allocates in the first pass
+    /// only.
+    #[track_caller]
+    fn cut_gradients(&self, workspace: &Workspace<T>, grads: &mut Gradients<T>) {
+        assert!(grads.len() == self.params_len(), "gradients of another network");
+        grads.reserve(workspace.max_shards);
+        grads.cut(workspace.cut.n_shards());
+    }
+
+    /// Does a part of a training step, compiled in this crate.
+    fn train(&self, pass: Pass<'_, '_, '_, T>, grads: Option<&mut Gradients<T>>, part: Part) {
+        (T::select::<Train>(train_f32, train_f64))(self, pass, grads, part);
+    }
+
+    #[inline(always)]
+    fn train_here(
+        &self,
+        mut pass: Pass<'_, '_, '_, T>,
+        mut grads: Option<&mut Gradients<T>>,
+        part: Part,
+    ) {
+        let pass = &mut pass;
+        let last = self.stages.len() - 1;
+        if let Part::Forward | Part::All = part {
+            for stage in 0..last {
+                self.run(pass, None, &[Step::Forward(stage)]);
+                self.merge(pass, stage + 1);
+            }
+        }
+        let steps: &[Step] = match part {
+            Part::Forward => &[Step::Forward(last)],
+            Part::Losses => &[Step::Losses],
+            Part::Backward => &[Step::Backward(last)],
+            Part::All => &[Step::Forward(last), Step::Losses, Step::Backward(last)],
+        };
+        self.run(pass, grads.as_deref_mut(), steps);
+        if let Part::Forward | Part::All = part {
+            self.update_state(pass.state);
+        }
+        if let Part::Losses | Part::All = part {
+            self.take_losses(pass.workspace);
+        }
+        if let Part::Backward | Part::All = part {
+            for stage in (0..last).rev() {
+                self.merge_backward(pass, stage + 1);
+                self.run(pass, grads.as_deref_mut(), &[Step::Backward(stage)]);
             }
         }
     }
 
-    /// Does `steps` with the rows of each task; a backward step needs `grads`.
+    /// Does `steps` with the rows of each shard; a backward step needs `grads`.
     fn run(
         &self,
         pass: &mut Pass<'_, '_, '_, T>,
         grads: Option<&mut Gradients<T>>,
         steps: &[Step],
     ) {
-        let Pass { exec, params, ref mut workspace, batch } = *pass;
-        let tasks = workspace.cut.tasks(exec);
+        let Pass { exec, params, ref state, ref mut workspace, batch } = *pass;
         let cut = workspace.cut;
         let Workspace {
             values, deltas, saved, scratch, summaries, merged, classes, layout, ..
         } = &mut **workspace;
         let layout = &*layout;
-        let source = Source {
-            exec: tasks.inner,
-            params,
-            x: flat(batch.x),
-            row_idx: batch.row_idx,
-            targets: batch.targets,
-            masks: batch.masks,
-            n_rows: cut.n_rows,
-            rows_per_shard: cut.rows_per_shard,
-            merged,
-            layout,
-        };
-        let grads = grads.map_or(tasks.part(&mut [], 0), Gradients::part);
+        let n_rows = cut.n_rows;
+        let source = Source { exec: cut.inner(exec), params, state, batch, n_rows, merged, layout };
+        let grads = grads.map_or(cut.part(&mut [], 0), Gradients::part);
         let parts = [
-            tasks.part(saved, layout.saved_len),
-            tasks.part(scratch, layout.scratch_len),
-            tasks.part(summaries, tasks.shards_per_task * layout.summaries_len),
+            cut.part(saved, layout.saved_len),
+            cut.part(scratch, layout.scratch_len),
+            cut.part(summaries, layout.summaries_len),
             grads,
         ];
-        let parts = (parts, [Part::Rows(&mut classes[..cut.n_rows], 1)]);
-        exec.for_each_shard(tasks.rows, [values, deltas], parts, move |shards, parts| {
+        let parts = (parts, [parallel::Part::Rows(&mut classes[..n_rows], 1)]);
+        let rows = (n_rows, cut.rows_per_shard);
+        exec.for_each_shard(rows, [values, deltas], parts, move |shards, parts| {
             let [values, deltas] = shards;
             let ([saved, scratch, summaries, grads], [classes]) = parts;
             let mut task = Task { values, deltas, saved, scratch, summaries, grads, classes };
@@ -258,27 +276,34 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// Merges what the shards say of the input of the layer that begins a stage.
-    fn merge(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize, state: &mut [T]) {
-        let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
-            return;
-        };
+    fn merge(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize) {
+        let i = self.stages[stage].start;
+        let Some(layer) = self.nodes[i].whole_batch() else { return };
         let Workspace { cut, summaries, merged, layout, .. } = &mut *pass.workspace;
         layer.merge(Merge {
             summaries: layout.summaries(i, *cut, summaries),
             params: &pass.params[self.nodes[i].params.clone()],
-            state: &mut state[self.nodes[i].state.clone()],
+            state: &mut pass.state[self.nodes[i].state.clone()],
             saved: &mut merged[layout.merged[i].clone()],
         });
     }
 
     /// Merges what the shards say of the derivative by the output of the layer that begins a stage.
     fn merge_backward(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize) {
-        let Some(CoupledNode { i, layer, .. }) = self.coupled(self.stages[stage].start) else {
-            return;
-        };
+        let i = self.stages[stage].start;
+        let Some(layer) = self.nodes[i].whole_batch() else { return };
         let Workspace { cut, summaries, merged, layout, .. } = &mut *pass.workspace;
         let summaries = layout.summaries(i, *cut, summaries);
         layer.merge_backward(summaries, &mut merged[layout.merged_backward[i].clone()]);
+    }
+
+    /// What becomes of the state of the layers that work row by row, after the forward pass.
+    fn update_state(&self, state: &mut [T]) {
+        for node in self.nodes.iter().filter(|node| !node.state.is_empty()) {
+            if let Some(Training::RowWise(layer)) = node.layer().map(|layer| layer.training()) {
+                layer.update_state(&mut state[node.state.clone()]);
+            }
+        }
     }
 
     /// The loss of each head from those of the rows.
@@ -289,12 +314,32 @@ impl<T: Scalar> Graph<T> {
             *loss = mean_loss(head.weight, row_losses);
         }
     }
+}
 
-    /// Node `i`, if its rows depend on each other.
-    pub(crate) fn coupled(&self, i: usize) -> Option<CoupledNode<'_, T>> {
-        match &self.nodes.get(i)?.op {
-            Op::Layer { layer, x } => Some(CoupledNode { i, layer: layer.coupled()?, x: *x }),
-            _ => None,
-        }
-    }
+/// [`Graph::train`] for each number type.
+struct Train;
+
+impl PerScalar for Train {
+    type Of<T: Scalar> =
+        for<'g> fn(&Graph<T>, Pass<'_, '_, '_, T>, Option<&'g mut Gradients<T>>, Part);
+}
+
+#[inline(never)]
+fn train_f32(
+    graph: &Graph<f32>,
+    pass: Pass<'_, '_, '_, f32>,
+    grads: Option<&mut Gradients<f32>>,
+    part: Part,
+) {
+    graph.train_here(pass, grads, part);
+}
+
+#[inline(never)]
+fn train_f64(
+    graph: &Graph<f64>,
+    pass: Pass<'_, '_, '_, f64>,
+    grads: Option<&mut Gradients<f64>>,
+    part: Part,
+) {
+    graph.train_here(pass, grads, part);
 }

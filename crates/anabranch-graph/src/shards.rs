@@ -3,12 +3,10 @@
 //! Splitting every pass of a step between threads pays for large products only: of small ones, each
 //! thread would wait longer for what the others have written than it works. So a step of middle
 //! size is cut once: each thread takes some rows through many layers, and the threads meet only
-//! where a layer needs all rows of the batch, and to add up the gradients of the shards.
-//!
-//! Sums over the rows of the batch are sums over those of the shards, on one thread too, which
-//! takes all rows through a layer at once.
+//! where a layer needs all rows of the batch, and to add up the gradients of the shards. One thread
+//! takes one shard after the other, so that the sums over the rows are the same for any number of
+//! threads.
 
-use anabranch_tensor::gemm::MAX_TERMS;
 use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Executor, Scalar};
 
@@ -21,17 +19,19 @@ const MIN_COST: usize = 8_000_000;
 const COST_OF_ELEMENT: usize = 150;
 /// Fewest rows of a shard: each packs all weights, and adds to all gradients.
 const MIN_ROWS: usize = 64;
+/// Most rows of a shard: what its layers write stays in the cache.
+const MAX_ROWS: usize = 256;
 /// Most numbers in the gradients of all shards.
 const MAX_GRADS: usize = 1 << 19;
 
-/// Who works alone.
-pub(crate) static SERIAL: Executor = Executor::serial();
+/// Runs a shard while other threads run the others.
+static SERIAL: Executor = Executor::serial();
 
 /// What decides how batches of a network are cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sharding {
-    /// Work of a training step on one row, in flops of large products.
-    cost_of_row: usize,
+    /// Fewest rows of a shard.
+    min_rows: usize,
     most_shards: usize,
     /// Rows of a shard, if it is not to be decided by the work.
     rows_per_shard: Option<usize>,
@@ -41,10 +41,12 @@ impl Sharding {
     /// The rule for `graph`: for training, of which an evaluation is a third, but in one piece.
     pub(crate) fn new<T: Scalar>(graph: &Graph<T>) -> Self {
         // Forward, and twice as much backward.
-        let flops: usize = graph.nodes.iter().map(|node| 3 * node.flops_per_row).sum();
-        let elements: usize = graph.nodes[1..].iter().map(|node| node.width).sum();
+        let flops: usize = graph.nodes.iter().map(|node| 3 * node.shape.flops_per_row).sum();
+        let written = graph.nodes.iter().filter(|node| node.layer().is_some());
+        let elements: usize = written.map(|node| node.width()).sum();
+        let cost_of_row = flops + COST_OF_ELEMENT * elements;
         Self {
-            cost_of_row: flops + COST_OF_ELEMENT * elements,
+            min_rows: MIN_ROWS.max(MIN_COST.div_ceil(cost_of_row.max(1))),
             most_shards: MAX_GRADS / graph.params_len().max(1),
             rows_per_shard: None,
         }
@@ -52,31 +54,33 @@ impl Sharding {
 
     /// The rule that cuts every batch into shards of so many rows, at least 1.
     pub(crate) fn every(self, rows_per_shard: usize) -> Self {
-        Self { rows_per_shard: Some(rows_per_shard.clamp(1, MAX_TERMS)), ..self }
+        Self { rows_per_shard: Some(rows_per_shard.max(1)), ..self }
     }
 
-    /// How a batch of `n_rows` is cut: in two, or in as many as have few enough terms in their
-    /// sums. Depends on nothing but the network and the batch, since sums over the rows do.
+    /// How a batch of `n_rows` is cut: in two, or in as many as leave each few enough rows. Depends
+    /// on nothing but the network and the batch, since sums over the rows do.
     pub(crate) fn cut(self, n_rows: usize) -> Cut {
         if let Some(rows_per_shard) = self.rows_per_shard {
             return Cut { n_rows, rows_per_shard };
         }
-        let n_shards = n_rows.div_ceil(MAX_TERMS).max(2);
-        let rows = n_rows / n_shards;
-        let is_worth_it = rows >= MIN_ROWS && rows * self.cost_of_row >= MIN_COST;
-        let n_shards = if is_worth_it && n_shards <= self.most_shards { n_shards } else { 1 };
+        let n_shards = n_rows.div_ceil(MAX_ROWS).max(2);
+        let is_worth_it = n_rows / n_shards >= self.min_rows && n_shards <= self.most_shards;
+        let n_shards = if is_worth_it { n_shards } else { 1 };
         Cut { n_rows, rows_per_shard: n_rows.div_ceil(n_shards).max(1) }
     }
 
-    /// What batches of up to `max_rows` rows need at most, one by one: a smaller one may be cut
-    /// where a larger one is not.
-    pub(crate) fn most(self, exec: &Executor, max_rows: usize) -> Most {
-        let mut most = Most { shards: 1, tasks: 1, rows: 1 };
-        for cut in (1..=max_rows).map(|n_rows| self.cut(n_rows)) {
-            let tasks = cut.tasks(exec);
-            most.shards = most.shards.max(cut.n_shards());
-            most.tasks = most.tasks.max(tasks.n_tasks);
-            most.rows = most.rows.max(tasks.rows.1);
+    /// The most shards, and the most rows of a shard, of batches of up to `max_rows` rows.
+    pub(crate) fn most(self, max_rows: usize) -> Most {
+        let mut most = Most { shards: 1, rows: 1 };
+        for n_shards in 2..=max_rows.div_ceil(MAX_ROWS).max(2) {
+            // Of the batches that would be cut into so many shards, the largest, and the largest
+            // that is not worth it: a smaller batch may be in one piece where a larger one is cut.
+            let largest = max_rows.min(n_shards * MAX_ROWS);
+            for n_rows in [largest, largest.min(n_shards * self.min_rows - 1)] {
+                let cut = self.cut(n_rows);
+                most.shards = most.shards.max(cut.n_shards());
+                most.rows = most.rows.max(cut.rows_per_shard.min(n_rows));
+            }
         }
         most
     }
@@ -86,8 +90,7 @@ impl Sharding {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) shards: usize,
-    pub(crate) tasks: usize,
-    /// Rows of a task.
+    /// Rows of a shard.
     pub(crate) rows: usize,
 }
 
@@ -99,27 +102,9 @@ pub(crate) struct Cut {
     pub(crate) rows_per_shard: usize,
 }
 
-/// How a cut batch is handed out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tasks<'e> {
-    /// Rows, and rows of each task but the last.
-    pub(crate) rows: (usize, usize),
-    pub(crate) n_tasks: usize,
-    pub(crate) shards_per_task: usize,
-    /// Who works on a task: all threads where there is only one.
-    pub(crate) inner: &'e Executor,
-}
-
-impl Tasks<'_> {
-    /// `len` elements for each task.
-    pub(crate) fn part<T>(self, array: &mut [T], len: usize) -> Part<'_, T> {
-        Part::Chunks(&mut array[..self.n_tasks * len], len)
-    }
-}
-
 impl Cut {
     /// All rows in one shard.
-    pub(crate) fn is_one(self) -> bool {
+    fn is_one(self) -> bool {
         self.n_rows <= self.rows_per_shard
     }
 
@@ -127,17 +112,35 @@ impl Cut {
         self.n_rows.div_ceil(self.rows_per_shard)
     }
 
-    /// A task for each shard, or one if there is one thread or one shard.
-    pub(crate) fn tasks(self, exec: &Executor) -> Tasks<'_> {
-        let Self { n_rows, rows_per_shard } = self;
-        if self.is_one() || exec.threads() == 1 {
-            let shards_per_task = self.n_shards();
-            // No rows are no task.
-            let n_tasks = n_rows.min(1);
-            Tasks { rows: (n_rows, n_rows.max(1)), n_tasks, shards_per_task, inner: exec }
-        } else {
-            let (n_tasks, inner) = (self.n_shards(), &SERIAL);
-            Tasks { rows: (n_rows, rows_per_shard), n_tasks, shards_per_task: 1, inner }
+    /// Who runs a shard: all threads together where there is only one.
+    pub(crate) fn inner(self, exec: &Executor) -> &Executor {
+        if self.is_one() { exec } else { &SERIAL }
+    }
+
+    /// `len` elements for each shard.
+    pub(crate) fn part<T>(self, array: &mut [T], len: usize) -> Part<'_, T> {
+        Part::Chunks(&mut array[..self.n_shards() * len], len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_is_that_of_all_batches_one_by_one() {
+        for min_rows in [64, 65, 128, 170, 171, 200, 255, 256, 257, 5_000] {
+            for most_shards in [0, 1, 2, 3, 4, 100] {
+                let sharding = Sharding { min_rows, most_shards, rows_per_shard: None };
+                let (mut shards, mut rows) = (1, 1);
+                for n_rows in 0..1_500 {
+                    let cut = sharding.cut(n_rows);
+                    shards = shards.max(cut.n_shards());
+                    rows = rows.max(cut.rows_per_shard.min(n_rows));
+                    let most = sharding.most(n_rows);
+                    assert_eq!((most.shards, most.rows), (shards, rows), "{sharding:?} {n_rows}");
+                }
+            }
         }
     }
 }

@@ -5,8 +5,6 @@ use std::fmt;
 use anabranch_tensor::Scalar;
 
 use crate::graph::Graph;
-use crate::join::Join;
-use crate::node::Op;
 
 /// A table of a network's nodes; [`fmt::Display`] lays it out for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,16 +47,11 @@ impl<T: Scalar> Graph<T> {
     pub fn summary(&self) -> Summary {
         let rows = self.nodes.iter().map(|node| SummaryRow {
             name: node.name.clone(),
-            kind: match &node.op {
-                Op::Input => "input".into(),
-                Op::Layer { layer, .. } => layer.describe(),
-                Op::Join { join: Join::Project, .. } => "join project, learned".into(),
-                Op::Join { join, .. } => format!("join {}", join.name()),
-            },
-            inputs: node.op.inputs().map(|input| self.nodes[input].name.clone()).collect(),
-            outputs: node.width,
+            kind: node.layer().map_or_else(|| "input".into(), |layer| layer.describe()),
+            inputs: node.input_nodes().map(|input| self.nodes[input].name.clone()).collect(),
+            outputs: node.width(),
             params: node.params.len(),
-            flops_per_row: node.flops_per_row,
+            flops_per_row: node.shape.flops_per_row,
         });
         Summary { rows: rows.collect() }
     }

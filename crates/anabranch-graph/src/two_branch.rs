@@ -5,13 +5,12 @@
 //!    └─ fc1b ─ relu1b ─ bn1b ─ join (⊕ ŷa) ─ fc2b ─ ŷb (classification, scores before softmax)
 //! ```
 
-use anabranch_layers::{Activation, Affine, Init, LossKind, RunningVariance};
+use anabranch_layers::{Activation, Affine, Init, Join, LossKind, RunningVariance};
 use anabranch_tensor::Scalar;
 
 use crate::error::GraphError;
 use crate::fusion::Fusion;
 use crate::graph::Graph;
-use crate::join::Join;
 use crate::river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 
 /// The sizes and hyperparameters of a two-branch network.

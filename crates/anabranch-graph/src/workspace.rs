@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use anabranch_layers::Summaries;
-use anabranch_tensor::gemm::gemm_scratch_len;
+use anabranch_layers::{Summaries, Training};
 use anabranch_tensor::parallel::Arena;
-use anabranch_tensor::{ArrayView2, Buffer, CACHE_LINE, Executor, Gradients, Scalar, matrix};
+use anabranch_tensor::{ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, matrix};
 
-use crate::builder::plan_layer;
 use crate::error::GraphError;
 use crate::graph::{Graph, Head};
-use crate::join::Join;
 use crate::node::{Node, NodeId, Op};
 use crate::shards::{Cut, Sharding};
 
@@ -27,8 +24,8 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(crate) min_rows: usize,
-    /// Most tasks of a batch.
-    max_tasks: usize,
+    /// Most shards of a batch.
+    pub(crate) max_shards: usize,
     sharding: Sharding,
     /// The batch at hand.
     pub(crate) cut: Cut,
@@ -37,9 +34,9 @@ pub struct Workspace<T> {
     /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty
     /// in inference.
     pub(crate) deltas: Arena<T>,
-    /// Of each task.
+    /// Of each shard.
     pub(crate) saved: Buffer<T>,
-    /// Of each task.
+    /// Of each shard.
     pub(crate) scratch: Buffer<T>,
     /// Of each shard: what it tells the others.
     pub(crate) summaries: Buffer<T>,
@@ -66,19 +63,18 @@ struct Place {
 }
 
 fn places<T: Scalar>(graph: &Graph<T>) -> impl Iterator<Item = Option<Place>> {
-    let place = |number| match graph.place(NodeId(number))? {
-        0 => None,
-        i => {
-            let slot = graph.nodes[i].slot;
-            let is_taken = graph.nodes[i + 1..].iter().any(|node| node.slot == slot);
-            Some(Place { slot, holds_value: !is_taken })
-        }
+    let place = |number| {
+        let i = graph.place(NodeId(number))?;
+        graph.nodes[i].layer()?;
+        let slot = graph.nodes[i].slot;
+        let is_taken = graph.nodes[i + 1..].iter().any(|node| node.slot == slot);
+        Some(Place { slot, holds_value: !is_taken })
     };
     (0..graph.built.len()).map(place)
 }
 
 fn sizes<T: Scalar>(graph: &Graph<T>) -> impl Iterator<Item = usize> {
-    graph.nodes.iter().map(|node| node.width).chain([graph.params_len()])
+    graph.nodes.iter().map(Node::width).chain([graph.params_len()])
 }
 
 /// Where each node's numbers lie, and how many there are for a task.
@@ -154,40 +150,23 @@ impl<T: Scalar> Workspace<T> {
         mode: Mode,
         sharding: Sharding,
     ) -> Result<Self, GraphError> {
-        let most = sharding.most(exec, max_rows);
+        let most = sharding.most(max_rows);
         let mut layout = Layout::default();
         let (mut merged_len, mut min_rows) = (0, 1);
         for node in &graph.nodes {
             let (mut saved, mut summary, mut merged) = (0, 0, 0);
-            match &node.op {
-                Op::Input => {}
-                Op::Layer { layer, x } => {
-                    let inputs = graph.nodes[*x].width;
-                    let plan = plan_layer(&node.name, layer.as_ref(), exec, most.rows, inputs)?;
-                    match layer.coupled() {
-                        Some(coupled) => {
-                            (summary, merged) = (coupled.summary_len(inputs), plan.saved_len);
-                        }
-                        None => saved = plan.saved_len,
-                    }
-                    layout.scratch_len = layout.scratch_len.max(plan.scratch_len);
-                    min_rows = min_rows.max(plan.min_rows);
-                }
-                Op::Join { join: Join::Project, right, .. } => {
-                    let (units, columns) = (node.width, graph.nodes[*right].width);
-                    for (m, n, k) in [
-                        (most.rows, units, columns),
-                        (units, columns, most.rows),
-                        (most.rows, columns, units),
-                    ] {
-                        let len = gemm_scratch_len::<T>(exec, m, n, k);
-                        layout.scratch_len = layout.scratch_len.max(len);
+            if let Some(layer) = node.layer() {
+                let widths = graph.widths(node);
+                let memory = layer.memory(exec, most.rows, &widths);
+                match layer.training() {
+                    _ if mode == Mode::Inference => {}
+                    Training::RowWise(_) => saved = memory.saved_len,
+                    Training::WholeBatch(layer) => {
+                        (summary, merged) = (layer.summary_len(widths[0]), memory.saved_len);
                     }
                 }
-                Op::Join { .. } => {}
-            }
-            if mode == Mode::Inference {
-                (saved, summary, merged) = (0, 0, 0);
+                layout.scratch_len = layout.scratch_len.max(memory.scratch_len);
+                min_rows = min_rows.max(node.shape.min_rows);
             }
             layout.saved.push(append::<T>(&mut layout.saved_len, saved));
             layout.summaries.push(append::<T>(&mut layout.summaries_len, summary));
@@ -196,7 +175,7 @@ impl<T: Scalar> Workspace<T> {
         }
         if mode == Mode::Training {
             // A head's targets are copied there.
-            let width = graph.heads.iter().map(|head| graph.nodes[head.node].width).max();
+            let width = graph.heads.iter().map(|head| head.outputs).max();
             layout.scratch_len = layout.scratch_len.max(most.rows * width.unwrap_or(0));
         }
         if mode == Mode::Training && max_rows < min_rows {
@@ -204,29 +183,34 @@ impl<T: Scalar> Workspace<T> {
         }
         let line = CACHE_LINE / size_of::<T>();
         layout.scratch_len = layout.scratch_len.next_multiple_of(line);
-        // A node may share another one's memory. The input's is for batches that are picked from a
-        // table.
-        let owned = |(i, node): (usize, &Node<T>)| if node.slot == i { node.width } else { 0 };
-        let widths = |of_input| {
-            let nodes = graph.nodes.iter().enumerate().skip(1).map(owned);
-            std::iter::once(of_input).chain(nodes)
+        // A node may share another one's memory, and an input needs its own for batches that are
+        // picked from a table only.
+        let widths = |of_inputs: fn(usize) -> usize| {
+            graph.nodes.iter().enumerate().map(move |(i, node)| match node.op {
+                Op::Input(_) => of_inputs(node.width()),
+                Op::Layer(_) if node.slot == i => node.width(),
+                Op::Layer(_) => 0,
+            })
         };
-        let (of_input, deltas, n_classes) = match mode {
+        let (values, deltas, n_classes) = match mode {
             Mode::Training => {
-                let deltas = widths(0).chain(graph.heads.iter().map(|_| 1));
-                (graph.inputs(), Arena::zeros(max_rows, deltas), max_rows)
+                let deltas = widths(|_| 0).chain(graph.heads.iter().map(|_| 1));
+                let values = Arena::zeros(max_rows, widths(|width| width));
+                (values, Arena::zeros(max_rows, deltas), max_rows)
             }
-            Mode::Inference => (0, Arena::zeros(max_rows, []), 0),
+            Mode::Inference => {
+                (Arena::zeros(max_rows, widths(|_| 0)), Arena::zeros(max_rows, []), 0)
+            }
         };
         Ok(Self {
             min_rows,
-            max_tasks: most.tasks,
+            max_shards: most.shards,
             sharding,
             cut: sharding.cut(0),
-            values: Arena::zeros(max_rows, widths(of_input)),
+            values,
             deltas,
-            saved: Buffer::zeros(most.tasks * layout.saved_len),
-            scratch: Buffer::zeros(most.tasks * layout.scratch_len),
+            saved: Buffer::zeros(most.shards * layout.saved_len),
+            scratch: Buffer::zeros(most.shards * layout.scratch_len),
             summaries: Buffer::zeros(most.shards * layout.summaries_len),
             merged: Buffer::zeros(merged_len),
             classes: vec![0; n_classes],
@@ -302,12 +286,5 @@ impl<T: Scalar> Workspace<T> {
     pub(crate) fn begin(&mut self, rows: usize) {
         assert!(rows <= self.max_rows(), "more rows than the workspace was planned for");
         self.cut = self.sharding.cut(rows);
-    }
-
-    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass
-    /// only.
-    pub(crate) fn cut_gradients(&self, exec: &Executor, grads: &mut Gradients<T>) {
-        grads.reserve(self.max_tasks);
-        grads.cut(self.cut.tasks(exec).n_tasks);
     }
 }

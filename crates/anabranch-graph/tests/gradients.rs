@@ -99,15 +99,15 @@ fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64
     let mut workspace = Workspace::new(graph, &exec, ROWS + 2, Mode::Training).unwrap();
     let x = matrix(&at.x, ROWS, graph.inputs());
     let targets = at.targets(graph);
-    let batch = Batch { x, targets: &targets, row_idx: None, masks };
-    graph.check(&workspace, (&at.params, &at.state), &batch).unwrap();
+    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    graph.check(&workspace, &at.params, &at.state, &batch).unwrap();
     let mut grads = Gradients::from(&vec![f64::NAN; at.params.len()][..]);
     // Twice: a second step must not see what the first one left.
     for _ in 0..2 {
         let mut state = at.state.clone();
-        graph.forward(&exec, &at.params, &mut state, &mut workspace, x, masks);
+        graph.forward(&exec, &at.params, &mut state, &mut workspace, &[x], masks);
         graph.losses(&exec, &mut workspace, &targets);
-        graph.backward(&exec, &at.params, &mut grads, &mut workspace, x);
+        graph.backward(&exec, &at.params, &mut grads, &mut workspace, &[x]);
     }
     grads.whole(&exec).to_vec()
 }
@@ -123,7 +123,7 @@ fn loss(
     let exec = Executor::serial();
     let mut workspace = Workspace::new(graph, &exec, ROWS, Mode::Training).unwrap();
     let x = matrix(&at.x, ROWS, graph.inputs());
-    graph.forward(&exec, params, &mut at.state.clone(), &mut workspace, x, masks);
+    graph.forward(&exec, params, &mut at.state.clone(), &mut workspace, &[x], masks);
     graph.losses(&exec, &mut workspace, &at.targets(graph));
     let open = relus
         .iter()
@@ -285,17 +285,13 @@ const WIRINGS: [(&str, Wiring); 9] = [
     ("ReLU and dropout that have another reader each, and cannot be fused", |g, x| {
         let z = g.layer("z", Linear::new(3), x)?;
         let a = g.layer("relu", Activation::Relu, z)?;
-        let d = g.layer("dropout", dropout("dropout")?, a)?;
+        let d = g.layer("dropout", Dropout::new(0.3), a)?;
         let s = g.join("s", Join::Add, d, a)?;
         let s = g.join("t", Join::Add, s, z)?;
         g.head("d", d, 0.8, HalfSquaredError)?;
         g.head("s", s, 1.1, CrossEntropy::default())
     }),
 ];
-
-fn dropout(node: &str) -> Result<Dropout, GraphError> {
-    Dropout::new(0.3).map_err(|source| GraphError::Layer { node: node.into(), source })
-}
 
 #[test]
 fn unusual_wirings() {

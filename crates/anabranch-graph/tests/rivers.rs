@@ -83,9 +83,9 @@ fn a_river_of_any_tasks_takes_a_step() {
         let x = matrix(&x, rows, 3);
         let mut grads = Gradients::zeros(params.len());
         let masks = Masks::Drawn { seed: 1, step: 0 };
-        let batch = Batch { x, targets: &targets, row_idx: None, masks };
-        graph.check(&workspace, (&params, &state), &batch).unwrap();
-        graph.gradient(&exec, &params, (&mut state, &mut grads), &mut workspace, batch);
+        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        graph.check(&workspace, &params, &state, &batch).unwrap();
+        graph.gradient(&exec, &params, &mut state, &mut grads, &mut workspace, batch);
         (workspace.losses().to_vec(), grads.whole(&exec).to_vec())
     };
     let (losses, grads) = step(Fusion::Fused, 1);
@@ -148,7 +148,7 @@ fn moving_a_branch_leaves_its_numbers() {
         let mut workspace = Workspace::new(&graph, &exec, 6, Mode::Training).unwrap();
         let x: Vec<f64> = (0..24).map(|i| f64::from(i % 7) - 3.0).collect();
         let masks = Masks::Drawn { seed: 5, step: 2 };
-        graph.forward(&exec, &params, &mut state, &mut workspace, matrix(&x, 6, 4), masks);
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[matrix(&x, 6, 4)], masks);
         let head = graph.heads().iter().find(|head| head.name() == "a").unwrap();
         workspace.prediction(head).to_owned()
     };

@@ -35,7 +35,8 @@ fn parameters_have_pytorch_names_and_follow_each_other() {
             ("fc2b.bias", &[6], Role::Bias, 96..102),
         ]
     );
-    assert_eq!((graph.params_len(), graph.state_len(), graph.inputs()), (102, 10, 3));
+    assert_eq!((graph.params_len(), graph.state_len()), (102, 10));
+    assert_eq!(graph.input_widths().collect::<Vec<_>>(), [3]);
     let state: Vec<_> = graph.state().iter().map(|array| array.name.as_str()).collect();
     assert_eq!(state, ["bn1b.running_mean", "bn1b.running_var"]);
     assert_eq!(graph.param("fc2b.bias").map(|array| array.range.clone()), Some(96..102));
@@ -122,7 +123,7 @@ fn builders_refuse_and_say_which_node() {
     assert_eq!(taken, GraphError::DuplicateName("a".into()));
     let empty = g.layer("b", Linear::new(0), x).unwrap_err();
     assert!(
-        matches!(&empty, GraphError::Layer { node, source: LayerError::Empty { .. } } if node == "b")
+        matches!(&empty, GraphError::Layer { node, reason: LayerError::Empty { .. } } if node == "b")
     );
 
     let foreign = two_branch(Fusion::Unfused).node("fc2b").unwrap();
@@ -134,7 +135,11 @@ fn builders_refuse_and_say_which_node() {
 
     for (join, right) in [(Join::Add, 3), (Join::Broadcast, 3)] {
         let error = g.join("s", join, a, x).unwrap_err();
-        let GraphError::JoinWidths { node, join: name, left, right: got, .. } = error else {
+        let GraphError::Layer {
+            node,
+            reason: LayerError::Join { join: name, left, right: got, .. },
+        } = error
+        else {
             panic!("{error}")
         };
         assert_eq!((node.as_str(), name, left, got), ("s", join.name(), 4, right));
@@ -187,8 +192,8 @@ fn batches_are_checked() {
         let x = matrix(&numbers[..rows * inputs], rows, inputs);
         let y_a = Target::Values(matrix(&numbers[..rows * y_a], rows, y_a));
         let targets = [y_a, Target::Classes(classes)];
-        let batch = Batch { x, targets: &targets, row_idx: None, masks };
-        graph.check(&workspace, (&params, &state), &batch)
+        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        graph.check(&workspace, &params, &state, &batch)
     };
     assert_eq!(check(4, 3, 2, &classes[..4]), Ok(()));
     assert_eq!(check(2, 3, 2, &classes[..2]), Ok(()));
@@ -207,10 +212,10 @@ fn batches_are_checked() {
     let x = matrix(&numbers[..12], 4, 3);
     let y_a = Target::Values(matrix(&numbers[..8], 4, 2));
     let targets = [y_a, Target::Classes(&classes[..4])];
-    let batch = Batch { x, targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
     let of = (&params[..], &state[..]);
-    let check = |workspace: &Workspace<f64>, of, batch: Batch<'_, '_, f64>| {
-        graph.check(workspace, of, &batch).unwrap_err().to_string()
+    let check = |workspace: &Workspace<f64>, of: (&[f64], &[f64]), batch: Batch<'_, '_, f64>| {
+        graph.check(workspace, of.0, of.1, &batch).unwrap_err().to_string()
     };
     assert_eq!(
         check(&workspace, of, Batch { targets: &targets[1..], ..batch }),
@@ -223,7 +228,7 @@ fn batches_are_checked() {
     );
     let transposed = matrix(&numbers[..12], 3, 4);
     assert_eq!(
-        check(&workspace, of, Batch { x: transposed.t(), ..batch }),
+        check(&workspace, of, Batch { inputs: &[transposed.t()], ..batch }),
         "x must be contiguous and row-major"
     );
     assert_eq!(
@@ -250,8 +255,8 @@ fn batches_are_checked() {
     let workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
     let (params, state) = graph.init(1);
     let none = [Target::Values(matrix(&[], 0, 1))];
-    let batch = Batch { x: matrix(&[], 0, 1), targets: &none, row_idx: None, masks };
-    assert_eq!(graph.check(&workspace, (&params, &state), &batch), Err(GraphError::NoRows));
+    let batch = Batch { inputs: &[matrix(&[], 0, 1)], targets: &none, row_idx: None, masks };
+    assert_eq!(graph.check(&workspace, &params, &state, &batch), Err(GraphError::NoRows));
 }
 
 /// One mask for each dropout layer, by its name and of its size.
@@ -265,8 +270,9 @@ fn given_masks_are_checked_and_a_pass_without_them_stops() {
     let x = matrix(&numbers[..12], 4, 3);
     let targets = [Target::Values(matrix(&numbers[..8], 4, 2)), Target::Classes(&[0, 1, 2, 3])];
     let check = |masks: &[(&str, &[f64])]| {
-        let batch = Batch { x, targets: &targets, row_idx: None, masks: Masks::Given(masks) };
-        graph.check(&workspace, (&params, &state), &batch)
+        let batch =
+            Batch { inputs: &[x], targets: &targets, row_idx: None, masks: Masks::Given(masks) };
+        graph.check(&workspace, &params, &state, &batch)
     };
     let mask =
         |name: &str, expected, got| Err(GraphError::Mask { name: name.into(), expected, got });
@@ -278,7 +284,7 @@ fn given_masks_are_checked_and_a_pass_without_them_stops() {
 
     let forward = std::panic::AssertUnwindSafe(|| {
         let masks = Masks::Given(&[("dp1b", &numbers)]);
-        graph.forward(&exec, &params, &mut state, &mut workspace, x, masks);
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
     });
     let panic = std::panic::catch_unwind(forward).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().contains("mask \"dp1b\""));
@@ -307,7 +313,7 @@ fn nodes_keep_their_ids() {
         let (params, mut state) = graph.init(3);
         let batch = matrix(&[0.5, -1.0, 2.0, 0.25], 2, 2);
         let masks = Masks::Drawn { seed: 1, step: 0 };
-        graph.forward(&exec, &params, &mut state, &mut workspace, batch, masks);
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[batch], masks);
         let nodes = [x, fc1, relu, fc2, tanh, fc3, side, join, last];
         let widths = nodes.map(|node| graph.width(node));
         assert_eq!(widths, [2, 3, 3, 4, 4, 1, 3, 3, 2]);
@@ -342,9 +348,9 @@ fn a_workspace_serves_smaller_batches() {
         let mut workspace = Workspace::new(&graph, &exec, max_rows, Mode::Inference).unwrap();
         let at_first = matrix(&x, 5, 3);
         if max_rows >= 5 {
-            graph.infer(&exec, &params, &state, &mut workspace, at_first);
+            graph.infer(&exec, &params, &state, &mut workspace, &[at_first]);
         }
-        graph.infer(&exec, &params, &state, &mut workspace, matrix(&x[..rows * 3], rows, 3));
+        graph.infer(&exec, &params, &state, &mut workspace, &[matrix(&x[..rows * 3], rows, 3)]);
         let heads: Vec<_> =
             graph.heads().iter().map(|head| workspace.prediction(head).to_owned()).collect();
         assert_eq!(heads[0].dim(), (rows, 2));
@@ -360,7 +366,7 @@ fn a_workspace_serves_smaller_batches() {
     let zeros = [0.0; 10];
     let targets = [Target::Values(matrix(&zeros, 5, 2)), Target::Classes(&[0, 1, 2, 3, 4])];
     let masks = Masks::Drawn { seed: 1, step: 0 };
-    graph.forward(&exec, &params, &mut state, &mut workspace, matrix(&x, 5, 3), masks);
+    graph.forward(&exec, &params, &mut state, &mut workspace, &[matrix(&x, 5, 3)], masks);
     graph.losses(&exec, &mut workspace, &targets);
     let y_a = graph.heads()[0].node();
     let expected = workspace.value(y_a).unwrap().mapv(|y| y * (1.0 / 5.0));
@@ -394,10 +400,9 @@ fn smaller_batches_may_be_cut_into_more_shards() {
                 let y_a = Target::Values(matrix(&y_a[..rows], rows, 1));
                 let targets = [y_a, Target::Classes(&classes[..rows])];
                 let masks = Masks::Drawn { seed: 1, step: 0 };
-                let batch = Batch { x, targets: &targets, row_idx: None, masks };
-                let written = (&mut *state, &mut grads);
-                graph.gradient(&exec, &params, written, &mut workspace, batch);
-                graph.infer(&exec, &params, &state, &mut evaluation, x);
+                let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+                graph.gradient(&exec, &params, &mut state, &mut grads, &mut workspace, batch);
+                graph.infer(&exec, &params, &state, &mut evaluation, &[x]);
                 n_parts.push(grads.n_parts());
             }
             // One thread takes all shards through a layer at once.
@@ -430,8 +435,8 @@ fn batches_are_picked_from_a_table() {
             let mut grads = Gradients::zeros(params.len());
             let targets = [Target::Values(matrix(y, y.len(), 1)), Target::Classes(classes)];
             let (x, masks) = (matrix(x, y.len(), 20), Masks::Drawn { seed: 1, step: 0 });
-            let batch = Batch { x, targets: &targets, row_idx, masks };
-            graph.gradient(exec, &params, (&mut state, &mut grads), &mut workspace, batch);
+            let batch = Batch { inputs: &[x], targets: &targets, row_idx, masks };
+            graph.gradient(exec, &params, &mut state, &mut grads, &mut workspace, batch);
             let n_parts = grads.n_parts();
             (grads.whole(exec).to_vec(), workspace.losses().to_vec(), n_parts)
         };

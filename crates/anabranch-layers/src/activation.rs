@@ -19,7 +19,9 @@ use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, flat_mut};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
-use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan, Pointwise};
+use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::shape::{Output, Shape, one_input};
 
 /// An element-wise function.
 ///
@@ -102,7 +104,7 @@ impl Activation {
     }
 
     /// The name in configurations: `relu`, `gelu`, `silu`, `tanh` or `identity`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Relu => "relu",
             Self::Gelu => "gelu",
@@ -131,21 +133,37 @@ impl Activation {
 }
 
 impl<T: Scalar> Layer<T> for Activation {
-    fn plan(&self, _exec: &Executor, _rows: usize, inputs: usize) -> Result<Plan, LayerError> {
-        let output = if *self == Self::Tanh { Output::Kept } else { Output::Free };
-        Ok(Plan { output, ..Plan::elementwise(inputs) })
-    }
+    compiled_here!(Activation);
 
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
+        let output = if *self == Self::Tanh { Output::Kept } else { Output::Free };
+        Ok(Shape { output, ..Shape::new(one_input(self.name(), inputs)?) })
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
         self.apply(cx.exec, cx.x, flat_mut(cx.y));
     }
 
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        (*self == Self::Relu).then_some(Pointwise::Relu)
+    }
+
+    fn describe(&self) -> String {
+        self.name().into()
+    }
+}
+
+impl<T: Scalar> RowWise<T> for Activation {
+    fn forward(&self, cx: Forward<'_, T>) {
+        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    }
+
     fn backward(&self, cx: Backward<'_, T>) {
-        let Some((dx, accum)) = cx.dx else { return };
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, width) = cx.x.dim();
         let (x, y, dy) = (flat(cx.x), flat(cx.y), flat(cx.dy.view()));
         let parts = [Part::Rows(flat_mut(dx), width)];
@@ -162,14 +180,6 @@ impl<T: Scalar> Layer<T> for Activation {
                 }
             },
         );
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        (*self == Self::Relu).then_some(Pointwise::Relu)
-    }
-
-    fn describe(&self) -> String {
-        self.name().into()
     }
 }
 

@@ -14,7 +14,9 @@ use anabranch_tensor::{Accum, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Backward, Forward, Infer, Layer, Mask, Plan, Pointwise};
+use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, Mask, RowWise};
+use crate::shape::{Memory, Shape, one_input};
 
 /// y = x⊙M in training, y = x in evaluation.
 ///
@@ -26,17 +28,9 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops with probability `p`; p = 1 drops everything.
-    ///
-    /// # Errors
-    /// If `p` lies outside [0, 1].
-    pub fn new(p: f64) -> Result<Self, LayerError> {
-        if (0.0..=1.0).contains(&p) {
-            Ok(Self { p })
-        } else {
-            let (name, expected) = ("the probability of dropping", "in [0, 1]");
-            Err(LayerError::Range { layer: "dropout", name, expected, value: p })
-        }
+    /// Drops with probability `p`, in [0, 1]; p = 1 drops everything.
+    pub fn new(p: f64) -> Self {
+        Self { p }
     }
 
     /// The Jacobian ∂y/∂x of one row: diagonal, 1/(1−p) where `kept` is not 0, and 0 elsewhere.
@@ -149,11 +143,39 @@ fn multiply_accumulate<T: Scalar>(dy: &[T], m: &[T], dx: &mut [T], accum: Accum)
 }
 
 impl<T: Scalar> Layer<T> for Dropout {
-    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
-        // M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
-        Ok(Plan { saved_len: rows * inputs, ..Plan::elementwise(inputs) })
+    compiled_here!(Dropout);
+
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
+        if !(0.0..=1.0).contains(&self.p) {
+            let (name, expected) = ("the probability of dropping", "in [0, 1]");
+            return Err(LayerError::Range { layer: "dropout", name, expected, value: self.p });
+        }
+        Ok(Shape::new(one_input("dropout", inputs)?))
     }
 
+    /// M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
+    fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
+        Memory { saved_len: rows * inputs[0], scratch_len: 0 }
+    }
+
+    fn infer(&self, cx: Infer<'_, T>) {
+        flat_mut(cx.y).copy_from_slice(flat(cx.x));
+    }
+
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn pointwise(&self) -> Option<Pointwise> {
+        Some(Pointwise::Dropout(self.p))
+    }
+
+    fn describe(&self) -> String {
+        format!("dropout p={}", self.p)
+    }
+}
+
+impl<T: Scalar> RowWise<T> for Dropout {
     fn forward(&self, cx: Forward<'_, T>) {
         let (n_rows, width) = cx.x.dim();
         let mask = DropoutMask::new(cx.mask, width, self.p);
@@ -179,12 +201,8 @@ impl<T: Scalar> Layer<T> for Dropout {
         );
     }
 
-    fn infer(&self, cx: Infer<'_, T>) {
-        flat_mut(cx.y).copy_from_slice(flat(cx.x));
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
-        let Some((dx, accum)) = cx.dx else { return };
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, width) = cx.x.dim();
         let (dy, m) = (flat(cx.dy.view()), cx.saved);
         let parts = [Part::Rows(flat_mut(dx), width)];
@@ -198,13 +216,5 @@ impl<T: Scalar> Layer<T> for Dropout {
                 multiply_accumulate(&dy[span.clone()], &m[span], dx, accum);
             },
         );
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        Some(Pointwise::Dropout(self.p))
-    }
-
-    fn describe(&self) -> String {
-        format!("dropout p={}", self.p)
     }
 }

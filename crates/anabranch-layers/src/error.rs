@@ -13,6 +13,50 @@ pub enum LayerError {
         /// Which width is zero.
         what: &'static str,
     },
+    /// More or fewer inputs than the layer takes.
+    #[error("{layer}: takes {expected} inputs, not {got}")]
+    Inputs {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Inputs that it takes.
+        expected: usize,
+        /// Inputs given.
+        got: usize,
+    },
+    /// Inputs of other widths than a layer with several inputs takes.
+    #[error("{layer}: takes inputs with {expected:?} columns, not {got:?}")]
+    Widths {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Columns of each input that it takes.
+        expected: Vec<usize>,
+        /// Columns of each input given.
+        got: Vec<usize>,
+    },
+    /// A join whose inputs do not fit together.
+    #[error(
+        "{join} needs {expected}, but the left input has {left} columns and the right one {right}"
+    )]
+    Join {
+        /// The kind of join.
+        join: &'static str,
+        /// What it needs.
+        expected: &'static str,
+        /// Columns of the left input.
+        left: usize,
+        /// Columns of the right input.
+        right: usize,
+    },
+    /// A layer that is wider than any should be.
+    #[error("{layer}: a width of {width} columns: fewer than {max} are supported")]
+    Wide {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Columns.
+        width: usize,
+        /// Most columns.
+        max: usize,
+    },
     /// A hyperparameter outside its range.
     #[error("{layer}: {name} must be {expected}, not {value}")]
     Range {

@@ -1,13 +1,15 @@
 //! Layer normalisation.
 
-use anabranch_tensor::columns::{fold_partials, n_row_chunks, row_blocks};
+use anabranch_tensor::columns::{fold_partials, n_row_chunks};
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
 use anabranch_tensor::rows::{row_dots, row_sum};
 use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
-use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
+use crate::layer::{Infer, Layer, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of
 /// each row (Ba, Kiros and Hinton, 2016). Rows do not depend on each other, so that training and
@@ -131,38 +133,51 @@ fn backward_rows<T: Scalar>(
 }
 
 impl<T: Scalar> Layer<T> for LayerNorm {
-    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+    compiled_here!(LayerNorm);
+
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
         let layer = "layer norm";
-        if inputs == 0 {
-            return Err(LayerError::Empty { layer, what: "units" });
-        }
+        let units = one_input(layer, inputs)?;
         if !(self.eps > 0.0 && self.eps.is_finite()) {
             let (name, expected) = ("eps", "finite and above 0");
             return Err(LayerError::Range { layer, name, expected, value: self.eps });
         }
-        Ok(Plan {
+        Ok(Shape {
             params: vec![
-                ArraySpec::vector("weight", inputs, Role::Norm),
-                ArraySpec::vector("bias", inputs, Role::Norm),
+                ArraySpec::vector("weight", units, Role::Norm),
+                ArraySpec::vector("bias", units, Role::Norm),
             ],
-            // Two sums and a row of each chunk.
-            scratch_len: 3 * n_row_chunks(rows, inputs) * inputs,
-            flops_per_row: 8 * inputs,
-            ..Plan::elementwise(inputs)
+            flops_per_row: 8 * units,
+            ..Shape::new(units)
         })
     }
 
-    fn init(&self, _random: &mut Random, inputs: usize, params: &mut [T], _state: &mut [T]) {
-        let (gamma, beta) = params.split_at_mut(inputs);
+    /// Two sums and a row of each chunk.
+    fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
+        Memory { saved_len: 0, scratch_len: 3 * n_row_chunks(rows, inputs[0]) * inputs[0] }
+    }
+
+    fn init(&self, _random: &mut Random, _inputs: &[usize], params: &mut [T], _state: &mut [T]) {
+        let (gamma, beta) = params.split_at_mut(params.len() / 2);
         gamma.fill(T::ONE);
         beta.fill(T::ZERO);
     }
 
-    fn forward(&self, cx: Forward<'_, T>) {
+    fn infer(&self, cx: Infer<'_, T>) {
         self.apply(cx.exec, cx.x, cx.y, cx.params);
     }
 
-    fn infer(&self, cx: Infer<'_, T>) {
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn describe(&self) -> String {
+        format!("layer norm eps={:e}", self.eps)
+    }
+}
+
+impl<T: Scalar> RowWise<T> for LayerNorm {
+    fn forward(&self, cx: Forward<'_, T>) {
         self.apply(cx.exec, cx.x, cx.y, cx.params);
     }
 
@@ -170,38 +185,31 @@ impl<T: Scalar> Layer<T> for LayerNorm {
         let (n_rows, units) = cx.x.dim();
         let (x, dy, gamma) = (flat(cx.x), flat(cx.dy.view()), &cx.params[..units]);
         let eps = T::from_f64(self.eps);
+        let n_chunks = n_row_chunks(n_rows, units);
+        let (partials, room) =
+            cx.scratch[..3 * n_chunks * units].split_at_mut(2 * n_chunks * units);
         let (dx, accum) = match cx.dx {
-            Some((dx, accum)) => (flat_mut(dx), accum),
+            Some(Dx { values, accum }) => (flat_mut(values), accum),
             None => (&mut [][..], Accum::Replace),
         };
         let dx_width = if dx.is_empty() { 0 } else { units };
-        for (rows, sums_accum) in row_blocks(n_rows, cx.rows_per_shard) {
-            let n_chunks = n_row_chunks(rows.len(), units);
-            let (partials, room) = cx.scratch.split_at_mut(n_chunks * 2 * units);
-            let span = rows.start * units..rows.end * units;
-            let (x, dy) = (&x[span.clone()], &dy[span]);
-            let parts = [
-                Part::Chunks(&mut *partials, 2 * units),
-                Part::Chunks(&mut room[..n_chunks * units], units),
-                Part::Rows(&mut dx[rows.start * dx_width..rows.end * dx_width], dx_width),
-            ];
-            cx.exec.for_each_chunk(
-                rows.len(),
-                rows_per_chunk(units),
-                parts,
-                #[inline(always)]
-                |rows, [sums, x_hat, dx]| {
-                    let span = rows.start * units..rows.end * units;
-                    let vectors = [&x[span.clone()], &dy[span], gamma];
-                    backward_rows(vectors, sums, x_hat, (dx, accum), eps);
-                },
-            );
-            fold_partials(partials, sums_accum, cx.grads);
-        }
-    }
-
-    fn describe(&self) -> String {
-        format!("layer norm eps={:e}", self.eps)
+        let parts = [
+            Part::Chunks(&mut *partials, 2 * units),
+            Part::Chunks(room, units),
+            Part::Rows(dx, dx_width),
+        ];
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            parts,
+            #[inline(always)]
+            |rows, [sums, x_hat, dx]| {
+                let span = rows.start * units..rows.end * units;
+                let vectors = [&x[span.clone()], &dy[span], gamma];
+                backward_rows(vectors, sums, x_hat, (dx, accum), eps);
+            },
+        );
+        fold_partials(partials, Accum::Replace, cx.grads);
     }
 }
 

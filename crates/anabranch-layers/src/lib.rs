@@ -9,34 +9,44 @@
 
 mod activation;
 mod batch_norm;
-mod coupled;
 mod dropout;
 mod error;
 mod init;
+mod join;
 mod layer;
 mod layer_norm;
 mod linear;
 mod loss;
+mod merge;
+mod one_batch;
 mod prelu;
+mod row_wise;
+mod shape;
 mod softmax;
 mod standalone;
+mod whole_batch;
 
 pub use activation::Activation;
 pub use batch_norm::{Affine, BatchNorm, RunningVariance};
-pub use coupled::{ApplyBackward, Coupled, Merge, Summaries, SummariseBackward};
 pub use dropout::Dropout;
 pub use error::LayerError;
 pub use init::Init;
-pub use layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Output, Plan, Pointwise, Role};
+pub use join::Join;
+pub use layer::{Infer, Layer, Pointwise, Training};
 pub use layer_norm::LayerNorm;
-pub use linear::{Linear, outer_product};
+pub use linear::Linear;
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, LossGradient,
     LossKind, Pinball, Target, TargetKind, mean_loss,
 };
+pub use merge::{Concat, Product};
+pub use one_batch::{backward_batch, forward_batch};
 pub use prelu::PRelu;
+pub use row_wise::{Backward, Dx, Forward, Mask, RowWise};
+pub use shape::{ArraySpec, Memory, Output, Role, Shape, one_input};
 pub use softmax::Softmax;
 pub use standalone::{Standalone, Vjp, vjp};
+pub use whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward, WholeBatch};
 
 // What a program needs to call a layer.
 pub use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};

@@ -15,8 +15,8 @@
 //! Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz =
 //! dy⊙[y>0]/(1−p), and of z and the mask only the factor 1/(1−p) has to be stored.
 
-use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials, row_blocks};
-use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_in_blocks, gemm_scratch_len};
+use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials};
+use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
 use anabranch_tensor::lanes::{map_and_sum_columns, map_rows};
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
@@ -27,7 +27,9 @@ use anabranch_tensor::{
 use crate::dropout::DropoutMask;
 use crate::error::LayerError;
 use crate::init::Init;
-use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Output, Plan, Pointwise, Role};
+use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width, one_input};
 
 /// y = x·wᵀ + b.
 ///
@@ -183,14 +185,14 @@ impl Linear {
         gemm(exec, x, w.t(), Accum::Replace, y, scratch, epilogue);
     }
 
-    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db (+)= Σ dz, in one pass.
+    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db = Σ dz, in one pass.
     fn backward_through_relu<T: Scalar>(
         &self,
         exec: &Executor,
         y: &[T],
         dy: &mut [T],
         scale: T,
-        (accum, db): (Accum, &mut [T]),
+        db: &mut [T],
         scratch: &mut [T],
     ) {
         let width = self.outputs;
@@ -206,28 +208,22 @@ impl Linear {
                 relu_backward_rows(&y[rows.start * width..rows.end * width], dy, scale, db);
             },
         );
-        fold_partials(partials, accum, db);
+        fold_partials(partials, Accum::Replace, db);
     }
 }
 
-/// dw = dyᵀ·x, `[outputs, inputs]`, with the sums over the rows in blocks of `rows_per_shard` if
-/// these are not all rows.
-///
-/// # Panics
-/// As [`Backward::rows_per_shard`] says, or if `scratch` is too short for the product.
-pub fn outer_product<T: Scalar>(
+/// Elements of scratch for the three products of a map from `inputs` to `outputs` columns: x·wᵀ,
+/// dyᵀ·x and dy·w.
+pub(crate) fn products_scratch_len<T: Scalar>(
     exec: &Executor,
-    (dy, x): (ArrayView2<'_, T>, ArrayView2<'_, T>),
-    rows_per_shard: usize,
-    dw: ArrayViewMut2<'_, T>,
-    scratch: &mut [T],
-) {
-    if rows_per_shard >= x.nrows() {
-        gemm(exec, dy.t(), x, Accum::Replace, dw, scratch, &NoEpilogue);
-    } else {
-        let (dy, accum) = (dy.t(), Accum::Replace);
-        gemm_in_blocks(exec, dy, x, rows_per_shard, accum, dw, scratch, &NoEpilogue);
-    }
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+) -> usize {
+    [(rows, outputs, inputs), (outputs, inputs, rows), (rows, inputs, outputs)]
+        .map(|(m, n, k)| gemm_scratch_len::<T>(exec, m, n, k))
+        .into_iter()
+        .fold(0, usize::max)
 }
 
 /// dz = dy⊙[y>0]·`scale` in the memory of `dy`, and its column sums in `db`.
@@ -248,39 +244,75 @@ fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) 
 }
 
 impl<T: Scalar> Layer<T> for Linear {
-    fn plan(&self, exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+    compiled_here!(Linear);
+
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
         let (layer, outputs) = ("linear", self.outputs);
-        for (what, n) in [("inputs", inputs), ("outputs", outputs)] {
-            if n == 0 {
-                return Err(LayerError::Empty { layer, what });
-            }
+        let inputs = one_input(layer, inputs)?;
+        if outputs == 0 {
+            return Err(LayerError::Empty { layer, what: "outputs" });
         }
-        let products = [(rows, outputs, inputs), (outputs, inputs, rows), (rows, inputs, outputs)];
-        let gemm_len =
-            products.map(|(m, n, k)| gemm_scratch_len::<T>(exec, m, n, k)).into_iter().max();
-        let sums_len = column_sums_scratch_len(rows, outputs);
-        Ok(Plan {
-            outputs,
+        check_width(layer, outputs)?;
+        Ok(Shape {
             params: vec![
                 ArraySpec::matrix("weight", outputs, inputs, Role::Weight),
                 ArraySpec::vector("bias", outputs, Role::Bias),
             ],
-            state: Vec::new(),
-            // The factor that dropout scales by.
-            saved_len: usize::from(matches!(self.after, Some(AfterLinear { dropout: Some(_) }))),
-            scratch_len: gemm_len.unwrap_or(0).max(sums_len),
-            min_rows: 1,
             output: if self.after.is_some() { Output::Kept } else { Output::Free },
             flops_per_row: outputs * (2 * inputs + 1),
+            ..Shape::new(outputs)
         })
     }
 
-    fn init(&self, random: &mut Random, inputs: usize, params: &mut [T], _state: &mut [T]) {
+    fn memory(&self, exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
+        let sums_len = column_sums_scratch_len(rows, self.outputs);
+        Memory {
+            // The factor that dropout scales by.
+            saved_len: usize::from(matches!(self.after, Some(AfterLinear { dropout: Some(_) }))),
+            scratch_len: products_scratch_len::<T>(exec, rows, inputs[0], self.outputs)
+                .max(sums_len),
+        }
+    }
+
+    fn init(&self, random: &mut Random, inputs: &[usize], params: &mut [T], _state: &mut [T]) {
         let (w, b) = params.split_at_mut(params.len() - self.outputs);
-        self.init.fill(random, inputs, self.outputs, w);
+        self.init.fill(random, inputs[0], self.outputs, w);
         b.fill(T::ZERO);
     }
 
+    fn infer(&self, cx: Infer<'_, T>) {
+        let (w, b) = split(cx.params, self.outputs);
+        match self.after {
+            None => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias { b }),
+            Some(_) => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBiasRelu { b }),
+        }
+    }
+
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
+        let after = match (self.after, next) {
+            (None, Pointwise::Relu) => AfterLinear { dropout: None },
+            (Some(AfterLinear { dropout: None }), Pointwise::Dropout(p)) => {
+                AfterLinear { dropout: Some(p) }
+            }
+            _ => return None,
+        };
+        Some(Self { after: Some(after), ..self.clone() }.boxed())
+    }
+
+    fn describe(&self) -> String {
+        match self.after {
+            None => "linear".into(),
+            Some(AfterLinear { dropout: None }) => "linear + relu".into(),
+            Some(AfterLinear { dropout: Some(p) }) => format!("linear + relu + dropout p={p}"),
+        }
+    }
+}
+
+impl<T: Scalar> RowWise<T> for Linear {
     fn forward(&self, cx: Forward<'_, T>) {
         let (w, b) = split(cx.params, self.outputs);
         let (exec, x, y, scratch) = (cx.exec, cx.x, cx.y, cx.scratch);
@@ -300,60 +332,26 @@ impl<T: Scalar> Layer<T> for Linear {
         }
     }
 
-    fn infer(&self, cx: Infer<'_, T>) {
-        let (w, b) = split(cx.params, self.outputs);
-        match self.after {
-            None => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias { b }),
-            Some(_) => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBiasRelu { b }),
-        }
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
-        let (n_rows, inputs) = cx.x.dim();
         let (w, _) = split(cx.params, self.outputs);
         let (dw, db) = cx.grads.split_at_mut(w.len());
-        let mut dz = cx.dy;
+        let mut dy = cx.dy;
         {
-            let width = self.outputs;
-            let (y, dz) = (flat(cx.y), dz.as_slice_mut().expect("dy is contiguous"));
-            for (rows, accum) in row_blocks(n_rows, cx.rows_per_shard) {
-                let span = rows.start * width..rows.end * width;
-                let dz = &mut dz[span.clone()];
-                match self.after {
-                    None => column_sums(cx.exec, dz, accum, db, cx.scratch),
-                    Some(after) => {
-                        let scale = after.dropout.map_or(T::ONE, |_| cx.saved[0]);
-                        let (y, db) = (&y[span], (accum, &mut *db));
-                        self.backward_through_relu(cx.exec, y, dz, scale, db, cx.scratch);
-                    }
+            let dz = dy.as_slice_mut().expect("dy is contiguous");
+            match self.after {
+                None => column_sums(cx.exec, dz, Accum::Replace, db, cx.scratch),
+                Some(after) => {
+                    let scale = after.dropout.map_or(T::ONE, |_| cx.saved[0]);
+                    self.backward_through_relu(cx.exec, flat(cx.y), dz, scale, db, cx.scratch);
                 }
             }
         }
-        let dw = matrix_mut(dw, self.outputs, inputs);
-        outer_product(cx.exec, (dz.view(), cx.x), cx.rows_per_shard, dw, cx.scratch);
-        if let Some((dx, accum)) = cx.dx {
-            debug_assert_eq!(dx.nrows(), n_rows);
-            let w = matrix(w, self.outputs, inputs);
-            gemm(cx.exec, dz.view(), w, accum, dx, cx.scratch, &NoEpilogue);
-        }
-    }
-
-    fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
-        let after = match (self.after, next) {
-            (None, Pointwise::Relu) => AfterLinear { dropout: None },
-            (Some(AfterLinear { dropout: None }), Pointwise::Dropout(p)) => {
-                AfterLinear { dropout: Some(p) }
-            }
-            _ => return None,
-        };
-        Some(Box::new(Self { after: Some(after), ..self.clone() }))
-    }
-
-    fn describe(&self) -> String {
-        match self.after {
-            None => "linear".into(),
-            Some(AfterLinear { dropout: None }) => "linear + relu".into(),
-            Some(AfterLinear { dropout: Some(p) }) => format!("linear + relu + dropout p={p}"),
+        let dz = dy.view();
+        let dw = matrix_mut(dw, self.outputs, cx.x.ncols());
+        gemm(cx.exec, dz.t(), cx.x, Accum::Replace, dw, cx.scratch, &NoEpilogue);
+        if let Some(Dx { values: dx, accum }) = cx.dx {
+            let w = matrix(w, self.outputs, dx.ncols());
+            gemm(cx.exec, dz, w, accum, dx, cx.scratch, &NoEpilogue);
         }
     }
 }

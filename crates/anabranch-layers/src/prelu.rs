@@ -1,12 +1,14 @@
 //! The rectifier with a learned slope.
 
-use anabranch_tensor::columns::{fold_partials, n_row_chunks, row_blocks};
+use anabranch_tensor::columns::{fold_partials, n_row_chunks};
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
 use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
-use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
+use crate::layer::{Infer, Layer, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = x for x > 0, and a_j·x elsewhere, with a learned slope a_j for each unit (He et al., 2015).
 ///
@@ -90,66 +92,67 @@ fn backward_rows<T: Scalar>(
 }
 
 impl<T: Scalar> Layer<T> for PRelu {
-    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+    compiled_here!(PRelu);
+
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
         let layer = "prelu";
-        if inputs == 0 {
-            return Err(LayerError::Empty { layer, what: "units" });
-        }
+        let units = one_input(layer, inputs)?;
         if !self.initial.is_finite() {
             let (name, expected) = ("the initial slope", "finite");
             return Err(LayerError::Range { layer, name, expected, value: self.initial });
         }
-        Ok(Plan {
-            params: vec![ArraySpec::vector("weight", inputs, Role::Slope)],
-            scratch_len: n_row_chunks(rows, inputs) * inputs,
-            ..Plan::elementwise(inputs)
-        })
+        let params = vec![ArraySpec::vector("weight", units, Role::Slope)];
+        Ok(Shape { params, ..Shape::new(units) })
     }
 
-    fn init(&self, _random: &mut Random, _inputs: usize, params: &mut [T], _state: &mut [T]) {
+    /// A sum for each chunk.
+    fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
+        Memory { saved_len: 0, scratch_len: n_row_chunks(rows, inputs[0]) * inputs[0] }
+    }
+
+    fn init(&self, _random: &mut Random, _inputs: &[usize], params: &mut [T], _state: &mut [T]) {
         params.fill(T::from_f64(self.initial));
-    }
-
-    fn forward(&self, cx: Forward<'_, T>) {
-        Self::apply(cx.exec, cx.x, cx.y, cx.params);
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
         Self::apply(cx.exec, cx.x, cx.y, cx.params);
     }
 
-    fn backward(&self, cx: Backward<'_, T>) {
-        let (n_rows, units) = cx.x.dim();
-        let (x, dy, slopes) = (flat(cx.x), flat(cx.dy.view()), cx.params);
-        let (dx, accum) = match cx.dx {
-            Some((dx, accum)) => (flat_mut(dx), accum),
-            None => (&mut [][..], Accum::Replace),
-        };
-        let dx_width = if dx.is_empty() { 0 } else { units };
-        for (rows, sums_accum) in row_blocks(n_rows, cx.rows_per_shard) {
-            let partials = &mut cx.scratch[..n_row_chunks(rows.len(), units) * units];
-            let span = rows.start * units..rows.end * units;
-            let (x, dy) = (&x[span.clone()], &dy[span]);
-            let parts = [
-                Part::Chunks(&mut *partials, units),
-                Part::Rows(&mut dx[rows.start * dx_width..rows.end * dx_width], dx_width),
-            ];
-            cx.exec.for_each_chunk(
-                rows.len(),
-                rows_per_chunk(units),
-                parts,
-                #[inline(always)]
-                |rows, [sums, dx]| {
-                    let span = rows.start * units..rows.end * units;
-                    backward_rows([&x[span.clone()], &dy[span], slopes], sums, (dx, accum));
-                },
-            );
-            fold_partials(partials, sums_accum, cx.grads);
-        }
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
     }
 
     fn describe(&self) -> String {
         "prelu".into()
+    }
+}
+
+impl<T: Scalar> RowWise<T> for PRelu {
+    fn forward(&self, cx: Forward<'_, T>) {
+        Self::apply(cx.exec, cx.x, cx.y, cx.params);
+    }
+
+    fn backward(&self, cx: Backward<'_, T>) {
+        let (n_rows, units) = cx.x.dim();
+        let (x, dy, slopes) = (flat(cx.x), flat(cx.dy.view()), cx.params);
+        let partials = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
+        let (dx, accum) = match cx.dx {
+            Some(Dx { values, accum }) => (flat_mut(values), accum),
+            None => (&mut [][..], Accum::Replace),
+        };
+        let dx_width = if dx.is_empty() { 0 } else { units };
+        let parts = [Part::Chunks(&mut *partials, units), Part::Rows(dx, dx_width)];
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            parts,
+            #[inline(always)]
+            |rows, [sums, dx]| {
+                let span = rows.start * units..rows.end * units;
+                backward_rows([&x[span.clone()], &dy[span], slopes], sums, (dx, accum));
+            },
+        );
+        fold_partials(partials, Accum::Replace, cx.grads);
     }
 }
 

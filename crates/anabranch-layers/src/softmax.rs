@@ -14,7 +14,9 @@ use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Backward, Forward, Infer, Layer, Output, Plan};
+use crate::layer::{Infer, Layer, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::shape::{Output, Shape, one_input};
 
 /// y = softmax(x) in each row.
 ///
@@ -99,23 +101,33 @@ impl Softmax {
 }
 
 impl<T: Scalar> Layer<T> for Softmax {
-    fn plan(&self, _exec: &Executor, _rows: usize, inputs: usize) -> Result<Plan, LayerError> {
-        if inputs == 0 {
-            return Err(LayerError::Empty { layer: "softmax", what: "classes" });
-        }
-        Ok(Plan { output: Output::Kept, flops_per_row: 5 * inputs, ..Plan::elementwise(inputs) })
-    }
+    compiled_here!(Softmax);
 
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
+        let classes = one_input("softmax", inputs)?;
+        Ok(Shape { output: Output::Kept, flops_per_row: 5 * classes, ..Shape::new(classes) })
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
         self.apply(cx.exec, cx.x, flat_mut(cx.y));
     }
 
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn describe(&self) -> String {
+        "softmax".into()
+    }
+}
+
+impl<T: Scalar> RowWise<T> for Softmax {
+    fn forward(&self, cx: Forward<'_, T>) {
+        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+    }
+
     fn backward(&self, cx: Backward<'_, T>) {
-        let Some((dx, accum)) = cx.dx else { return };
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, width) = cx.x.dim();
         let (y, dy) = (flat(cx.y), flat(cx.dy.view()));
         let parts = [Part::Rows(flat_mut(dx), width)];
@@ -129,9 +141,5 @@ impl<T: Scalar> Layer<T> for Softmax {
                 backward_rows(&y[span.clone()], &dy[span], dx, accum, width);
             },
         );
-    }
-
-    fn describe(&self) -> String {
-        "softmax".into()
     }
 }

@@ -5,7 +5,10 @@ use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Mask, Pointwise};
+use crate::layer::{Infer, Layer, Pointwise};
+use crate::one_batch::{backward_batch, forward_batch};
+use crate::row_wise::{Backward, Dx, Forward, Mask};
+use crate::shape::ArraySpec;
 
 /// A layer that owns its parameters, gradients and running state, and brings the memory of its
 /// passes.
@@ -71,13 +74,13 @@ impl<T: Scalar> Standalone<T> {
         inputs: usize,
         seed: u64,
     ) -> Result<Self, LayerError> {
-        let plan = layer.plan(&Executor::serial(), 1, inputs)?;
-        let mut params = Arrays::zeros(plan.params);
-        let mut state = Arrays::zeros(plan.state);
+        let shape = layer.shape(&[inputs])?;
+        let mut params = Arrays::zeros(shape.params);
+        let mut state = Arrays::zeros(shape.state);
         let mut random = Random::new(seed, Purpose::Init, 0);
-        layer.init(&mut random, inputs, &mut params.values, &mut state.values);
+        layer.init(&mut random, &[inputs], &mut params.values, &mut state.values);
         let grads = vec![T::ZERO; params.values.len()];
-        let layer = Box::new(layer);
+        let layer = layer.boxed();
         Ok(Self { layer, inputs, params, grads, state, seed, steps: 0, pass: None })
     }
 
@@ -113,15 +116,18 @@ impl<T: Scalar> Standalone<T> {
     /// If x has another width.
     pub fn infer(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
         self.check_width(x)?;
-        let plan = self.layer.plan(&Executor::serial(), x.nrows(), self.inputs)?;
-        let mut y = Array2::from_elem((x.nrows(), plan.outputs), T::ZERO);
+        let exec = Executor::serial();
+        let outputs = self.layer.shape(&[self.inputs])?.outputs;
+        let memory = self.layer.memory(&exec, x.nrows(), &[self.inputs]);
+        let mut y = Array2::from_elem((x.nrows(), outputs), T::ZERO);
         self.layer.infer(Infer {
-            exec: &Executor::serial(),
+            exec: &exec,
+            input: 0,
             x: x.as_standard_layout().view(),
             y: y.view_mut(),
             params: &self.params.values,
             state: &self.state.values,
-            scratch: &mut vec![T::ZERO; plan.scratch_len],
+            scratch: &mut vec![T::ZERO; memory.scratch_len],
         });
         Ok(y)
     }
@@ -220,9 +226,10 @@ impl<T: Scalar> Pass<T> {
         if n_rows == 0 {
             return Err(LayerError::Empty { layer: "a layer by itself", what: "rows" });
         }
-        let plan = layer.plan(&exec, n_rows, inputs)?;
-        if n_rows < plan.min_rows {
-            let (layer, expected) = ("a layer by itself", plan.min_rows);
+        let shape = layer.shape(&[inputs])?;
+        let memory = layer.memory(&exec, n_rows, &[inputs]);
+        if n_rows < shape.min_rows {
+            let (layer, expected) = ("a layer by itself", shape.min_rows);
             return Err(LayerError::Rows { layer, expected, rows: n_rows });
         }
         let is_dropout = matches!(layer.pointwise(), Some(Pointwise::Dropout(_)));
@@ -233,20 +240,22 @@ impl<T: Scalar> Pass<T> {
             let (expected, got) = (x.dim().into(), [1, mask.len()]);
             return Err(LayerError::Shape { what: "the mask", expected, got });
         }
-        let mut y = Array2::from_elem((n_rows, plan.outputs), T::ZERO);
-        let mut saved = vec![T::ZERO; plan.saved_len];
+        let mut y = Array2::from_elem((n_rows, shape.outputs), T::ZERO);
+        let mut saved = vec![T::ZERO; memory.saved_len];
         let x = x.as_standard_layout().into_owned();
-        layer.forward(Forward {
+        let cx = Forward {
             exec: &exec,
+            input: 0,
             x: x.view(),
             y: y.view_mut(),
             params,
-            state,
+            state: &[],
             saved: &mut saved,
-            scratch: &mut vec![T::ZERO; plan.scratch_len],
+            scratch: &mut vec![T::ZERO; memory.scratch_len],
             mask,
-        });
-        Ok(Self { x, y, saved, scratch_len: plan.scratch_len })
+        };
+        forward_batch(layer, cx, state);
+        Ok(Self { x, y, saved, scratch_len: memory.scratch_len })
     }
 
     /// dL/dx from dL/dy, and dL/dparams into `grads`.
@@ -264,18 +273,19 @@ impl<T: Scalar> Pass<T> {
         }
         let mut dy = dy.as_standard_layout().into_owned();
         let mut dx = Array2::from_elem(x.dim(), T::ZERO);
-        layer.backward(Backward {
+        let cx = Backward {
             exec: &Executor::serial(),
+            input: 0,
             x: x.view(),
             y: y.view(),
             dy: dy.view_mut(),
-            dx: Some((dx.view_mut(), Accum::Replace)),
+            dx: Some(Dx { values: dx.view_mut(), accum: Accum::Replace }),
             params,
             grads,
-            rows_per_shard: x.nrows(),
             saved,
             scratch: &mut vec![T::ZERO; *scratch_len],
-        });
+        };
+        backward_batch(layer, cx);
         Ok(dx)
     }
 }
@@ -304,9 +314,9 @@ pub fn vjp<T: Scalar>(
     mask: Mask<'_, T>,
     dy: ArrayView2<'_, T>,
 ) -> Result<Vjp<T>, LayerError> {
-    let plan = layer.plan(&Executor::serial(), x.nrows(), x.ncols())?;
+    let shape = layer.shape(&[x.ncols()])?;
     let [n_params, n_state] =
-        [plan.params, plan.state].map(|arrays| Arrays::<T>::zeros(arrays).values.len());
+        [shape.params, shape.state].map(|arrays| Arrays::<T>::zeros(arrays).values.len());
     if params.len() != n_params {
         let (expected, got) = ([1, n_params], [1, params.len()]);
         return Err(LayerError::Shape { what: "params", expected, got });

@@ -88,7 +88,7 @@ fn layers() -> Vec<(Box<dyn Layer<f64>>, usize)> {
         Box::new(PRelu::new()),
     ];
     for p in [0.0, 0.4, 1.0] {
-        layers.push(Box::new(Dropout::new(p).unwrap()));
+        layers.push(Box::new(Dropout::new(p)));
     }
     let mut layers: Vec<_> = layers.into_iter().map(|layer| (layer, 1)).collect();
     // Two units that differ are normalised to ±1 as two rows are: an ε beside which they count.
@@ -105,14 +105,13 @@ fn layers() -> Vec<(Box<dyn Layer<f64>>, usize)> {
 #[test]
 fn every_layer_against_differences() {
     let mask = Mask::Drawn { seed: 3, layer: 1, step: 5, first_row: 0 };
-    let exec = Executor::serial();
     let mut random = Random::new(1, Purpose::Sample, 0);
     for (layer, min_rows) in layers() {
         let layer = layer.as_ref();
         let has_relu = layer.describe().contains("relu");
         for (rows, inputs) in SIZES.into_iter().filter(|(rows, _)| *rows >= min_rows) {
             let what = format!("{} {rows}x{inputs}", layer.describe());
-            let plan = layer.plan(&exec, rows, inputs).unwrap();
+            let plan = layer.shape(&[inputs]).unwrap();
             let n_params = plan.params.iter().map(|spec| spec.n_elements()).sum();
             let (x, params) = (draw(&mut random, rows * inputs), draw(&mut random, n_params));
             let dy = draw(&mut random, rows * plan.outputs);
@@ -237,7 +236,7 @@ fn jacobians_against_differences_and_the_backward_pass() {
 
         let kept: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i % 3 != 1))).collect();
         for p in [0.0, 0.4, 0.95] {
-            let dropout = Dropout::new(p).unwrap();
+            let dropout = Dropout::new(p);
             let jacobian = dropout.jacobian(&kept);
             check_jacobian(&dropout, (1, n), &x, &[], Mask::Given(&kept), &jacobian);
         }
@@ -261,7 +260,7 @@ fn jacobians_against_differences_and_the_backward_pass() {
 
 #[test]
 fn a_mask_of_p_1_drops_everything_and_its_jacobian_is_zero() {
-    let dropout = Dropout::new(1.0).unwrap();
+    let dropout = Dropout::new(1.0);
     assert_eq!(dropout.jacobian(&[1.0, 0.0]), Array2::<f64>::zeros((2, 2)));
     let x = [f64::INFINITY, 2.0];
     let mask = Mask::Drawn { seed: 0, layer: 0, step: 0, first_row: 0 };

@@ -1,23 +1,23 @@
 //! What layers refuse, and that the refusal names it.
 
 use anabranch_layers::{
-    Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Softmax, Standalone,
-    vjp,
+    Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Shape, Softmax,
+    Standalone, vjp,
 };
 use anabranch_tensor::{Executor, matrix};
 use ndarray::Array2;
 
-fn plan(layer: &dyn Layer<f32>, inputs: usize) -> Result<anabranch_layers::Plan, LayerError> {
-    layer.plan(&Executor::serial(), 4, inputs)
+fn shape(layer: &dyn Layer<f32>, inputs: usize) -> Result<Shape, LayerError> {
+    layer.shape(&[inputs])
 }
 
 #[test]
 fn empty_layers() {
     let empty = |layer, what| Err(LayerError::Empty { layer, what });
-    assert_eq!(plan(&Linear::new(0), 3), empty("linear", "outputs"));
-    assert_eq!(plan(&Linear::new(3), 0), empty("linear", "inputs"));
-    assert_eq!(plan(&BatchNorm::new(), 0), empty("batch norm", "units"));
-    assert_eq!(plan(&Softmax, 0), empty("softmax", "classes"));
+    assert_eq!(shape(&Linear::new(0), 3), empty("linear", "outputs"));
+    assert_eq!(shape(&Linear::new(3), 0), empty("linear", "inputs"));
+    assert_eq!(shape(&BatchNorm::new(), 0), empty("batch norm", "inputs"));
+    assert_eq!(shape(&Softmax, 0), empty("softmax", "inputs"));
 }
 
 #[test]
@@ -27,20 +27,20 @@ fn hyperparameters_out_of_range() {
         _ => None,
     };
     for eps in [0.0, -1e-9, f64::NAN, f64::INFINITY] {
-        assert_eq!(name(plan(&BatchNorm::new().with_eps(eps), 3)), Some("eps"), "{eps}");
+        assert_eq!(name(shape(&BatchNorm::new().with_eps(eps), 3)), Some("eps"), "{eps}");
     }
     for momentum in [-0.1, 1.1, f64::NAN] {
         let layer = BatchNorm::new().with_momentum(momentum);
-        assert_eq!(name(plan(&layer, 3)), Some("momentum"), "{momentum}");
+        assert_eq!(name(shape(&layer, 3)), Some("momentum"), "{momentum}");
     }
     for p in [-0.01, 1.01, f64::NAN] {
-        assert!(matches!(Dropout::new(p), Err(LayerError::Range { .. })), "{p}");
+        assert!(matches!(shape(&Dropout::new(p), 3), Err(LayerError::Range { .. })), "{p}");
     }
     // The ends of each range belong to it.
     for layer in [BatchNorm::new().with_momentum(0.0), BatchNorm::new().with_momentum(1.0)] {
-        assert!(plan(&layer, 3).is_ok());
+        assert!(shape(&layer, 3).is_ok());
     }
-    assert!(Dropout::new(0.0).is_ok() && Dropout::new(1.0).is_ok());
+    assert!([0.0, 1.0].iter().all(|p| shape(&Dropout::new(*p), 3).is_ok()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_standalone_layer_refuses_what_does_not_fit_and_stays_as_it_is() {
     assert_eq!((layer.param("gamma"), layer.state("mean")), (None, None));
 
     // A mask that is too short, or too long.
-    let mut dropout = Standalone::<f64>::new(Dropout::new(0.5).unwrap(), 3, 1).unwrap();
+    let mut dropout = Standalone::<f64>::new(Dropout::new(0.5), 3, 1).unwrap();
     for len in [0, 11, 13] {
         let error = dropout.forward_with_mask(x.view(), Mask::Given(&vec![1.0; len])).unwrap_err();
         assert!(matches!(error, LayerError::Shape { what: "the mask", .. }), "{error}");
@@ -107,22 +107,25 @@ fn a_jacobian_is_that_of_the_formula() {
 }
 
 #[test]
-fn plans_say_the_sizes() {
-    let linear = plan(&Linear::new(5), 3).unwrap();
+fn shapes_and_memories_say_the_sizes() {
+    let linear = shape(&Linear::new(5), 3).unwrap();
     let shapes: Vec<_> = linear.params.iter().map(|spec| (spec.name, spec.shape.clone())).collect();
     assert_eq!(shapes, [("weight", vec![5, 3]), ("bias", vec![5])]);
     assert_eq!((linear.outputs, linear.output, linear.min_rows), (5, Output::Free, 1));
     // Two operations for each product, one for each bias.
     assert_eq!(linear.flops_per_row, 2 * 5 * 3 + 5);
-    let batch_norm = plan(&BatchNorm::new(), 3).unwrap();
+    let batch_norm = shape(&BatchNorm::new(), 3).unwrap();
+    assert_eq!((batch_norm.outputs, batch_norm.min_rows), (3, 2));
+    let saved_len = |layer: &dyn Layer<f32>| layer.memory(&Executor::serial(), 4, &[3]).saved_len;
     // Four vectors: the mean, r, γ·r and β.
-    assert_eq!((batch_norm.outputs, batch_norm.saved_len, batch_norm.min_rows), (3, 4 * 3, 2));
+    assert_eq!(saved_len(&BatchNorm::new()), 4 * 3);
     let names: Vec<_> = batch_norm.state.iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["running_mean", "running_var"]);
-    let dropout = plan(&Dropout::new(0.5).unwrap(), 3).unwrap();
-    assert_eq!((dropout.outputs, dropout.saved_len, dropout.output), (3, 12, Output::Free));
+    let dropout = shape(&Dropout::new(0.5), 3).unwrap();
+    assert_eq!((dropout.outputs, dropout.output), (3, Output::Free));
+    assert_eq!(saved_len(&Dropout::new(0.5)), 12);
     // Whose backward pass reads y.
-    assert_eq!(plan(&Softmax, 3).unwrap().output, Output::Kept);
-    assert_eq!(plan(&Activation::Tanh, 3).unwrap().output, Output::Kept);
-    assert_eq!(plan(&Activation::Relu, 3).unwrap().output, Output::Free);
+    assert_eq!(shape(&Softmax, 3).unwrap().output, Output::Kept);
+    assert_eq!(shape(&Activation::Tanh, 3).unwrap().output, Output::Kept);
+    assert_eq!(shape(&Activation::Relu, 3).unwrap().output, Output::Free);
 }

@@ -1,42 +1,47 @@
 //! Running statistics of batch normalisation, by hand and in each convention, and what evaluation
 //! makes of them.
 
-use anabranch_layers::{Affine, BatchNorm, Forward, Infer, Layer, Mask, RunningVariance};
+use anabranch_layers::{
+    Affine, BatchNorm, Forward, Infer, Layer, Mask, RunningVariance, forward_batch,
+};
 use anabranch_tensor::{Executor, Scalar, matrix, matrix_mut};
 
 /// One training pass from `state`, on two columns; returns y.
 fn forward<T: Scalar>(layer: &BatchNorm, x: &[T], params: &[T], state: &mut [T]) -> Vec<T> {
     let exec = Executor::serial();
     let rows = x.len() / 2;
-    let plan = Layer::<T>::plan(layer, &exec, rows, 2).unwrap();
+    let memory = Layer::<T>::memory(layer, &exec, rows, &[2]);
     let nan = T::from_f64(f64::NAN);
-    let (mut y, mut saved) = (vec![nan; x.len()], vec![nan; plan.saved_len]);
-    layer.forward(Forward {
+    let (mut y, mut saved) = (vec![nan; x.len()], vec![nan; memory.saved_len]);
+    let forward = Forward {
         exec: &exec,
+        input: 0,
         x: matrix(x, rows, 2),
         y: matrix_mut(&mut y, rows, 2),
         params,
-        state,
+        state: &[],
         saved: &mut saved,
-        scratch: &mut vec![nan; plan.scratch_len],
+        scratch: &mut vec![nan; memory.scratch_len],
         mask: Mask::Given(&[]),
-    });
+    };
+    forward_batch(layer, forward, state);
     y
 }
 
 fn infer<T: Scalar>(layer: &BatchNorm, x: &[T], params: &[T], state: &[T]) -> Vec<T> {
     let exec = Executor::serial();
     let rows = x.len() / 2;
-    let plan = Layer::<T>::plan(layer, &exec, rows, 2).unwrap();
+    let memory = Layer::<T>::memory(layer, &exec, rows, &[2]);
     let nan = T::from_f64(f64::NAN);
     let mut y = vec![nan; x.len()];
     layer.infer(Infer {
         exec: &exec,
+        input: 0,
         x: matrix(x, rows, 2),
         y: matrix_mut(&mut y, rows, 2),
         params,
         state,
-        scratch: &mut vec![nan; plan.scratch_len],
+        scratch: &mut vec![nan; memory.scratch_len],
     });
     y
 }
@@ -79,7 +84,7 @@ fn initial_parameters_and_state_are_neutral() {
     let (mut params, mut state) = ([f64::NAN; 4], [f64::NAN; 4]);
     let mut random =
         anabranch_tensor::random::Random::new(1, anabranch_tensor::random::Purpose::Init, 0);
-    BatchNorm::new().init(&mut random, 2, &mut params, &mut state);
+    BatchNorm::new().init(&mut random, &[2], &mut params, &mut state);
     assert_eq!(params, [1.0, 1.0, 0.0, 0.0]);
     assert_eq!(state, [0.0, 0.0, 1.0, 1.0]);
 }

@@ -15,8 +15,6 @@
 //! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is
 //! summed in row order, and the partial results are folded in chunk order.
 
-use std::ops::Range;
-
 use crate::accum::Accum;
 use crate::lanes::sum_columns;
 use crate::parallel::{Executor, Part, rows_per_chunk};
@@ -91,18 +89,6 @@ pub fn fold_partials<T: Scalar>(partials: &mut [T], accum: Accum, out: &mut [T])
     for (out, sum) in out.iter_mut().zip(total) {
         *out = accum.combine(*out, *sum);
     }
-}
-
-/// Cuts `n_rows` rows into blocks of `rows_per_block`, whose results replace what an array holds
-/// and are then added to it.
-pub fn row_blocks(
-    n_rows: usize,
-    rows_per_block: usize,
-) -> impl Iterator<Item = (Range<usize>, Accum)> {
-    (0..n_rows).step_by(rows_per_block).map(move |start| {
-        let accum = if start == 0 { Accum::Replace } else { Accum::Add };
-        (start..n_rows.min(start + rows_per_block), accum)
-    })
 }
 
 #[cfg(test)]

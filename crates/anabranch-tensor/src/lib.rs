@@ -23,6 +23,6 @@ pub use buffer::{Buffer, CACHE_LINE};
 pub use gradients::{GradientView, Gradients};
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use parallel::Executor;
-pub use scalar::Scalar;
+pub use scalar::{PerScalar, Scalar};
 pub use simd::InstructionSet;
 pub use view::{flat, flat_mut, matrix, matrix_mut};

@@ -61,13 +61,12 @@ pub trait Scalar:
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
 
-    /// What exists for each number type, such as a table of kernels, for this one.
-    #[doc(hidden)]
+    /// The one for this number type: of two tables of kernels, say, or of two functions that are
+    /// not generic, which a crate compiles itself rather than the crate that calls them.
     fn select<P: PerScalar>(for_f32: P::Of<f32>, for_f64: P::Of<f64>) -> P::Of<Self>;
 }
 
-/// A family of types with one for each number type.
-#[doc(hidden)]
+/// A family of types with one for each number type, for [`Scalar::select`].
 pub trait PerScalar {
     /// The one for `T`.
     type Of<T: Scalar>;

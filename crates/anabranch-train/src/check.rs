@@ -15,6 +15,7 @@ pub(crate) fn check_tasks<T: Scalar>(
     targets: &[Target<'_, T>],
 ) -> Result<(), TrainError> {
     for (what, expected, got) in [
+        ("input matrices", graph.input_widths().count(), 1),
         ("inputs", graph.inputs(), dataset.n_inputs),
         ("tasks", graph.heads().len(), targets.len()),
     ] {

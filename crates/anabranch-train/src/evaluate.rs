@@ -118,7 +118,7 @@ impl<T: Scalar> Evaluator<T> {
             exec.for_each_large_chunk(row_idx.len(), rows_per_lane, parts, |rows, [lane]| {
                 let lane = &mut lane[0];
                 lane.rows.gather(dataset, &row_idx[rows]);
-                graph.infer(&ALONE, params, state, &mut lane.workspace, lane.rows.x());
+                graph.infer(&ALONE, params, state, &mut lane.workspace, &[lane.rows.x()]);
                 work(lane);
             });
             self.lanes[..n_lanes].iter().for_each(&mut read);

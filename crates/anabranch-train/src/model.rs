@@ -335,7 +335,7 @@ impl Model {
         let Cache { x, workspace } = cache;
         let x = matrix(&x[..n_rows * width], n_rows, width);
         // Entered once for all operations, not by each of them.
-        exec.enter(|| self.graph.infer(exec, &self.params, &self.state, workspace, x));
+        exec.enter(|| self.graph.infer(exec, &self.params, &self.state, workspace, &[x]));
     }
 
     fn new_cache(&self) -> Result<Cache, GraphError> {

@@ -199,6 +199,7 @@ fn read_classes(output: ArrayView2<'_, f32>, classes: &mut [usize], probabilitie
     }
     Softmax.infer(Infer {
         exec: &Executor::serial(),
+        input: 0,
         x: output,
         y: matrix_mut(probabilities, n_rows, n_classes),
         params: &[],

@@ -3,10 +3,10 @@
 use anabranch_graph::{Fusion, GraphBuilder, GraphError, Join};
 use anabranch_layers::{
     AbsoluteError, Activation, Affine, Backward, BatchNorm, BinaryCrossEntropy, CrossEntropy,
-    Dropout, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError, LayerNorm, Linear, Loss,
-    LossGradient, PRelu, Pinball, Plan, Softmax, TargetKind,
+    Dropout, Dx, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError, LayerNorm, Linear,
+    Loss, LossGradient, PRelu, Pinball, RowWise, Shape, Softmax, TargetKind, Training, one_input,
 };
-use anabranch_tensor::{Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{Scalar, flat, flat_mut};
 use anabranch_verify::check::{Report, check_graph, check_layer, check_loss};
 
 #[track_caller]
@@ -33,7 +33,7 @@ fn built_in_layers_pass() {
             passes(check_layer(&activation, rows, inputs));
         }
         for p in [0.0, 0.4, 1.0] {
-            passes(check_layer(&Dropout::new(p).unwrap(), rows, inputs));
+            passes(check_layer(&Dropout::new(p), rows, inputs));
         }
         for affine in [Affine::PerUnit, Affine::Shared] {
             passes(check_layer(&BatchNorm::new().with_affine(affine), rows, inputs));
@@ -108,10 +108,27 @@ enum Cube {
 }
 
 impl<T: Scalar> Layer<T> for Cube {
-    fn plan(&self, _exec: &Executor, _rows: usize, inputs: usize) -> Result<Plan, LayerError> {
-        Ok(Plan::elementwise(inputs))
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
+        Ok(Shape::new(one_input("cube", inputs)?))
     }
 
+    fn infer(&self, cx: Infer<'_, T>) {
+        let factor = T::from_f64(if *self == Self::EvaluatesOtherwise { 0.5 } else { 1.0 });
+        for (y, x) in flat_mut(cx.y).iter_mut().zip(flat(cx.x)) {
+            *y = *x * *x * *x * factor;
+        }
+    }
+
+    fn training(&self) -> Training<'_, T> {
+        Training::RowWise(self)
+    }
+
+    fn describe(&self) -> String {
+        format!("cube, {self:?}")
+    }
+}
+
+impl<T: Scalar> RowWise<T> for Cube {
     fn forward(&self, cx: Forward<'_, T>) {
         let width = cx.x.ncols();
         let skipped = if *self == Self::ForgetsARow { width } else { 0 };
@@ -123,24 +140,13 @@ impl<T: Scalar> Layer<T> for Cube {
         }
     }
 
-    fn infer(&self, cx: Infer<'_, T>) {
-        let factor = T::from_f64(if *self == Self::EvaluatesOtherwise { 0.5 } else { 1.0 });
-        for (y, x) in flat_mut(cx.y).iter_mut().zip(flat(cx.x)) {
-            *y = *x * *x * *x * factor;
-        }
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
-        let Some((dx, accum)) = cx.dx else { return };
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let factor = T::from_f64(if *self == Self::WrongSlope { 3.01 } else { 3.0 });
         for ((dx, x), dy) in flat_mut(dx).iter_mut().zip(flat(cx.x)).zip(cx.dy.iter()) {
             let d = *dy * factor * *x * *x;
             *dx = if *self == Self::IgnoresAccum { d } else { accum.combine(*dx, d) };
         }
-    }
-
-    fn describe(&self) -> String {
-        format!("cube, {self:?}")
     }
 }
 

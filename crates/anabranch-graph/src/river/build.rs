@@ -4,16 +4,12 @@ use std::collections::HashMap;
 
 use anabranch_tensor::Scalar;
 
-use super::{Branch, LayerKind, NamedLayer, River};
+use super::{Branch, NamedLayer, River};
 use crate::builder::GraphBuilder;
 use crate::error::GraphError;
 use crate::fusion::Fusion;
 use crate::graph::Graph;
 use crate::node::NodeId;
-
-/// Inputs and layers have fewer columns than this: products of two widths stay far from the limits
-/// of `usize`.
-const MAX_WIDTH: usize = 1 << 28;
 
 /// What later branches may read of a branch.
 struct Built {
@@ -31,9 +27,6 @@ impl River {
     /// joins one without a prediction, has a name that is taken, or has a layer, join or loss that
     /// is refused; and if a branch leads to no head.
     pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
-        if self.inputs >= MAX_WIDTH {
-            return Err(GraphError::Wide { width: self.inputs, max: MAX_WIDTH });
-        }
         let mut g = GraphBuilder::new(self.inputs);
         let mut built: HashMap<&str, Built> = HashMap::new();
         for branch in &self.branches {
@@ -84,9 +77,6 @@ impl Branch {
 
 impl NamedLayer {
     fn add<T: Scalar>(&self, g: &mut GraphBuilder<T>, x: NodeId) -> Result<NodeId, GraphError> {
-        if let LayerKind::Linear { outputs: width @ MAX_WIDTH.., .. } = self.layer {
-            return Err(GraphError::Wide { width, max: MAX_WIDTH });
-        }
         g.stream(self.stream);
         self.layer.add(g, &self.name, x)
     }

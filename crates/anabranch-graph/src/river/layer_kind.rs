@@ -68,11 +68,7 @@ impl LayerKind {
                     .with_running_variance(running);
                 g.layer(name, batch_norm, x)
             }
-            Self::Dropout { p } => {
-                let dropout = Dropout::new(p)
-                    .map_err(|source| GraphError::Layer { node: name.to_owned(), source })?;
-                g.layer(name, dropout, x)
-            }
+            Self::Dropout { p } => g.layer(name, Dropout::new(p), x),
         }
     }
 }

@@ -21,10 +21,9 @@ mod layer_kind;
 
 use std::fmt::Write;
 
-use anabranch_layers::{Activation, Init, LossKind};
+use anabranch_layers::{Activation, Init, Join, LossKind};
 use serde::{Deserialize, Serialize};
 
-use crate::join::Join;
 pub use layer_kind::LayerKind;
 
 #[cfg(doc)]

@@ -29,9 +29,11 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat,
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use crate::coupled::{ApplyBackward, Coupled, Merge, Summaries, SummariseBackward};
 use crate::error::LayerError;
-use crate::layer::{ArraySpec, Backward, Forward, Infer, Layer, Plan, Role};
+use crate::layer::{Infer, Layer, Training, compiled_here};
+use crate::row_wise::Dx;
+use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
+use crate::whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward, WholeBatch};
 use rows::{backward_rows, backward_sums, mean_and_m2, normalise_rows};
 
 /// How many γ and β there are.
@@ -180,11 +182,11 @@ impl Default for BatchNorm {
 }
 
 impl<T: Scalar> Layer<T> for BatchNorm {
-    fn plan(&self, _exec: &Executor, rows: usize, inputs: usize) -> Result<Plan, LayerError> {
+    compiled_here!(BatchNorm);
+
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
         let layer = "batch norm";
-        if inputs == 0 {
-            return Err(LayerError::Empty { layer, what: "units" });
-        }
+        let units = one_input(layer, inputs)?;
         if !(self.eps > 0.0 && self.eps.is_finite()) {
             let (name, expected) =
                 ("eps", "finite and above 0, since the variance of a constant column is 0");
@@ -195,44 +197,37 @@ impl<T: Scalar> Layer<T> for BatchNorm {
             return Err(LayerError::Range { layer, name, expected, value: self.momentum });
         }
         let n_affine = match self.affine {
-            Affine::PerUnit => inputs,
+            Affine::PerUnit => units,
             Affine::Shared => 1,
         };
-        Ok(Plan {
+        Ok(Shape {
             params: vec![
                 ArraySpec::vector("weight", n_affine, Role::Norm),
                 ArraySpec::vector("bias", n_affine, Role::Norm),
             ],
             state: vec![
-                ArraySpec::vector("running_mean", inputs, Role::Norm),
-                ArraySpec::vector("running_var", inputs, Role::Norm),
+                ArraySpec::vector("running_mean", units, Role::Norm),
+                ArraySpec::vector("running_var", units, Role::Norm),
             ],
-            // The mean, r, γ·r and β.
-            saved_len: 4 * inputs,
-            // Two vectors for each chunk, a summary, and what is merged from it.
-            scratch_len: (2 * n_row_chunks(rows, inputs) + 4) * inputs,
             min_rows: 2,
-            flops_per_row: 7 * inputs,
-            ..Plan::elementwise(inputs)
+            flops_per_row: 7 * units,
+            ..Shape::new(units)
         })
     }
 
-    fn init(&self, _random: &mut Random, _inputs: usize, params: &mut [T], state: &mut [T]) {
+    /// The mean, r, γ·r and β are saved; each chunk sums two vectors.
+    fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
+        let n_chunks = n_row_chunks(rows, inputs[0]).max(1);
+        Memory { saved_len: 4 * inputs[0], scratch_len: 2 * n_chunks * inputs[0] }
+    }
+
+    fn init(&self, _random: &mut Random, _inputs: &[usize], params: &mut [T], state: &mut [T]) {
         let (gamma, beta) = params.split_at_mut(params.len() / 2);
         gamma.fill(T::ONE);
         beta.fill(T::ZERO);
         let (mean, variance) = state.split_at_mut(state.len() / 2);
         mean.fill(T::ZERO);
         variance.fill(T::ONE);
-    }
-
-    fn forward(&self, cx: Forward<'_, T>) {
-        let (n_rows, units) = cx.x.dim();
-        let (summary, scratch) = cx.scratch.split_at_mut(2 * units);
-        self.summarise(cx.exec, cx.x, summary, scratch);
-        let summaries = Summaries::of_one(summary, n_rows);
-        self.merge(Merge { summaries, params: cx.params, state: cx.state, saved: cx.saved });
-        self.apply(cx.exec, cx.x, cx.y, cx.saved);
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
@@ -249,21 +244,8 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         normalise(cx.exec, cx.x, cx.y, [mean, scale, shift]);
     }
 
-    fn backward(&self, cx: Backward<'_, T>) {
-        let Backward { exec, x, dy, grads, saved, .. } = cx;
-        let (n_rows, units) = x.dim();
-        let dy = dy.view();
-        let (summary, scratch) = cx.scratch.split_at_mut(2 * units);
-        let (merged, scratch) = scratch.split_at_mut(2 * units);
-        let grads = (grads, Accum::Replace);
-        self.summarise_backward(SummariseBackward { exec, x, dy, saved, grads, summary, scratch });
-        let Some(dx) = cx.dx else { return };
-        self.merge_backward(Summaries::of_one(summary, n_rows), merged);
-        self.apply_backward(ApplyBackward { exec, x, dy, dx, saved, merged });
-    }
-
-    fn coupled(&self) -> Option<&dyn Coupled<T>> {
-        Some(self)
+    fn training(&self) -> Training<'_, T> {
+        Training::WholeBatch(self)
     }
 
     fn describe(&self) -> String {
@@ -273,7 +255,7 @@ impl<T: Scalar> Layer<T> for BatchNorm {
 }
 
 /// A summary is (mean, M2) of each column forward, and (Σ dy, Σ dy⊙â) backward.
-impl<T: Scalar> Coupled<T> for BatchNorm {
+impl<T: Scalar> WholeBatch<T> for BatchNorm {
     fn summary_len(&self, inputs: usize) -> usize {
         2 * inputs
     }
@@ -363,20 +345,12 @@ impl<T: Scalar> Coupled<T> for BatchNorm {
             },
         );
         fold_partials(partials, Accum::Replace, cx.summary);
-        let (grads, accum) = cx.grads;
         let (sum_dy, sum_dy_a_hat) = halves(cx.summary);
-        let (dgamma, dbeta) = halves(grads);
+        let (dgamma, dbeta) = halves(cx.grads);
         for (grad, sum) in [(dgamma, sum_dy_a_hat), (dbeta, sum_dy)] {
             match self.affine {
-                Affine::PerUnit => {
-                    for (grad, sum) in grad.iter_mut().zip(sum) {
-                        *grad = accum.combine(*grad, *sum);
-                    }
-                }
-                Affine::Shared => {
-                    let total = sum.iter().fold(T::ZERO, |total, v| total + *v);
-                    grad[0] = accum.combine(grad[0], total);
-                }
+                Affine::PerUnit => grad.copy_from_slice(sum),
+                Affine::Shared => grad[0] = sum.iter().fold(T::ZERO, |total, v| total + *v),
             }
         }
     }
@@ -398,7 +372,7 @@ impl<T: Scalar> Coupled<T> for BatchNorm {
         let [mean, r, scale, _] = saved_vectors(cx.saved);
         let (mean_dy, mean_dy_a_hat) = cx.merged.split_at(units);
         let vectors = [mean, r, scale, mean_dy, mean_dy_a_hat];
-        let (dx, accum) = cx.dx;
+        let Dx { values: dx, accum } = cx.dx;
         let parts = [Part::Rows(flat_mut(dx), units)];
         cx.exec.for_each_chunk(
             n_rows,

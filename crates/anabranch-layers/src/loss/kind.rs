@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anabranch_tensor::Scalar;
+use anabranch_tensor::{PerScalar, Scalar};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -85,8 +85,13 @@ impl LossKind {
         }
     }
 
-    /// The loss.
+    /// The loss, compiled in this crate.
     pub fn boxed<T: Scalar>(&self) -> Box<dyn Loss<T>> {
+        T::select::<Boxed>(boxed_f32, boxed_f64)(self)
+    }
+
+    #[inline(always)]
+    fn boxed_here<T: Scalar>(&self) -> Box<dyn Loss<T>> {
         match self.clone() {
             Self::HalfSquaredError => Box::new(HalfSquaredError),
             Self::AbsoluteError => Box::new(AbsoluteError),
@@ -98,6 +103,23 @@ impl LossKind {
             Self::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
         }
     }
+}
+
+/// [`LossKind::boxed`] for each number type.
+struct Boxed;
+
+impl PerScalar for Boxed {
+    type Of<T: Scalar> = fn(&LossKind) -> Box<dyn Loss<T>>;
+}
+
+#[inline(never)]
+fn boxed_f32(kind: &LossKind) -> Box<dyn Loss<f32>> {
+    kind.boxed_here()
+}
+
+#[inline(never)]
+fn boxed_f64(kind: &LossKind) -> Box<dyn Loss<f64>> {
+    kind.boxed_here()
 }
 
 impl fmt::Display for LossKind {

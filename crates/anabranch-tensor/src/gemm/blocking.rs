@@ -41,7 +41,7 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) k: usize,
-    /// Length of a k-block, at most [`MAX_TERMS`](super::plan::MAX_TERMS) where a caller chose it.
+    /// Length of a k-block.
     pub(super) kc: usize,
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,

@@ -93,7 +93,7 @@ fn stays_inside<T: Scalar>() {
                 None => plan::scratch_len(kernels, exec.threads(), (m, n, k)),
             };
             let scratch = scratch.slice(scratch_len, at_end);
-            gemm_with(Some(kernels), exec, a, b, Some(kc), Accum::Add, c, scratch, &NoEpilogue);
+            gemm_with(Some(kernels), exec, a, b, Accum::Add, c, scratch, &NoEpilogue);
         }
     }
 }

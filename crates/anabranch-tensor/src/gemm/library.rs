@@ -1,10 +1,9 @@
 //! Products on machines for which there are no kernels here: those of the crate `matrixmultiply`,
 //! which has its own for aarch64 and plain ones for the rest.
 //!
-//! The sums are cut into the blocks that [`gemm`](super::gemm) and
-//! [`gemm_in_blocks`](super::gemm_in_blocks) promise, with a call for each. The library packs both
-//! operands into memory that it allocates: on these machines, a product is the one exception to the
-//! rule that a step allocates nothing.
+//! The sums are cut into blocks no longer than the library's own, with a call for each. The library
+//! packs both operands into memory that it allocates: on these machines, a product is the one
+//! exception to the rule that a step allocates nothing.
 
 use std::ops::Range;
 

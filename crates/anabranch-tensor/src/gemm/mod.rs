@@ -183,48 +183,16 @@ pub fn gemm<T: Scalar>(
     scratch: &mut [T],
     epilogue: &impl Epilogue<T>,
 ) {
-    gemm_with(kernels::kernels(), exec, a, b, None, accum, c, scratch, epilogue);
+    gemm_with(kernels::kernels(), exec, a, b, accum, c, scratch, epilogue);
 }
 
-/// Most terms of a block in [`gemm_in_blocks`].
-pub const MAX_TERMS: usize = {
-    assert!(plan::MAX_TERMS <= library::MAX_TERMS);
-    plan::MAX_TERMS
-};
-
-/// [`gemm`] with the terms of each sum in blocks of `terms`, whose sums are added in order: the
-/// same bits as if the products of the blocks had been computed one by one, in whatever place, and
-/// then added up in order.
-///
-/// # Panics
-/// As `gemm`, and if `terms` is 0 or over [`MAX_TERMS`].
-#[allow(clippy::too_many_arguments)]
-pub fn gemm_in_blocks<T: Scalar>(
-    exec: &Executor,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    terms: usize,
-    accum: Accum,
-    c: ArrayViewMut2<'_, T>,
-    scratch: &mut [T],
-    epilogue: &impl Epilogue<T>,
-) {
-    assert!(
-        (1..=MAX_TERMS).contains(&terms),
-        "gemm: blocks of {terms} terms, not 1 to {MAX_TERMS}"
-    );
-    gemm_with(kernels::kernels(), exec, a, b, Some(terms), accum, c, scratch, epilogue);
-}
-
-/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any, and
-/// with blocks of `terms` terms, or of as many as suit the kernels.
+/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any.
 #[allow(clippy::too_many_arguments)]
 fn gemm_with<T: Scalar>(
     kernels: Option<&Kernels<T>>,
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
-    terms: Option<usize>,
     accum: Accum,
     mut c: ArrayViewMut2<'_, T>,
     scratch: &mut [T],
@@ -241,12 +209,12 @@ fn gemm_with<T: Scalar>(
     let c = c.as_slice_mut().expect("gemm: C must be row-major and contiguous").as_mut_ptr();
     let (a, b) = (Matrix::of(a), Matrix::of(b));
     let Some(kernels) = kernels else {
-        let kc = terms.unwrap_or_else(|| plan::even_blocks(k, library::MAX_TERMS).max(1));
+        let kc = plan::even_blocks(k, library::MAX_TERMS).max(1);
         let product = LibraryProduct { exec, m, n, k, kc, a, b, accum, c };
         // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed.
         return unsafe { product.run(epilogue) };
     };
-    let kc = terms.unwrap_or_else(|| plan::kc::<T>(k));
+    let kc = plan::kc::<T>(k);
     let product = Product { kernels, exec, m, n, k, kc, a, b, accum, c, c_transposed: false };
     // SAFETY: as above; the kernels are those of this processor.
     unsafe { product.run(scratch, epilogue) };

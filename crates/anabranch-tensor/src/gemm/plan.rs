@@ -79,9 +79,6 @@ pub(super) fn round_up(len: usize, unit: usize) -> usize {
     (len + unit - 1) & !(unit - 1)
 }
 
-/// Most terms of a k-block that a caller may choose, for any number type.
-pub(super) const MAX_TERMS: usize = KC_BYTES / size_of::<f64>();
-
 /// Longest k-block.
 const fn kc_max<T>() -> usize {
     KC_BYTES / size_of::<T>()

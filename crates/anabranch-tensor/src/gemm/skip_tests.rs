@@ -6,9 +6,7 @@ use ndarray::{Array2, ArrayView2};
 use super::kernels::available;
 use super::pack::Panels;
 use super::skip::Sparse;
-use super::tests::{
-    ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product, product_in_blocks,
-};
+use super::tests::{ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product};
 use super::*;
 
 /// Whether the element [i, l] of an operand is left: two in seven are.
@@ -233,46 +231,17 @@ fn a_sum_that_underflows_is_positive_zero() {
 #[test]
 fn short_blocks_leave_negative_zero() {
     let exec = Executor::serial();
-    let (m, n, k, kc) = (100, 5, 80, 16);
+    let (m, n, k) = (100, 5, 1200);
+    let kc = plan::kc::<f32>(k);
+    assert!(kc < k);
     let a = matrix::<f32>((m, k), Layout::Columns, |_, l| if l % kc == 9 { -1e-30 } else { -0.0 });
     let b = matrix::<f32>((k, n), Layout::Rows, |_, _| 1e-30);
     for kernels in available::<f32>() {
         let part = |rows| {
             let (a, accum) = (a.slice(ndarray::s![..rows, ..]), Accum::Replace);
-            product_in_blocks(kernels, &exec, a, b.view(), Some(kc), accum, &NoEpilogue)
+            product(kernels, &exec, a, b.view(), accum, &NoEpilogue)
         };
         assert!(same_bits(&part(m)[..5 * n], &part(5)), "{:?}", kernels.instruction_set);
-    }
-}
-
-/// The promise of [`gemm_in_blocks`] where all terms together are a product that skips zeros, and a
-/// block is too small for it.
-#[test]
-#[cfg_attr(miri, ignore = "large")]
-fn blocks_that_skip_zeros_are_products_that_do_not() {
-    let (exec, terms) = (Executor::serial(), 64);
-    let (m, n, k) = (30, 40, 3 * terms);
-    let (a, b) = operands::<f32>((m, n, k), (Layout::Columns, Layout::Rows), Sparse::A);
-    for kernels in available::<f32>() {
-        assert_eq!(skips(kernels, a.view(), b.view()), Some(Sparse::A));
-        let whole = product_in_blocks(
-            kernels,
-            &exec,
-            a.view(),
-            b.view(),
-            Some(terms),
-            Accum::Replace,
-            &NoEpilogue,
-        );
-        let block = |i: usize| {
-            let block = i * terms..(i + 1) * terms;
-            let (a, b) = (a.slice(ndarray::s![.., block.clone()]), b.slice(ndarray::s![block, ..]));
-            assert_eq!(skips(kernels, a, b), None);
-            product(kernels, &exec, a, b, Accum::Replace, &NoEpilogue)
-        };
-        let [first, second, third] = [0, 1, 2].map(block);
-        let sum: Vec<f32> = (0..m * n).map(|e| first[e] + second[e] + third[e]).collect();
-        assert!(same_bits(&whole, &sum), "{:?}", kernels.instruction_set);
     }
 }
 

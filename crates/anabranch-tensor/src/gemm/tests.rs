@@ -75,19 +75,6 @@ pub(super) fn product<'k, T: Scalar>(
     accum: Accum,
     epilogue: &impl Epilogue<T>,
 ) -> Vec<T> {
-    product_in_blocks(kernels, exec, a, b, None, accum, epilogue)
-}
-
-/// [`product`] with blocks of `terms` terms.
-pub(super) fn product_in_blocks<'k, T: Scalar>(
-    kernels: impl Into<Option<&'k Kernels<T>>>,
-    exec: &Executor,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    terms: Option<usize>,
-    accum: Accum,
-    epilogue: &impl Epilogue<T>,
-) -> Vec<T> {
     let (m, n, k) = (a.nrows(), b.ncols(), a.ncols());
     let nan = T::from_f64(f64::NAN);
     let before = if accum == Accum::Add { T::from_f64(BEFORE) } else { nan };
@@ -99,7 +86,7 @@ pub(super) fn product_in_blocks<'k, T: Scalar>(
         kernels.map_or(0, |kernels| plan::scratch_len(kernels, exec.threads(), (m, n, k)));
     let mut scratch = vec![nan; scratch_len];
     let view = ArrayViewMut2::from_shape((m, n), &mut c[..m * n]).unwrap();
-    gemm_with(kernels, exec, a, b, terms, accum, view, &mut scratch, epilogue);
+    gemm_with(kernels, exec, a, b, accum, view, &mut scratch, epilogue);
     assert!(c.drain(m * n..).all(|x| x == beyond), "written beyond C");
     c
 }
@@ -253,57 +240,6 @@ fn bits_do_not_depend_on_phases() {
             product(kernels::kernels(), &exec, a.view(), b.view(), Accum::Replace, &NoEpilogue)
         });
         assert!(alone == shared);
-    }
-}
-
-/// The promise that shards of a batch rely on: terms in blocks are the products of the blocks,
-/// added up in order.
-#[test]
-fn terms_in_blocks_are_products_of_blocks() {
-    let exec = Executor::serial();
-    let (m, k, terms) = (30, 150, 64);
-    for (layout_a, n) in pairs([Layout::Rows, Layout::Columns], [40, 21, 5, 1]) {
-        let a = matrix::<f32>((m, k), layout_a, fractions);
-        let b = matrix::<f32>((k, n), Layout::Rows, |l, j| fractions(j, l));
-        let mut scratch = vec![0.0; gemm_scratch_len::<f32>(&exec, m, n, k)];
-        let mut whole = Array2::zeros((m, n));
-        let (replace, no) = (Accum::Replace, &NoEpilogue);
-        let c = whole.view_mut();
-        gemm_in_blocks(&exec, a.view(), b.view(), terms, replace, c, &mut scratch, no);
-        let mut sum = Array2::<f32>::zeros((m, n));
-        for start in (0..k).step_by(terms) {
-            let block = start..k.min(start + terms);
-            let (a, b) = (a.slice(s![.., block.clone()]), b.slice(s![block, ..]));
-            let mut product = Array2::zeros((m, n));
-            gemm(&exec, a, b, replace, product.view_mut(), &mut scratch, no);
-            sum = if start == 0 { product } else { sum + product };
-        }
-        assert_eq!(whole, sum, "{layout_a:?} {n} columns");
-    }
-}
-
-/// The same promise where the library multiplies, which would cut longer sums by itself.
-#[test]
-fn the_library_gets_one_block_at_a_time() {
-    let exec = Executor::serial();
-    let (m, n, k) = (30, 21, 2 * library::MAX_TERMS + 40);
-    let a = matrix::<f32>((m, k), Layout::Rows, fractions);
-    let b = matrix::<f32>((k, n), Layout::Columns, fractions);
-    for terms in [64, MAX_TERMS] {
-        let part = |a: ArrayView2<'_, f32>, b, terms, accum| {
-            Array2::from_shape_vec(
-                (m, n),
-                product_in_blocks(None, &exec, a, b, terms, accum, &NoEpilogue),
-            )
-            .unwrap()
-        };
-        let whole = part(a.view(), b.view(), Some(terms), Accum::Replace);
-        let blocks = (0..k).step_by(terms).map(|start| {
-            let block = start..k.min(start + terms);
-            let (a, b) = (a.slice(s![.., block.clone()]), b.slice(s![block, ..]));
-            part(a, b, None, Accum::Replace)
-        });
-        assert_eq!(whole, blocks.reduce(|sum, block| sum + block).unwrap());
     }
 }
 

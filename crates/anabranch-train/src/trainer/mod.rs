@@ -261,13 +261,13 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let row_idx = self.batches.batch(self.position.batches);
         let step = self.optimizer.steps();
         let batch = Batch {
-            x: self.dataset.x(),
+            inputs: &[self.dataset.x()],
             targets: &self.targets,
             row_idx: Some(row_idx),
             masks: Masks::Drawn { seed, step },
         };
-        let written = (&mut *self.state, &mut self.grads);
-        self.graph.gradient(exec, &self.params, written, &mut self.workspace, batch);
+        let (grads, workspace) = (&mut self.grads, &mut self.workspace);
+        self.graph.gradient(exec, &self.params, &mut self.state, grads, workspace, batch);
         let losses = self.workspace.losses();
         for (sum, loss) in self.position.loss_sums.iter_mut().zip(losses) {
             *sum += row_idx.len() as f64 * loss;

@@ -79,7 +79,7 @@ fn by_hand() -> Graph<f32> {
     let numbers = g.layer("numbers", Linear::new(2), h).unwrap();
     let n = g.layer("bn", BatchNorm::new(), h).unwrap();
     let n = g.join("join", Join::Project, n, numbers).unwrap();
-    let n = g.layer("dropout", Dropout::new(0.2).unwrap(), n).unwrap();
+    let n = g.layer("dropout", Dropout::new(0.2), n).unwrap();
     let quadrant = g.layer("quadrant", Linear::new(4), n).unwrap();
     let signs = g.layer("signs", Linear::new(2), n).unwrap();
     let distance = g.layer("distance", Linear::new(1), n).unwrap();

@@ -155,13 +155,13 @@ impl<T: Scalar> Inputs<T> {
         let mut state = self.state.clone();
         let mut grads = Gradients::zeros(self.params.len());
         let masks = Masks::Drawn { seed: 4, step: self.step };
-        let batch = Batch { x, targets: &targets, row_idx: None, masks };
-        graph.check(workspace, (&self.params, &state), &batch)?;
-        graph.gradient(exec, &self.params, (&mut state, &mut grads), workspace, batch);
+        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        graph.check(workspace, &self.params, &state, &batch)?;
+        graph.gradient(exec, &self.params, &mut state, &mut grads, workspace, batch);
         let grads = grads.whole(exec).to_vec();
         let losses = workspace.losses().to_vec();
         let predictions = predictions(graph, workspace);
-        graph.infer(exec, &self.params, &state, workspace, x);
+        graph.infer(exec, &self.params, &state, workspace, &[x]);
         let evaluation = self::predictions(graph, workspace);
         Ok(Results { losses, grads, state, predictions, evaluation })
     }

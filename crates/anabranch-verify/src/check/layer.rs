@@ -1,6 +1,8 @@
 //! A layer, alone.
 
-use anabranch_layers::{Backward, Forward, Infer, Layer, LayerError, Mask, Plan};
+use anabranch_layers::{
+    Backward, Dx, Forward, Infer, Layer, LayerError, Mask, Shape, backward_batch, forward_batch,
+};
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut};
 
@@ -39,13 +41,13 @@ pub fn check_layer<L: Layer<f32> + Layer<f64>>(
     inputs: usize,
 ) -> Result<Report, LayerError> {
     let serial = Executor::serial();
-    let plan = Layer::<f64>::plan(layer, &serial, rows, inputs)?;
-    if rows < plan.min_rows {
-        return Err(LayerError::Rows { layer: "check", expected: plan.min_rows, rows });
+    let shape = Layer::<f64>::shape(layer, &[inputs])?;
+    if rows < shape.min_rows {
+        return Err(LayerError::Rows { layer: "check", expected: shape.min_rows, rows });
     }
     let mut report =
         Report::new(format!("{}, {rows} rows of {inputs}", Layer::<f64>::describe(layer)));
-    let given = Inputs::<f64>::draw(&plan, rows, inputs);
+    let given = Inputs::<f64>::draw(&shape, rows, inputs);
     let results = given.run(layer, &serial, Accum::Replace)?;
     let Results { y, dx, grads, state, evaluation } = &results;
     let all = results.all();
@@ -60,7 +62,7 @@ pub fn check_layer<L: Layer<f32> + Layer<f64>>(
         value_at(&Inputs { x: x.to_vec(), ..given.clone() })
     });
     let mut start = 0;
-    for spec in &plan.params {
+    for spec in &shape.params {
         let entries = sample(spec.n_elements()).map(|entry| start + entry);
         difference::compare(&mut report, spec.name, (&given.params, grads), entries, |params| {
             value_at(&Inputs { params: params.to_vec(), ..given.clone() })
@@ -76,7 +78,7 @@ pub fn check_layer<L: Layer<f32> + Layer<f64>>(
         let on_threads = exec.enter(|| given.run(layer, &exec, Accum::Replace))?.all();
         report.add(format!("{threads} threads"), same(&all, &on_threads), 0.0);
     }
-    let single = Inputs::<f32>::draw(&plan, rows, inputs);
+    let single = Inputs::<f32>::draw(&shape, rows, inputs);
     let single = single.run(layer, &serial, Accum::Replace)?;
     report.compare("f32, y", &widen(&single.y), y, SINGLE);
     report.compare("f32, dx", &widen(&single.dx), dx, SINGLE);
@@ -108,12 +110,12 @@ impl<T: Clone> Clone for Inputs<T> {
 }
 
 impl<T: Scalar> Inputs<T> {
-    fn draw(plan: &Plan, rows: usize, inputs: usize) -> Self {
+    fn draw(shape: &Shape, rows: usize, inputs: usize) -> Self {
         let mut random = Random::new(1, Purpose::Sample, rows as u64);
-        let n_params = plan.params.iter().map(|spec| spec.n_elements()).sum();
+        let n_params = shape.params.iter().map(|spec| spec.n_elements()).sum();
         let x = draw(&mut random, rows * inputs);
         let params = draw(&mut random, n_params);
-        let dy = draw(&mut random, rows * plan.outputs);
+        let dy = draw(&mut random, rows * shape.outputs);
         Self { rows, inputs, x, params, dy, step: 3 }
     }
 
@@ -124,45 +126,50 @@ impl<T: Scalar> Inputs<T> {
         accum: Accum,
     ) -> Result<Results<T>, LayerError> {
         let Self { rows, inputs, ref x, ref params, ref dy, step } = *self;
-        let plan = layer.plan(exec, rows, inputs)?;
+        let shape = layer.shape(&[inputs])?;
+        let memory = layer.memory(exec, rows, &[inputs]);
         let (mut y, mut evaluation) = (nan(dy.len()), nan(dy.len()));
-        let (mut saved, mut scratch) = (nan(plan.saved_len), nan(plan.scratch_len));
+        let (mut saved, mut scratch) = (nan(memory.saved_len), nan(memory.scratch_len));
         let mut state =
-            vec![T::ONE; plan.state.iter().map(|spec| spec.n_elements()).sum::<usize>()];
+            vec![T::ONE; shape.state.iter().map(|spec| spec.n_elements()).sum::<usize>()];
         let mut dx = match accum {
             Accum::Replace => nan(x.len()),
             Accum::Add => vec![T::ONE; x.len()],
         };
         let (mut grads, mut dy) = (nan(params.len()), dy.clone());
         let x = matrix(x, rows, inputs);
-        layer.forward(Forward {
+        let forward = Forward {
             exec,
+            input: 0,
             x,
-            y: matrix_mut(&mut y, rows, plan.outputs),
+            y: matrix_mut(&mut y, rows, shape.outputs),
             params,
-            state: &mut state,
+            state: &[],
             saved: &mut saved,
             scratch: &mut scratch,
             mask: Mask::Drawn { seed: 1, layer: 2, step, first_row: 0 },
-        });
+        };
+        forward_batch(layer, forward, &mut state);
         scratch.fill(T::from_f64(f64::NAN));
-        layer.backward(Backward {
+        let backward = Backward {
             exec,
+            input: 0,
             x,
-            y: matrix(&y, rows, plan.outputs),
-            dy: matrix_mut(&mut dy, rows, plan.outputs),
-            dx: Some((matrix_mut(&mut dx, rows, inputs), accum)),
+            y: matrix(&y, rows, shape.outputs),
+            dy: matrix_mut(&mut dy, rows, shape.outputs),
+            dx: Some(Dx { values: matrix_mut(&mut dx, rows, inputs), accum }),
             params,
             grads: &mut grads,
-            rows_per_shard: rows,
             saved: &saved,
             scratch: &mut scratch,
-        });
+        };
+        backward_batch(layer, backward);
         scratch.fill(T::from_f64(f64::NAN));
         layer.infer(Infer {
             exec,
+            input: 0,
             x,
-            y: matrix_mut(&mut evaluation, rows, plan.outputs),
+            y: matrix_mut(&mut evaluation, rows, shape.outputs),
             params,
             state: &state,
             scratch: &mut scratch,

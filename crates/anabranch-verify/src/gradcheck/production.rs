@@ -55,8 +55,8 @@ impl<'e, T: Scalar> Production<'e, T> {
         let params: Vec<T> = instance.params.iter().map(|value| T::from_f64(*value)).collect();
         let masks = (instance.seed, instance.step);
         let drawn = Masks::Drawn { seed: instance.seed, step: instance.step };
-        let batch = Batch { x: x.view(), targets: &views, row_idx: None, masks: drawn };
-        graph.check(&workspace, (&params, &state), &batch)?;
+        let batch = Batch { inputs: &[x.view()], targets: &views, row_idx: None, masks: drawn };
+        graph.check(&workspace, &params, &state, &batch)?;
         Ok(Self { exec, graph, workspace, params, state, x, targets, masks })
     }
 
@@ -83,7 +83,7 @@ impl<'e, T: Scalar> Production<'e, T> {
         let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
-        graph.forward(exec, params, state, workspace, x.view(), masks);
+        graph.forward(exec, params, state, workspace, &[x.view()], masks);
         graph.losses(exec, workspace, &targets);
         workspace.losses().to_vec()
     }
@@ -93,9 +93,9 @@ impl<'e, T: Scalar> Production<'e, T> {
         let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
-        let batch = Batch { x: x.view(), targets: &targets, row_idx: None, masks };
+        let batch = Batch { inputs: &[x.view()], targets: &targets, row_idx: None, masks };
         let mut grads = Gradients::zeros(params.len());
-        exec.enter(|| graph.gradient(exec, params, (state, &mut grads), workspace, batch));
+        exec.enter(|| graph.gradient(exec, params, state, &mut grads, workspace, batch));
         grads.whole(exec).iter().map(|value| value.to_f64()).collect()
     }
 
@@ -113,7 +113,7 @@ impl<'e, T: Scalar> Production<'e, T> {
     /// The prediction of each head in an evaluation pass.
     pub(super) fn evaluate(&mut self) -> Vec<Array2<f64>> {
         let Self { exec, graph, workspace, params, state, x, .. } = self;
-        exec.enter(|| graph.infer(exec, params, state, workspace, x.view()));
+        exec.enter(|| graph.infer(exec, params, state, workspace, &[x.view()]));
         graph.heads().iter().map(|head| cast(workspace.prediction(head))).collect()
     }
 

@@ -43,14 +43,14 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
         let refused = |source| OracleError::Batch { step, source };
         let masks = [("dp1a", mask.as_slice())];
         let given = Masks::Given(&masks);
-        let batch = Batch { x, targets: &targets, row_idx: None, masks: given };
-        graph.check(&workspace, (&params, &state), &batch).map_err(refused)?;
+        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks: given };
+        graph.check(&workspace, &params, &state, &batch).map_err(refused)?;
 
-        graph.forward(exec, &params, &mut state, &mut workspace, x, given);
+        graph.forward(exec, &params, &mut state, &mut workspace, &[x], given);
         graph.losses(exec, &mut workspace, &targets);
         add(&mut computed, "loss", &[workspace.losses().iter().sum::<f64>()]);
         add_predictions(&mut computed, "", exec, &graph, &workspace);
-        graph.backward(exec, &params, &mut grads, &mut workspace, x);
+        graph.backward(exec, &params, &mut grads, &mut workspace, &[x]);
         for array in graph.params() {
             add(
                 &mut computed,
@@ -68,7 +68,7 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
         add(&mut computed, &array.name, &state[array.range.clone()]);
     }
     let x = cast::<T>(case.step("x", 0));
-    graph.infer(exec, &params, &state, &mut workspace, matrix(&x, rows, net.inputs));
+    graph.infer(exec, &params, &state, &mut workspace, &[matrix(&x, rows, net.inputs)]);
     add_predictions(&mut computed, "eval.", exec, &graph, &workspace);
     Ok(computed)
 }
@@ -97,6 +97,7 @@ fn softmax<T: Scalar>(exec: &Executor, scores: ArrayView2<'_, T>) -> Vec<T> {
     let mut probabilities = vec![T::ZERO; rows * classes];
     Softmax.infer(Infer {
         exec,
+        input: 0,
         x: scores,
         y: matrix_mut(&mut probabilities, rows, classes),
         params: &[],

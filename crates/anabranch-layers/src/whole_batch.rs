@@ -1,15 +1,19 @@
-//! Layers whose rows depend on each other, on a batch that is cut into shards of rows.
+//! The training passes of layers whose rows depend on each other, on a batch that is cut into
+//! shards of rows.
 
+use std::fmt::Debug;
 use std::ops::Range;
 
-use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
+use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar};
 
-/// A layer that needs sums over all rows of a batch, which may lie on several threads or machines.
+use crate::row_wise::Dx;
+
+/// The training passes of a layer with one input that needs sums over all rows of a batch, which
+/// may lie on several threads or machines.
 ///
-/// A pass then has three parts. Each shard is *summarised*, the summaries are *merged* in the order
-/// of the shards, and what comes of it is *applied* to each shard. A layer that is not coupled
-/// works on a shard as on a batch.
-pub trait Coupled<T: Scalar>: Send + Sync {
+/// A pass has three parts. Each shard is *summarised*, the summaries are *merged* in the order of
+/// the shards, and the result is *applied* to each shard.
+pub trait WholeBatch<T: Scalar>: Debug + Send + Sync {
     /// Elements of a shard's summary, in either direction, for an input of `inputs` columns.
     fn summary_len(&self, inputs: usize) -> usize;
 
@@ -73,7 +77,7 @@ impl<'a, T> Summaries<'a, T> {
     }
 }
 
-/// Arguments of [`Coupled::merge`].
+/// Arguments of [`WholeBatch::merge`].
 #[derive(Debug)]
 pub struct Merge<'a, T> {
     /// Of all shards.
@@ -86,10 +90,10 @@ pub struct Merge<'a, T> {
     pub saved: &'a mut [T],
 }
 
-/// Arguments of [`Coupled::summarise_backward`].
+/// Arguments of [`WholeBatch::summarise_backward`].
 #[derive(Debug)]
 pub struct SummariseBackward<'a, T> {
-    /// Who works.
+    /// Executor that runs the loops.
     pub exec: &'a Executor,
     /// The input `[rows, inputs]` of the shard.
     pub x: ArrayView2<'a, T>,
@@ -97,25 +101,26 @@ pub struct SummariseBackward<'a, T> {
     pub dy: ArrayView2<'a, T>,
     /// What `merge` left.
     pub saved: &'a [T],
-    /// The shard's part of dL/dparams, which replaces what is there or is added to it.
-    pub grads: (&'a mut [T], Accum),
+    /// The shard's part of dL/dparams, to be overwritten.
+    pub grads: &'a mut [T],
     /// To be filled.
     pub summary: &'a mut [T],
-    /// For this call.
+    /// Memory for this call, as much as [`Layer::memory`](crate::Layer::memory) says, with any
+    /// contents.
     pub scratch: &'a mut [T],
 }
 
-/// Arguments of [`Coupled::apply_backward`].
+/// Arguments of [`WholeBatch::apply_backward`].
 #[derive(Debug)]
 pub struct ApplyBackward<'a, T> {
-    /// Who works.
+    /// Executor that runs the loops.
     pub exec: &'a Executor,
     /// The input `[rows, inputs]` of the shard.
     pub x: ArrayView2<'a, T>,
     /// dL/dy `[rows, outputs]`.
     pub dy: ArrayView2<'a, T>,
-    /// dL/dx `[rows, inputs]`, replaced or added to.
-    pub dx: (ArrayViewMut2<'a, T>, Accum),
+    /// Where dL/dx of the rows goes.
+    pub dx: Dx<'a, T>,
     /// What `merge` left.
     pub saved: &'a [T],
     /// What `merge_backward` left.

@@ -1,0 +1,60 @@
+//! A layer's training passes on a batch in one piece, whatever kind it is.
+
+use anabranch_tensor::Scalar;
+
+use crate::layer::{Layer, Training};
+use crate::row_wise::{Backward, Dx, Forward};
+use crate::whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward};
+
+/// The training pass of a layer with one input on a whole batch; `state` is updated, and takes the
+/// place of `cx.state`.
+///
+/// # Panics
+/// If an array is shorter than the layer's shape and memory say.
+pub fn forward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Forward<'_, T>, state: &mut [T]) {
+    match layer.training() {
+        Training::RowWise(rows) => {
+            rows.forward(Forward { state, ..cx });
+            rows.update_state(state);
+        }
+        Training::WholeBatch(batch) => {
+            let (n_rows, inputs) = cx.x.dim();
+            let mut summary = vec![T::ZERO; batch.summary_len(inputs)];
+            batch.summarise(cx.exec, cx.x, &mut summary, cx.scratch);
+            let summaries = Summaries::of_one(&summary, n_rows);
+            batch.merge(Merge { summaries, params: cx.params, state, saved: &mut *cx.saved });
+            batch.apply(cx.exec, cx.x, cx.y, cx.saved);
+        }
+    }
+}
+
+/// The backward pass after [`forward_batch`].
+///
+/// # Panics
+/// As there.
+pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>) {
+    match layer.training() {
+        Training::RowWise(rows) => rows.backward(cx),
+        Training::WholeBatch(batch) => {
+            let Backward { exec, x, dx, grads, saved, scratch, .. } = cx;
+            let dy = cx.dy.view();
+            let len = batch.summary_len(x.ncols());
+            let mut sums = vec![T::ZERO; 2 * len];
+            let (summary, merged) = sums.split_at_mut(len);
+            batch.summarise_backward(SummariseBackward {
+                exec,
+                x,
+                dy,
+                saved,
+                grads,
+                summary: &mut *summary,
+                scratch,
+            });
+            let Some(Dx { values, accum }) = dx else { return };
+            // Built anew, since the old one cannot outlive the sums.
+            let dx = Dx { values, accum };
+            batch.merge_backward(Summaries::of_one(summary, x.nrows()), merged);
+            batch.apply_backward(ApplyBackward { exec, x, dy, dx, saved, merged });
+        }
+    }
+}
