@@ -179,7 +179,7 @@ fn what_does_not_fit_is_refused_with_the_name_of_the_branch() {
             head(Branch::new("a")),
             head(Branch::new("b").hidden(5, Activation::Relu).join("a", Join::Add)),
         ]),
-        "branch \"b\": join \"b.join.a\": add needs equally wide inputs, but the left input has 5 columns and the \
+        "branch \"b\": node \"b.join.a\": add needs equally wide inputs, but the left input has 5 columns and the \
          right one 1"
     );
     assert!(
