@@ -288,6 +288,20 @@ fn code(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// Each library's README names what the library depends on, if only as "the Anabranch crates".
+#[test]
+fn readmes_name_the_dependencies() {
+    for (name, path) in crates().into_iter().filter(|(name, _)| level(name) < Some(CLI_LEVEL)) {
+        let readme = read(&path.join("README.md"));
+        let (_, rest) = readme.split_once("Dependencies: ").expect("a list of dependencies");
+        let named: BTreeSet<&str> = code(rest.split_once('.').unwrap().0).into_iter().collect();
+        let [dependencies, _] = dependencies(&path.join("Cargo.toml"));
+        let is_named = |name: &&str| !name.starts_with("anabranch") || named.contains(name);
+        let found = dependencies.iter().map(String::as_str).filter(is_named).collect();
+        assert_eq!(named, found, "{name}");
+    }
+}
+
 /// Whether the Rust file at `path` has a test called `function`.
 fn check_test(path: &str, function: &str) -> Result<(), String> {
     if !(path.starts_with("tests/") || path.starts_with("crates/")) || !path.ends_with(".rs") {
