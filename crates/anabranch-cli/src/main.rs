@@ -22,6 +22,7 @@ mod table_args;
 mod task_flags;
 mod train;
 mod verify;
+mod verify_trace;
 mod watch;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@
 //! | [`identities`] | equations that every exact gradient satisfies, at the cost of reading it once |
 //! | [`check`] | differences, threads, shards and precisions for parts of one's own |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
+//! | [`trace`] | whole runs from an independent implementation, to be compared with the trainer's |
 //!
 //! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md`
 //! defines the masks that the naive reference draws by itself.
@@ -18,6 +19,7 @@ pub mod identities;
 pub mod oracle;
 mod reference;
 mod rounding;
+pub mod trace;
 
 /// Runs the README's example.
 #[cfg(doctest)]

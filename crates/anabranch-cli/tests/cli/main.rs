@@ -7,4 +7,5 @@ mod model_files;
 mod predicting;
 mod program;
 mod readme;
+mod traces;
 mod training;
