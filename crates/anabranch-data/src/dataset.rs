@@ -11,7 +11,7 @@ use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
 use crate::target::{TargetColumns, Targets, TaskTarget};
-use crate::target_check::{about_numbers, check_classes, check_names};
+use crate::target_check::{about_numbers, check_classes, check_names, without_absurd};
 use crate::warning::{Warning, WarningCode};
 
 /// Encoded rows with their targets, and which of them train, validate and test. All matrices are
@@ -156,9 +156,11 @@ pub fn prepare_split<T: Scalar>(
 
     let schema = Schema::infer(exec, table)?;
     let unread = Targets::unread(table, &schema, columns)?;
-    let raw = RawTargets::read(table, &unread)?;
-    let unscaled = raw.labelled(table, &unread)?;
-    let found = raw.numbered(table, &unscaled)?;
+    let (mut unscaled, mut found) = read_targets(table, &unread)?;
+    if let Some((unread, about_absurd)) = without_absurd(table, &found, &unread) {
+        warnings.extend(about_absurd);
+        (unscaled, found) = read_targets(table, &unread)?;
+    }
     check_classes(table, &schema, &unscaled, &found)?;
     if found.rows_left_out > 0 {
         let n = found.rows_left_out;
@@ -213,6 +215,14 @@ pub fn prepare_split<T: Scalar>(
         warnings.extend(about_test);
     }
     Ok(Prepared { dataset, encoder, targets, rows_left_out, warnings })
+}
+
+/// The targets of a table, and what they are read as, with the labels of classes.
+fn read_targets(table: &Table, unread: &Targets) -> Result<(Targets, TargetValues), DataError> {
+    let raw = RawTargets::read(table, unread)?;
+    let unscaled = raw.labelled(table, unread)?;
+    let found = raw.numbered(table, &unscaled)?;
+    Ok((unscaled, found))
 }
 
 /// The places of the target columns. Refused are columns that the table lacks, that are named

@@ -20,6 +20,7 @@ mod dialect;
 mod encoder;
 mod error;
 mod error_code;
+mod far;
 mod labels;
 mod missing;
 mod number;
@@ -42,10 +43,11 @@ pub use column_kind::ColumnKind;
 pub use dataset::{Dataset, Prepared, prepare, prepare_split};
 pub use date::DateFormat;
 pub use encoder::{
-    Cycle, Encoded, Encoder, Encoding, FAR, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
+    Cycle, Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
     MissingColumn, OtherColumn, RowNotes,
 };
 pub use error::{DataError, RowError, StoredError};
+pub use far::FAR;
 pub use labels::Labels;
 pub use missing::MissingMarkers;
 pub use number::{Mark, NumberFormat};

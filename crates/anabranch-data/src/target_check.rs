@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use crate::column::{median, spread};
 use crate::column_kind::ColumnKind;
-use crate::encoder::{Encoder, FAR};
-use crate::error::{DataError, excerpt};
+use crate::encoder::Encoder;
+use crate::error::DataError;
+use crate::far::{ABSURD, FAR, Middle, far_warning};
 use crate::raw_targets::{TargetValues, TaskValues};
 use crate::schema::Schema;
 use crate::split::Split;
@@ -125,25 +125,47 @@ fn outlier(
     table: &Table,
     found: &TargetValues,
     target: &RegressionTarget,
-    mut trained: Vec<f64>,
+    trained: Vec<f64>,
     all: impl Iterator<Item = f64>,
 ) -> Option<Warning> {
-    if trained.is_empty() {
+    let far = Middle::of(trained)?.beyond(all, FAR);
+    if far.count == 0 {
         return None;
     }
-    let median = median(&mut trained);
-    let limit = FAR * spread(&trained, median);
-    let mut far = all.enumerate().filter(|(_, value)| (value - median).abs() > limit);
-    let (first, _) = far.next()?;
-    let count = 1 + far.count();
-    let column = &target.column;
-    let (row, n_rows) = (found.rows[first], found.rows.len());
-    let (line, place) = (table.line(row), table.column_index(column).ok()?);
-    let text = excerpt(table.cell(row, place));
-    let message = format!(
-        "column {column:?}: values to predict that are more than {FAR} times as far from the median as values usually \
-         are: {count} (the first on line {line}: {text:?}): they rule the loss; correct them, or name them in --missing"
-    );
-    let warning = Warning::new(WarningCode::Outlier, message).column(column);
-    Some(warning.cell(line, &text).share(count, n_rows))
+    let first = (table, found.rows[far.first], table.column_index(&target.column).ok()?);
+    let so = "they rule the loss; correct them, or name them in --missing";
+    Some(far_warning(first, (far.count, found.rows.len()), FAR, so))
+}
+
+/// `targets` with the absurd numbers among those that were `found` as markers of missing values,
+/// and what is to be said about them; `None` where there are none.
+pub(crate) fn without_absurd(
+    table: &Table,
+    found: &TargetValues,
+    targets: &Targets,
+) -> Option<(Targets, Vec<Warning>)> {
+    let mut warnings = Vec::new();
+    let tasks = found.tasks.iter().zip(targets.tasks()).map(|(values, target)| {
+        let (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) =
+            (values, target)
+        else {
+            return target.clone();
+        };
+        let columns = columns.iter().enumerate().map(|(j, target)| {
+            let of_rows = (0..found.rows.len()).map(|row| values[row * n_columns + j]);
+            let absurd = Middle::of(of_rows.clone().collect())
+                .and_then(|middle| middle.absurd(of_rows))
+                .zip(table.column_index(&target.column).ok());
+            let Some(((tally, numbers), place)) = absurd else { return target.clone() };
+            let first = (table, found.rows[tally.first], place);
+            let so = "counted as missing";
+            warnings.push(far_warning(first, (tally.count, found.rows.len()), ABSURD, so));
+            let numbers = numbers.iter().map(|number| format!("{number:?}"));
+            let missing_markers = target.missing_markers.with(numbers);
+            RegressionTarget { missing_markers, ..target.clone() }
+        });
+        TaskTarget::Regression(columns.collect())
+    });
+    let targets = Targets::new(tasks.collect());
+    (!warnings.is_empty()).then_some((targets, warnings))
 }

@@ -21,10 +21,6 @@ pub const MAX_CATEGORIES: usize = 50;
 /// A category of fewer training rows is rare: it shares an encoded column with other rare ones.
 pub const MIN_CATEGORY_ROWS: usize = 2;
 
-/// A value farther from its column's median than so many times the distance between the quartiles
-/// is reported, and the column scaled robustly.
-pub const FAR: f64 = 1000.0;
-
 const SECONDS_A_DAY: f64 = 86_400.0;
 
 impl Encoder {

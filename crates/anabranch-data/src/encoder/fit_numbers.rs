@@ -2,33 +2,23 @@
 
 use super::Encoding;
 use super::encoding::NOT_FINITE;
-use super::fit::{FAR, Fit, Fitted};
+use super::fit::{Fit, Fitted};
 use crate::cell::{Cell, Reading};
-use crate::column::{mean_and_std, median, spread};
-use crate::error::{DataError, excerpt};
+use crate::column::mean_and_std;
+use crate::error::DataError;
+use crate::far::{ABSURD, FAR, Middle, far_warning};
 use crate::missing::MissingMarkers;
 use crate::number::NumberFormat;
 use crate::profile::Tally;
 use crate::rules::Scaling;
-use crate::warning::{Warning, WarningCode};
-
-/// A value farther from its column's median than so many times the distance between the quartiles
-/// says nothing but that something went wrong: it counts as missing.
-const ABSURD: f64 = 1e6;
-
-/// Values count as missing if at most this percentage is so far away; more are how the column is.
-const ABSURD_PERCENT: usize = 5;
-
-/// Of so many different numbers at most.
-const MAX_ABSURD: usize = 16;
+use crate::warning::Warning;
 
 /// A column of numbers, row by row; NaN where one is missing.
 struct Numbers {
     of_rows: Vec<f64>,
-    /// Those of the training rows, in no order, and their middle and spread.
+    /// Those of the training rows.
     trained: Vec<f64>,
-    median: f64,
-    spread: f64,
+    middle: Middle,
 }
 
 impl Numbers {
@@ -36,44 +26,8 @@ impl Numbers {
     fn new(of_rows: Vec<f64>, rows: &[usize]) -> Option<Self> {
         let trained = rows.iter().map(|row| of_rows[*row]);
         let trained: Vec<f64> = trained.filter(|value| !value.is_nan()).collect();
-        if trained.is_empty() {
-            return None;
-        }
-        let mut sorted = trained.clone();
-        let median = median(&mut sorted);
-        let spread = spread(&sorted, median);
-        Some(Self { of_rows, trained, median, spread })
-    }
-
-    /// The values farther from the median than `times` the spread.
-    fn beyond(&self, times: f64) -> Tally {
-        let mut far = Tally::default();
-        for (row, value) in self.of_rows.iter().enumerate() {
-            if (value - self.median).abs() > times * self.spread {
-                far.add(row);
-            }
-        }
-        far
-    }
-
-    /// The different numbers among the [absurd](ABSURD) ones, and how many values these are; `None`
-    /// if there are none, or too many to be slips.
-    fn absurd(&self) -> Option<(Tally, Vec<f64>)> {
-        let tally = self.beyond(ABSURD);
-        if tally.count == 0 || tally.count * 100 > self.of_rows.len() * ABSURD_PERCENT {
-            return None;
-        }
-        let mut numbers: Vec<f64> = Vec::new();
-        for value in &self.of_rows[tally.first..] {
-            let is_absurd = (value - self.median).abs() > ABSURD * self.spread;
-            if is_absurd && !numbers.contains(value) {
-                if numbers.len() == MAX_ABSURD {
-                    return None;
-                }
-                numbers.push(*value);
-            }
-        }
-        Some((tally, numbers))
+        let middle = Middle::of(trained.clone())?;
+        Some(Self { of_rows, trained, middle })
     }
 }
 
@@ -87,24 +41,23 @@ impl Fit<'_> {
             return Ok(self.empty());
         };
         if scaling == Scaling::Auto
-            && let Some((tally, absurd)) = numbers.absurd()
+            && let Some((tally, absurd)) = numbers.middle.absurd(numbers.of_rows.iter().copied())
         {
             // They are markers from here on: a table to predict may hold them too.
             markers = markers.with(absurd.iter().map(|number| format!("{number:?}")));
-            let so = "counted as missing";
-            warnings.push(self.far_warning(tally, ABSURD, numbers.of_rows.len(), so));
+            warnings.push(self.far(tally, ABSURD, "counted as missing"));
             match Numbers::new(self.read_numbers(format, &markers)?, self.rows) {
                 Some(others) => numbers = others,
                 None => return Ok((None, warnings)),
             }
         }
-        let Numbers { of_rows, trained, median, spread } = &numbers;
+        let Numbers { of_rows, trained, middle } = &numbers;
         let (mean, std) = mean_and_std(trained.iter().copied());
         let range = trained.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[min, max], value| {
             [min.min(*value), max.max(*value)]
         });
         let is_constant = range[0] == range[1];
-        let far = numbers.beyond(FAR);
+        let far = middle.beyond(of_rows.iter().copied(), FAR);
         if far.count > 0 {
             let so = match scaling {
                 Scaling::Standard => "correct them, or name them in --missing",
@@ -112,11 +65,11 @@ impl Fit<'_> {
                     "scaled robustly; if they stand for missing values, name them in --missing"
                 }
             };
-            warnings.push(self.far_warning(far, FAR, of_rows.len(), so));
+            warnings.push(self.far(far, FAR, so));
         }
         let is_robust = scaling == Scaling::Robust || (scaling == Scaling::Auto && far.count > 0);
         let (missing, format) = (self.missing(trained.len()), format.clone());
-        let (median, spread) = (*median, *spread);
+        let Middle { median, spread } = *middle;
         let encoding = if is_robust {
             Encoding::Robust { median, spread, missing, format }
         } else {
@@ -147,17 +100,9 @@ impl Fit<'_> {
         (0..self.table.n_rows()).map(number).collect()
     }
 
-    /// Values of the whole table that are far from all others.
-    fn far_warning(&self, far: Tally, times: f64, n_rows: usize, so: &str) -> Warning {
-        let line = self.table.line(far.first);
-        let text = excerpt(self.table.cell(far.first, self.place));
-        let message = format!(
-            "column {:?}: values more than {times} times as far from the median as values usually are: {} (the first on \
-             line {line}: {text:?}): {so}",
-            self.name(),
-            far.count
-        );
-        let warning = Warning::new(WarningCode::Outlier, message).column(self.name());
-        warning.cell(line, &text).share(far.count, n_rows)
+    /// What is to be said about values that are far from all others.
+    fn far(&self, far: Tally, times: f64, so: &str) -> Warning {
+        let first = (self.table, far.first, self.place);
+        far_warning(first, (far.count, self.table.n_rows()), times, so)
     }
 }

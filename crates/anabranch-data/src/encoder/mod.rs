@@ -21,7 +21,7 @@ use crate::warning::Warning;
 use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
-pub use fit::{FAR, MAX_CATEGORIES, MIN_CATEGORY_ROWS};
+pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
 use unlike::ColumnTally;
 
 /// Rows that one task encodes.
