@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let evaluation = model.evaluate(&table)?;
     let warnings = [table.warnings(), &evaluation.warnings[..]].concat();
     output::warn(&warnings);
+    output::check_finite(model.targets(), &evaluation.metrics)?;
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
         output::print(&json!({

@@ -29,6 +29,11 @@ pub(crate) fn count(
     }
 }
 
+/// A parser of random seeds.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
 /// A parser of lists of whole numbers from `min` to `max`, separated by commas.
 pub(crate) fn counts(
     min: usize,

@@ -178,6 +178,35 @@ fn of_columns<'a>(
     })
 }
 
+/// Refuses metrics that are infinite or NaN, since JSON has no word for them.
+pub(crate) fn check_finite(targets: &Targets, metrics: &[TaskMetrics]) -> Result<(), Failure> {
+    for (column, _, metrics) in of_columns(targets, metrics) {
+        let wrong = metrics.iter().find(|metric| metric.value.is_some_and(|v| !v.is_finite()));
+        if let Some(Metric { name, .. }) = wrong {
+            let message = format!(
+                "column {column:?}: its {name} is not finite: some row lies far outside of what training saw, or the model \
+                 is damaged"
+            );
+            return Err(Failure::on_the_way(message).coded("not_finite"));
+        }
+    }
+    Ok(())
+}
+
+/// What a network and the simplest predictions are worth in a task, in words.
+pub(crate) fn worth(network: &TaskMetrics, simplest: &TaskMetrics) -> String {
+    let losses = |metrics: &TaskMetrics| -> Vec<Option<f64>> {
+        let of_class = metrics.classification().map(|class| class.log_loss);
+        metrics.regression().iter().map(|column| column.rmse).chain(of_class).collect()
+    };
+    let name = if network.classification().is_some() { "log-loss" } else { "RMSE" };
+    let pairs = losses(network).into_iter().zip(losses(simplest));
+    let pairs: Vec<String> = pairs
+        .map(|(network, simplest)| format!("{} against {}", figure(network), figure(simplest)))
+        .collect();
+    format!("{name} {}", pairs.join(", "))
+}
+
 /// A table of words.
 pub(crate) fn text_table<const N: usize>(
     header: [&str; N],
@@ -208,6 +237,11 @@ fn figure(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(value) => {
+            // Beyond these, zeros would be all there is to see, or digits that mean nothing.
+            let is_plain = value == 0.0 || !value.is_finite() || (1e-3..1e9).contains(&value.abs());
+            if !is_plain {
+                return format!("{value:.3e}");
+            }
             let digits_before_point = value.abs().log10().floor().clamp(-9.0, 9.0) as i32 + 1;
             let decimals = usize::try_from(4 - digits_before_point.max(0)).unwrap_or(0);
             format!("{value:.decimals$}")
@@ -226,6 +260,9 @@ mod tests {
             (Some(1.5), "1.500"),
             (Some(0.0), "0.0000"),
             (Some(-0.001_23), "-0.0012"),
+            (Some(0.000_123_456), "1.235e-4"),
+            (Some(7.9e-12), "7.900e-12"),
+            (Some(3.9e30), "3.900e30"),
             (Some(543.21), "543.2"),
             (Some(123_456.7), "123457"),
             (Some(f64::INFINITY), "inf"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::data::{LineEnd, Table, TaskTarget};
-use anabranch::train::{Model, Predictions, TaskPredictions, replace_file};
+use anabranch::train::{Model, Predictions, TaskPredictions, model_path, replace_file};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -27,19 +27,23 @@ pub(crate) struct Args {
     /// The CSV file to write, which replaces one of that name
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
+    /// Replace the table that is predicted, if --out is its file
+    #[arg(long)]
+    force: bool,
     /// Print the result as one line of JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    check_out(&args.out)?;
+    check_out(args)?;
     let model = Model::load(&args.model)?;
     let table = args.data.read()?;
     let names = new_columns(&model, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
     let warnings = [table.warnings(), &warnings[..]].concat();
     output::warn(&warnings);
+    check_finite(&table, &model, &predictions)?;
     let failed = |e: &dyn std::fmt::Display| {
         let message = format!("cannot write {} ({e})", args.out.display());
         Failure::on_the_way(message).coded("write")
@@ -61,18 +65,64 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// Refuses an output that cannot be, before any work.
-fn check_out(out: &Path) -> Result<(), Failure> {
+fn check_out(args: &Args) -> Result<(), Failure> {
+    let out = args.out.as_path();
+    let is_same = |other: &Path| match (out.canonicalize(), other.canonicalize()) {
+        (Ok(out), Ok(other)) => out == other,
+        _ => false,
+    };
+    let refused = |what: &str| {
+        let message = format!("{} is {what}", out.display());
+        Err(Failure::input(message).coded("output"))
+    };
+    if is_same(&model_path(&args.model)) {
+        return refused("the model itself: choose another --out");
+    }
+    if !args.force && is_same(&args.data.data) {
+        return refused(
+            "the table that is predicted: choose another --out, or replace it with --force",
+        );
+    }
     if out.is_dir() {
         let out = out.display();
-        return Err(Failure::input(format!("{out} is a directory: name a file in it with --out")));
+        let message = format!("{out} is a directory: name a file in it with --out");
+        return Err(Failure::input(message).coded("output"));
     }
     match out.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => Err(Failure::input(format!(
-            "the directory {} does not exist: make it, or choose another --out",
-            dir.display()
-        ))),
+        Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => {
+            let message = format!(
+                "the directory {} does not exist: make it, or choose another --out",
+                dir.display()
+            );
+            Err(Failure::input(message).coded("output"))
+        }
         _ => Ok(()),
     }
+}
+
+/// Refuses predictions that are not finite: with them something went wrong in the model.
+fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Result<(), Failure> {
+    for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
+        let (wrong, width) = match task {
+            TaskPredictions::Values { values, n_columns } => {
+                (values.iter().position(|value| !value.is_finite()), *n_columns)
+            }
+            TaskPredictions::Classes { probabilities, n_classes, .. } => {
+                (probabilities.iter().position(|p| !p.is_finite()), *n_classes)
+            }
+        };
+        if let Some(place) = wrong {
+            let message = format!(
+                "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside of what training \
+                 saw, or the model damaged?",
+                table.name(),
+                table.line(place / width),
+                target.name()
+            );
+            return Err(Failure::on_the_way(message).coded("not_finite"));
+        }
+    }
+    Ok(())
 }
 
 /// The names of the prediction's columns.

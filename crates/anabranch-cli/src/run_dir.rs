@@ -4,12 +4,15 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anabranch::train::MODEL_FILE;
+use anabranch::train::{MODEL_FILE, Model, ModelError};
 
 use crate::failure::Failure;
 
 /// Where runs go that are given no directory.
 const RUNS: &str = "runs";
+
+/// How often a directory is made that other runs take away.
+const TRIES: usize = 100;
 
 /// A directory that exists and can be written. Unless the run is [kept](RunDir::keep), what was
 /// made goes again.
@@ -25,23 +28,67 @@ impl RunDir {
     /// data's.
     pub(crate) fn reserve(out: Option<&Path>, data: &Path) -> Result<Self, Failure> {
         let path = out.unwrap_or(Path::new(RUNS));
-        let mut dir = Self { path: path.to_owned(), made: Vec::new() };
-        dir.make_all(path).map_err(|e| cannot("make the directory", path, &e))?;
-        if out.is_none() {
-            dir.number(&name(data)).map_err(|e| cannot("make a directory in", path, &e))?;
+        let mut tries = 1..TRIES;
+        loop {
+            match Self::try_reserve(path, out.is_none().then_some(data)) {
+                Ok(dir) => return Ok(dir),
+                // Another run that ended took away what it had made, and this one was to use.
+                Err((_, error))
+                    if error.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
+                Err((what, error)) => return Err(cannot(what, path, &error)),
+            }
         }
-        let model = dir.model();
-        if model.is_dir() {
-            let message = format!(
-                "{} is a directory, and the model's file goes there: choose another --out",
-                model.display()
-            );
-            return Err(Failure::input(message).coded("output"));
+    }
+
+    /// [`reserve`](Self::reserve)s once: the directory `path`, or a numbered one for `data` in it.
+    fn try_reserve(
+        path: &Path,
+        data: Option<&Path>,
+    ) -> Result<Self, (&'static str, std::io::Error)> {
+        let mut dir = Self { path: path.to_owned(), made: Vec::new() };
+        dir.make_all(path).map_err(|e| ("make the directory", e))?;
+        if let Some(data) = data {
+            dir.number(&name(data)).map_err(|e| ("make a directory in", e))?;
+        }
+        if dir.model().is_dir() {
+            let why = format!("its {MODEL_FILE}, where the model goes, is a directory");
+            return Err(("write in", std::io::Error::other(why)));
         }
         let probe = dir.path.join(format!(".{}.probe", std::process::id()));
-        fs::write(&probe, b"").map_err(|e| cannot("write in", &dir.path, &e))?;
+        fs::write(&probe, b"").map_err(|e| ("write in", e))?;
         let _ = fs::remove_file(&probe);
         Ok(dir)
+    }
+
+    /// Refuses to replace the model of another run.
+    pub(crate) fn check_free(&self) -> Result<(), Failure> {
+        let model = self.model();
+        if !model.exists() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is the model of another run: choose another --out, or replace it with --force",
+            model.display()
+        );
+        Err(Failure::input(message).coded("output"))
+    }
+
+    /// Writes the model, and keeps the directory; its path.
+    pub(crate) fn save(out: Option<&Path>, data: &Path, model: &Model) -> Result<PathBuf, Failure> {
+        let mut tries = 1..TRIES;
+        loop {
+            let dir = Self::reserve(out, data)?;
+            let path = dir.model();
+            match model.save(&path) {
+                Ok(()) => {
+                    dir.keep();
+                    return Ok(path);
+                }
+                Err(ModelError::Io { reason, .. })
+                    if reason.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// The model's file.

@@ -10,7 +10,7 @@ use anabranch::train::TrainConfig;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::Failure;
-use crate::flags::{count, non_negative, number};
+use crate::flags::{count, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory};
 use crate::output;
 use crate::split_args::SplitArgs;
@@ -69,7 +69,8 @@ pub(crate) struct SetupArgs {
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     patience: Option<usize>,
     /// Random seed
-    #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training")]
+    #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
+        allow_hyphen_values = true, value_parser = seed)]
     seed: u64,
     /// Number of threads; the result is the same for any number
     /// [default: one for each core]

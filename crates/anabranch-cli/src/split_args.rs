@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anabranch::data::{Fractions, SplitBy, SplitRules, Table};
 
 use crate::failure::Failure;
-use crate::flags::number;
+use crate::flags::{number, seed};
 use crate::table_args::TableArgs;
 
 /// How the rows are divided.
@@ -37,7 +37,7 @@ pub(crate) struct SplitArgs {
     #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "split_seed")]
     time: Option<String>,
     /// Random seed of the split [default: that of --seed]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = seed)]
     split_seed: Option<u64>,
 }
 

@@ -61,6 +61,12 @@ impl TableArgs {
         let rules = self.rules()?;
         let (separator, encoding) = (self.separator, self.encoding);
         let options = || ReadOptions { separator, encoding, rules: rules.clone() };
+        if data == Path::new(WINE) && data.is_file() {
+            return Err(Failure::input(
+                "wine is the built-in table, but there is a file of this name too: say ./wine for the file, or work in \
+                 another directory for the table",
+            ));
+        }
         let table = match data.to_str() {
             Some(WINE) => Table::wine()?.with_rules(rules),
             Some("-") => options().from_reader("stdin", std::io::stdin().lock())?,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anabranch::data::Dataset;
-use anabranch::train::{Model, Trainer, baselines, weights_sha256};
+use anabranch::data::{Dataset, Split, Targets};
+use anabranch::train::{Model, Trainer, baselines, baselines_on, diverged, weights_sha256};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -29,6 +29,10 @@ pub(crate) struct Args {
     /// [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
     #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     out: Option<PathBuf>,
+    /// Replace a model that is in --out already, and keep one that is far
+    /// worse than the simplest predictions
+    #[arg(long, verbatim_doc_comment)]
+    force: bool,
     /// Check the gradient in every Nth step by identities and against f64; 0 disables
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
@@ -45,8 +49,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
     // A directory that cannot be is better known now than after hours of training; a run that is
     // interrupted leaves none.
-    let reserve = || RunDir::reserve(args.out.as_deref(), args.setup.data());
-    drop(reserve()?);
+    let (out, table) = (args.out.as_deref(), args.setup.data());
+    let dir = RunDir::reserve(out, table)?;
+    if !args.force {
+        dir.check_free()?;
+    }
+    drop(dir);
     if !args.json {
         output::print(&format!(
             "{}\n{}\n\n{}",
@@ -63,15 +71,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let n_audits = watch.finish()?;
     trained?;
 
+    if !args.force {
+        check_worth(&mut trainer, data, targets)?;
+    }
     let metrics = trainer.test_metrics(targets);
     let baselines = baselines(data, targets);
     let epochs = trainer.epochs_run();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
-    let dir = reserve()?;
-    let path = dir.model();
-    model.save(&path)?;
-    dir.keep();
+    let path = RunDir::save(out, table, &model)?;
 
     if args.json {
         output::print(&json!({
@@ -101,6 +109,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a network that is far worse than the simplest predictions: on the test rows, or those
+/// that there are.
+fn check_worth(
+    trainer: &mut Trainer<'_, f32>,
+    data: &Dataset<f32>,
+    targets: &Targets,
+) -> Result<(), Failure> {
+    let Split { train, validation, test, .. } = &data.split;
+    let parts = [("test", test), ("validation", validation), ("training", train)];
+    let Some((part, rows)) = parts.into_iter().find(|(_, rows)| !rows.is_empty()) else {
+        return Ok(());
+    };
+    let metrics = trainer.metrics(rows, targets);
+    let simplest = baselines_on(data, targets, rows);
+    let Some(task) = diverged(&metrics, &simplest, targets) else { return Ok(()) };
+    let message = format!(
+        "training diverged: {:?} is predicted far worse on the {part} rows than without looking at them ({}): a lower --lr \
+         may help; --force keeps the model",
+        targets.tasks()[task].name(),
+        output::worth(&metrics[task], &simplest[task])
+    );
+    Err(Failure::on_the_way(message).coded("diverged"))
 }
 
 /// The sizes of the data in words.

@@ -25,7 +25,7 @@ mod rows;
 mod task_metrics;
 mod trainer;
 
-pub use baselines::baselines;
+pub use baselines::{baselines, baselines_on, diverged};
 pub use batch_order::BatchOrder;
 pub use config::TrainConfig;
 pub use error::TrainError;

@@ -78,7 +78,8 @@ pub struct Evaluation {
     pub rows: usize,
     /// Rows that lack a target.
     pub rows_left_out: usize,
-    /// The metrics of each task, in the columns' units.
+    /// The metrics of each task, in the columns' units; undefined for a task of weight 0, which was
+    /// not trained.
     pub metrics: Vec<TaskMetrics>,
     /// What the user should know about the table.
     pub warnings: Vec<Warning>,
@@ -279,11 +280,14 @@ impl Model {
                 sums.add(workspace.prediction(head), target);
             }
         });
-        let metrics = sums.iter().zip(self.targets.tasks());
+        let metrics = sums.iter().zip(self.targets.tasks()).zip(self.graph.heads());
+        let metrics = metrics.map(|((sums, target), head)| {
+            sums.metrics(target.regression()).of_weight(head.weight())
+        });
         Ok(Evaluation {
             rows: found.rows.len(),
             rows_left_out: found.rows_left_out,
-            metrics: metrics.map(|(sums, target)| sums.metrics(target.regression())).collect(),
+            metrics: metrics.collect(),
             warnings: encoded.warnings,
         })
     }

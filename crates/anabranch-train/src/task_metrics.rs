@@ -35,6 +35,22 @@ impl TaskMetrics {
     }
 }
 
+impl TaskMetrics {
+    /// These, or undefined ones for a task that is not trained, since its weight is 0.
+    pub(crate) fn of_weight(self, weight: f64) -> Self {
+        if weight != 0.0 {
+            return self;
+        }
+        let number = RegressionMetrics { rmse: None, mae: None, r2: None };
+        let class = ClassificationMetrics { accuracy: None, log_loss: None, macro_f1: None };
+        match self {
+            Self::Regression(columns) => Self::Regression(vec![number; columns.len()]),
+            Self::Classification(_) => Self::Classification(class),
+            Self::Binary(columns) => Self::Binary(vec![class; columns.len()]),
+        }
+    }
+}
+
 /// Sums over rows for one task.
 #[derive(Clone, Debug)]
 pub(crate) enum TaskSums {

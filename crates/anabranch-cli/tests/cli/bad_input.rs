@@ -154,6 +154,8 @@ fn flags_out_of_range() {
         ("--epochs", "0", "N", "a whole number, at least 1"),
         ("--hidden-a", "0", "N", "a whole number from 1 to 1000000"),
         ("--hidden-b", "18446744073709551615", "N", "a whole number from 1 to 1000000"),
+        ("--seed", "-1", "N", "a whole number from 0 to 18446744073709551615"),
+        ("--split-seed", "x", "N", "a whole number from 0 to 18446744073709551615"),
         ("--threads", "0", "N", "a whole number from 1 to 1024"),
         ("--threads", "1025", "N", "a whole number from 1 to 1024"),
     ] {
@@ -205,12 +207,12 @@ fn joins_that_the_widths_do_not_allow() {
     refused(
         &dir,
         "train --data t.csv --regress price --classify kind --hidden-b 5 --join add",
-        "branch \"b\": join \"join\": add needs equally wide inputs, but the left input has 5 columns and the right one 1",
+        "branch \"b\": node \"join\": add needs equally wide inputs, but the left input has 5 columns and the right one 1",
     );
     refused(
         &dir,
         "train --data t.csv --regress price,size --classify kind --hidden-b 5 --join broadcast",
-        "branch \"b\": join \"join\": broadcast needs a right input of one column, but the left input has 5 columns and the right \
+        "branch \"b\": node \"join\": broadcast needs a right input of one column, but the left input has 5 columns and the right \
          one 2",
     );
     // What the widths allow trains.
@@ -218,7 +220,7 @@ fn joins_that_the_widths_do_not_allow() {
         ["--join add --hidden-b 2", "--join project --hidden-b 2", "--join auto --hidden-b 9"]
     {
         let run = format!(
-            "train --data t.csv --regress price,size --classify kind --epochs 1 --out m {flags}"
+            "train --data t.csv --regress price,size --classify kind --epochs 1 --force --out m {flags}"
         );
         dir.succeed(&run);
     }
@@ -243,7 +245,7 @@ fn outputs_that_cannot_be() {
     refused(
         &dir,
         &format!("{train} --out taken"),
-        "taken/model.safetensors is a directory, and the model's file goes there: choose another --out",
+        "cannot write in taken (its model.safetensors, where the model goes, is a directory): choose another --out",
     );
     dir.succeed(&format!("{train} --out m"));
     refused(
@@ -253,9 +255,42 @@ fn outputs_that_cannot_be() {
     );
     refused(
         &dir,
+        &format!("{train} --out m"),
+        "m/model.safetensors is the model of another run: choose another --out, or replace it with --force",
+    );
+    for model in ["m", "m/model.safetensors"] {
+        refused(
+            &dir,
+            &format!(
+                "predict --model {model} --data t.csv --out ./m/../m/model.safetensors --force"
+            ),
+            "./m/../m/model.safetensors is the model itself: choose another --out",
+        );
+    }
+    refused(
+        &dir,
+        "predict --model m --data t.csv --out ./t.csv",
+        "./t.csv is the table that is predicted: choose another --out, or replace it with --force",
+    );
+    refused(
+        &dir,
         "predict --model m --data t.csv --out m",
         "m is a directory: name a file in it with --out",
     );
+}
+
+/// The name of the built-in table may be a file's.
+#[test]
+fn a_file_called_wine_is_not_passed_over() {
+    let dir = Dir::new();
+    dir.write("wine", shapes(60));
+    refused(
+        &dir,
+        "train --epochs 1",
+        "wine is the built-in table, but there is a file of this name too: say ./wine for the file, or work in another \
+         directory for the table",
+    );
+    assert_eq!(dir.json("schema --data ./wine")["rows"], 60);
 }
 
 /// Training that diverges is no bad input, but leaves nothing either.
@@ -270,6 +305,34 @@ fn a_run_that_diverges_leaves_nothing() {
         assert!(run.stderr.starts_with("error: training diverged in epoch 1 "), "{}", run.stderr);
         assert_eq!(dir.listing(), before);
     }
+}
+
+/// Numbers may stay finite all the same.
+#[test]
+fn a_run_far_worse_than_the_simplest_predictions_has_diverged() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let before = dir.listing();
+    let train = format!("train --data t.csv {QUICK} --lr 1e6 --out m");
+    for (flags, part) in [
+        ("", "test"),
+        ("--test-fraction 0", "validation"),
+        ("--test-fraction 0 --validation-fraction 0", "training"),
+    ] {
+        let run = dir.run(&format!("{train} {flags}"));
+        let start = format!(
+            "error: training diverged: \"price\" is predicted far worse on the {part} rows than without "
+        );
+        assert!(run.code == 1 && run.stderr.starts_with(&start), "{run:?}");
+        assert_eq!(dir.listing(), before);
+    }
+    let json = dir.json(&format!("{train} --force"));
+    assert!(json["test"]["price"]["r2"].as_f64().unwrap() < -1e6);
+    // A task that is not trained has not diverged.
+    let json = dir.json(&format!("train --data t.csv {QUICK} --weight-a 0 --out n"));
+    assert!(json["test"]["price"]["rmse"].is_null() && json["test"]["kind"]["accuracy"].is_f64());
+    let json = dir.json("evaluate --model n --data t.csv");
+    assert!(json["test"]["price"]["rmse"].is_null() && json["test"]["kind"]["accuracy"].is_f64());
 }
 
 #[test]

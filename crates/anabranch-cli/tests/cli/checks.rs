@@ -220,7 +220,7 @@ fn a_run_that_diverges_is_not_said_to_have_a_wrong_gradient() {
 fn a_run_can_be_audited_step_by_step() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));
-    let flags = format!("train --data t.csv {QUICK} --patience 0 --out m");
+    let flags = format!("train --data t.csv {QUICK} --patience 0 --force --out m");
     let text = dir.succeed(&format!("{flags} --audit-every 2")).stdout;
     // 42 rows to train, in steps of 16: 9 steps.
     assert!(text.contains("audited 5 steps: "), "{text}");

@@ -80,7 +80,8 @@ fn the_page_lists_every_code() {
     let network = include_str!("../../src/network.rs");
     let run_dir = include_str!("../../src/run_dir.rs");
     let mut codes = words(errors, "=> \"", "\"");
-    for source in [failures, network, run_dir] {
+    let outputs = include_str!("../../src/output.rs");
+    for source in [failures, network, run_dir, outputs] {
         codes.extend(words(source, ".coded(\"", "\""));
     }
     codes.extend(words(failures, "Self::new(2, \"", "\""));

@@ -159,7 +159,7 @@ fn the_output_is_replaced_in_one_rename_and_may_be_the_input() {
     let dir = trained();
     dir.write("p.csv", shapes(5));
     std::fs::hard_link(dir.path("p.csv"), dir.path("old.csv")).unwrap();
-    dir.succeed("predict --model m --data p.csv --out p.csv");
+    dir.succeed("predict --model m --data p.csv --out p.csv --force");
     assert_eq!(dir.read("old.csv"), shapes(5));
     assert_eq!(dir.read("p.csv").lines().count(), 6);
 }
@@ -186,7 +186,7 @@ fn columns_are_what_the_flags_say() {
     assert_eq!(kind("--keep size", "code")["left_out"], "dropped");
     assert!(kind("--keep size", "size")["left_out"].is_null());
     let inputs = |flags: &str| {
-        dir.json(&format!("train --data t.csv {QUICK} --out m {flags}"))["inputs"].clone()
+        dir.json(&format!("train --data t.csv {QUICK} --force --out m {flags}"))["inputs"].clone()
     };
     // The code, the size and three colours.
     assert_eq!(

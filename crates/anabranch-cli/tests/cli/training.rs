@@ -82,7 +82,7 @@ fn json_has_exactly_the_documented_keys() {
 fn threads_do_not_matter_and_seeds_do() {
     let dir = Dir::new();
     // Steps wide enough to be worth sharing.
-    let wide = "train --epochs 1 --batch-size 512 --hidden-a 512 --hidden-b 300 --out m";
+    let wide = "train --epochs 1 --batch-size 512 --hidden-a 512 --hidden-b 300 --force --out m";
     let hash = |flags: &str| dir.json(&format!("{wide} {flags}"))["weights_sha256"].clone();
     let one = hash("--threads 1");
     for threads in [1, 2, 3, 4] {
@@ -97,7 +97,7 @@ fn the_hash_is_that_of_the_weights_in_the_file() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));
     let train = |seed: u32| {
-        let flags = format!("train --data t.csv {QUICK} --out m --seed {seed}");
+        let flags = format!("train --data t.csv {QUICK} --force --out m --seed {seed}");
         let hash = dir.json(&flags)["weights_sha256"].clone();
         (hash, dir.bytes("m/model.safetensors"))
     };
@@ -130,12 +130,13 @@ fn the_model_is_replaced_in_one_rename() {
     let before = dir.bytes("m/model.safetensors");
     // A second name for the old file: writing in place would change it too.
     fs::hard_link(dir.path("m/model.safetensors"), dir.path("old")).unwrap();
-    dir.succeed(&format!("train --data t.csv {QUICK} --out m --seed 2"));
+    dir.succeed(&format!("train --data t.csv {QUICK} --force --out m --seed 2"));
     assert_eq!(dir.bytes("old"), before);
     assert_ne!(dir.bytes("m/model.safetensors"), before);
     // A run that fails leaves the model as it is.
     let now = dir.bytes("m/model.safetensors");
-    let run = dir.run(&format!("train --data t.csv {QUICK} --optimizer sgd --lr 1e30 --out m"));
+    let run =
+        dir.run(&format!("train --data t.csv {QUICK} --optimizer sgd --lr 1e30 --force --out m"));
     assert_eq!((run.code, dir.bytes("m/model.safetensors")), (1, now));
     assert_eq!(fs::read_dir(dir.path("m")).unwrap().count(), 1);
 }
@@ -192,7 +193,7 @@ fn rows_are_for_what_the_flags_say() {
     };
     dir.write("t.csv", rows(0, 60));
     dir.write("later.csv", rows(60, 80));
-    let train = format!("train --data t.csv {QUICK} --drop part,who,when --out m");
+    let train = format!("train --data t.csv {QUICK} --drop part,who,when --force --out m");
     let sizes = |flags: &str| {
         let json = dir.json(&format!("{train} {flags}"));
         ["rows", "train_rows", "test_rows", "inputs"].map(|key| json[key].as_u64().unwrap())
@@ -227,7 +228,7 @@ fn other_targets_of_wine() {
     let json = dir.json("train --regress pH,density --epochs 1 --out m");
     // Wine's own tasks apply only where none is named.
     assert_eq!(keys(&json["test"]), ["pH", "density"]);
-    let json = dir.json("train --classify quality --regress pH,density --epochs 1 --out m");
+    let json = dir.json("train --classify quality --regress pH,density --epochs 1 --force --out m");
     assert_eq!(keys(&json["test"]), ["pH", "density", "quality"]);
 }
 
@@ -244,7 +245,7 @@ fn tasks_are_branches_in_the_order_of_their_flags() {
         .map(|(i, line)| format!("{},{line}\n", i * 13 % 29))
         .collect::<String>();
     dir.write("four.csv", lines.replacen('0', "number", 1));
-    let quick = "train --data t.csv --epochs 2 --batch-size 16 --out m";
+    let quick = "train --data t.csv --epochs 2 --batch-size 16 --force --out m";
     let hash = |flags: &str| dir.json(&format!("{quick} {flags}"))["weights_sha256"].clone();
     let two = hash("--regress price --classify kind");
     assert_eq!(hash("--classify kind --regress price"), two);
@@ -348,7 +349,7 @@ fn verbose_runs_say_what_they_do_on_stderr_alone() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));
     let quiet = dir.succeed(&format!("train --data t.csv {QUICK} --out m --json"));
-    let verbose = dir.succeed(&format!("train --data t.csv {QUICK} --out m --json -v"));
+    let verbose = dir.succeed(&format!("train --data t.csv {QUICK} --force --out m --json -v"));
     assert_eq!(quiet.stderr, "");
     assert_eq!(verbose.json()["weights_sha256"], quiet.json()["weights_sha256"]);
     for said in [

@@ -193,6 +193,11 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                     After::Pause => return Ok(()),
                 }
             }
+            if self.config.patience > 0 && self.best.is_none() {
+                // No epoch had a validation loss below infinity.
+                let (epoch, loss) = (self.position.epochs, f64::INFINITY);
+                return Err(TrainError::Diverged { epoch, loss });
+            }
             self.take_best();
             Ok(())
         })
@@ -339,12 +344,23 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// The metrics of each task on the test rows, in the units of `targets`.
     pub fn test_metrics(&mut self, targets: &Targets) -> Vec<TaskMetrics> {
-        let (dataset, exec) = (self.dataset, self.exec);
-        let (evaluator, source) = self.evaluation(&dataset.split.test);
+        self.metrics(&self.dataset.split.test, targets)
+    }
+
+    /// The metrics of each task on some rows of the data set, in the units of `targets`; undefined
+    /// for a task of weight 0, which is not trained.
+    ///
+    /// # Panics
+    /// If the data set lacks a row.
+    pub fn metrics(&mut self, row_idx: &[usize], targets: &Targets) -> Vec<TaskMetrics> {
+        let exec = self.exec;
+        let (evaluator, source) = self.evaluation(row_idx);
         let sums = exec.enter(|| evaluator.sums(exec, &source));
         let columns = targets.tasks().iter().map(|target| target.regression());
         let columns = columns.chain(std::iter::repeat(&[][..]));
-        sums.iter().zip(columns).map(|(sums, columns)| sums.metrics(columns)).collect()
+        let metrics = sums.iter().zip(columns).map(|(sums, columns)| sums.metrics(columns));
+        let heads = metrics.zip(self.graph.heads());
+        heads.map(|(metrics, head)| metrics.of_weight(head.weight())).collect()
     }
 
     /// What evaluates the network on some rows, and these.
