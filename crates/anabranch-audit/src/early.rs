@@ -1,4 +1,4 @@
-//! Averages that are taken too early: before a product instead of after it.
+//! Averages taken too early: before a product instead of after it.
 
 use crate::eval::{Reading, Sums, goes_over_the_batch};
 use crate::expr::{Expr, Fold, Function, Node, Operator};
@@ -31,7 +31,7 @@ pub(crate) fn collapsed_to_sum(
             [rows, 1] if rows == n => first.data().to_vec(),
             _ => return None,
         };
-        // A matrix of m rows, or m column vectors, must say the same of every sample.
+        // A matrix of m rows, or m column vectors, must be the same for every sample.
         let agree = pair.printed.iter().all(|block| {
             block.data().chunks(n).all(|other| largest_difference(other, &row) <= 1e-12)
         });

@@ -8,14 +8,14 @@ use crate::quantity::{Kind, Quantity, Target};
 use crate::truth::{MaskReading, Scope, Truth};
 use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
 
-/// How to read what a formula leaves open.
+/// How to read whatever a formula leaves open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) evaluation: Evaluation,
     /// By which a sum over `rows` is one over the batch: the formula's own, where only `evaluation`
     /// is another.
     pub(crate) stated: Evaluation,
-    /// Bit i: the i-th sum without an axis goes over all entries. Else it is Σ over the batch.
+    /// Bit i: the i-th sum without an axis goes over all entries; otherwise it is Σ over the batch.
     pub(crate) over_entries: u32,
     pub(crate) mask: MaskReading,
     pub(crate) sums: Sums,
@@ -33,11 +33,11 @@ impl Reading {
 pub(crate) enum Sums {
     /// Where the formula has them.
     InPlace,
-    /// Once, around the whole formula: what a derivation that averages too early should have done.
+    /// Once, around the whole formula, as a derivation that averages too early should have done.
     Hoisted,
 }
 
-/// An operation without a value, and where it stands.
+/// An operation without a value, and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct EvalError {
     pub(crate) column: usize,
@@ -69,7 +69,7 @@ pub(crate) fn evaluate(
             Ok(vec![if sum { value.sum_over_rows() } else { value }])
         }
         (Kind::Rows, Evaluation::PerRow) => rows.map(|row| at(Scope::Row(row))).collect(),
-        // Nothing that belongs to a sample stands outside of a sum.
+        // Nothing that belongs to a sample stands outside a sum.
         (_, Evaluation::PerRow) if !mentions_a_row(expr, reading) => Ok(vec![at(Scope::Row(0))?]),
         (_, Evaluation::PerRow) => {
             let mut sum = at(Scope::Row(0))?;
@@ -82,7 +82,7 @@ pub(crate) fn evaluate(
     }
 }
 
-/// Whether a quantity of a single row stands outside of every sum over the batch.
+/// Whether a quantity of a single row stands outside every sum over the batch.
 fn mentions_a_row(expr: &Expr, reading: Reading) -> bool {
     match &expr.node {
         Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
@@ -113,8 +113,8 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// The value for one block of the target, put together entry by entry where the formula has
-    /// free indices.
+    /// The value for one block of the target, assembled entry by entry if the formula has free
+    /// indices.
     fn block(
         &mut self,
         expr: &Expr,
@@ -145,13 +145,13 @@ impl Evaluator<'_> {
                 Scope::Row(_) | Scope::Batch => &expected[0],
             };
             if matches!(scope, Scope::Batch) && expected[0].rows() == self.truth.rows {
-                let message = "an entry of a sample has no value for the batch".to_owned();
+                let message = "an entry of one sample has no value for the batch".to_owned();
                 return Err(error(Undefined::Shapes(message)));
             }
             let mut value = block.clone();
             for row in 0..block.rows() {
                 for col in 0..block.cols() {
-                    // A vector has one index, whichever way it lies.
+                    // A vector has one index, row or column.
                     let places = if entries.len() == 1 { [row.max(col), 0] } else { [row, col] };
                     let names = entries.iter().copied().zip(places);
                     self.bound.extend(names);
@@ -187,7 +187,7 @@ impl Evaluator<'_> {
             .rev()
             .find(|(bound, _)| *bound == name)
             .map(|(_, value)| *value)
-            .ok_or_else(|| Undefined::Shapes(format!("the index `{name}` belongs to no sum")))
+            .ok_or_else(|| Undefined::Shapes(format!("the index `{name}` is bound by no sum")))
     }
     fn value(&mut self, expr: &Expr, scope: Scope) -> Result<Value, EvalError> {
         let error = |undefined| EvalError { column: expr.column, undefined };
@@ -198,7 +198,7 @@ impl Evaluator<'_> {
                     error(Undefined::Shapes(match scope {
                         Scope::Unit(_) => format!("`{}` of a single unit", quantity.name),
                         _ => format!(
-                            "`{}` couples the rows of a batch: it has no part for a single row",
+                            "`{}` couples the rows of a batch: a single row has no part of it",
                             quantity.name
                         ),
                     }))
@@ -213,7 +213,7 @@ impl Evaluator<'_> {
             Node::Cases(parts) => self.cases(parts, scope)?,
             Node::Partial(u, v) => {
                 let message =
-                    format!("d {}/d {} stands outside of a product of derivatives", u.name, v.name);
+                    format!("d {}/d {} stands outside a product of derivatives", u.name, v.name);
                 return Err(error(Undefined::Shapes(message)));
             }
             Node::Binary(Operator::Multiply, sides)
@@ -379,7 +379,7 @@ impl Evaluator<'_> {
         Ok(Value::Matrix(total.unwrap_or_else(|| Matrix::filled(1, 1, 0.0))))
     }
 
-    /// How many values the index has: the size of what it picks from; `None` where it picks
+    /// The number of values of the index: the size of what it picks from; `None` if it picks
     /// nothing.
     fn size(&mut self, name: char, expr: &Expr, scope: Scope) -> Result<Option<usize>, EvalError> {
         if let Node::Entry(inner, indices) = &expr.node {
@@ -494,7 +494,7 @@ fn is_coupled(expr: &Expr) -> bool {
     }
 }
 
-/// A function of its arguments, as many as the parser let through.
+/// A function of its arguments; the parser has checked how many there are.
 fn applied(function: Function, values: Vec<Value>, scope: Scope) -> Result<Value, Undefined> {
     let mut values = values.into_iter();
     let mut next = || values.next().unwrap_or_else(|| Value::number(f64::NAN));
@@ -510,7 +510,7 @@ fn applied(function: Function, values: Vec<Value>, scope: Scope) -> Result<Value
         Function::Abs => first.map(f64::abs),
         Function::Softmax => {
             let z = first.matrix("softmax")?;
-            // Row by row, the classes of a sample lie in a column.
+            // Row by row, the classes of a sample are in a column.
             let is_column = matches!(scope, Scope::Row(_)) && z.cols() == 1;
             Value::Matrix(if is_column {
                 softmax(&z.transposed()).transposed()

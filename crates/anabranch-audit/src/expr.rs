@@ -13,7 +13,7 @@ pub(crate) struct Expr {
 pub(crate) enum Node {
     Number(f64),
     Quantity(&'static Quantity),
-    /// λ times the identity, as large as it has to be.
+    /// λ times the identity, of whatever size fits.
     Identity,
     /// The number that an index stands for, to compare it with another.
     Index(char),
@@ -24,7 +24,7 @@ pub(crate) enum Node {
     Fold(Fold, Axis, Box<Expr>),
     /// Σ over the values of an index of components, all but that of another index.
     Over(char, Option<char>, Box<Expr>),
-    /// What the indices pick.
+    /// The entries that the indices pick.
     Entry(Box<Expr>, Vec<Index>),
     /// Values and conditions in turn: the first value whose condition holds.
     Cases(Vec<Expr>),
@@ -98,7 +98,7 @@ pub(crate) enum Axis {
     All,
     /// The samples of the batch, each under this name.
     Samples(Option<char>),
-    /// The formula does not say; the number tells such sums apart.
+    /// The formula does not say; the number distinguishes such sums.
     Unstated(usize),
 }
 
@@ -107,12 +107,12 @@ impl Expr {
         Self { node, column }
     }
 
-    /// How many nodes lie on the longest way down.
+    /// The number of nodes on the longest path down.
     pub(crate) fn depth(&self) -> usize {
         1 + self.children().iter().map(Self::depth).max().unwrap_or(0)
     }
 
-    /// The parts that this node is made of.
+    /// The parts of this node.
     pub(crate) fn children(&self) -> &[Self] {
         match &self.node {
             Node::Number(_)
@@ -131,7 +131,7 @@ impl Expr {
         }
     }
 
-    /// The tree with parts replaced by what `by` gives for them.
+    /// The tree with parts replaced by what `by` returns for them.
     pub(crate) fn replaced(&self, by: &impl Fn(&Self) -> Option<Self>) -> Self {
         if let Some(other) = by(self) {
             return other;
@@ -154,7 +154,7 @@ impl Expr {
         Self { node, column: self.column }
     }
 
-    /// Whether `found` holds for this node or for any below it.
+    /// Whether `found` holds for this node or any node below it.
     pub(crate) fn any(&self, found: &impl Fn(&Self) -> bool) -> bool {
         found(self) || self.children().iter().any(|child| child.any(found))
     }

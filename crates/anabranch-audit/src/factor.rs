@@ -1,4 +1,4 @@
-//! Which constant a printed value is off by.
+//! The constant that a printed value is off by.
 
 use crate::matrix::Matrix;
 use crate::truth::{Truth, UnitAxis};
@@ -11,7 +11,7 @@ pub(crate) struct Pair<'a> {
     pub(crate) units: UnitAxis,
 }
 
-/// Two numbers that are one constant agree to this.
+/// Two numbers that are the same constant agree to this.
 const TOLERANCE: f64 = 1e-8;
 
 /// f in printed = f × true, written in the language of formulas: a number, times a power of m, of
@@ -32,7 +32,7 @@ pub(crate) fn factor(pairs: &[Pair<'_>]) -> Option<String> {
         for unit in 0..pair.truth.net.hidden_b {
             let printed = entries_of_unit(&pair.printed, pair.units, unit);
             let expected = entries_of_unit(&pair.expected, pair.units, unit);
-            // A unit that is off in every row says nothing.
+            // A unit that is off in every row tells nothing.
             if printed.iter().chain(&expected).any(|v| *v != 0.0) {
                 let factor = proportion(&printed, &expected)?;
                 let powers = powers(pair.truth, Some(unit));
@@ -43,7 +43,7 @@ pub(crate) fn factor(pairs: &[Pair<'_>]) -> Option<String> {
     named(&observations)
 }
 
-/// f where printed = f × expected to rounding; `None` where there is none, or it is 0.
+/// f with printed = f × expected up to rounding; `None` if there is none, or if it is 0.
 fn proportion(printed: &[f64], expected: &[f64]) -> Option<f64> {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let f = dot(printed, expected) / dot(expected, expected);
@@ -68,7 +68,7 @@ fn entries_of_unit(blocks: &[Matrix], units: UnitAxis, unit: usize) -> Vec<f64> 
     blocks.iter().enumerate().flat_map(of_block).collect()
 }
 
-/// A factor that was seen, and the constants of the instance (and unit) where it was.
+/// A factor that was observed, and the constants of the instance (and unit) where it was.
 struct Observation {
     factor: f64,
     /// The same constants in the same order in every observation.
@@ -92,10 +92,10 @@ enum Place {
     Below,
 }
 
-/// A factor is a number times at most so many powers.
+/// A factor is a number times at most this many powers.
 const MOST_POWERS: usize = 3;
 
-/// The product of fewest powers that all factors are one and the same multiple of.
+/// The product of the fewest powers such that all factors are the same multiple of it.
 fn named(observations: &[Observation]) -> Option<String> {
     let first = observations.first()?;
     let product = |powers: &[Power], chosen: &[usize]| -> f64 {
@@ -136,7 +136,7 @@ fn named(observations: &[Observation]) -> Option<String> {
     })
 }
 
-/// The powers that a factor is put together from, the likeliest first.
+/// The powers that a factor is composed of, the likeliest first.
 fn powers(truth: &Truth, unit: Option<usize>) -> Vec<Power> {
     let (net, m) = (&truth.net, truth.rows as f64);
     let keep = 1.0 - net.dropout;
@@ -203,7 +203,7 @@ fn written(number: f64, names_above: &[&str], names_below: &[&str]) -> String {
     }
 }
 
-/// Ten significant digits: a number that is not 1 must not look like it.
+/// Ten significant digits: a number that is not 1 must not look like 1.
 fn decimal(number: f64) -> String {
     let rounded: f64 = format!("{number:.9e}").parse().unwrap_or(number);
     if (1e-4..1e7).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }

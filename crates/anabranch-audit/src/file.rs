@@ -45,9 +45,9 @@ pub enum FileError {
         /// What is wrong.
         error: FormulaError,
     },
-    /// There is no `[[formula]]` in it.
+    /// It contains no `[[formula]]`.
     #[error(
-        "{}: holds no formula; one is a table [[formula]] with name, target and expression",
+        "{}: contains no formula; a formula is a table [[formula]] with name, target and expression",
         PlainPath(path)
     )]
     Empty {
@@ -78,9 +78,8 @@ struct Table {
 
 impl Formula {
     /// The formulas of a TOML file: `[[formula]]` tables with `name`, `target`, `expression`,
-    /// optionally
-    /// `per_row`, and for a file that is an exercise with its solution `expected` (a verdict) and
-    /// `note`.
+    /// optionally `per_row`, and `expected` (a verdict) and `note` for a file that is an exercise
+    /// with its solution.
     ///
     /// # Errors
     /// When the file cannot be read, is not TOML, has an unknown key, target or quantity, an
@@ -91,7 +90,7 @@ impl Formula {
         Self::parse(&text, path)
     }
 
-    /// As [`read`](Self::read), from text; `path` is what errors call it.
+    /// Like [`read`](Self::read), from text; errors call it `path`.
     ///
     /// # Errors
     /// See [`read`](Self::read).
@@ -159,7 +158,7 @@ mod tests {
     #[test]
     fn errors_say_where() {
         let table = "[[formula]]\nname = \"a\"\ntarget = \"d_b_2b\"\n";
-        assert!(error("").contains("f.toml: holds no formula"));
+        assert!(error("").contains("f.toml: contains no formula"));
         assert!(error("[[formula]\n").starts_with("f.toml:1:"));
         assert!(error(table).starts_with("f.toml:1:1: missing field `expression`"));
         let unknown = error(&format!("{table}expression = \"x\"\nperrow = true\n"));
@@ -171,7 +170,7 @@ mod tests {
         );
         let target =
             error(&table.replace("d_b_2b", "z").replace("name", "expression = \"x\"\nname"));
-        assert!(target.starts_with("f.toml:4:10: formula `a`: no target is named `z`"), "{target}");
+        assert!(target.starts_with("f.toml:4:10: formula `a`: there is no target `z`"), "{target}");
         assert!(error("formula = 3").starts_with("f.toml:1:11: "));
         let missing = Formula::read(Path::new("/nowhere/f.toml")).unwrap_err().to_string();
         assert!(missing.starts_with("/nowhere/f.toml: cannot be read"), "{missing}");

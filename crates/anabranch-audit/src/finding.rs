@@ -1,4 +1,4 @@
-//! What an audit says, for programs and for people.
+//! The result of an audit, for programs and for people.
 
 use std::fmt::{self, Write as _};
 
@@ -20,11 +20,11 @@ pub enum Verdict {
     Factor,
     /// Right once the mean over the batch is taken last instead of first.
     AveragedEarly,
-    /// In terms of itself: it says nothing.
+    /// In terms of itself, so it says nothing.
     Circular,
     /// None of the others.
     Wrong,
-    /// Not of the target's shape, or an operation that the shapes do not have.
+    /// Not of the target's shape, or with an operation that the shapes do not allow.
     Shape,
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What the audit found out about one formula. Its JSON form has exactly the documented keys.
+/// What the audit found about one formula. Its JSON form has exactly the documented keys.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
     /// The formula's name.
@@ -52,14 +52,13 @@ pub struct Finding {
     pub verdict: Verdict,
     /// f in printed = f × true, for [`Verdict::Factor`]: an expression such as `m` or `1/(1-p)`.
     pub factor: Option<String>,
-    /// ‖printed − true‖/(‖printed‖ + ‖true‖ + 10⁻⁶√n), the largest over the instances; `None` where
-    /// the shapes differ or the printed value is not finite.
+    /// The largest ‖printed − true‖/(‖printed‖ + ‖true‖ + 10⁻⁶√n) over the instances; `None` if the
+    /// shapes differ or the printed value is not finite.
     pub error: Option<f64>,
     /// The classic mistake that gives the printed value.
     #[serde(serialize_with = "mistake_name")]
     pub mistake: Option<Mistake>,
-    /// `[rows, columns]` of the printed value on the first instance, where they are not the
-    /// target's.
+    /// `[rows, columns]` of the printed value on the first instance, if they are not the target's.
     pub shape: Option<[usize; 2]>,
     /// `[rows, columns]` of the target there, for [`Verdict::Shape`].
     pub expected_shape: Option<[usize; 2]>,
@@ -82,7 +81,7 @@ impl Verdict {
     pub const ALL: [Self; 6] =
         [Self::Exact, Self::Factor, Self::AveragedEarly, Self::Shape, Self::Circular, Self::Wrong];
 
-    /// The verdict that a file calls so.
+    /// The verdict with this name in a file.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "exact" => Self::Exact,
@@ -111,7 +110,7 @@ impl Finding {
         }
     }
 
-    /// The finding on a formula that has its target in it.
+    /// The finding on a formula that contains its own target.
     pub(crate) fn circular(formula: &Formula) -> Self {
         let target = formula.target;
         Self {
@@ -123,7 +122,7 @@ impl Finding {
             mistake: None,
             shape: None,
             expected_shape: None,
-            explanation: format!("{target} is explained by {target} itself."),
+            explanation: format!("{target} is defined by {target} itself."),
         }
     }
 }
@@ -134,7 +133,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Whether each formula got the verdict that its file expects; where it expects none, `exact`.
+/// Whether each formula got the verdict that its file expects; if it expects none, `exact`.
 pub fn as_expected(formulas: &[Formula], findings: &[Finding]) -> bool {
     formulas.len() == findings.len()
         && formulas.iter().zip(findings).all(|(formula, finding)| {

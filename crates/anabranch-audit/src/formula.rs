@@ -1,4 +1,4 @@
-//! A formula: what it is for, what it says, and how it wants to be read.
+//! A formula: what it is for, what it says, and how to read it.
 
 use std::fmt;
 
@@ -21,9 +21,10 @@ pub enum Evaluation {
 /// The letters of a formula that stands for every entry of its target.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Indices {
-    /// Those of the target, in its order; without any, the formula is for the target as a whole.
+    /// The letters of the target, in its order; without any, the formula is for the target as a
+    /// whole.
     pub(crate) free: Vec<Index>,
-    /// Entries that the formula is for: where this is 1. Else for all.
+    /// The formula is for the entries where this is 1; without it, for all.
     pub(crate) condition: Option<Expr>,
 }
 
@@ -82,13 +83,13 @@ impl Formula {
         })
     }
 
-    /// Whether the target stands in the expression.
+    /// Whether the expression contains the target.
     pub(crate) fn is_circular(&self) -> bool {
         self.expr
             .any(&|part| matches!(part.node, Node::Quantity(q) if q.name == self.target.name()))
     }
 
-    /// How a report calls it.
+    /// Its name in reports.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -113,7 +114,7 @@ impl Formula {
         self.expected
     }
 
-    /// What it is worth.
+    /// How many points it is worth.
     pub fn points(&self) -> Option<f64> {
         self.points
     }
@@ -124,7 +125,7 @@ impl Formula {
     }
 }
 
-/// A place in an expression that cannot be read.
+/// The place where an expression cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {message}")]
 pub struct SyntaxError {
@@ -134,11 +135,11 @@ pub struct SyntaxError {
     pub message: String,
 }
 
-/// Why something is no formula.
+/// Why something is not a formula.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormulaError {
     /// The target is none of [`Target::all`].
-    #[error("no target is named `{}`{suggestion}; targets are {}", Plain(name), TargetList)]
+    #[error("there is no target `{}`{suggestion}; targets are {}", Plain(name), TargetList)]
     UnknownTarget {
         /// The name given.
         name: String,
@@ -202,9 +203,12 @@ mod tests {
         let error = Formula::new("f", "d_gama", "x", Evaluation::Batch).unwrap_err();
         let text = error.to_string();
         assert!(
-            text.starts_with("no target is named `d_gama` (did you mean `d_gamma`?)"),
+            text.starts_with("there is no target `d_gama` (did you mean `d_gamma`?)"),
             "{text}"
         );
-        assert!(Formula::new("f", "x", "x", Evaluation::Batch).is_err(), "a quantity is no target");
+        assert!(
+            Formula::new("f", "x", "x", Evaluation::Batch).is_err(),
+            "a quantity is not a target"
+        );
     }
 }

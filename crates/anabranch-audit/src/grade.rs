@@ -2,19 +2,19 @@
 
 use crate::{Derivation, Equation, Finding, Formula, Judgement, Verdict};
 
-/// Points that were earned, of those that there are.
+/// Points earned, out of those available.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Grade {
-    /// For the formulas with the verdict that is expected of them: `exact`, unless the file says
+    /// Of the formulas that got the verdict expected of them: `exact`, unless the file says
     /// otherwise.
     pub earned: f64,
     /// For all.
     pub possible: f64,
-    /// Whether every formula has the verdict that is expected of it, and nothing was left unread.
+    /// Whether every formula has the verdict expected of it, and nothing was left unread.
     pub pass: bool,
 }
 
-/// The grade of a file of formulas; one without points of its own is worth none.
+/// The grade of a file of formulas; a formula without points of its own is worth none.
 pub fn grade(formulas: &[Formula], findings: &[Finding]) -> Grade {
     let mut grade = Grade { pass: formulas.len() == findings.len(), ..Grade::default() };
     for (formula, finding) in formulas.iter().zip(findings) {
@@ -37,8 +37,8 @@ impl Derivation {
 }
 
 impl Equation {
-    /// Whether it has the verdict that its file expects; where it expects none, whether all of it
-    /// is exact.
+    /// Whether it has the verdict that its file expects; if it expects none, whether all of it is
+    /// exact.
     pub fn is_as_expected(&self) -> bool {
         let all_read =
             !self.members.iter().any(|member| matches!(member.judgement, Judgement::Unreadable(_)));

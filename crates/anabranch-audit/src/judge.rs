@@ -12,11 +12,11 @@ use crate::truth::{MaskReading, Truth, UnitAxis};
 use crate::value::{Undefined, shown};
 use crate::{Evaluation, Formula, Verdict};
 
-/// Dual numbers and a formula agree to about 1e-15 on these instances; no two formulas come this
-/// near.
+/// Dual numbers and a formula agree to about 1e-15 on these instances; no two different formulas
+/// come this close.
 pub(crate) const EXACT: f64 = 1e-9;
 
-/// The verdict on a formula under one reading, and all that a finding says of it.
+/// The verdict on a formula under one reading, and everything that a finding says about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Assessment {
     pub(crate) verdict: Verdict,
@@ -26,7 +26,7 @@ pub(crate) struct Assessment {
     pub(crate) shape: Option<[usize; 2]>,
     pub(crate) expected_shape: Option<[usize; 2]>,
     pub(crate) text: String,
-    /// Which sums that do not say over what go over all entries.
+    /// Which sums without a range go over all entries.
     pub(crate) over_entries: u32,
 }
 
@@ -63,7 +63,7 @@ impl Assessment {
     }
 }
 
-/// How near a verdict is to right: the order in which readings of an open Σ are preferred.
+/// How close a verdict is to right: the order in which readings of an open Σ are preferred.
 pub(crate) fn rank(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Exact => 0,
@@ -74,7 +74,7 @@ pub(crate) fn rank(verdict: Verdict) -> u8 {
     }
 }
 
-/// The verdict under the most favourable reading of each Σ that does not say over what.
+/// The verdict under the most favourable reading of each Σ without a range.
 pub(crate) fn assess(
     truths: &[Truth],
     formula: &Formula,
@@ -91,8 +91,7 @@ pub(crate) fn assess(
         if rank(next.verdict) < rank(best.verdict) {
             best = next;
             best.over_entries = over_entries;
-            best.text
-                .push_str(" (A sum that does not say over what was read as over all entries.)");
+            best.text.push_str(" (A sum without a range was read as a sum over all entries.)");
         }
     }
     best
@@ -140,13 +139,13 @@ fn assess_reading(truths: &[Truth], formula: &Formula, reading: Reading) -> Asse
     if found.verdict != Verdict::Exact && found.mistake.is_none() {
         found.mistake = mistake(&pairs, formula, reading);
         if let Some(mistake) = found.mistake {
-            found.text.push_str(&format!(" It is what this mistake gives: {mistake}."));
+            found.text.push_str(&format!(" It is what you get from this mistake: {mistake}."));
         }
     }
     found
 }
 
-/// Printed and true values on all instances, a vector turned as the target is.
+/// Printed and true values on all instances; a vector is turned the way the target is.
 pub(crate) fn pairs<'a>(
     truths: &'a [Truth],
     formula: &Formula,
@@ -164,7 +163,7 @@ pub(crate) fn pairs<'a>(
                 }
             }
         }
-        // Of what is taken entry by entry, a Jacobian is often printed as its diagonal.
+        // The Jacobian of an entry-wise function is often printed as its diagonal.
         if target.0.kind == Kind::RowJacobian {
             for (value, e) in printed.iter_mut().zip(&expected) {
                 let n = e.rows();
@@ -198,7 +197,7 @@ fn undefined(
     match error.undefined {
         Undefined::TooLarge => Assessment::new(
             Verdict::Wrong,
-            format!("Column {column}: more arithmetic than a formula of this network needs."),
+            format!("Column {column}: more arithmetic than any formula of this network needs."),
         ),
         Undefined::Shapes(message) => {
             if let Some(factor) = averaged_early(truths, formula, reading, &[]) {
@@ -225,13 +224,13 @@ fn early_text() -> &'static str {
     "The sum over the batch belongs last, around the product: the mean of products is not the product of means."
 }
 
-/// Averaged too early; where that is not all, wrong.
+/// Averaged too early; wrong, if that is not all.
 fn early_assessment(factor: &str, text: &str) -> Assessment {
     let mut found = if factor == "1" {
         Assessment::new(Verdict::AveragedEarly, text.to_owned())
     } else {
         let text =
-            format!("Two mistakes. {text} And the value is then {factor} times the true one.");
+            format!("Two mistakes. {text} Besides, the value is then {factor} times the true one.");
         let mut found = Assessment::new(Verdict::Wrong, text);
         found.factor = Some(factor.to_owned());
         found
@@ -320,7 +319,7 @@ fn wrong_text(pairs: &[Pair<'_>], error: f64) -> String {
     }
 }
 
-/// The first printed block whose shape is not the expected one.
+/// The first printed block that does not have the expected shape.
 fn different_blocks<'a>(pairs: &'a [Pair<'_>]) -> (&'a Matrix, &'a Matrix) {
     let blocks = || pairs.iter().flat_map(|pair| pair.printed.iter().zip(&pair.expected));
     let first = || (&pairs[0].printed[0], &pairs[0].expected[0]);
@@ -335,7 +334,7 @@ fn shape_text(pairs: &[Pair<'_>], formula: &Formula) -> String {
     format!("The value is {printed}, {} is {expected}.{hint}", formula.target)
 }
 
-/// The error of the transposed values, infinite where they do not fit either.
+/// The error of the transposed values, infinite if they do not fit either.
 fn largest_error_transposed(pairs: &[Pair<'_>]) -> f64 {
     let transposed: Vec<Vec<Matrix>> =
         pairs.iter().map(|pair| pair.printed.iter().map(Matrix::transposed).collect()).collect();

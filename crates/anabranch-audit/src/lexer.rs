@@ -19,7 +19,7 @@ pub(crate) enum TokenKind {
     End,
 }
 
-/// What is written → the symbol that is meant. Longer spellings first.
+/// Spelling → the symbol that it means. Longer spellings come first.
 const SYMBOLS: [(&str, &str); 34] = [
     (".*", ".*"),
     ("./", "./"),
@@ -41,7 +41,7 @@ const SYMBOLS: [(&str, &str); 34] = [
     (",", ","),
     (">", ">"),
     ("<", "<"),
-    // As they are printed.
+    // As printed.
     ("⊙", ".*"),
     ("∘", ".*"),
     ("⊘", "./"),
@@ -110,7 +110,7 @@ fn number(text: &str, column: usize) -> Result<(f64, usize), SyntaxError> {
     }
     match text[..end].parse::<f64>() {
         Ok(number) if number.is_finite() => Ok((number, end)),
-        _ => Err(SyntaxError { column, message: "a number beyond what a double holds".to_owned() }),
+        _ => Err(SyntaxError { column, message: "a number too large for a double".to_owned() }),
     }
 }
 

@@ -25,27 +25,26 @@
 //!
 //! # Row by row
 //!
-//! With [`Evaluation::PerRow`] quantities are those of one sample, as column vectors: what has a
-//! row for each sample, and biases, γ, β, μ and σ². The values are then summed over the batch,
-//! except for a target that itself has a row for each sample: there each sample's value is
-//! compared. `sum(a)` is a sum over the samples; where no sample's quantity stands outside of it,
-//! nothing is summed again.
+//! With [`Evaluation::PerRow`], quantities are those of one sample, as column vectors; that
+//! includes biases, γ, β, μ and σ². The values are then summed over the batch, except for a target
+//! that itself has a row for each sample: there, each sample's value is compared. `sum(a)` is a sum
+//! over the samples; if no sample's quantity stands outside of it, nothing is summed again.
 //!
-//! The Jacobians of dropout and softmax are those of one row and always read so. That of BatchNorm
-//! is ∂âᵢ/∂aⱼ of one unit, i and j rows of the batch, so `a_1b a_hat z_1b …` are then `[m, 1]`, and
-//! `gamma mu var …` numbers; a formula of ∂bnᵢ/∂aⱼ, with γ, is exact as well.
+//! The Jacobians of dropout and softmax are those of one row, and are always read that way. That of
+//! BatchNorm is ∂âᵢ/∂aⱼ of one unit, i and j rows of the batch, so `a_1b a_hat z_1b …` are then
+//! `[m, 1]`, and `gamma mu var …` numbers; a formula of ∂bnᵢ/∂aⱼ, with γ, is exact as well.
 //!
 //! # Derivations
 //!
-//! [`Auditor::derivation`] judges every equation of a Markdown or LaTeX text; of `A = B = C` each
-//! member is compared with the truth and with the one before. `docs/audit.md` says what can be
+//! [`Auditor::derivation`] judges every equation in a Markdown or LaTeX text; in `A = B = C`, each
+//! member is compared with the truth and with the one before it. `docs/audit.md` says what can be
 //! read.
 //!
 //! # Verdicts
 //!
 //! A verdict is about the formula as its file states it; the explanation adds which other reading
-//! makes it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for all
-//! units, a join that broadcasts.
+//! would make it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for
+//! all units, a join that broadcasts.
 #![forbid(unsafe_code)]
 
 mod early;
@@ -98,19 +97,19 @@ pub fn source_derivation() -> Vec<Formula> {
         .expect("the crate's own formulas are tested")
 }
 
-/// The verdict on each formula, in order; `seed` decides the random networks.
+/// The verdict on each formula, in order; `seed` determines the random networks.
 pub fn audit(formulas: &[Formula], seed: u64) -> Vec<Finding> {
     let auditor = Auditor::new(seed);
     formulas.iter().map(|formula| auditor.finding(formula)).collect()
 }
 
-/// Random networks with their true gradients, to judge any number of formulas by.
+/// Random networks with their true gradients, to judge any number of formulas against.
 pub struct Auditor {
     pub(crate) networks: Networks,
 }
 
 impl Auditor {
-    /// The networks that `seed` decides.
+    /// The networks that `seed` determines.
     pub fn new(seed: u64) -> Self {
         Self { networks: Networks::new(seed) }
     }
@@ -137,7 +136,7 @@ impl Auditor {
         finding
     }
 
-    /// Which other reading makes the formula exact; for an exact one, what it takes M to be.
+    /// The other reading that makes the formula exact; for an exact one, what it takes M to be.
     fn other_readings(&self, formula: &Formula, found: &Assessment) -> Option<String> {
         let evaluation = formula.evaluation;
         if found.verdict == Verdict::Exact {
@@ -199,7 +198,7 @@ impl Auditor {
         if let Some((.., words)) = readings.iter().find(|one| verdict(one) == Verdict::Exact) {
             return Some(format!("It is exact {}.", words.join(", ")));
         }
-        // Two mistakes at once: the other reading, and an average that is taken too early.
+        // Two mistakes at once: the other reading, and an average taken too early.
         if !matches!(found.verdict, Verdict::Shape | Verdict::Wrong) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A row-major matrix without cleverness: what the naive reference and the audit calculate with.
+//! A plain row-major matrix: what the naive reference and the audit calculate with.
 
 use std::ops::{Index, IndexMut};
 
@@ -64,7 +64,7 @@ impl<T> Matrix<T> {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
-    /// Every entry through `f`.
+    /// Applies `f` to every entry.
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Matrix<U> {
         Matrix { rows: self.rows, cols: self.cols, data: self.data.iter().map(f).collect() }
     }

@@ -1,4 +1,4 @@
-//! How far two arrays lie apart.
+//! How far apart two arrays are.
 
 /// ‖a−b‖ / (‖a‖ + ‖b‖ + 10⁻⁶√n) in the Euclidean norm, n the number of entries; 0 for no entries.
 ///

@@ -1,8 +1,8 @@
 //! The backward pass by hand, in plain loops, and the classic ways to get it wrong.
 //!
-//! Without a mistake this is the third derivation of the gradient beside dual numbers and the
-//! production layers. With one it is what a detector must catch, and what the [audit](crate::audit)
-//! recognises in a printed formula.
+//! Without a mistake, this is the third derivation of the gradient, next to dual numbers and the
+//! production layers. With one, it is what a detector must catch, and what the
+//! [audit](crate::audit) recognises in a printed formula.
 
 use std::fmt;
 
@@ -93,7 +93,7 @@ pub struct Gradients {
     pub delta_2b: Matrix,
     /// dL/ds `[m, hidden_b]`.
     pub d_s: Matrix,
-    /// dL/dŷa `[m, outputs_a]`, the way through the join included.
+    /// dL/dŷa `[m, outputs_a]`, including the path through the join.
     pub delta_2a: Matrix,
     /// dL/da1b `[m, hidden_b]`.
     pub d_a: Matrix,
@@ -114,8 +114,8 @@ pub struct Gradients {
 /// δ1a = (δ2a θ2a)⊙M⊙[z1a>0]            dθ1a = δ1aᵀx              db1a = Σ δ1a
 /// ```
 ///
-/// `values` are those of [`forward`](crate::reference::forward) on the same parameters and batch.
-/// With [`Mistake::Theta2aFromInput`] dθ2a has the shape of δ2aᵀx, `[outputs_a, inputs]`.
+/// `values` are what [`forward`](crate::reference::forward) gives for the same parameters and
+/// batch. With [`Mistake::Theta2aFromInput`], dθ2a has the shape of δ2aᵀx, `[outputs_a, inputs]`.
 ///
 /// # Panics
 /// When shapes do not fit.

@@ -1,4 +1,4 @@
-//! Tokens to a tree, by precedence climbing.
+//! From tokens to a tree, by precedence climbing.
 //!
 //! From loose to tight: comparison, `+ -`, `* / .* ./`, sign, then `^` and the postfix `'`
 //! together. Operators of one level group to the left: −x^2 is −(x^2), and x^2' is (x^2)'.
@@ -11,7 +11,7 @@ use crate::quantity::{QUANTITIES, Quantity, suggestion};
 /// Deeper trees are refused: evaluation recurses.
 pub(crate) const MAX_DEPTH: usize = 120;
 
-/// More sums that do not say over what are refused: each is read both ways.
+/// More sums without a range are refused: each is read both ways.
 pub(crate) const MAX_UNSTATED: usize = 4;
 
 /// The tree of an expression.
@@ -21,7 +21,8 @@ pub(crate) fn parse(text: &str) -> Result<Expr, SyntaxError> {
     match &parser.peek().kind {
         TokenKind::End => Ok(expr),
         found => {
-            let message = format!("expected an operator or the end, found {}", shown(found));
+            let message =
+                format!("expected an operator or the end of the formula, found {}", shown(found));
             Err(parser.error_here(message))
         }
     }
@@ -58,7 +59,7 @@ impl Parser {
         }
         let found = shown(&self.peek().kind);
         Err(self.error_here(format!(
-            "expected `{symbol}` for the bracket of column {opened}, found {found}"
+            "expected `{symbol}` to close the bracket in column {opened}, found {found}"
         )))
     }
 
@@ -66,7 +67,7 @@ impl Parser {
         SyntaxError { column: self.peek().column, message }
     }
 
-    /// An expression of operators that bind tighter than `least`.
+    /// An expression whose operators bind tighter than `least`.
     fn expression(&mut self, least: u8) -> Result<Expr, SyntaxError> {
         self.nesting += 1;
         if self.nesting > MAX_DEPTH {
@@ -135,10 +136,10 @@ impl Parser {
             format!("`{name}` is a function: write `{name}(…)`")
         } else if called {
             let names = FUNCTIONS.iter().map(|f| f.0).chain(FOLDS.iter().map(|f| f.0));
-            format!("no function is named `{name}`{}", suggestion(name, names))
+            format!("there is no function `{name}`{}", suggestion(name, names))
         } else {
             let names = QUANTITIES.iter().map(|quantity| quantity.name);
-            format!("no quantity is named `{name}`{}", suggestion(name, names))
+            format!("there is no quantity `{name}`{}", suggestion(name, names))
         };
         Err(SyntaxError { column, message })
     }
@@ -187,7 +188,7 @@ impl Parser {
         self.expect(")", opened)?;
         if self.unstated > MAX_UNSTATED {
             let message = format!(
-                "more than {MAX_UNSTATED} sums do not say over what: write `{name}(x, rows)`, \
+                "more than {MAX_UNSTATED} sums without a range: write `{name}(x, rows)`, \
                  `cols` or `all`"
             );
             return Err(SyntaxError { column, message });
@@ -320,15 +321,15 @@ mod tests {
         for (text, column, part) in [
             ("", 1, "expected a value, found the end"),
             ("delta_2b * )", 12, "expected a value, found `)`"),
-            ("(x + s", 7, "bracket of column 1"),
-            ("x s", 3, "expected an operator or the end, found `s`"),
+            ("(x + s", 7, "bracket in column 1"),
+            ("x s", 3, "expected an operator or the end of the formula, found `s`"),
             ("x + delta2b", 5, "did you mean `delta_2b`?"),
             ("x + sun(s)", 5, "did you mean `sum`?"),
             ("sum * x", 1, "`sum` is a function"),
             ("outer(x)", 6, "takes 2 arguments"),
             ("ones(1, 2, 3)", 5, "takes 2 arguments"),
             ("sum(x, 1)", 8, "`rows`, `cols` or `all`"),
-            ("sum(x) + sum(x) + sum(x) + sum(x) + sum(x)", 37, "do not say over what"),
+            ("sum(x) + sum(x) + sum(x) + sum(x) + sum(x)", 37, "without a range"),
             ("x '' $", 6, "unexpected character"),
         ] {
             let error = parse(text).unwrap_err();

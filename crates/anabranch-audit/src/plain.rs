@@ -29,8 +29,8 @@ impl fmt::Display for PlainPath<'_> {
     }
 }
 
-/// Characters without a glyph: separators of lines, marks and overrides of the writing direction,
-/// zero-width ones.
+/// Characters without a glyph: line separators, marks and overrides of the writing direction,
+/// zero-width characters.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

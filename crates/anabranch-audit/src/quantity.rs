@@ -1,10 +1,10 @@
-//! The names that a formula may use, and those that it may be a formula for.
+//! The names that a formula may use, and those that a formula can be for.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// How a quantity depends on the batch: what becomes of it when a formula is read row by row.
+/// How a quantity depends on the batch, and so what it becomes when a formula is read row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `[m, n]`, one row per sample; row by row the column vector `[n, 1]` of one sample.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     UnitJacobian,
 }
 
-/// Where in a quantity the hidden units of branch B lie.
+/// Where the hidden units of branch B are in a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Units {
     Nowhere,
@@ -130,7 +130,8 @@ pub(crate) static QUANTITIES: [Quantity; 78] = {
     ]
 };
 
-/// The Jacobians, each with the quantity that it is of and the one that it is by.
+/// The Jacobians, each with the quantity that is differentiated and the one it is differentiated
+/// by.
 pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
     ("jacobian_dropout", "h", "a_1a"),
     ("jacobian_softmax", "y_b_hat", "z_2b"),
@@ -159,7 +160,7 @@ impl Quantity {
     }
 }
 
-/// What a formula is a formula for: a gradient, a δ, a Jacobian, or anything that the forward pass
+/// What a formula can be for: a gradient, a δ, a Jacobian, or anything that the forward pass
 /// computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target(pub(crate) &'static Quantity);
@@ -180,7 +181,7 @@ impl Target {
         self.name().starts_with("d_") || self.name().starts_with("delta_")
     }
 
-    /// Its name, as a formula file has it.
+    /// Its name in formula files.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -198,7 +199,7 @@ impl Serialize for Target {
     }
 }
 
-/// ` (did you mean …?)` for the nearest of `names`, or nothing when none is near.
+/// ` (did you mean …?)` for the nearest of `names`, or nothing if none is near.
 pub(crate) fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
     if wrong.len() > 40 {
         return String::new();

@@ -1,4 +1,4 @@
-//! Which one change makes a wrong formula right: a symbol exchanged, a term with another factor.
+//! The one change that makes a wrong formula right: another symbol, or another factor of a term.
 
 use std::cell::Cell;
 
@@ -9,12 +9,12 @@ use crate::judge::{EXACT, largest_error, pairs};
 use crate::quantity::{Kind, QUANTITIES, Quantity};
 use crate::truth::Truth;
 
-/// The change in words; `None` where no single one is enough.
+/// The change in words; `None` if no single change is enough.
 pub(crate) fn repair(truths: &[Truth], formula: &Formula) -> Option<String> {
     symbol_exchanged(truths, formula).or_else(|| term_scaled(truths, formula))
 }
 
-/// Whether the formula is exact with this tree; the first network decides most.
+/// Whether the formula is exact with this tree; the first network already rules most of them out.
 fn is_exact(truths: &[Truth], formula: &Formula, expr: Expr) -> bool {
     let changed = Formula { expr, ..formula.clone() };
     let reading = Reading::in_place(formula.evaluation, formula.mask);
@@ -46,7 +46,7 @@ fn symbol_exchanged(truths: &[Truth], formula: &Formula) -> Option<String> {
                 _ => None,
             });
             is_exact(truths, formula, exchanged)
-                .then(|| format!("With `{}` in place of `{}` it is exact.", other.name, leaf.name))
+                .then(|| format!("It is exact with `{}` instead of `{}`.", other.name, leaf.name))
         })
     })
 }
@@ -86,7 +86,7 @@ fn term_scaled(truths: &[Truth], formula: &Formula) -> Option<String> {
                 is_exact(truths, formula, changed).then(|| {
                     let which = ["left", "right"][side];
                     format!(
-                        "With {words} on the term {which} of sign number {} it is exact.",
+                        "It is exact with {words} on the term to the {which} of sign number {}.",
                         sum + 1
                     )
                 })

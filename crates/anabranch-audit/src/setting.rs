@@ -1,4 +1,4 @@
-//! Which of the network's forms a formula is about.
+//! Which form of the network a formula is about.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use crate::quantity::Target;
 use crate::reference::{Affine, Join, Network};
 use crate::truth::Truth;
 
-/// The form of the network that formulas are judged on.
+/// The form of the network against which formulas are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// How y_a_hat flows into branch B.
@@ -18,7 +18,7 @@ pub struct Setting {
     pub affine: Affine,
     /// Whether the losses of the two tasks have weights.
     pub task_weights: TaskWeights,
-    /// Whether BatchNorm and dropout train.
+    /// Whether BatchNorm and dropout are in training mode.
     pub mode: Mode,
 }
 
@@ -55,9 +55,8 @@ impl Default for Setting {
 }
 
 impl Setting {
-    /// With what a formula's own names ask for: `theta_j` a join that projects, `w_a` and `w_b`
-    /// weights, `mu_run` and
-    /// `var_run` evaluation mode.
+    /// Adds what a formula's names ask for: `theta_j` a join that projects, `w_a` and `w_b`
+    /// weights, `mu_run` and `var_run` evaluation mode.
     pub(crate) fn asked_for_by(self, target: Target, expr: &Expr) -> Self {
         let names = |names: &[&str]| {
             names.contains(&target.name())
@@ -90,15 +89,15 @@ struct Instance {
     weights: [f64; 2],
 }
 
-/// All sizes of an instance differ, so that shapes tell quantities apart, and no constant is in
-/// proportion to another.
+/// All sizes of an instance differ, so that shapes tell quantities apart, and no constant is a
+/// multiple of another.
 const INSTANCES: [Instance; 3] = [
     Instance { rows: 9, sizes: [3, 5, 4, 6], dropout: 0.3, eps: 0.5, weights: [0.7, 1.9] },
     Instance { rows: 11, sizes: [4, 7, 5, 3], dropout: 0.45, eps: 0.2, weights: [1.3, 0.6] },
     Instance { rows: 8, sizes: [5, 3, 6, 4], dropout: 0.2, eps: 0.35, weights: [2.3, 1.1] },
 ];
 
-/// The random networks of every setting, each made when it is first asked for.
+/// The random networks of every setting, each made on first use.
 pub(crate) struct Networks {
     seed: u64,
     truths: [OnceLock<Vec<Truth>>; 24],

@@ -14,12 +14,12 @@ use crate::reference::{
 use crate::setting::Mode;
 use crate::value::Value;
 
-/// What one instance knows.
+/// One instance and its quantities.
 pub(crate) struct Truth {
     pub(crate) net: Network,
     pub(crate) rows: usize,
     mode: Mode,
-    /// What derivatives of one quantity by another are taken of.
+    /// What the derivatives of one quantity with respect to another are computed from.
     pub(crate) params: Params,
     pub(crate) batch: Batch,
     quantities: HashMap<&'static str, Value>,
@@ -37,7 +37,7 @@ pub(crate) enum Scope {
     Unit(usize),
 }
 
-/// Which values the mask M has.
+/// The values of the mask M.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaskReading {
     /// M = keep/(1−p).
@@ -46,7 +46,7 @@ pub(crate) enum MaskReading {
     Binary,
 }
 
-/// Where branch B's units lie in the blocks that a formula is compared by.
+/// Where branch B's units are in the blocks in which a formula is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnitAxis {
     Nowhere,
@@ -56,7 +56,7 @@ pub(crate) enum UnitAxis {
 }
 
 impl Truth {
-    /// The instance that `seed` decides.
+    /// The instance that `seed` determines.
     pub(crate) fn new(net: Network, mode: Mode, rows: usize, seed: u64) -> Self {
         let (params, mut batch) = random_instance(&net, rows, seed);
         if mode == Mode::Evaluation {
@@ -77,7 +77,7 @@ impl Truth {
         &self.quantities[quantity.name]
     }
 
-    /// The quantity as a matrix over the whole batch; `None` for a family of them.
+    /// The quantity as a matrix over the whole batch; `None` for a family of matrices.
     pub(crate) fn matrix(&self, quantity: &Quantity) -> Option<&Matrix> {
         match self.batch_value(quantity) {
             Value::Matrix(matrix) => Some(matrix),
@@ -93,7 +93,7 @@ impl Truth {
         }
     }
 
-    /// The quantity as `scope` sees it; `None` where it couples what the scope takes apart.
+    /// The quantity as `scope` sees it; `None` if it couples what the scope separates.
     pub(crate) fn value(
         &self,
         quantity: &Quantity,
@@ -171,7 +171,7 @@ impl Truth {
         Some(output)
     }
 
-    /// The target's true value in the blocks that an evaluation gives.
+    /// The target's true value in the blocks of an evaluation.
     pub(crate) fn expected(&self, target: Target, evaluation: Evaluation) -> Vec<Matrix> {
         match self.batch_value(target.0) {
             Value::Matrix(matrix) => blocks(matrix, target.0.kind, evaluation),
@@ -193,7 +193,7 @@ impl Truth {
         })
     }
 
-    /// Where the units lie in [`Self::expected`].
+    /// Where the units are in [`Self::expected`].
     pub(crate) fn unit_axis(&self, target: Target, evaluation: Evaluation) -> UnitAxis {
         let units = target.0.units;
         match (target.0.kind, evaluation) {
@@ -242,7 +242,7 @@ pub(crate) fn node_named(name: &str) -> Option<Node> {
     })
 }
 
-/// Running statistics that are not those of the batch.
+/// Running statistics that differ from the batch's.
 fn running(units: usize, seed: u64) -> Running {
     let mut random = Random::new(seed.wrapping_add(0x5eed));
     Running {

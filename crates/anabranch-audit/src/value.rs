@@ -7,7 +7,7 @@ use crate::matrix::Matrix;
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Matrix(Matrix),
-    /// λ times the identity, as large as it has to be.
+    /// λ times the identity, of whatever size fits.
     Identity(f64),
     /// One square matrix for each row of the batch: applied to a batch, each to its own row.
     ForEachRow(Vec<Matrix>),
@@ -18,13 +18,13 @@ pub(crate) enum Value {
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Undefined {
-    /// An operation that these shapes do not have.
+    /// An operation that these shapes do not allow.
     Shapes(String),
     /// More arithmetic or memory than any formula needs.
     TooLarge,
 }
 
-/// No intermediate result may have more entries.
+/// Most entries of an intermediate result.
 pub(crate) const MAX_ENTRIES: usize = 20_000;
 
 type Outcome<T> = Result<T, Undefined>;
@@ -34,12 +34,12 @@ impl Value {
         Self::Matrix(Matrix::filled(1, 1, number))
     }
 
-    /// The matrix, for operations that a family does not have.
+    /// The matrix, for operations that a family does not support.
     pub(crate) fn matrix(self, operation: &str) -> Outcome<Matrix> {
         match self {
             Self::Matrix(matrix) => Ok(matrix),
             family => Err(Undefined::Shapes(format!(
-                "{operation} of {}: such a family can only be multiplied by `*`, scaled and \
+                "{operation} of {}: such a family can only be multiplied with `*`, scaled and \
                  transposed",
                 family.shown()
             ))),
@@ -56,7 +56,7 @@ impl Value {
         }
     }
 
-    /// Every entry through `f`.
+    /// Applies `f` to every entry.
     pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Self {
         let all = |of: &[Matrix]| of.iter().map(|matrix| matrix.map(|v| f(*v))).collect();
         match self {
@@ -127,7 +127,7 @@ impl Value {
         }
     }
 
-    /// The matrix product; of a family, its action on a batch.
+    /// The matrix product; for a family, its action on a batch.
     fn times(&self, right: &Self) -> Outcome<Self> {
         let mismatch =
             || Undefined::Shapes(format!("`*` of {} and {}", self.shown(), right.shown()));
@@ -207,8 +207,8 @@ fn entry_by_entry(operator: Operator, a: &Matrix, b: &Matrix) -> Outcome<Matrix>
         (small.rows() == large.rows() || small.rows() == 1)
             && (small.cols() == large.cols() || small.cols() == 1)
     };
-    // Only one side is repeated: a row and a column make no matrix here, as that hides a transpose
-    // that is off.
+    // Only one side is repeated: a row and a column do not make a matrix here, since that would
+    // hide a wrong transpose.
     let [rows, cols] = if fits(b, a) {
         a.shape()
     } else if fits(a, b) {

@@ -261,26 +261,31 @@ fn what_is_wrong_is_told_with_its_mistake() {
 fn one_change_that_makes_it_right_is_named() {
     use Evaluation::{Batch, PerRow};
     for (target, expression, evaluation, words) in [
-        ("d_theta_1b", "delta_1b * h'", PerRow, "With `x` in place of `h`"),
-        ("delta_2b", "(y_b_hat - y_a) / m", PerRow, "With `y_b` in place of `y_a`"),
+        ("d_theta_1b", "delta_1b * h'", PerRow, "exact with `x` instead of `h`"),
+        ("delta_2b", "(y_b_hat - y_a) / m", PerRow, "exact with `y_b` instead of `y_a`"),
         (
             "delta_2a",
             "(y_a_hat - y_a) + d_s",
             Batch,
-            "With the factor 1/m on the term left of sign",
+            "exact with the factor 1/m on the term to the left of sign",
         ),
         (
             "delta_2a",
             "(1/m) * (y_a_hat - y_a) + theta_2b' * (y_b_hat - y_b)",
             PerRow,
-            "With the factor 1/m on the term right of sign number 1",
+            "exact with the factor 1/m on the term to the right of sign number 1",
         ),
-        ("bn", "gamma .* a_hat - beta", Batch, "With the other sign on the term right of sign"),
+        (
+            "bn",
+            "gamma .* a_hat - beta",
+            Batch,
+            "exact with the other sign on the term to the right of sign",
+        ),
         (
             "s",
             "bn + y_a_hat + beta",
             Batch,
-            "that is, left out, on the term right of sign number 1",
+            "that is, left out, on the term to the right of sign number 1",
         ),
     ] {
         let finding = find(target, expression, evaluation);

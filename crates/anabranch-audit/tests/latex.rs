@@ -132,7 +132,7 @@ fn a_delta_without_its_mean_is_followed_through() {
     let Judgement::Judged(finding) = &derivation.equations[1].members[1].judgement else {
         panic!()
     };
-    assert!(finding.explanation.contains("as this derivation has it"), "{finding}");
+    assert!(finding.explanation.contains("as this derivation defines it"), "{finding}");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_missing_sum_is_named_by_its_index() {
     let without = with("");
     assert_eq!(without.verdict, Some(Verdict::Wrong));
     let Judgement::Judged(finding) = &without.members[1].judgement else { panic!() };
-    assert!(finding.explanation.contains("`i` belongs to no sum"), "{finding}");
+    assert!(finding.explanation.contains("`i` is bound by no sum"), "{finding}");
     // Without an index a formula is read row by row.
     assert_eq!(
         equation(r"\frac{\partial L}{\partial \theta_{2b}} = \delta_{2b} s^T").verdict,

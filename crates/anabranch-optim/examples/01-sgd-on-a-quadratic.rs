@@ -1,11 +1,11 @@
-//! Every optimizer walks down a valley; one group of parameters decays, the other does not.
+//! Every optimizer descends into a valley; one group of parameters decays, the other does not.
 //!
 //! `cargo run -p anabranch-optim --example 01-sgd-on-a-quadratic`
 
 use anabranch_optim::{OptimError, Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::Executor;
 
-/// f(x) = ½ Σ cᵢ (xᵢ − 1)²: a valley ten times steeper in one direction than in the other.
+/// f(x) = ½ Σ cᵢ (xᵢ − 1)²: a valley that is ten times steeper in one direction than in the other.
 const CURVATURE: [f64; 2] = [0.1, 1.0];
 
 fn loss(params: &[f64]) -> f64 {
@@ -15,8 +15,8 @@ fn loss(params: &[f64]) -> f64 {
 fn main() -> Result<(), OptimError> {
     let exec = Executor::serial();
 
-    // 1. An optimizer is made for a number of parameters and groups that cover them in order; here
-    //    one for all.
+    // 1. An optimizer is made for a number of parameters, and groups that cover them in order; here
+    //    a single one.
     for kind in OptimizerKind::ALL {
         let lr = if kind == OptimizerKind::ADAGRAD { 0.5 } else { 0.05 };
         let mut params = vec![-1.0, 2.0];

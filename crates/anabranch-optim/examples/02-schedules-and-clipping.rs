@@ -1,4 +1,4 @@
-//! Gradients that are sometimes enormous: clipping tames them, a schedule lets the walk settle.
+//! Gradients that are sometimes enormous: clipping tames them, and a schedule lets the run settle.
 //!
 //! `cargo run -p anabranch-optim --example 02-schedules-and-clipping`
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), OptimError> {
     let exec = Executor::serial();
     let clip = ClipNorm::new(1.0)?;
 
-    // 1. Schedules go by name; each gives a factor for the learning rate, by step or by epoch.
+    // 1. Every schedule has a name and gives a factor of the learning rate, by step or by epoch.
     for kind in ScheduleKind::ALL {
         let mut schedule = Schedule::new(kind, EPOCHS * STEPS_PER_EPOCH)?;
         let mut optimizer =
@@ -26,12 +26,12 @@ fn main() -> Result<(), OptimError> {
         let mut step = 0;
         for epoch in 0..EPOCHS {
             for _ in 0..STEPS_PER_EPOCH {
-                // 2. The gradient of ½‖params‖², and a thousand times that in every seventh step.
+                // 2. The gradient of ½‖params‖², multiplied by a thousand in every seventh step.
                 let size = if step % 7 == 0 { 1000.0 } else { 1.0 };
                 let grads = params.map(|p| size * p);
 
-                // 3. Clipping is a scale that the step applies: no pass over the gradients of its
-                //    own.
+                // 3. Clipping is a factor that the step applies; it takes no pass of its own over
+                //    the gradients.
                 let scales = Scales {
                     lr: schedule.factor(Progress { step, epoch }),
                     grads: clip.scale(global_norm(&exec, &grads)),
@@ -42,7 +42,7 @@ fn main() -> Result<(), OptimError> {
                 largest_step = largest_step.max(moved);
                 step += 1;
             }
-            // 4. A plateau watches the loss; the other schedules ignore it.
+            // 4. A plateau looks at the loss; the other schedules ignore it.
             schedule.observe(0.5 * (params[0] * params[0] + params[1] * params[1]));
         }
 
@@ -51,7 +51,7 @@ fn main() -> Result<(), OptimError> {
         assert!(largest_step <= 0.5 * 1.0 + 1e-12);
         let distance = params[0].hypot(params[1]);
         match kind {
-            // At full rate the enormous gradients keep throwing the parameters about.
+            // At the full rate, the enormous gradients keep throwing the parameters around.
             ScheduleKind::Constant => assert!(distance < 1.0),
             _ => assert!(distance < 0.5, "{kind}: {params:?}"),
         }

@@ -5,20 +5,20 @@ use anabranch_tensor::{Executor, GradientView, Scalar};
 
 use crate::error::OptimError;
 
-/// Independent partial sums, so that additions need not wait for each other and vectorise.
+/// Independent partial sums, so that additions vectorise and do not wait for each other.
 const LANES: usize = 16;
 
-/// Most tasks that gradients are cut into: few enough that a partial sum of each fits on the stack.
+/// Most tasks that gradients are cut into: few enough for their partial sums to fit on the stack.
 const MAX_TASKS: usize = 64;
 
 /// Fewest gradients worth a task of their own.
 const MIN_CHUNK_LEN: usize = 16 * 1024;
 
-/// Elements that are added up at once where a gradient has several parts; whole lanes.
+/// Elements added up at a time where a gradient has several parts; a multiple of the lanes.
 const ROOM: usize = 64 * LANES;
 
-/// √(Σ gᵢ²) over a whole gradient, [`Gradients`](anabranch_tensor::Gradients) or a slice, summed in
-/// f64 in an order that depends on the number of parameters alone.
+/// √(Σ gᵢ²) over a whole gradient ([`Gradients`](anabranch_tensor::Gradients) or a slice), summed
+/// in f64 in an order that depends on the number of parameters alone.
 pub fn global_norm<'g, T: Scalar>(exec: &Executor, grads: impl Into<GradientView<'g, T>>) -> f64 {
     let grads = grads.into();
     let chunk_len = grads.len().div_ceil(MAX_TASKS).max(MIN_CHUNK_LEN);
@@ -64,21 +64,20 @@ pub struct ClipNorm {
 }
 
 impl ClipNorm {
-    /// Gradients with a larger norm than `max_norm` are scaled down to it.
+    /// Scales gradients with a norm larger than `max_norm` down to it.
     ///
     /// # Errors
-    /// If `max_norm` is not a finite number over 0.
+    /// If `max_norm` is not finite and more than 0.
     pub fn new(max_norm: f64) -> Result<Self, OptimError> {
         let is_valid = max_norm.is_finite() && max_norm > 0.0;
         OptimError::check("the clipping norm", max_norm, "finite and more than 0", is_valid)?;
         Ok(Self { max_norm })
     }
 
-    /// What gradients of the given norm are to be multiplied by: max_norm / (norm + 1e-6), at
-    /// most 1.
+    /// The factor for gradients of the given norm: max_norm / (norm + 1e-6), at most 1.
     ///
     /// Pass it to a step as [`Scales::grads`](crate::Scales::grads). An infinite norm gives 0 and
-    /// NaN gives NaN, as in PyTorch: whoever wants to stop or skip a step asks the norm.
+    /// NaN gives NaN, as in PyTorch; to stop or skip a step, look at the norm.
     pub fn scale(&self, norm: f64) -> f64 {
         let scale = self.max_norm / (norm + 1e-6);
         // Not `min`, which would turn NaN into 1.
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_norm_that_is_no_limit_is_refused() {
+    fn an_invalid_limit_is_refused() {
         for max_norm in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(ClipNorm::new(max_norm).is_err(), "{max_norm}");
         }

@@ -1,11 +1,11 @@
-//! What can be wrong with the settings of an optimizer, and with the state it is given back.
+//! What can be wrong with an optimizer's settings, or with a state to restore.
 
 use thiserror::Error;
 
 /// Why an optimizer, a schedule or a clipping norm could not be made or restored.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum OptimError {
-    /// A name that no optimizer, or no schedule, has.
+    /// A name that is not an optimizer's, or not a schedule's.
     #[error("unknown {what} `{name}`: choose one of {known}")]
     Name {
         /// `optimizer` or `schedule`.
@@ -37,7 +37,7 @@ pub enum OptimError {
         start: usize,
         /// One past its last parameter.
         end: usize,
-        /// Where it had to start.
+        /// Where it should have started.
         expected: usize,
     },
     /// Parameter groups that end before or after the last parameter.
@@ -63,14 +63,14 @@ pub enum OptimError {
         optimizer: &'static str,
     },
     /// A moment that was not saved.
-    #[error("the saved state lacks `{name}`, which {optimizer} needs to go on")]
+    #[error("the saved state lacks `{name}`, which {optimizer} needs in order to continue")]
     MissingMoment {
         /// Name of the moment.
         name: &'static str,
         /// The optimizer that was to be restored.
         optimizer: &'static str,
     },
-    /// A saved moment of another length.
+    /// A saved moment with another length.
     #[error(
         "the saved `{name}` has {found} elements, but the model has {expected} parameters: \
          it was saved with another model"
@@ -101,7 +101,7 @@ impl OptimError {
     }
 }
 
-/// At least 0 and less than 1: the domain of shares, such as what is kept of a mean in a step.
+/// At least 0 and less than 1: the domain of fractions, such as how much of a mean a step keeps.
 pub(crate) fn check_share(name: &'static str, value: f64) -> Result<(), OptimError> {
     OptimError::check(name, value, "at least 0 and less than 1", (0.0..1.0).contains(&value))
 }

@@ -7,11 +7,12 @@ use crate::error::{OptimError, check_non_negative};
 /// A range of the parameters that shares a weight decay and a scale of the learning rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParamGroup {
-    /// Which parameters, as indices of the flat slice.
+    /// The parameters, as indices into the flat slice.
     pub range: Range<usize>,
-    /// Weight decay: added to the gradient as `weight_decay · p` (L2), or decoupled with AdamW.
+    /// Weight decay: added to the gradient as `weight_decay · p` (L2), or decoupled from it, as the
+    /// rule says.
     pub weight_decay: f64,
-    /// What the learning rate is multiplied by in this group; 0 freezes it.
+    /// Factor of the learning rate for this group; 0 freezes it.
     pub lr_scale: f64,
 }
 
@@ -22,9 +23,8 @@ impl ParamGroup {
     }
 }
 
-/// Checks that `groups` cover `0..n_params` in order, and leaves no more of them than needed,
-/// because each costs a call in every step: empty ones are dropped, neighbours with equal settings
-/// joined.
+/// Checks that `groups` cover `0..n_params` in order, and reduces them to as few as possible, since
+/// each costs a call in every step: empty ones are dropped, neighbours with equal settings merged.
 pub(crate) fn validated(
     groups: &[ParamGroup],
     n_params: usize,
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_groups_are_dropped_and_equal_neighbours_joined() {
+    fn empty_groups_are_dropped_and_equal_neighbours_merged() {
         let groups = [
             ParamGroup::new(0..2, 0.1),
             ParamGroup::new(2..2, 0.3),

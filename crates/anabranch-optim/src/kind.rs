@@ -10,8 +10,7 @@ use crate::names::named;
 use crate::rule::{AnyRule, Rule, With};
 use crate::rules::{Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, RmsProp, Sgd};
 
-/// Which update rule, with its hyperparameters; the learning rate and weight decay are set
-/// elsewhere.
+/// An update rule with its hyperparameters; the learning rate and weight decay are set elsewhere.
 ///
 /// The constants carry PyTorch's defaults, and so does a kind parsed from its [name](Self::name).
 /// In a file, a kind is its name with its hyperparameters: `{"rmsprop":{"alpha":0.9,"eps":1e-8}}`.

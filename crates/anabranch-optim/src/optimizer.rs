@@ -11,20 +11,20 @@ use crate::group::{self, ParamGroup};
 use crate::kind::OptimizerKind;
 use crate::rule::{AnyRule, Rule, Step, With};
 
-/// Fewest parameters that are worth several threads where one thread has computed the whole
-/// gradient, and has it in its cache.
+/// Fewest parameters worth several threads if one thread has computed the whole gradient and has it
+/// in its cache.
 const PARALLEL_PARAMS: usize = 1 << 17;
 
-/// Who updates fewer.
+/// Executor for fewer parameters.
 static SERIAL: Executor = Executor::serial();
 
-/// What one step multiplies the learning rate and the gradients by; 1 and 1 by default.
+/// Factors of the learning rate and of the gradients in one step; both 1 by default.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scales {
-    /// Of the learning rate: a [schedule's factor](crate::Schedule::factor).
+    /// Factor of the learning rate, such as a [schedule's](crate::Schedule::factor).
     pub lr: f64,
-    /// Of the gradients, before weight decay is added: a [clipping scale](crate::ClipNorm::scale).
-    /// Scaling here saves a pass over the gradients.
+    /// Factor of the gradients before weight decay is added, such as a [clipping
+    /// scale](crate::ClipNorm::scale). Scaling here saves a pass over the gradients.
     pub grads: f64,
 }
 
@@ -34,7 +34,7 @@ impl Default for Scales {
     }
 }
 
-/// All that changes in an [`Optimizer`] from step to step, as one value to save.
+/// Everything that changes in an [`Optimizer`] from step to step, as one value to save.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OptimizerState<T> {
     /// Steps taken.
@@ -73,10 +73,10 @@ impl<T: Scalar> Optimizer<T> {
         Self::with(kind.rule()?, lr, n_params, groups)
     }
 
-    /// An optimizer as by [`new`](Self::new), with an update rule of your own.
+    /// Like [`new`](Self::new), with an update rule of your own.
     ///
     /// # Errors
-    /// As `new`.
+    /// As for `new`.
     pub fn with_rule<const M: usize>(
         rule: impl Rule<M>,
         lr: f64,
@@ -113,15 +113,15 @@ impl<T: Scalar> Optimizer<T> {
         self.steps
     }
 
-    /// All that changes from step to step, to be continued by [`restore`](Self::restore).
+    /// Everything that changes from step to step; [`restore`](Self::restore) takes it back.
     pub fn state(&self) -> OptimizerState<T> {
         let names = self.rule.moment_names().iter().map(|name| (*name).to_owned());
         let moments = names.zip(self.moments.iter().map(|moment| moment.to_vec())).collect();
         OptimizerState { steps: self.steps, moments }
     }
 
-    /// Goes on where the optimizer of the same rule was that `saved` was taken from: the next step
-    /// then gives the same bits.
+    /// Continues where the optimizer that `saved` was taken from left off, one with the same rule:
+    /// the next step gives the same bits.
     ///
     /// # Errors
     /// If a moment is missing, unknown, or of another length; the optimizer is then as it was.
@@ -144,12 +144,12 @@ impl<T: Scalar> Optimizer<T> {
         Ok(())
     }
 
-    /// One update of `params` from `grads`, [`Gradients`](anabranch_tensor::Gradients) or a slice,
-    /// in one pass over memory; allocates nothing. Small updates are not worth waking other threads
-    /// and stay on the calling one.
+    /// Updates `params` once from `grads` ([`Gradients`](anabranch_tensor::Gradients) or a slice),
+    /// in one pass over memory, without allocating. Small updates are not worth waking other
+    /// threads and stay on the calling one.
     ///
     /// # Panics
-    /// If there are not as many parameters or gradients as the optimizer was made for.
+    /// If the number of parameters or gradients is not the one that the optimizer was made for.
     pub fn step<'g>(
         &mut self,
         exec: &Executor,
@@ -158,8 +158,16 @@ impl<T: Scalar> Optimizer<T> {
         scales: Scales,
     ) {
         let grads = grads.into();
-        assert_eq!(params.len(), self.n_params, "parameters that the optimizer was not made for");
-        assert_eq!(grads.len(), self.n_params, "gradients that the optimizer was not made for");
+        assert_eq!(
+            params.len(),
+            self.n_params,
+            "the optimizer was made for another number of parameters"
+        );
+        assert_eq!(
+            grads.len(),
+            self.n_params,
+            "the optimizer was made for another number of gradients"
+        );
         let is_small = grads.n_parts() <= 1 && self.n_params < PARALLEL_PARAMS;
         let exec = if is_small { &SERIAL } else { exec };
         self.steps = self.steps.saturating_add(1);

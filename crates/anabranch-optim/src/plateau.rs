@@ -14,7 +14,7 @@ pub struct PlateauState {
 }
 
 impl PlateauState {
-    /// Takes in the loss of an epoch. NaN and infinity are never an improvement.
+    /// Takes the loss of an epoch into account. NaN and infinity are never an improvement.
     ///
     /// Counts saturate: they may come from a file.
     pub(crate) fn observe(&mut self, loss: f64, patience: u64, threshold: f64) {

@@ -1,4 +1,4 @@
-//! What an update rule is, and the loop that applies one to all parameters.
+//! The trait of update rules, and the loop that applies one to all parameters.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::error::OptimError;
 use crate::group::ParamGroup;
 use crate::optimizer::Scales;
 
-/// Most parameters that one task updates: half a microsecond of work, ten times what taking a task
-/// costs. Small networks have several tasks too: what one thread alone writes, the other has to
+/// Most parameters that one task updates: half a microsecond of work, ten times the cost of taking
+/// a task. Small networks have several tasks too, since what one thread writes, another has to
 /// fetch.
 const CHUNK_LEN: usize = 1024;
 
@@ -20,15 +20,15 @@ const CHUNK_LEN: usize = 1024;
 pub enum Decay {
     /// Added to the gradient: g += decay · p (L2).
     Gradient,
-    /// Apart from it: p *= 1 − lr · decay, before the update.
+    /// Decoupled from it: p *= 1 − lr · decay, before the update.
     Decoupled,
 }
 
-/// An update rule with `M` moments, numbers that it keeps of each parameter: a struct with the
+/// An update rule with `M` moments (numbers that it keeps for each parameter): a struct of
 /// hyperparameters.
 ///
-/// The rules of this crate are in [`rules`](crate::rules). One of your own runs in the same loop,
-/// at the same speed:
+/// The built-in rules are in [`rules`](crate::rules). A rule of your own runs in the same loop, at
+/// the same speed:
 ///
 /// ```
 /// use anabranch_optim::{Executor, OptimError, Optimizer, ParamGroup, Rule, Scalar, Scales};
@@ -71,13 +71,13 @@ pub trait Rule<const M: usize>: Debug + Send + Sync + 'static {
     /// The name, for messages and saved states.
     const NAME: &'static str;
 
-    /// The names of the moments, each of which is 0 before the first step.
+    /// The names of the moments. Each is 0 before the first step.
     const MOMENTS: [&'static str; M];
 
     /// How weight decay acts.
     const DECAY: Decay = Decay::Gradient;
 
-    /// What [`update`](Self::update) needs of the hyperparameters, in the numbers of the network.
+    /// What [`update`](Self::update) needs of the hyperparameters, in the network's type of number.
     type Constants<T: Scalar>: Copy + Sync;
 
     /// Refuses hyperparameters outside their domains; a rule without any needs no check.
@@ -88,18 +88,17 @@ pub trait Rule<const M: usize>: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The constants of step 1, 2, ….
+    /// The constants for step 1, 2, ….
     fn constants<T: Scalar>(&self, step: u64) -> Self::Constants<T>;
 
-    /// What the learning rate is multiplied by in the update of step 1, 2, …, but not in decoupled
-    /// decay.
+    /// Factor of the learning rate in the update of step 1, 2, …; decoupled decay does not have it.
     fn rate_factor(&self, _step: u64) -> f64 {
         1.0
     }
 
-    /// The new parameter and its new moments, from the parameter `p`, its gradient `g`, both with
-    /// weight decay applied, and its moments. To be marked `#[inline(always)]`, and then
-    /// vectorised.
+    /// The new parameter and its new moments, from the parameter `p` and its gradient `g`, both
+    /// with weight decay applied, and its moments. Mark it `#[inline(always)]`, so that the loop
+    /// vectorises.
     fn update<T: Scalar>(
         constants: Self::Constants<T>,
         rate: T,
@@ -109,7 +108,7 @@ pub trait Rule<const M: usize>: Debug + Send + Sync + 'static {
     ) -> (T, [T; M]);
 }
 
-/// What a step is taken with, beside the parameters and moments.
+/// What a step needs besides the parameters and moments.
 pub(crate) struct Step<'a, T> {
     pub(crate) exec: &'a Executor,
     /// 1, 2, ….
@@ -186,12 +185,12 @@ impl<T: Scalar, R: Rule<M>, const M: usize> AnyRule<T> for With<R, M> {
     }
 }
 
-/// What the loop needs to know of a group in this step.
+/// What the loop needs to know about a group in this step.
 struct GroupConstants<T> {
     rate: T,
     /// Weight decay that is added to the gradient, times p.
     l2: T,
-    /// What decoupled weight decay multiplies p by.
+    /// Factor of p for decoupled weight decay.
     shrink: T,
     grad_scale: T,
 }

@@ -1,7 +1,7 @@
 //! The update rules, each with its formula.
 //!
-//! In every formula p is a parameter, g its gradient (scaled, and with weight decay added), η the
-//! learning rate. The formulas are those of `torch.optim`, and so is the order of their operations,
+//! In every formula, p is a parameter, g its gradient (scaled, and with weight decay added), and η
+//! the learning rate. The formulas are those of `torch.optim`, including the order of operations,
 //! from left to right: (1−β)·g·g stays finite in f32 for |g| = 1e20, where (1−β)·(g·g) would be
 //! infinite and stop the parameter for good.
 
@@ -87,7 +87,7 @@ impl Rule<1> for Nesterov {
 ///
 /// PyTorch's last formula is p −= lr/(1−β₁ᵗ) · m / (√v/c + ε) with c = √(1−β₂ᵗ). Multiplying both
 /// sides of the fraction by c gives the one here, with η = lr · c/(1−β₁ᵗ) and cε in place of ε: one
-/// division is left of two, and neither form overflows where the other does not.
+/// division instead of two, and neither form overflows where the other does not.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Adam {
     /// β₁, in [0, 1).

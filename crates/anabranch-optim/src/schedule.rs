@@ -8,17 +8,17 @@ use crate::error::OptimError;
 use crate::plateau::PlateauState;
 use crate::schedule_kind::ScheduleKind;
 
-/// How far a run has come before a step.
+/// How far a run has come when a step begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Optimizer steps taken: 0 before the first.
     pub step: u64,
-    /// Whole epochs done: 0 in the first.
+    /// Completed epochs: 0 during the first.
     pub epoch: u64,
 }
 
-/// The learning rate over a run: a [`ScheduleKind`] over a run of known length, or
-/// [any function](Self::from_fn) of the [`Progress`].
+/// The learning rate over a run: a [`ScheduleKind`] over a run of known length, or [any
+/// function](Self::from_fn) of the [`Progress`].
 ///
 /// The factor depends on the progress alone, so that a resumed run needs nothing saved, with one
 /// exception: a plateau depends on the losses [observed](Self::observe), and its
@@ -45,7 +45,7 @@ impl fmt::Debug for Factor {
 }
 
 impl Schedule {
-    /// A schedule for a run of `total_steps` optimizer steps: epochs times batches an epoch.
+    /// A schedule for a run of `total_steps` optimizer steps: epochs times batches per epoch.
     ///
     /// # Errors
     /// If a setting is outside its domain.
@@ -55,8 +55,8 @@ impl Schedule {
         Ok(Self { factor, plateau: PlateauState::default() })
     }
 
-    /// A schedule of your own: what the learning rate is multiplied by in the step after a
-    /// progress.
+    /// A schedule of your own: the learning rate's factor as a function of the progress when a step
+    /// begins. A factor that is not finite makes the parameters so too.
     ///
     /// ```
     /// use anabranch_optim::{Progress, Schedule};
@@ -81,8 +81,8 @@ impl Schedule {
         self
     }
 
-    /// What the learning rate is multiplied by in the step after `progress`; past the last step, a
-    /// kind stays as at the end.
+    /// The learning rate's factor for the step that begins at `progress`. Past the last step, a
+    /// [`ScheduleKind`] keeps its last factor.
     pub fn factor(&self, progress: Progress) -> f64 {
         let Progress { step, epoch } = progress;
         let (kind, total_steps) = match &self.factor {
@@ -103,8 +103,7 @@ impl Schedule {
         }
     }
 
-    /// Takes in the validation loss at the end of an epoch; without effect unless the kind is a
-    /// plateau.
+    /// Tells the schedule the validation loss at the end of an epoch; only a plateau uses it.
     pub fn observe(&mut self, loss: f64) {
         let Factor::Kind { kind, .. } = self.factor else { return };
         if let ScheduleKind::Plateau { patience, threshold, .. } = kind {
@@ -112,12 +111,12 @@ impl Schedule {
         }
     }
 
-    /// What was made of the losses observed so far.
+    /// What a plateau remembers of the losses observed so far.
     pub fn plateau(&self) -> PlateauState {
         self.plateau
     }
 
-    /// Goes on from the [state](Self::plateau) of another schedule.
+    /// Continues from the [state](Self::plateau) of another schedule.
     pub fn restore_plateau(&mut self, state: PlateauState) {
         self.plateau = state;
     }
@@ -142,10 +141,10 @@ fn one_cycle(step: f64, total: f64, rise: f64, [start_divisor, end_divisor]: [f6
     }
 }
 
-/// From `start` to `end` along half a cosine, at `share` of the way; at `end` past it, or where
-/// there is no way at all (0/0).
+/// From `start` to `end` along half a cosine, after the fraction `share` of the way; `end` past
+/// that, or if there is no way at all (0/0).
 fn anneal(start: f64, end: f64, share: f64) -> f64 {
-    // f64::min takes the 1 where the share is NaN.
+    // f64::min gives 1 if the share is NaN.
     let share = share.min(1.0);
     // libm, not the platform's cosine: the same bits on every machine.
     end + (start - end) * 0.5 * (1.0 + libm::cos(PI * share))

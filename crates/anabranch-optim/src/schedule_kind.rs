@@ -1,15 +1,15 @@
-//! The schedules by name, with their settings.
+//! The built-in schedules by name, with their settings.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, check_share};
 use crate::names::named;
 
-/// The shape of the learning rate over a run.
+/// Shape of the learning rate over a run.
 ///
-/// The constants carry the defaults, and so does a kind parsed from its [name](Self::name). `t`
-/// below is the optimizer step, `T` the number of steps of the run, and `e` the number of whole
-/// epochs done.
+/// The constants carry the defaults, and so does a kind parsed from its [name](Self::name). Below,
+/// `t` is the optimizer step, `T` the number of steps in the run, and `e` the number of completed
+/// epochs.
 ///
 /// | name | changes | factor of the learning rate | PyTorch |
 /// |---|---|---|---|
@@ -22,24 +22,24 @@ use crate::names::named;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
-    /// The learning rate stays.
+    /// The learning rate stays the same.
     Constant,
-    /// Multiplied by `gamma` every so many epochs.
+    /// Multiplied by `gamma` every few epochs.
     Step {
         /// Epochs between reductions, at least 1.
         every_epochs: u64,
-        /// What a reduction multiplies by, in (0, 1].
+        /// Factor of each reduction, in (0, 1].
         gamma: f64,
     },
     /// Multiplied by `gamma` every epoch.
     Exponential {
-        /// What an epoch multiplies by, in (0, 1].
+        /// Factor of each epoch, in (0, 1].
         gamma: f64,
     },
-    /// With w = ⌊warmup · T⌉ steps of warm-up: (t+1)/(w+1) for t < w, then
-    /// floor + (1−floor)·½(1+cos(π(t−w)/(T−w))).
+    /// With w = ⌊warmup · T⌉ steps of warm-up: (t+1)/(w+1) for t < w, then floor +
+    /// (1−floor)·½(1+cos(π(t−w)/(T−w))).
     Cosine {
-        /// Share of the steps that warm up, in [0, 1).
+        /// Fraction of the steps spent on warm-up, in [0, 1).
         warmup: f64,
         /// The factor at the end, in [0, 1].
         floor: f64,
@@ -49,23 +49,23 @@ pub enum ScheduleKind {
     /// 2019). The learning rate is PyTorch's `max_lr`; momentum is not cycled
     /// (`cycle_momentum=False`).
     OneCycle {
-        /// Share of the steps that rise, in (0, 1).
+        /// Fraction of the steps spent rising, in (0, 1).
         rise: f64,
-        /// What the first factor is divided by, at least 1 (PyTorch: `div_factor`).
+        /// The first factor is 1 over this, at least 1 (PyTorch: `div_factor`).
         start_divisor: f64,
-        /// What the last factor is divided by besides, at least 1 (PyTorch: `final_div_factor`).
+        /// The last factor is the first one over this, at least 1 (PyTorch: `final_div_factor`).
         end_divisor: f64,
     },
     /// Multiplied by `gamma` when the loss has not improved for more than `patience` epochs.
     ///
-    /// As PyTorch's with `mode="min"`, `threshold_mode="rel"` and no cooldown; its `eps`, which
-    /// ignores reductions of the learning rate by less than 1e-8, is left out.
+    /// Like PyTorch's with `mode="min"`, `threshold_mode="rel"` and no cooldown, but without `eps`,
+    /// which ignores reductions of the learning rate by less than 1e-8.
     Plateau {
-        /// What a reduction multiplies by, in (0, 1) (PyTorch: `factor`).
+        /// Factor of each reduction, in (0, 1) (PyTorch: `factor`).
         gamma: f64,
-        /// Epochs without improvement that are put up with.
+        /// Epochs without improvement that are tolerated.
         patience: u64,
-        /// An improvement is a loss under best·(1 − `threshold`), in [0, 1).
+        /// A loss below best·(1 − `threshold`) is an improvement; in [0, 1).
         threshold: f64,
     },
 }

@@ -1,11 +1,11 @@
-//! What must hold for every optimizer, whatever its formula.
+//! What every optimizer must satisfy, whatever its formula.
 
 use anabranch_optim::{
     Executor, Gradients, OptimError, Optimizer, OptimizerKind, OptimizerState, ParamGroup, Scales,
     global_norm,
 };
 
-/// Numbers between −1 and 1 without a pattern that a chunk could share with another.
+/// Numbers between −1 and 1 without a pattern that two chunks could share.
 fn rough(len: usize, seed: usize) -> Vec<f32> {
     (0..len).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
 }
@@ -21,8 +21,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn the_number_of_threads_and_the_cutting_into_chunks_change_no_bit() {
-    // Groups that end inside, at the end of, and far past a chunk; some chunks are of one group,
-    // some of three.
+    // Groups that end inside, at the end of, and far past a chunk; some chunks have one group, some
+    // three.
     let ends = [10, 16_384, 20_000, 20_001, 70_000, 100_003];
     let mut start = 0;
     let groups: Vec<ParamGroup> = ends
@@ -35,7 +35,7 @@ fn the_number_of_threads_and_the_cutting_into_chunks_change_no_bit() {
         })
         .collect();
     for kind in OptimizerKind::ALL {
-        // Group by group, each small enough or not to be cut otherwise.
+        // Group by group, which cuts some of them into other chunks.
         let mut alone = rough(start, 0);
         for group in &groups {
             let local = ParamGroup { range: 0..group.range.len(), ..group.clone() };
@@ -76,7 +76,7 @@ fn scaled_gradients_are_as_gradients_scaled_before() {
     }
 }
 
-/// A gradient of one part for each of `parts`.
+/// A gradient with these parts.
 fn gradients(parts: &[Vec<f32>]) -> Gradients<f32> {
     let mut gradients = Gradients::zeros(parts[0].len());
     gradients.cut(parts.len());
@@ -88,7 +88,7 @@ fn gradients(parts: &[Vec<f32>]) -> Gradients<f32> {
 
 #[test]
 fn a_step_and_a_norm_by_parts_are_those_by_their_sum() {
-    // Several chunks, in the last of which a group ends.
+    // Several chunks; a group ends in the last one.
     let groups = [ParamGroup::new(0..2_500, 0.1), ParamGroup::new(2_500..2_600, 0.0)];
     let exec = Executor::new(2).unwrap();
     for kind in OptimizerKind::ALL {
@@ -141,7 +141,7 @@ fn a_restored_optimizer_goes_on_with_the_same_bits() {
 
         let mut resumed_params = params.clone();
         let mut resumed = optimizer(kind, &groups);
-        // By way of a file.
+        // As a file would hold it.
         let saved = serde_json::to_string(&whole.state()).unwrap();
         resumed.restore(&serde_json::from_str(&saved).unwrap()).unwrap();
         whole.step(&exec, &mut params, &rough(50, 3), Scales::default());
@@ -207,7 +207,7 @@ fn lion_steps_by_the_sign_of_a_mean_that_it_does_not_keep() {
 }
 
 #[test]
-fn learning_rates_that_are_none_are_refused() {
+fn invalid_learning_rates_are_refused() {
     let groups = [ParamGroup::new(0..3, 0.0)];
     for lr in [-0.1, f64::NAN, f64::INFINITY] {
         let error = Optimizer::<f32>::new(OptimizerKind::SGD, lr, 3, &groups).unwrap_err();

@@ -1,5 +1,5 @@
-//! Optimizers, schedules and clipping against PyTorch: `fixtures/make_fixtures.py` wrote what is
-//! expected.
+//! Optimizers, schedules and clipping against PyTorch: `fixtures/make_fixtures.py` wrote the
+//! expected values.
 
 use anabranch_optim::rules::Adam;
 use anabranch_optim::{
@@ -9,7 +9,7 @@ use anabranch_optim::{
 use anabranch_tensor::{Executor, Scalar};
 use serde_json::Value;
 
-/// Twenty steps of a few roundings each, some of them of parameters that gradients of 1000 drove to
+/// Twenty steps of a few roundings each, some on parameters that gradients of 1000 drove to
 /// hundreds and back; measured: 2e-14.
 const TOLERANCE_F64: f64 = 1e-13;
 
@@ -43,7 +43,7 @@ fn optimizers() -> Value {
     serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap()
 }
 
-/// Runs a case of the fixture and gives the parameters after each step, and the optimizer.
+/// Runs a case of the fixture; returns the parameters after each step, and the optimizer.
 fn replay<T: Scalar>(fixture: &Value, case: &Value) -> (Vec<Vec<f64>>, Optimizer<T>) {
     let kind: OptimizerKind = case["optimizer"].as_str().unwrap().parse().unwrap();
     let mut end = 0;
@@ -77,7 +77,7 @@ fn replay<T: Scalar>(fixture: &Value, case: &Value) -> (Vec<Vec<f64>>, Optimizer
 }
 
 #[test]
-fn optimizers_walk_where_pytorch_walks() {
+fn optimizers_follow_pytorch() {
     let fixture = optimizers();
     let cases = fixture["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3 * OptimizerKind::ALL.len());
@@ -87,7 +87,7 @@ fn optimizers_walk_where_pytorch_walks() {
         let expected = rows(&case["params"]);
         assert_eq!(trajectory.len(), expected.len());
         for (t, (found, expected)) in trajectory.iter().zip(&expected).enumerate() {
-            // Parameters start near 1: one that crosses 0 keeps the rounding of where it came from.
+            // Parameters start near 1: one that crosses 0 keeps the rounding from where it came.
             assert_close(found, expected, 0.1, TOLERANCE_F64, &format!("{what} step {t}"));
         }
         let moments = case["moments"].as_object().unwrap();
@@ -156,7 +156,7 @@ fn factors(kind: ScheduleKind, n: usize) -> Vec<f64> {
     let schedule = Schedule::new(kind, n as u64).unwrap();
     (0..n as u64)
         .map(|t| match kind {
-            // What a schedule must not look at is set to nonsense.
+            // What a schedule must ignore is set to nonsense.
             ScheduleKind::Step { .. } | ScheduleKind::Exponential { .. } => {
                 schedule.factor(Progress { step: 1_000_000, epoch: t })
             }

@@ -22,7 +22,7 @@ use crate::{Auditor, Finding, Verdict};
 pub struct Derivation {
     /// In the order of the file.
     pub equations: Vec<Equation>,
-    /// What could not be read, or is no formula for anything that the network computes.
+    /// What could not be read, or is not a formula for anything that the network computes.
     pub skipped: Vec<Skipped>,
     /// The symbols that were read, and as what.
     pub symbols: BTreeMap<String, String>,
@@ -439,7 +439,7 @@ impl<'a> Judge<'a> {
             let reason = if partial {
                 "the left side is a derivative that is not among the targets"
             } else {
-                "the left side is no quantity of the network"
+                "the left side is not a quantity of the network"
             };
             return Err((reason.to_owned(), true));
         };

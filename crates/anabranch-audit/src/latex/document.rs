@@ -1,4 +1,4 @@
-//! Where mathematics stands in a Markdown or LaTeX file, and what its comments say to the audit.
+//! The mathematics in a Markdown or LaTeX file, and what its comments tell the audit.
 
 use super::layout::Place;
 
@@ -7,7 +7,7 @@ use super::layout::Place;
 pub(crate) enum Piece {
     /// A formula without its dollar signs.
     Math { text: String, place: Place, display: Display },
-    /// What stands behind `audit:` in a comment.
+    /// What follows `audit:` in a comment.
     Directive { text: String, place: Place },
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn pieces(text: &str, is_tex: bool) -> Vec<Piece> {
         }
     }
     if is_tex {
-        // A comment inside a formula is none of it.
+        // A comment inside a formula is not part of it.
         for piece in &mut pieces {
             if let Piece::Math { text, .. } = piece {
                 *text = without_comments(text);
@@ -103,7 +103,7 @@ pub(crate) fn pieces(text: &str, is_tex: bool) -> Vec<Piece> {
     pieces
 }
 
-/// The formula without `% …`, every line as long as it was, so that places stay true.
+/// The formula without `% …`, every line as long as it was, so that places stay correct.
 fn without_comments(text: &str) -> String {
     let blank = |line: &str| {
         let mut escaped = false;
@@ -128,7 +128,7 @@ fn environment(text: &str) -> Option<&str> {
 
 fn directive(comment: &str, place: Place) -> Option<Piece> {
     let (before, text) = comment.split_once("audit:")?;
-    // `% audit:` and `<!-- audit:`, not a sentence about it.
+    // `% audit:` and `<!-- audit:`, not a sentence about them.
     before.trim_matches(|c: char| c.is_whitespace() || "%<!-*".contains(c)).is_empty().then(|| {
         let text = text.trim().trim_end_matches("-->").trim().to_owned();
         Piece::Directive { text, place }
@@ -152,7 +152,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The text before `end`, or all that is left.
+    /// The text before `end`, or everything that is left.
     fn until(&mut self, end: &str) -> String {
         let length = self.rest.find(end).unwrap_or(self.rest.len());
         let text = self.rest[..length].to_owned();

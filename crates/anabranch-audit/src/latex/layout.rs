@@ -1,5 +1,5 @@
-//! LaTeX mathematics to a tree of atoms with their scripts: what is where on the page, not yet what
-//! it means.
+//! From LaTeX mathematics to a tree of atoms with their scripts: what is where on the page, not yet
+//! what it means.
 
 mod commands;
 
@@ -21,7 +21,7 @@ pub(crate) struct Unreadable {
 
 pub(crate) type Outcome<T> = Result<T, Unreadable>;
 
-/// A symbol, fraction, bracket … with what stands below and above to its right.
+/// A symbol, fraction, bracket … with its subscripts and superscripts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Atom {
     pub(crate) base: Base,
@@ -38,7 +38,7 @@ pub(crate) enum Base {
     /// Several letters that are one name: `ReLU`, `log`, `SO`.
     Word(String),
     Number(f64),
-    /// What brackets hold: `(`, `[`, `{` (invisible braces), `|`, `‖`.
+    /// The content of brackets: `(`, `[`, `{` (invisible braces), `|`, `‖`.
     Group(char, Vec<Atom>),
     Fraction(Vec<Atom>, Vec<Atom>),
     Root(Vec<Atom>),
@@ -210,7 +210,7 @@ impl Reader {
                     if atoms.is_empty() {
                         atoms.push(Atom::new(Base::Group('{', vec![]), place));
                     }
-                    // Not empty: just seen to.
+                    // Not empty: just checked.
                     let Some(last) = atoms.last_mut() else { continue };
                     let primes = script.iter().filter(|a| a.is_symbol("prime")).count();
                     last.primes += primes;
@@ -252,7 +252,7 @@ impl Reader {
         Ok(atoms)
     }
 
-    /// Whether the bracket that `close` names closes here; steps over it then.
+    /// Whether the bracket that `close` names closes here; if so, steps over it.
     fn closes(&mut self, close: char) -> bool {
         let before = self.at;
         if matches!(self.command().as_deref(), Some("right" | "bigr" | "Bigr" | "biggr" | "Biggr"))
@@ -301,8 +301,8 @@ impl Reader {
         }
     }
 
-    /// The next atom without scripts; nothing for what leaves no trace, several for what only
-    /// colours.
+    /// The next atom without scripts; nothing for a command that leaves no trace, several for one
+    /// that only sets a colour.
     fn atom(&mut self) -> Outcome<Vec<Atom>> {
         let place = self.place();
         let one = |base| Ok(vec![Atom::new(base, place)]);
@@ -321,7 +321,7 @@ impl Reader {
             }
             return match text.parse::<f64>() {
                 Ok(number) => one(Base::Number(number)),
-                Err(_) => self.error(place, format!("`{text}` is no number")),
+                Err(_) => self.error(place, format!("`{text}` is not a number")),
             };
         }
         if self.starts_with("||") {

@@ -16,9 +16,9 @@ enum Factor {
     Partial(&'static str, &'static str),
 }
 
-/// The value of a product of derivatives on every network, beside the truth; `None` where the
-/// expression is none. Layouts differ between books, so transposes and order do not count, only
-/// which derivatives they are.
+/// The value of a product of derivatives on every network, with the truth; `None` if the expression
+/// is not such a product. Layouts differ between books, so transposes and order do not count, only
+/// which derivatives there are.
 pub(crate) fn contraction<'a>(
     truths: &'a [Truth],
     expr: &Expr,
@@ -51,7 +51,7 @@ pub(crate) fn contraction<'a>(
     }
     if let Some((u, v)) = partials.first() {
         let message = format!(
-            "the factors are no chain: nothing leads from the derivative by {at} to that of {u} by {v}"
+            "the factors are not a chain: nothing leads from the derivative with respect to {at} to d {u}/d {v}"
         );
         return Some(Err(message));
     }
@@ -67,7 +67,9 @@ pub(crate) fn contraction<'a>(
         fits.then(|| Pair { truth, printed: vec![value], expected, units })
     };
     let pairs: Option<Vec<_>> = truths.iter().map(pair).collect();
-    Some(pairs.ok_or_else(|| format!("the chain ends at the derivative by {at}, not at {target}")))
+    Some(pairs.ok_or_else(|| {
+        format!("the chain ends at the derivative with respect to {at}, not at {target}")
+    }))
 }
 
 /// The factors of a product of derivatives, and the number in front; `None` for anything else.
@@ -95,7 +97,7 @@ fn flatten(expr: &Expr, factors: &mut Vec<Factor>) -> Option<f64> {
     }
 }
 
-/// The quantity that a derivative of the loss is by.
+/// The quantity with respect to which a derivative of the loss is taken.
 fn variable(gradient: &'static str) -> Option<&'static str> {
     Some(match gradient {
         "delta_1a" => "z_1a",
@@ -108,7 +110,7 @@ fn variable(gradient: &'static str) -> Option<&'static str> {
     })
 }
 
-/// Where a derivative by this quantity is taken.
+/// Where a derivative with respect to this quantity is taken.
 fn source(name: &str) -> Option<Source> {
     if let Some(node) = node_named(name) {
         return Some(Source::Node(node));

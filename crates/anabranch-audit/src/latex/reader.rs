@@ -13,10 +13,11 @@ use super::symbols::{Letter, Symbols};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::quantity::{Kind, Quantity};
 
-/// Which products are taken first. A derivation does not say; the first whose shapes fit is meant.
+/// Which products are taken first. A derivation does not say; the first grouping whose shapes fit
+/// is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grouping {
-    /// What stands side by side, then `·` and `⊙` from the left.
+    /// Factors written side by side first, then `·` and `⊙` from the left.
     SideBySideFirst,
     /// All matrix products, then `⊙`.
     EntryByEntryLast,
@@ -31,13 +32,13 @@ pub(crate) type Identify<'a> = &'a dyn Fn(&Expr, &[char]) -> Option<Expr>;
 pub(crate) struct Reader<'a> {
     pub(crate) symbols: &'a mut Symbols,
     pub(crate) grouping: Grouping,
-    /// What each index runs over, as far as it is known.
+    /// What each index runs over, as far as known.
     pub(crate) slots: HashMap<char, Slot>,
-    /// What an index runs over of which nothing is known: the samples for these letters, else the
-    /// components.
+    /// What an index runs over if nothing is known about it: the samples for these letters,
+    /// otherwise the components.
     pub(crate) sample_letters: &'a [char],
     pub(crate) identify: Identify<'a>,
-    /// Inside a derivation of BatchNorm alone, x is its input and y its output.
+    /// In a derivation of BatchNorm alone, x is its input and y its output.
     pub(crate) in_batch_norm: bool,
     pub(crate) unstated: usize,
 }
@@ -53,7 +54,7 @@ impl Reader<'_> {
         let Some(first) = atoms.first() else {
             return Err(Unreadable {
                 place: Place { line: 0, column: 0 },
-                message: "nothing stands here".into(),
+                message: "something is missing here".into(),
             });
         };
         let mut sum: Option<Expr> = None;
@@ -69,7 +70,7 @@ impl Reader<'_> {
                 Some(sum) => at(place, Node::Binary(operator, Box::new([sum, term]))),
             });
         }
-        sum.map_or_else(|| unreadable(first.place, "nothing stands here"), Ok)
+        sum.map_or_else(|| unreadable(first.place, "something is missing here"), Ok)
     }
 
     /// A comparison, or several joined by `and`.
@@ -225,7 +226,7 @@ impl Reader<'_> {
             ),
         };
         if names.is_empty() && !atom.sub.is_empty() && except.is_none() && !is_range(&atom.sub) {
-            return unreadable(place, "a sum over something else than an index");
+            return unreadable(place, "a sum over something other than an index");
         }
         let before = self.slots.clone();
         for name in &names {
@@ -241,7 +242,7 @@ impl Reader<'_> {
         }
         let mut inner = self.term(body)?;
         if names.is_empty() && over_samples.is_none() && !belongs_to_a_sample(&inner) {
-            // The samples are summed already: this Σ goes over what is left.
+            // The samples are already summed: this Σ goes over what is left.
             return Ok(at(place, Node::Fold(Fold::Sum, Axis::All, Box::new(inner))));
         }
         if names.is_empty() {
@@ -436,7 +437,7 @@ enum Join {
 const NOWHERE: Place = Place { line: 0, column: 0 };
 
 impl Unreadable {
-    /// At `place` where it has none of its own.
+    /// At `place` if it has no place of its own.
     pub(crate) fn or(self, place: Place) -> Self {
         if self.place == NOWHERE { Self { place, ..self } } else { self }
     }
@@ -465,7 +466,7 @@ fn with_indices(value: Expr, indices: Vec<Index>) -> Expr {
     Expr::new(Node::Entry(Box::new(value), indices), column)
 }
 
-/// A quantity with its indices, where the tree is one.
+/// A quantity with its indices, if the tree is one.
 pub(crate) fn as_entry(expr: &Expr) -> Option<(&'static Quantity, Vec<Index>)> {
     match &expr.node {
         Node::Quantity(quantity) => Some((quantity, vec![])),
@@ -477,7 +478,7 @@ pub(crate) fn as_entry(expr: &Expr) -> Option<(&'static Quantity, Vec<Index>)> {
     }
 }
 
-/// Whether a quantity of a sample stands outside of every sum over the samples.
+/// Whether a quantity of a sample stands outside every sum over the samples.
 fn belongs_to_a_sample(expr: &Expr) -> bool {
     match &expr.node {
         Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
@@ -542,7 +543,7 @@ fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
             "-" => '-',
             _ => continue,
         };
-        // A sign behind an operator belongs to the factor.
+        // A sign after an operator belongs to the factor.
         if i > 0
             && matches!(&atoms[i - 1].base, Base::Operator(s) if matches!(s.as_str(), "*" | ".*" | "/"))
         {

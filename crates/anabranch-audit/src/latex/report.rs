@@ -31,7 +31,7 @@ pub fn derivation_report(derivation: &Derivation) -> String {
     listed(true, "Not read:");
     listed(false, "Not judged:");
     if !derivation.symbols.is_empty() {
-        let _ = writeln!(text, "Symbols, as they were read:");
+        let _ = writeln!(text, "Symbols as they were read:");
         let symbols: Vec<String> = derivation
             .symbols
             .iter()
@@ -98,7 +98,7 @@ fn write_equation(text: &mut String, equation: &Equation) {
             let which =
                 if between { "The chain breaks at or before" } else { "The chain breaks at" };
             let sentence = format!(
-                "{which} the `=` in front of this (line {}, number {i} of the equation).",
+                "{which} the `=` before this (line {}, number {i} in the equation).",
                 place.line
             );
             write_wrapped(text, &sentence);

@@ -1,4 +1,4 @@
-//! Equations: the lines of a display joined, taken apart at their `=`.
+//! Equations: the lines of a display, joined and split at their `=`.
 
 use super::layout::{Atom, Base, Place};
 use super::reader::index_letter;
@@ -25,7 +25,7 @@ impl Statement {
 
 /// The statements of one formula.
 pub(crate) fn statements(atoms: &[Atom]) -> Vec<Statement> {
-    // Braces around everything hold nothing together.
+    // Braces around everything group nothing.
     if let [Atom { base: Base::Group('{', inner), .. }] = atoms
         && atoms[0].is_bare()
     {
@@ -40,7 +40,7 @@ pub(crate) fn statements(atoms: &[Atom]) -> Vec<Statement> {
     all
 }
 
-/// Lines, joined where one goes on with the one before.
+/// Lines, joined where one continues the one before.
 fn lines(atoms: &[Atom]) -> Vec<Vec<Atom>> {
     let mut all: Vec<Vec<Atom>> = Vec::new();
     for line in atoms.split(|atom| matches!(atom.base, Base::Break)) {
@@ -58,7 +58,7 @@ fn lines(atoms: &[Atom]) -> Vec<Vec<Atom>> {
     all
 }
 
-/// Whether a line that begins or ends with this atom goes on.
+/// Whether a line that begins or ends with this atom continues another.
 fn joins(atom: &Atom) -> bool {
     match &atom.base {
         Base::Operator(symbol) => {
@@ -69,7 +69,7 @@ fn joins(atom: &Atom) -> bool {
     }
 }
 
-/// What commas, semicolons, wide spaces and words set apart.
+/// What commas, semicolons, wide spaces and words separate.
 fn parts(line: &[Atom]) -> Vec<Vec<Atom>> {
     let mut parts: Vec<Vec<Atom>> = vec![vec![]];
     for atom in line {
@@ -134,7 +134,7 @@ fn statement(part: &[Atom]) -> Statement {
     match &members[..] {
         [left, right] if is_index(left) && is_index(right) => Statement::Condition(part.to_vec()),
         [_, _, ..] if members.iter().all(|member| !member.is_empty()) => Statement::Chain(members),
-        // `= B` goes on with nothing: the left side is missing.
+        // `= B` continues nothing: the left side is missing.
         [first, rest @ ..] if first.is_empty() && !rest.is_empty() => Statement::Other,
         [_, _, ..] => Statement::Chain(members.into_iter().filter(|m| !m.is_empty()).collect()),
         _ => Statement::Other,

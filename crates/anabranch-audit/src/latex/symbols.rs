@@ -1,5 +1,5 @@
-//! Which quantity of the network a printed symbol is: as the file says, as the derivation defines
-//! it, or as guessed.
+//! Which quantity of the network a printed symbol means: what the file says, what the derivation
+//! defines, or a guess.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(crate) struct Name {
     tokens: Vec<String>,
 }
 
-/// A symbol as it stands in a formula, taken apart.
+/// A symbol in a formula, split into its parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     pub(crate) meaning: Meaning,
@@ -45,7 +45,7 @@ pub(crate) struct Symbols {
     given: Vec<(Name, Meaning)>,
     /// BN′: BatchNorm's Jacobian with γ, unless the derivation says that it is without.
     pub(crate) batch_norm_prime: &'static str,
-    /// What was read, and as what.
+    /// What was read, and what it was read as.
     pub(crate) used: BTreeMap<String, String>,
 }
 
@@ -73,7 +73,7 @@ impl Symbols {
         true
     }
 
-    /// What the symbol stands for; `None` for one that is not known.
+    /// What the symbol stands for; `None` if it is unknown.
     pub(crate) fn resolve(&mut self, atom: &Atom) -> Option<Resolved> {
         let base = base_name(atom)?;
         let all = tokens(atom);
@@ -86,7 +86,7 @@ impl Symbols {
                 let letters = letters(&without(&all, &name.tokens)?)?;
                 Some((name.tokens.clone(), Resolved { meaning: meaning.clone(), letters }))
             });
-        // A y that was given is not the y of y_b.
+        // A y with a given meaning is not the y of y_b.
         let (tokens, resolved) = match (given, guessed) {
             (Some((tokens, _)), Some(guessed)) if guessed.0.len() > tokens.len() => guessed,
             (Some(given), _) => given,
@@ -125,7 +125,7 @@ pub(crate) fn base_name(atom: &Atom) -> Option<String> {
     }
 }
 
-/// The scripts below and above, flattened; a transpose, a power and a prime are none.
+/// The scripts below and above, flattened; a transpose, a power and a prime do not count.
 fn tokens(atom: &Atom) -> Vec<Token> {
     fn flatten(atoms: &[Atom], in_parentheses: bool, into: &mut Vec<Token>) {
         for atom in atoms {
@@ -161,7 +161,7 @@ pub(crate) fn is_transpose(atom: &Atom) -> bool {
     atom.is_symbol("top") || atom.is_symbol("T")
 }
 
-/// Whether what stands above is a number: an exponent.
+/// Whether the superscript is a number, and so an exponent.
 pub(crate) fn is_power(sup: &[Atom]) -> bool {
     !sup.is_empty()
         && sup.iter().all(|atom| match &atom.base {
@@ -181,7 +181,7 @@ fn without(all: &[Token], tokens: &[String]) -> Option<Vec<Token>> {
     Some(rest)
 }
 
-/// Letters that can be indices; `None` where something else is left.
+/// Letters that can be indices; `None` if something else is left.
 fn letters(rest: &[Token]) -> Option<Vec<Letter>> {
     rest.iter()
         .map(|token| {
@@ -313,7 +313,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
     Quantity::named(name).map(|quantity| (quantity, taken, rest))
 }
 
-/// `1a`, `a1` or one of them in several tokens, taken out of `rest`; else nothing.
+/// `1a`, `a1` or one of them in several tokens, removed from `rest`; otherwise nothing.
 fn layer(rest: &mut Vec<Token>, taken: &mut Vec<String>) -> String {
     for at in 0..rest.len().saturating_sub(1) {
         let (first, second) = (rest[at].text.to_lowercase(), rest[at + 1].text.to_lowercase());
@@ -335,7 +335,7 @@ fn layer(rest: &mut Vec<Token>, taken: &mut Vec<String>) -> String {
     String::new()
 }
 
-/// Whether a tree has this quantity in it.
+/// Whether a tree contains this quantity.
 pub(crate) fn mentions(expr: &Expr, name: &str) -> bool {
     expr.any(&|part| matches!(part.node, Node::Quantity(q) if q.name == name))
 }

@@ -1,4 +1,4 @@
-//! Derivatives by dual numbers: put ε on one entry, run forward, read its coefficient.
+//! Derivatives by dual numbers: add ε to one entry, run forward, read its coefficient.
 
 use num_dual::Dual64;
 
@@ -88,7 +88,7 @@ pub fn dual_batch_norm_jacobian(net: &Network, params: &Params, batch: &Batch) -
         .collect()
 }
 
-/// What a derivative is taken by.
+/// What a derivative is taken with respect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An intermediate.
@@ -97,8 +97,8 @@ pub enum Source {
     Param(Param),
 }
 
-/// Σ g ⊙ ∂u/∂v for every entry of v: the derivative g by u, taken back to v. `u` is the name of a
-/// field of [`Values`]; `None` for a name that is none, or a g that has not u's shape.
+/// Σ g ⊙ ∂u/∂v for every entry of v: the derivative g with respect to u, taken back to v. `u` is
+/// the name of a field of [`Values`]; `None` for another name, or if g does not have u's shape.
 ///
 /// # Panics
 /// See [`forward`].
@@ -137,8 +137,9 @@ pub fn dual_pull_back(
     Some(Matrix::new(rows, cols, data))
 }
 
-/// The Jacobian of one intermediate by another for each row: entry (i, j) is ∂uᵢ/∂vⱼ. `u` is the
-/// name of a field of [`Values`]; `None` for a name that is none. Both must be taken row by row.
+/// The Jacobian of one intermediate with respect to another for each row: entry (i, j) is ∂uᵢ/∂vⱼ.
+/// `u` is the name of a field of [`Values`]; `None` for another name. Both must be computed row by
+/// row.
 ///
 /// # Panics
 /// See [`forward`].

@@ -29,13 +29,13 @@ pub fn central_difference(
     let on = |values: &Values| -> Vec<bool> {
         values.z_1a.data().iter().chain(values.z_1b.data()).map(|z| *z > 0.0).collect()
     };
-    // What was really added and taken away, after rounding.
+    // What was really added and subtracted, after rounding.
     let width = (value + h) - (value - h);
     (on(&above) == on(&below)).then(|| (above.loss - below.loss) / width)
 }
 
-/// At most `most` different indices below `len`, in increasing order: all of them if they are few
-/// enough, else a sample without replacement that `seed` alone decides.
+/// At most `most` different indices below `len`, in increasing order: all of them if there are few
+/// enough, otherwise a sample without replacement that depends on `seed` alone.
 pub fn sample_entries(len: usize, most: usize, seed: u64) -> Vec<usize> {
     let mut random = Random::new(seed);
     let mut left = most.min(len);

@@ -113,7 +113,7 @@ impl<T> Values<T> {
 /// where that is nudged.
 ///
 /// # Panics
-/// When a matrix of `params` or `batch` has not the shape that `net` says.
+/// When a matrix in `params` or `batch` does not have the shape that `net` says.
 pub fn forward<T: DualNum<Primitive = f64> + Copy>(
     net: &Network,
     params: &Params<T>,
@@ -212,7 +212,7 @@ pub(crate) fn joined<T: DualNum<Primitive = f64> + Copy>(
     })
 }
 
-/// xwᵀ + b for data x that no derivative is taken of.
+/// xwᵀ + b for data x, of which no derivative is taken.
 fn input_layer<T: DualNum<Primitive = f64> + Copy>(
     x: &Matrix,
     w: &Matrix<T>,
@@ -234,7 +234,7 @@ fn linear<T: DualNum<Primitive = f64> + Copy>(
     })
 }
 
-/// z − log Σ exp z in each row; the largest entry is taken out first, so that nothing overflows.
+/// z − log Σ exp z in each row; the largest entry is subtracted first, so that nothing overflows.
 fn log_softmax<T: DualNum<Primitive = f64> + Copy>(z: &Matrix<T>) -> Matrix<T> {
     let log_sums: Vec<T> = (0..z.rows())
         .map(|i| {

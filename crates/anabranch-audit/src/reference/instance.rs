@@ -3,10 +3,10 @@
 use super::network::{Batch, Network, Param, Params};
 use crate::matrix::Matrix;
 
-/// Parameters and a batch of `rows` rows, decided by `seed` alone.
+/// Parameters and a batch of `rows` rows, which depend on `seed` alone.
 ///
-/// Nothing is at a default that hides a mistake: γ lies in ±[0.6, 1.6], β and the biases are
-/// random, labels are soft, and for 0 < p < 1 the mask keeps some entry and drops another.
+/// Nothing has a default value that would hide a mistake: γ lies in ±[0.6, 1.6], β and the biases
+/// are random, labels are soft, and for 0 < p < 1 the mask keeps some entry and drops another.
 pub fn random_instance(net: &Network, rows: usize, seed: u64) -> (Params, Batch) {
     let mut random = Random::new(seed);
     let params = Params::from_fn(net, |param, _, _| match param {
@@ -41,7 +41,7 @@ pub fn random_instance(net: &Network, rows: usize, seed: u64) -> (Params, Batch)
     (params, Batch { x, y_a, y_b, mask, running: None })
 }
 
-/// Steele, Lea and Flood's SplitMix64: small, and its stream is decided by the seed alone.
+/// Steele, Lea and Flood's SplitMix64: small, and its stream depends on the seed alone.
 pub(crate) struct Random(u64);
 
 impl Random {

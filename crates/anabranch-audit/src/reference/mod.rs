@@ -1,10 +1,11 @@
-//! The two-branch network in plain loops, written from its equations and generic over its number.
+//! The two-branch network in plain loops, written from its equations and generic over the type of
+//! number.
 //!
-//! Shares no line with the production kernels: no packed GEMM, no fusion, no hand-derived gradient.
-//! Evaluated with `f64` it gives values; with [`num_dual::Dual64`], a number a + bε with ε² = 0,
-//! the coefficient of ε is the exact derivative with respect to whichever input carries it. One
-//! forward pass gives one derivative, so a full gradient costs (parameters) × (forward): fine for a
-//! check.
+//! It shares no line with the production kernels: no packed GEMM, no fusion, no hand-derived
+//! gradient. Evaluated with `f64` it gives values; with [`num_dual::Dual64`], a number a + bε with
+//! ε² = 0, the coefficient of ε is the exact derivative with respect to whichever input carries it.
+//! One forward pass gives one derivative, so a full gradient costs (parameters) × (forward): fine
+//! for a check.
 //!
 //! ```text
 //! x ─┬─ θ1a,b1a ─ ReLU ─ ⊙M ─ θ2a,b2a ─────────────┬─ ŷa

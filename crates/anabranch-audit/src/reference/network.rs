@@ -1,4 +1,4 @@
-//! What a network is: sizes, constants, parameters, one batch.
+//! A network: sizes, constants, parameters, and one batch.
 
 use std::ops::{Index, IndexMut};
 
@@ -7,7 +7,7 @@ use crate::matrix::Matrix;
 /// How branch A's prediction ŷa flows into branch B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// s = bn + ŷa; ŷa and bn are equally wide.
+    /// s = bn + ŷa; ŷa and bn have the same width.
     Add,
     /// s = bn + ŷa in every column; ŷa has one column.
     Broadcast,
@@ -43,8 +43,8 @@ pub struct Network {
     pub affine: Affine,
     /// BatchNorm's ε.
     pub eps: f64,
-    /// Probability p that dropout drops a value. The forward pass reads the mask alone; the
-    /// backward pass that forgets 1/(1−p) needs p.
+    /// Probability p that dropout drops a value. The forward pass reads only the mask; the backward
+    /// pass that forgets 1/(1−p) needs p.
     pub dropout: f64,
     /// wa, the weight of the regression loss.
     pub weight_a: f64,
@@ -95,7 +95,7 @@ impl Param {
         Self::B2b,
     ];
 
-    /// `[rows, columns]` in this network; `[0, 0]` for a parameter that it does not have.
+    /// `[rows, columns]` in this network; `[0, 0]` if the network does not have the parameter.
     pub fn shape(self, net: &Network) -> [usize; 2] {
         let affine = match net.affine {
             Affine::PerUnit => [1, net.hidden_b],
@@ -122,7 +122,7 @@ impl Param {
 pub struct Params<T = f64>([Matrix<T>; 11]);
 
 impl<T> Params<T> {
-    /// The parameters whose entries `entry(param, i, j)` gives.
+    /// The parameters with the entries `entry(param, i, j)`.
     pub fn from_fn(net: &Network, mut entry: impl FnMut(Param, usize, usize) -> T) -> Self {
         Self(Param::ALL.map(|param| {
             let [rows, cols] = param.shape(net);
@@ -130,7 +130,7 @@ impl<T> Params<T> {
         }))
     }
 
-    /// Every entry through `f`.
+    /// Applies `f` to every entry.
     pub fn map<U>(&self, mut f: impl FnMut(&T) -> U) -> Params<U> {
         Params(self.0.each_ref().map(|matrix| matrix.map(&mut f)))
     }
@@ -161,7 +161,7 @@ pub struct Batch {
     pub y_b: Matrix,
     /// M = keep/(1−p) `[m, hidden_a]`, as drawn for this step; in evaluation mode all 1.
     pub mask: Matrix,
-    /// What BatchNorm normalises by in evaluation mode; `None` for training mode.
+    /// The statistics that BatchNorm uses in evaluation mode; `None` in training mode.
     pub running: Option<Running>,
 }
 

@@ -1,4 +1,4 @@
-//! What a file says to the audit, and what its formulas tell of its network.
+//! What a file tells the audit, and what its formulas reveal about its network.
 
 use super::{Grading, Judge};
 use crate::Verdict;
@@ -11,7 +11,7 @@ use crate::reference::{Affine, Join};
 use crate::setting::{Mode, TaskWeights};
 
 impl Judge<'_> {
-    /// Learns from sums with limits what letters run over, and from symbols which network it is.
+    /// Learns what letters run over from sums with limits, and which network it is from symbols.
     pub(super) fn learn(&mut self, atoms: &[Atom], both: &mut Vec<char>) {
         for atom in atoms {
             match &atom.base {
@@ -111,7 +111,7 @@ impl Judge<'_> {
             }
         };
         if understood.is_none() {
-            let reason = format!("`{value}` is nothing that `{key}` can be in a line `audit: …`");
+            let reason = format!("`{value}` is not a value of `{key}` in a line `audit: …`");
             self.skip(place, text, reason, true);
         }
     }

@@ -20,7 +20,7 @@ impl Judge<'_> {
             "z_1a", "a_1a", "h", "y_a_hat", "z_1b", "a_1b", "a_hat", "bn", "s", "z_2b", "y_b_hat",
             "mu",
         ];
-        // Of one entry, the index that it has.
+        // For one entry, its index.
         let mut options: Vec<Vec<Index>> = vec![vec![]];
         for slot in [Slot::Component, Slot::Sample] {
             options.extend(letters.iter().map(|name| vec![Index { name: *name, slot }]));
@@ -111,9 +111,11 @@ impl Judge<'_> {
         let error = |message: &str| Err(Unreadable { place, message: message.to_owned() });
         match read {
             Ok(_) if unstated > crate::parser::MAX_UNSTATED => {
-                error("more than four sums that do not say over what")
+                error("more than four sums without a range")
             }
-            Ok(expr) if expr.depth() > crate::parser::MAX_DEPTH => error("an expression that deep"),
+            Ok(expr) if expr.depth() > crate::parser::MAX_DEPTH => {
+                error("an expression nested that deep")
+            }
             read => read.map_err(|error| error.or(place)),
         }
     }
@@ -190,7 +192,7 @@ impl Judge<'_> {
                 Read { judgement: Judgement::Unreadable(message), values: None, expr: None }
             }
             (None, None) => {
-                let judgement = Judgement::Unreadable("nothing stands here".into());
+                let judgement = Judgement::Unreadable("something is missing here".into());
                 Read { judgement, values: None, expr: None }
             }
         }
@@ -227,8 +229,7 @@ impl Judge<'_> {
                 return Read { judgement, values: None, expr: Some(expr) };
             }
             None if has_partial(&expr) => {
-                let message =
-                    "a derivative of one quantity by another, outside of a product of derivatives";
+                let message = "a derivative of one quantity with respect to another, outside a product of derivatives";
                 return Read {
                     judgement: Judgement::Unreadable(message.into()),
                     values: None,
@@ -252,8 +253,7 @@ impl Judge<'_> {
             return Read { judgement, values: None, expr: Some(expr) };
         };
         let mut finding = self.auditor.finding(&best);
-        // What a derivation calls δ may be another thing than δ: then what follows from it may
-        // still be right.
+        // What a derivation calls δ may not be δ; what follows from it may still be right.
         if cost > 0 {
             for (name, definition) in &self.definitions {
                 if *name == target.name() {
@@ -266,18 +266,18 @@ impl Judge<'_> {
                     finding = self.auditor.finding(&formula);
                     finding
                         .explanation
-                        .push_str(&format!(" That is with {name} as this derivation has it."));
+                        .push_str(&format!(" That is with {name} as this derivation defines it."));
                 }
             }
         }
-        // dθ = δᵢxᵢᵀ: row by row right, but an i that is printed asks for its sum.
+        // dθ = δᵢxᵢᵀ is right row by row, but a printed i asks for its sum.
         let mut samples = Vec::new();
         unbound_letters(&expr, Slot::Sample, &mut Vec::new(), &mut samples);
         let is_sum = matches!(target.0.kind, Kind::Weight | Kind::Vector | Kind::Scalar);
         if let ([name, ..], true, Verdict::Exact) = (&samples[..], is_sum, finding.verdict) {
             finding.verdict = Verdict::Wrong;
             finding.explanation = format!(
-                "The index `{name}` belongs to no sum: a sum over the samples is missing. With it the formula is exact."
+                "The index `{name}` is bound by no sum: a sum over the samples is missing. With it, the formula is exact."
             );
         }
         let values = values(truths, &best);
@@ -285,7 +285,7 @@ impl Judge<'_> {
     }
 }
 
-/// Letters of a slot that no sum is over.
+/// Letters of a slot that no sum binds.
 pub(super) fn unbound_letters(
     expr: &Expr,
     slot: Slot,
@@ -316,7 +316,7 @@ pub(super) fn has_partial(expr: &Expr) -> bool {
     expr.any(&|part| matches!(part.node, Node::Partial(..)))
 }
 
-/// The tree with every mention of a quantity replaced; `None` where there is none.
+/// The tree with every mention of a quantity replaced; `None` if there is none.
 pub(super) fn substituted(expr: &Expr, name: &str, by: &Expr) -> Option<Expr> {
     if !crate::latex::symbols::mentions(expr, name) {
         return None;

@@ -38,7 +38,7 @@ impl Reader {
             | "hline" => {
                 if matches!(name.as_str(), "left" | "right") {
                     self.skip_space();
-                    // \left. is no bracket.
+                    // \left. is not a bracket.
                     if self.peek() == Some('.') {
                         self.at += 1;
                     } else if name == "left" && !matches!(self.peek(), None | Some('\\')) {
@@ -67,7 +67,7 @@ impl Reader {
             "underbrace" | "overbrace" | "boxed" | "cancel" | "mathstrip" | "underline"
             | "mathop" | "mathrel" | "mathbin" | "fbox" => {
                 let inner = self.argument()?;
-                // What stands below a brace is a remark.
+                // What is written below a brace is a remark.
                 if name.ends_with("brace") {
                     self.skip_space();
                     if matches!(self.peek(), Some('_' | '^')) {
@@ -151,7 +151,7 @@ impl Reader {
             "lVert" | "Vert" | "|" => self.bracket('‖', '‖', place),
             "begin" => self.environment(place),
             "ldots" | "dots" | "cdots" | "vdots" => {
-                self.error(place, "dots, which leave open what is meant")
+                self.error(place, "dots, which leave the meaning open")
             }
             "prod" | "int" | "lim" | "langle" => self.error(place, format!("`\\{name}`")),
             _ => self.error(place, format!("the command `\\{name}`")),
@@ -183,7 +183,7 @@ impl Reader {
                 Ok(vec![Atom::new(Base::Cases(rows), place)])
             }
             "matrix" | "pmatrix" | "bmatrix" | "vmatrix" => {
-                self.error(place, "a matrix that is written out")
+                self.error(place, "a written-out matrix")
             }
             "array" | "alignedat" | "alignat" | "aligned" | "split" | "gathered" | "align"
             | "gather" | "multline" | "equation" | "eqnarray" | "flalign" => {
@@ -206,7 +206,7 @@ impl Reader {
     }
 }
 
-/// Beginning where its command does.
+/// Starting where its command does.
 pub(super) fn moved(mut atoms: Vec<Atom>, place: Place) -> Vec<Atom> {
     if let Some(first) = atoms.first_mut() {
         first.place = place;
@@ -214,7 +214,7 @@ pub(super) fn moved(mut atoms: Vec<Atom>, place: Place) -> Vec<Atom> {
     atoms
 }
 
-/// A set's braces group as parentheses do.
+/// A set's braces group like parentheses.
 pub(super) fn braces(mut atoms: Vec<Atom>) -> Vec<Atom> {
     for atom in &mut atoms {
         if let Base::Group(open, _) = &mut atom.base {
@@ -244,7 +244,7 @@ pub(super) fn accented(accent: &str, mut inner: Vec<Atom>) -> Option<Atom> {
     Some(atom)
 }
 
-/// Letters in a font of their own: one is a letter, several are a word; a bold or blackboard 1 is a
+/// Letters in a special font: one is a letter, several are a word; a bold or blackboard 1 is a
 /// vector of ones.
 pub(super) fn in_font(inner: Vec<Atom>, place: Place) -> Outcome<Vec<Atom>> {
     let letters: Option<String> = inner

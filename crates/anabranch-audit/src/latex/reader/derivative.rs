@@ -1,4 +1,4 @@
-//! Derivatives: of the loss, of one quantity by another, and the products they stand in.
+//! Derivatives: of the loss, of one quantity with respect to another, and products of them.
 
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
 use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
@@ -13,7 +13,7 @@ impl Reader<'_> {
         if !atoms[0].sub.is_empty() {
             let of_loss = atoms.get(1).is_some_and(|a| self.is_loss(std::slice::from_ref(a)));
             if !of_loss {
-                return unreadable(place, "a derivative of something else than the loss");
+                return unreadable(place, "a derivative of something other than the loss");
             }
             let by = atoms[0].sub.clone();
             return Ok((self.derivative(&atoms[1..2], &by, place)?, 2));
@@ -45,7 +45,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The gradient of the loss by what one atom is.
+    /// The gradient of the loss with respect to what one atom is.
     pub(super) fn gradient(&mut self, by: &Atom) -> Outcome<Expr> {
         let place = by.place;
         let by = match &by.base {
@@ -58,11 +58,11 @@ impl Reader<'_> {
             return self.derivative_by(std::slice::from_ref(by), place);
         }
         let Some(resolved) = self.symbols.resolve(by) else {
-            return unreadable(by.place, "a derivative by what is no known quantity");
+            return unreadable(by.place, "a derivative with respect to something unknown");
         };
         match gradient_of(&resolved.meaning) {
             Some(gradient) => self.picked(gradient, &resolved.letters, place),
-            None => unreadable(by.place, "a derivative by what has none"),
+            None => unreadable(by.place, "a derivative with respect to something that has none"),
         }
     }
 
@@ -71,7 +71,10 @@ impl Reader<'_> {
         let (found, indices) = as_entry(&by).map_or((None, vec![]), |(q, i)| (Some(q), i));
         match found.and_then(|q| gradient_of(&Meaning::Quantity(q))) {
             Some(gradient) => Ok(with_indices(at(place, Node::Quantity(gradient)), indices)),
-            None => unreadable(place, "a derivative by what is no quantity of the network"),
+            None => unreadable(
+                place,
+                "a derivative with respect to something that is not a quantity of the network",
+            ),
         }
     }
 
@@ -123,7 +126,10 @@ impl Reader<'_> {
         }
         let (Some((u, of_u)), Some((v, by_v))) = (as_entry(&above_tree), as_entry(&below_tree))
         else {
-            return unreadable(place, "a derivative of or by what is no quantity of the network");
+            return unreadable(
+                place,
+                "a derivative that involves something that is not a quantity of the network",
+            );
         };
         // BatchNorm's is printed with γ and without: one target stands for both.
         let of = if (u.name, v.name) == ("bn", "a_1b") { "a_hat" } else { u.name };
@@ -139,7 +145,7 @@ impl Reader<'_> {
         match name {
             "dy_dgamma" | "dy_dbeta" => {}
             name if name != "jacobian_batchnorm" => {
-                // The components are what it is about; a sample's index may stand beside them.
+                // It is about the components; a sample's index may accompany them.
                 if indices.len() == 2 {
                     for index in &mut indices {
                         index.slot = Slot::Component;
@@ -160,7 +166,7 @@ impl Reader<'_> {
     }
 }
 
-/// The gradient of the loss by a quantity.
+/// The gradient of the loss with respect to a quantity.
 pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
     let Meaning::Quantity(by) = meaning else { return None };
     let name = match by.name {
@@ -203,7 +209,7 @@ pub(super) fn derivative_of_component(expr: Expr, name: char) -> Expr {
 }
 
 /// Products with BatchNorm's Jacobian, bracketed from the right and with transposes taken inside:
-/// (θJ)ᵀδ = Jᵀ(θᵀδ), for J takes what stands behind it from all rows of the batch.
+/// (θJ)ᵀδ = Jᵀ(θᵀδ), because J acts on what follows it in all rows of the batch.
 pub(super) fn couple(expr: Expr) -> Expr {
     fn factors(expr: &Expr, transposed: bool, into: &mut Vec<Expr>) {
         match &expr.node {

@@ -1,4 +1,4 @@
-//! Symbols and what their scripts pick, transpose or raise.
+//! Symbols, and what their scripts pick, transpose or raise to a power.
 
 use super::{Reader, at, index_letter, quantity, unreadable};
 use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
@@ -38,13 +38,13 @@ impl Reader<'_> {
         let Some(resolved) = self.symbols.resolve(atom) else {
             let name = base_name(atom).unwrap_or_default();
             let message = format!(
-                "`{name}` with these scripts is no quantity that is known; say what it is in a line \
+                "`{name}` with these scripts is not a known quantity; say what it is in a line \
                  `audit: symbol = quantity`"
             );
             return unreadable(place, &message);
         };
         if atom.primes > 0 {
-            return unreadable(place, "a prime on what is no function");
+            return unreadable(place, "a prime on something that is not a function");
         }
         let value = match resolved.meaning {
             Meaning::Quantity(found) => {
@@ -81,7 +81,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A quantity, and what its letters pick of it.
+    /// A quantity, and what its letters pick from it.
     pub(super) fn picked(
         &mut self,
         found: &'static Quantity,
@@ -108,7 +108,7 @@ impl Reader<'_> {
                 }
             }
             (Kind::Rows, [first, second]) => {
-                // A sample and a component, in this order where nothing else is known.
+                // A sample and a component, in this order if nothing else is known.
                 let slots = [self.slot(*first), self.slot(*second)];
                 if slots[0] == slots[1] {
                     self.slots.insert(first.name, Slot::Sample);
@@ -150,14 +150,14 @@ impl Reader<'_> {
                     None => {
                         return unreadable(
                             script.place,
-                            "a script that is no index, transpose or number",
+                            "a script that is not an index, a transpose or a number",
                         );
                     }
                 },
             }
         }
         if atom.primes > 0 {
-            return unreadable(atom.place, "a prime on what is no function");
+            return unreadable(atom.place, "a prime on something that is not a function");
         }
         let value = match (&value.node, letters.len()) {
             (_, 0) => value,

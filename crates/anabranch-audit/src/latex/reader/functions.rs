@@ -5,7 +5,7 @@ use crate::expr::{Axis, Expr, Fold, Function, Node};
 use crate::latex::layout::{Atom, Base, Outcome};
 
 impl Reader<'_> {
-    /// The name of a function, where the atom is one.
+    /// The name of a function, if the atom is one.
     pub(super) fn function_name(&self, atom: &Atom) -> Option<String> {
         if let Some(name) = self.symbols.function(atom) {
             return Some(name.to_owned());
@@ -38,7 +38,7 @@ impl Reader<'_> {
         if matches!(function, "bn" | "batchnorm") {
             return self.batch_norm(atoms);
         }
-        // A bracket, or what stands next: log y.
+        // A bracket, or what comes next: log y.
         let (argument, scripts, used) = match atoms.get(1) {
             Some(group @ Atom { base: Base::Group('(' | '[', inner), .. }) => {
                 (inner.clone(), Some(group), 2)
@@ -121,7 +121,7 @@ impl Reader<'_> {
         };
         if atom.primes == 1 {
             if !matches!(value.node, Node::Quantity(_)) {
-                return unreadable(place, "the derivative of BN at something else than a_1b");
+                return unreadable(place, "the derivative of BN at something other than a_1b");
             }
             value = quantity(self.symbols.batch_norm_prime, place);
         } else if atom.primes > 1 {
