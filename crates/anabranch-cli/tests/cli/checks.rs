@@ -206,6 +206,20 @@ fn gradcheck_of_four_tasks_later_steps_and_saved_models() {
 }
 
 #[test]
+fn gradcheck_that_does_not_pass_has_exit_code_1() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    // Without a number there is no gradient: what is not finite is named.
+    let run =
+        dir.run(&format!("gradcheck --data t.csv {QUICK} --optimizer sgd --lr 1e30 --step 2"));
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("not finite"), "{}", run.stdout);
+    let json = dir
+        .run(&format!("gradcheck --data t.csv {QUICK} --optimizer sgd --lr 1e30 --step 2 --json"));
+    assert_eq!((json.code, json.json()["pass"].as_bool()), (1, Some(false)));
+}
+
+#[test]
 fn a_run_that_diverges_is_not_said_to_have_a_wrong_gradient() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod checks;
+mod flags;
 mod messages;
 mod model_files;
+mod numbers;
 mod predicting;
 mod program;
 mod readme;
