@@ -218,7 +218,7 @@ fn tables() -> Dir {
 fn every_flag_is_the_setting_of_the_library() {
     let dir = tables();
     let program = |flag: &str| {
-        let json = dir.json(&format!("train{} --out m", flags(flag)));
+        let json = dir.json(&format!("train{} --out m --force", flags(flag)));
         json["weights_sha256"].as_str().unwrap().to_owned()
     };
     let mut run = base();
@@ -239,7 +239,7 @@ fn every_flag_is_the_setting_of_the_library() {
 fn flags_of_tables_are_settings_of_the_library() {
     let dir = Dir::new();
     let hash = |flags: &str| {
-        let run = dir.run(&format!("train {TASKS} {BASE} --out m --json {flags}"));
+        let run = dir.run(&format!("train {TASKS} {BASE} --out m --force --json {flags}"));
         (run.code == 0).then(|| run.json()["weights_sha256"].as_str().unwrap().to_owned())
     };
     // A separator that no look at the file would choose.
@@ -286,6 +286,7 @@ fn no_flag_is_without_a_test() {
         ("--lenient", "flags_of_tables_are_settings_of_the_library"),
         ("--threads", "training::threads_do_not_matter_and_seeds_do"),
         ("--out", "training::the_model_is_replaced_in_one_rename"),
+        ("--force", "bad_input::outputs_that_cannot_be"),
         ("--json", "training::json_has_exactly_the_documented_keys"),
         ("--audit-every", "checks::a_run_can_be_audited_step_by_step"),
         ("--verbose", "training::verbose_runs_say_what_they_do_on_stderr_alone"),
@@ -313,7 +314,7 @@ fn no_flag_is_without_a_test() {
 #[test]
 fn what_a_run_prints_and_who_works_changes_no_weight() {
     let dir = tables();
-    let train = format!("train{} --out m", flags("--seed 1"));
+    let train = format!("train{} --out m --force", flags("--seed 1"));
     let hash =
         |flag: &str| -> Value { dir.json(&format!("{train} {flag}"))["weights_sha256"].clone() };
     let plain = hash("");

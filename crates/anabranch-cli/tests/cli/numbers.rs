@@ -170,7 +170,7 @@ fn assert_table(text: &str, columns: &[&Value]) {
 fn tables_show_the_numbers_of_the_json() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(ROWS));
-    let train = format!("train --data t.csv {QUICK} --out m");
+    let train = format!("train --data t.csv {QUICK} --out m --force");
     let json = dir.json(&train);
     let text = dir.succeed(&train).stdout;
     let (mean, majority) = (&json["baselines"]["mean"], &json["baselines"]["majority"]);
