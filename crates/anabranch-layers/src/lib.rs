@@ -17,6 +17,7 @@ mod layer;
 mod layer_norm;
 mod linear;
 mod loss;
+pub mod losses;
 mod merge;
 mod one_batch;
 mod prelu;
@@ -24,6 +25,7 @@ mod row_wise;
 mod shape;
 mod softmax;
 mod standalone;
+mod target;
 mod whole_batch;
 
 pub use activation::Activation;
@@ -35,9 +37,9 @@ pub use join::Join;
 pub use layer::{Infer, Layer, Pointwise, Training};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use loss::{
-    AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, LossGradient,
-    LossKind, Pinball, Target, TargetKind, mean_loss,
+pub use loss::{Loss, LossGradient, mean_loss};
+pub use losses::{
+    AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, LossKind, Pinball,
 };
 pub use merge::{Concat, Product};
 pub use one_batch::{backward_batch, forward_batch};
@@ -46,6 +48,7 @@ pub use row_wise::{Backward, Dx, Forward, Mask, RowWise};
 pub use shape::{ArraySpec, Memory, Output, Role, Shape, one_input};
 pub use softmax::Softmax;
 pub use standalone::{Standalone, Vjp, vjp};
+pub use target::{Target, TargetKind};
 pub use whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward, WholeBatch};
 
 // What a program needs to call a layer.

@@ -20,12 +20,12 @@
 
 use std::ops::Range;
 
+use super::epilogue::{Epilogue, NoEpilogue};
 use super::kernels::Kernels;
 use super::pack::{Matrix, Panels};
 use super::plan::{
     Plan, is_better_transposed, is_worth_threads, round_up, scratch_len, thread_len, transposed_len,
 };
-use super::{Epilogue, NoEpilogue};
 use crate::accum::Accum;
 use crate::buffer::CACHE_LINE;
 use crate::parallel::Executor;

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
 use super::blocking::Product;
+use super::epilogue::Epilogue;
 use super::pack::Matrix;
 use crate::accum::Accum;
 use crate::scalar::Scalar;

@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
 use super::blocking::{Phase, Product};
+use super::epilogue::Epilogue;
 use super::pack::{Matrix, Panels};
 use super::plan::{Plan, a_group, contiguous, round_up};
 use super::tile::{Contiguous, Tile};

@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::{NoEpilogue, gemm, gemm_scratch_len};
+use super::epilogue::NoEpilogue;
+use super::multiply::{gemm, gemm_scratch_len};
 use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;

@@ -4,8 +4,10 @@
 use std::ptr::null_mut;
 
 use super::kernels::available;
+use super::multiply::gemm_with;
 use super::*;
 use crate::view::{matrix, matrix_mut};
+use crate::{Accum, Executor, Scalar};
 
 /// Memory of whole pages between two guards.
 struct Guarded {

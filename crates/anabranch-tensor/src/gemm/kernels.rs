@@ -5,8 +5,8 @@
 //! set and number type. All that enters the table is compiled once, here, whoever calls `gemm` with
 //! whatever epilogue.
 
-use super::Epilogue;
 use super::along::{dots, maxima};
+use super::epilogue::Epilogue;
 use super::pack::{Matrix, Panels, pack};
 use super::simd::{Simd, Transpose};
 use super::sparse::{SparseRows, count_nonzero, find_nonzero, put_sums, sparse_rows};

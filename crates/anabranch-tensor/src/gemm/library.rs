@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use super::kernels::apply_to_block;
 use super::pack::Matrix;
 use super::plan::{is_worth_threads, task_rows};

@@ -27,8 +27,8 @@
 //! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
 //! # The routes
-//! What a product goes through, in the order of decision: `mod.rs` and `blocking.rs` decide the
-//! way, `plan.rs` the rest. A route that gains less than 5 % on every shape has no place here.
+//! What a product goes through, in the order of decision: `multiply.rs` and `blocking.rs` decide
+//! the way, `plan.rs` the rest. A route that gains less than 5 % on every shape has no place here.
 //! Steps are named as in `docs/performance.md`; instructions were counted by callgrind, which runs
 //! the AVX2 kernels.
 //!
@@ -63,10 +63,12 @@ mod blocking;
 mod column;
 mod dense;
 mod dot;
+mod epilogue;
 #[cfg(all(test, unix, not(miri)))]
 mod guarded;
 mod kernels;
 mod library;
+mod multiply;
 mod naive;
 mod pack;
 mod peak;
@@ -82,140 +84,10 @@ mod tile;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod x86;
 
-use ndarray::{ArrayView2, ArrayViewMut2};
-
-use crate::accum::Accum;
-use crate::parallel::Executor;
-use crate::scalar::Scalar;
-
-use blocking::Product;
-use kernels::Kernels;
-use library::LibraryProduct;
-pub(crate) use pack::Matrix;
-
 pub use dot::dot;
+pub use epilogue::{Epilogue, NoEpilogue};
 pub(crate) use kernels::row_kernels;
+pub use multiply::{gemm, gemm_scratch_len};
 pub use naive::gemm_naive;
+pub(crate) use pack::Matrix;
 pub use peak::{fma_peak_flops, fma_peak_loop};
-
-/// Work on the elements of C right after they have been computed, while they are in the cache.
-///
-/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of
-/// C or large parts of a long one, or in several whole rows at once. `apply` is all that has to be
-/// written; an epilogue that can do better on several rows has its own `apply_rows` or
-/// `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
-/// instructions that the kernels use.
-pub trait Epilogue<T>: Sync {
-    /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
-    fn apply(&self, row: usize, col: usize, c: &mut [T]);
-
-    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which
-    /// `next_run` gives one after the other, and nothing but empty ones afterwards.
-    #[inline(always)]
-    fn apply_rows<'c>(
-        &self,
-        row: usize,
-        col: usize,
-        n_rows: usize,
-        mut next_run: impl FnMut() -> &'c mut [T],
-    ) where
-        T: 'c,
-    {
-        for i in 0..n_rows {
-            self.apply(row + i, col, next_run());
-        }
-    }
-
-    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one
-    /// after the other.
-    ///
-    /// # Panics
-    /// If `width` is 0.
-    #[inline(always)]
-    fn apply_whole_rows(&self, row: usize, width: usize, c: &mut [T]) {
-        let n_rows = c.len() / width;
-        let mut rows = c.chunks_exact_mut(width);
-        self.apply_rows(
-            row,
-            0,
-            n_rows,
-            #[inline(always)]
-            || rows.next().unwrap_or_default(),
-        );
-    }
-}
-
-/// The epilogue that leaves C as it is.
-#[derive(Clone, Copy, Debug)]
-pub struct NoEpilogue;
-
-impl<T> Epilogue<T> for NoEpilogue {
-    #[inline(always)]
-    fn apply(&self, _: usize, _: usize, _: &mut [T]) {}
-}
-
-/// Elements of scratch that [`gemm`] needs for a product of this shape, and for every smaller one.
-pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize) -> usize {
-    match kernels::kernels::<T>() {
-        Some(kernels) if m > 0 => plan::scratch_len(kernels, exec.threads(), (m, n, k)),
-        _ => 0,
-    }
-}
-
-/// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
-///
-/// A and B may be views of any strides, transposed, reversed or with steps: what lies in rows or
-/// columns is read or packed by whole vectors, anything else element by element. C is row-major and
-/// contiguous. Where A or B has many zeros, products with them may be left out: that changes no
-/// bit, and a zero times an infinity is still NaN. `scratch` has [`gemm_scratch_len`] elements or
-/// more, of which a small product may need fewer; its contents do not matter. On machines without
-/// kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
-///
-/// # Panics
-/// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
-#[inline]
-pub fn gemm<T: Scalar>(
-    exec: &Executor,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    accum: Accum,
-    c: ArrayViewMut2<'_, T>,
-    scratch: &mut [T],
-    epilogue: &impl Epilogue<T>,
-) {
-    gemm_with(kernels::kernels(), exec, a, b, accum, c, scratch, epilogue);
-}
-
-/// [`gemm`] with the kernels of one instruction set, which the processor has, or without any.
-#[allow(clippy::too_many_arguments)]
-fn gemm_with<T: Scalar>(
-    kernels: Option<&Kernels<T>>,
-    exec: &Executor,
-    a: ArrayView2<'_, T>,
-    b: ArrayView2<'_, T>,
-    accum: Accum,
-    mut c: ArrayViewMut2<'_, T>,
-    scratch: &mut [T],
-    epilogue: &impl Epilogue<T>,
-) {
-    let (m, k) = a.dim();
-    let n = b.ncols();
-    assert!(
-        b.nrows() == k && c.dim() == (m, n),
-        "gemm: A is {m}×{k}, B is {}×{n}, C is {:?}: expected A m×k, B k×n, C m×n",
-        b.nrows(),
-        c.dim()
-    );
-    let c = c.as_slice_mut().expect("gemm: C must be row-major and contiguous").as_mut_ptr();
-    let (a, b) = (Matrix::of(a), Matrix::of(b));
-    let Some(kernels) = kernels else {
-        let kc = plan::even_blocks(k, library::MAX_TERMS).max(1);
-        let product = LibraryProduct { exec, m, n, k, kc, a, b, accum, c };
-        // SAFETY: the views are valid for their shapes and strides, and C is uniquely borrowed.
-        return unsafe { product.run(epilogue) };
-    };
-    let kc = plan::kc::<T>(k);
-    let product = Product { kernels, exec, m, n, k, kc, a, b, accum, c, c_transposed: false };
-    // SAFETY: as above; the kernels are those of this processor.
-    unsafe { product.run(scratch, epilogue) };
-}

@@ -15,8 +15,8 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
 use super::blocking::{Phase, Product};
+use super::epilogue::Epilogue;
 use super::pack::Matrix;
 use super::plan::{
     Plan, SPARSE_MULTIPLY_ADDS, contiguous, cost_of_skipping, may_skip_zeros, multiply_adds,

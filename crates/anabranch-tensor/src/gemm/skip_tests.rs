@@ -3,11 +3,14 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::blocking::Product;
+use super::kernels::Kernels;
 use super::kernels::available;
 use super::pack::Panels;
 use super::skip::Sparse;
 use super::tests::{ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, pairs, product};
 use super::*;
+use crate::{Accum, Executor, Scalar};
 
 /// Whether the element [i, l] of an operand is left: two in seven are.
 fn is_left(i: usize, l: usize) -> bool {

@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ndarray::{Array2, ArrayView2, s};
 
+use super::kernels::Kernels;
 use super::kernels::available;
+use super::multiply::gemm_with;
 use super::*;
+use crate::{Accum, Executor, Scalar};
+use ndarray::ArrayViewMut2;
 
 /// Whether a matrix lies row by row or column by column.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,8 @@
 
 use anabranch_tensor::Scalar;
 
-use super::{Loss, LossGradient, TargetKind, sum_over_columns};
+use crate::loss::{Loss, LossGradient, sum_over_columns};
+use crate::target::TargetKind;
 
 /// ℓ = Σ_j |ŷ_j − y_j|, for numbers: its best constant prediction is the median, which single
 /// far-off targets do not move.

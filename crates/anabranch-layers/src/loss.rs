@@ -1,29 +1,4 @@
-//! Losses: one number from predictions and targets, and its derivative by the predictions.
-//!
-//! A [`Loss`] says what one row costs, ℓ(ẑ, y), and how that changes with the row's prediction ẑ.
-//! The loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every derivative
-//! carries the same factor w/m: it is an argument, and a loss knows neither batches nor weights.
-//!
-//! | loss | of a row | compared with |
-//! |---|---|---|
-//! | [`HalfSquaredError`] | ½‖ŷ − y‖² | numbers |
-//! | [`AbsoluteError`] | Σ \|ŷ − y\| | numbers |
-//! | [`Huber`] | squared near 0, absolute beyond δ | numbers |
-//! | [`Pinball`] | of the q-quantile | numbers |
-//! | [`CrossEntropy`] | −Σ y·log softmax(z) | a class, or a probability for each |
-//! | [`BinaryCrossEntropy`] | −Σ y·log σ(z) + (1−y)·log σ(−z) | yes or no in each column |
-//!
-//! Each file holds its derivation. A loss of one's own implements [`Loss::target_kind`],
-//! [`Loss::gradient`] and [`Loss::describe`].
-
-mod absolute_error;
-mod binary_cross_entropy;
-mod cross_entropy;
-mod huber;
-mod kind;
-mod pinball;
-mod squared_error;
-mod target;
+//! The loss trait: one number from predictions and targets, and its derivative by the predictions.
 
 use std::fmt::Debug;
 
@@ -33,16 +8,8 @@ use anabranch_tensor::rows::row_sum;
 use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
-pub use absolute_error::AbsoluteError;
-pub use binary_cross_entropy::BinaryCrossEntropy;
-pub use cross_entropy::CrossEntropy;
-pub use huber::Huber;
-pub use kind::LossKind;
-pub use pinball::Pinball;
-pub use squared_error::HalfSquaredError;
-pub use target::{Target, TargetKind};
-
 use crate::error::LayerError;
+use crate::target::{Target, TargetKind};
 
 /// Arguments of [`Loss::gradient`].
 #[derive(Debug)]
@@ -67,7 +34,7 @@ impl<'t, T: Scalar> LossGradient<'_, 't, T> {
     /// # Panics
     /// If the target is not numbers of the shape of the predictions.
     #[track_caller]
-    fn values(&self) -> &'t [T] {
+    pub(crate) fn values(&self) -> &'t [T] {
         match self.target {
             Target::Values(y) if y.dim() == self.prediction.dim() => flat(y),
             target => panic!("numbers {:?} expected, got {target:?}", self.prediction.dim()),
@@ -75,7 +42,10 @@ impl<'t, T: Scalar> LossGradient<'_, 't, T> {
     }
 
     /// Runs `f(numbers, d, row losses)` for chunks of rows, with the places of their numbers.
-    fn for_each_chunk(self, f: impl Fn(std::ops::Range<usize>, &mut [T], &mut [T]) + Sync) {
+    pub(crate) fn for_each_chunk(
+        self,
+        f: impl Fn(std::ops::Range<usize>, &mut [T], &mut [T]) + Sync,
+    ) {
         let (n_rows, width) = self.prediction.dim();
         let parts = [Part::Rows(flat_mut(self.d), width), Part::Rows(self.row_losses, 1)];
         self.exec.for_each_chunk(
@@ -194,7 +164,7 @@ pub fn mean_loss<T: Scalar>(weight: f64, row_losses: &[T]) -> f64 {
 /// A loss that is a sum over columns, each of one prediction ŷ and its target y: `of_element(ŷ, y)`
 /// is the column's part of ℓ, and its derivative by ŷ.
 #[inline(always)]
-fn sum_over_columns<T: Scalar>(
+pub(crate) fn sum_over_columns<T: Scalar>(
     cx: LossGradient<'_, '_, T>,
     of_element: impl Fn(T, T) -> (T, T) + Sync,
 ) {
@@ -216,6 +186,3 @@ fn sum_over_columns<T: Scalar>(
         },
     );
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,9 @@
 use super::*;
-use anabranch_tensor::matrix;
+use crate::error::LayerError;
+use crate::loss::{Loss, LossGradient, mean_loss};
+use crate::target::{Target, TargetKind};
+use anabranch_tensor::{Executor, matrix};
+use ndarray::Array2;
 
 /// The loss of a batch with this weight, and its derivative.
 fn gradient(

@@ -3,7 +3,8 @@
 use anabranch_tensor::rows::row_dots;
 use anabranch_tensor::{Scalar, flat};
 
-use super::{Loss, LossGradient, TargetKind};
+use crate::loss::{Loss, LossGradient};
+use crate::target::TargetKind;
 
 /// ℓ = ½‖ŷ − y‖², for numbers.
 ///

@@ -4,9 +4,10 @@ use anabranch_tensor::lanes::LANES;
 use anabranch_tensor::rows::row_sums;
 use anabranch_tensor::{Scalar, flat};
 
-use super::{Loss, LossGradient, Target, TargetKind};
 use crate::error::LayerError;
+use crate::loss::{Loss, LossGradient};
 use crate::softmax::{SOFTMAX_ROWS, shifted_exp};
+use crate::target::{Target, TargetKind};
 
 /// ℓ = −Σ_j t_j·log ŷ_j with ŷ = softmax(z), for one class of several; z are scores.
 ///

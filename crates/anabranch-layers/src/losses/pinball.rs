@@ -2,8 +2,9 @@
 
 use anabranch_tensor::Scalar;
 
-use super::{Loss, LossGradient, TargetKind, sum_over_columns};
 use crate::error::LayerError;
+use crate::loss::{Loss, LossGradient, sum_over_columns};
+use crate::target::TargetKind;
 
 /// ℓ = Σ_j ρ(y_j − ŷ_j) with ρ(u) = q·u for u ≥ 0 and (q − 1)·u below, for numbers: its best
 /// constant prediction is the q-quantile of the targets (Koenker and Bassett, 1978).

@@ -6,11 +6,15 @@ use std::str::FromStr;
 use anabranch_tensor::{PerScalar, Scalar};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AbsoluteError, BinaryCrossEntropy, CrossEntropy, HalfSquaredError, Huber, Loss, Pinball,
-    TargetKind,
-};
+use super::absolute_error::AbsoluteError;
+use super::binary_cross_entropy::BinaryCrossEntropy;
+use super::cross_entropy::CrossEntropy;
+use super::huber::Huber;
+use super::pinball::Pinball;
+use super::squared_error::HalfSquaredError;
 use crate::error::LayerError;
+use crate::loss::Loss;
+use crate::target::TargetKind;
 
 /// A built-in loss with its hyperparameters, as configurations and files hold it.
 ///

@@ -2,8 +2,9 @@
 
 use anabranch_tensor::Scalar;
 
-use super::{Loss, LossGradient, TargetKind, sum_over_columns};
 use crate::error::LayerError;
+use crate::loss::{Loss, LossGradient, sum_over_columns};
+use crate::target::TargetKind;
 
 /// Squared near 0 and absolute far from it (Huber, 1964), for numbers: with e_j = ŷ_j − y_j,
 /// ℓ = Σ_j h(e_j), where

@@ -2,7 +2,8 @@
 
 use anabranch_tensor::Scalar;
 
-use super::{Loss, LossGradient, TargetKind, sum_over_columns};
+use crate::loss::{Loss, LossGradient, sum_over_columns};
+use crate::target::TargetKind;
 
 /// ℓ = −Σ_j [ y_j·log σ(z_j) + (1 − y_j)·log(1 − σ(z_j)) ], for columns that each say yes (1) or no
 /// (0) independently of each other, or a probability; z are scores, σ(z) = 1/(1 + e^(−z)).

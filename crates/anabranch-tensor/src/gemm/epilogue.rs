@@ -1,0 +1,57 @@
+//! Work on a product's elements while they are in the cache.
+
+/// Work on the elements of C right after they have been computed, while they are in the cache.
+///
+/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of
+/// C or large parts of a long one, or in several whole rows at once. `apply` is all that has to be
+/// written; an epilogue that can do better on several rows has its own `apply_rows` or
+/// `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
+/// instructions that the kernels use.
+pub trait Epilogue<T>: Sync {
+    /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
+    fn apply(&self, row: usize, col: usize, c: &mut [T]);
+
+    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which
+    /// `next_run` gives one after the other, and nothing but empty ones afterwards.
+    #[inline(always)]
+    fn apply_rows<'c>(
+        &self,
+        row: usize,
+        col: usize,
+        n_rows: usize,
+        mut next_run: impl FnMut() -> &'c mut [T],
+    ) where
+        T: 'c,
+    {
+        for i in 0..n_rows {
+            self.apply(row + i, col, next_run());
+        }
+    }
+
+    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one
+    /// after the other.
+    ///
+    /// # Panics
+    /// If `width` is 0.
+    #[inline(always)]
+    fn apply_whole_rows(&self, row: usize, width: usize, c: &mut [T]) {
+        let n_rows = c.len() / width;
+        let mut rows = c.chunks_exact_mut(width);
+        self.apply_rows(
+            row,
+            0,
+            n_rows,
+            #[inline(always)]
+            || rows.next().unwrap_or_default(),
+        );
+    }
+}
+
+/// The epilogue that leaves C as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct NoEpilogue;
+
+impl<T> Epilogue<T> for NoEpilogue {
+    #[inline(always)]
+    fn apply(&self, _: usize, _: usize, _: &mut [T]) {}
+}
