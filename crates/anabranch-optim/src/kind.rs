@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anabranch_tensor::Scalar;
+use anabranch_tensor::{PerScalar, Scalar};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OptimError;
@@ -95,8 +95,13 @@ impl OptimizerKind {
         }
     }
 
-    /// The rule, if its hyperparameters are in their domains.
-    pub(crate) fn rule<T: Scalar>(self) -> Result<Arc<dyn AnyRule<T>>, OptimError> {
+    /// The rule, compiled in this crate, if its hyperparameters are in their domains.
+    pub(crate) fn rule<T: Scalar>(self) -> CheckedRule<T> {
+        T::select::<BuiltIn>(rule_f32, rule_f64)(self)
+    }
+
+    #[inline(always)]
+    fn rule_here<T: Scalar>(self) -> CheckedRule<T> {
         match self {
             Self::Sgd => With::checked(Sgd),
             Self::Momentum(rule) => With::checked(rule),
@@ -108,6 +113,25 @@ impl OptimizerKind {
             Self::Lion(rule) => With::checked(rule),
         }
     }
+}
+
+type CheckedRule<T> = Result<Arc<dyn AnyRule<T>>, OptimError>;
+
+/// [`OptimizerKind::rule`] for each number type.
+struct BuiltIn;
+
+impl PerScalar for BuiltIn {
+    type Of<T: Scalar> = fn(OptimizerKind) -> CheckedRule<T>;
+}
+
+#[inline(never)]
+fn rule_f32(kind: OptimizerKind) -> CheckedRule<f32> {
+    kind.rule_here()
+}
+
+#[inline(never)]
+fn rule_f64(kind: OptimizerKind) -> CheckedRule<f64> {
+    kind.rule_here()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod optimizer;
 mod plateau;
 mod rule;
 pub mod rules;
+mod scales;
 mod schedule;
 mod schedule_kind;
 
@@ -23,9 +24,10 @@ pub use clip::{ClipNorm, global_norm};
 pub use error::OptimError;
 pub use group::ParamGroup;
 pub use kind::OptimizerKind;
-pub use optimizer::{Optimizer, OptimizerState, Scales};
+pub use optimizer::{Optimizer, OptimizerState};
 pub use plateau::PlateauState;
 pub use rule::{Decay, Rule};
+pub use scales::Scales;
 pub use schedule::{Progress, Schedule};
 pub use schedule_kind::ScheduleKind;
 

@@ -10,6 +10,7 @@ use crate::error::{OptimError, check_non_negative};
 use crate::group::{self, ParamGroup};
 use crate::kind::OptimizerKind;
 use crate::rule::{AnyRule, Rule, Step, With};
+use crate::scales::Scales;
 
 /// Fewest parameters worth several threads if one thread has computed the whole gradient and has it
 /// in its cache.
@@ -17,22 +18,6 @@ const PARALLEL_PARAMS: usize = 1 << 17;
 
 /// Executor for fewer parameters.
 static SERIAL: Executor = Executor::serial();
-
-/// Factors of the learning rate and of the gradients in one step; both 1 by default.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scales {
-    /// Factor of the learning rate, such as a [schedule's](crate::Schedule::factor).
-    pub lr: f64,
-    /// Factor of the gradients before weight decay is added, such as a [clipping
-    /// scale](crate::ClipNorm::scale). Scaling here saves a pass over the gradients.
-    pub grads: f64,
-}
-
-impl Default for Scales {
-    fn default() -> Self {
-        Self { lr: 1.0, grads: 1.0 }
-    }
-}
 
 /// Everything that changes in an [`Optimizer`] from step to step, as one value to save.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use anabranch_tensor::{Buffer, Executor, GradientView, Scalar};
 
 use crate::error::OptimError;
 use crate::group::ParamGroup;
-use crate::optimizer::Scales;
+use crate::scales::Scales;
 
 /// Most parameters that one task updates: half a microsecond of work, ten times the cost of taking
 /// a task. Small networks have several tasks too, since what one thread writes, another has to
