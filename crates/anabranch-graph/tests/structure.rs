@@ -4,7 +4,10 @@
 use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
 };
-use anabranch_layers::{Activation, HalfSquaredError, LayerError, Linear, Role, Target};
+use anabranch_layers::{
+    Activation, ArraySpec, Backward, Forward, HalfSquaredError, Infer, Layer, LayerError, Linear,
+    Role, RowWise, Shape, Target, Training, one_input,
+};
 use anabranch_tensor::{Executor, Gradients, matrix};
 
 fn two_branch(fusion: Fusion) -> Graph<f64> {
@@ -445,5 +448,71 @@ fn batches_are_picked_from_a_table() {
             assert_eq!(want.2, if n_rows == 40 { 1 } else { 3 });
             assert_eq!(gradient(&exec, (&x, &y, &classes), Some(&row_idx)), want, "{n_rows}");
         }
+    }
+}
+
+/// y = n·x in batch n, counted from 1: a layer that works row by row and keeps a state.
+#[derive(Debug)]
+struct Louder;
+
+impl Layer<f64> for Louder {
+    fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
+        let state = vec![ArraySpec::vector("batches", 1, Role::Norm)];
+        Ok(Shape { state, ..Shape::new(one_input("louder", inputs)?) })
+    }
+
+    fn infer(&self, cx: Infer<'_, f64>) {
+        let Infer { x, mut y, state, .. } = cx;
+        y.assign(&(&x * state[0]));
+    }
+
+    fn training(&self) -> Training<'_, f64> {
+        Training::RowWise(self)
+    }
+
+    fn describe(&self) -> String {
+        "louder".into()
+    }
+}
+
+impl RowWise<f64> for Louder {
+    fn forward(&self, cx: Forward<'_, f64>) {
+        let Forward { x, mut y, state, .. } = cx;
+        y.assign(&(&x * (state[0] + 1.0)));
+    }
+
+    fn backward(&self, _: Backward<'_, f64>) {}
+
+    fn update_state(&self, state: &mut [f64]) {
+        state[0] += 1.0;
+    }
+}
+
+/// Once for each batch, after its forward pass, whether or not it is cut.
+#[test]
+fn the_state_of_a_row_wise_layer_counts_batches() {
+    let mut g = GraphBuilder::new(2);
+    let y = g.layer("y", Louder, g.input()).unwrap();
+    g.head("y", y, 1.0, HalfSquaredError).unwrap();
+    let graph = g.build(Fusion::Fused).unwrap();
+    let exec = Executor::new(2).unwrap();
+    let numbers = [1.0, -2.0, 0.5, 3.0, 4.0, -1.0];
+    let x = matrix(&numbers, 3, 2);
+    let targets = [Target::Values(x)];
+    let masks = Masks::Drawn { seed: 1, step: 0 };
+    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    for rows_per_shard in [1, 3] {
+        let mut workspace = Workspace::with_shards_of(rows_per_shard, &graph, &exec, 3).unwrap();
+        let (params, mut state) = graph.init(1);
+        let mut grads = Gradients::zeros(0);
+        for n in 1..4 {
+            graph.gradient(&exec, &params, &mut state, &mut grads, &mut workspace, batch);
+            assert_eq!(workspace.value(y).unwrap(), x.mapv(|x| f64::from(n) * x));
+            assert_eq!(state[..], [f64::from(n)]);
+        }
+        graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
+        assert_eq!(state[..], [4.0]);
+        graph.infer(&exec, &params, &state, &mut workspace, &[x]);
+        assert_eq!(workspace.value(y).unwrap(), x.mapv(|x| 4.0 * x));
     }
 }

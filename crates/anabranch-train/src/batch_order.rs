@@ -9,7 +9,7 @@ use anabranch_data::Batches;
 /// The order of an epoch must be a function of its number: a run that is continued asks for an
 /// epoch again. [`Batches`], shuffled mini-batches, is the order that a [`Trainer`](crate::Trainer)
 /// takes by itself.
-pub trait BatchOrder: Debug + Send {
+pub trait BatchOrder: Debug + Send + Sync {
     /// Prepares the batches of an epoch, counted from 0.
     fn start_epoch(&mut self, epoch: u64);
 

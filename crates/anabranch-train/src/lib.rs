@@ -38,3 +38,10 @@ pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
 pub use task_metrics::TaskMetrics;
 pub use trainer::{BestState, Position, RunState, Trainer};
+
+// What a program needs to describe a network, its parts and its data, and to run them.
+pub use anabranch_data as data;
+pub use anabranch_graph as graph;
+pub use anabranch_layers as layers;
+pub use anabranch_optim as optim;
+pub use anabranch_tensor::{Executor, Scalar, flat, flat_mut, matrix};

@@ -1,10 +1,11 @@
 //! The checks for parts of one's own: right parts pass, and each kind of mistake is named.
 
-use anabranch_graph::{Fusion, GraphBuilder, GraphError, Join};
+use anabranch_graph::{Fusion, Graph, GraphBuilder, GraphError, Join};
 use anabranch_layers::{
-    AbsoluteError, Activation, Affine, Backward, BatchNorm, BinaryCrossEntropy, CrossEntropy,
-    Dropout, Dx, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError, LayerNorm, Linear,
-    Loss, LossGradient, PRelu, Pinball, RowWise, Shape, Softmax, TargetKind, Training, one_input,
+    AbsoluteError, Activation, Affine, Backward, BatchNorm, BinaryCrossEntropy, Concat,
+    CrossEntropy, Dropout, Dx, Forward, HalfSquaredError, Huber, Infer, Layer, LayerError,
+    LayerNorm, Linear, Loss, LossGradient, PRelu, Pinball, Product, RowWise, Shape, Softmax,
+    TargetKind, Training, one_input,
 };
 use anabranch_tensor::{Scalar, flat, flat_mut};
 use anabranch_verify::check::{Report, check_graph, check_layer, check_loss};
@@ -90,6 +91,57 @@ fn a_network_built_by_hand_passes_and_one_that_is_not_the_same_unfused_does_not(
     let report =
         check_graph(&other(Activation::Tanh), &other(Activation::Silu), &single, 9).unwrap();
     assert_eq!(failed(&report), ["difference of x.weight", "difference of x.bias", "unfused"]);
+}
+
+/// Two input matrices, nodes that are neither layers nor joins, an input that two inputs of one node
+/// read, and sums in and out of place.
+fn several_inputs<T: Scalar>(fusion: Fusion) -> Result<Graph<T>, GraphError> {
+    let mut g = GraphBuilder::new(3);
+    let (x, side) = (g.input(), g.add_input("side", 2)?);
+    let a = g.node("both", Concat::new([3, 2]).boxed(), &[x, side])?;
+    let a = g.layer("fc1", Linear::new(6), a)?;
+    let a = g.layer("bn", BatchNorm::new(), a)?;
+    let gate = g.layer("fc2", Linear::new(6), side)?;
+    let gate = g.layer("tanh", Activation::Tanh, gate)?;
+    let gated = g.node("gated", Product::new(3).boxed(), &[a, gate, a])?;
+    let y = g.layer("y", Linear::new(1), gated)?;
+    let sum = g.join("in place", Join::Broadcast, gate, y)?;
+    let sum = g.join("twice", Join::Project, sum, gated)?;
+    let z = g.layer("z", Linear::new(4), sum)?;
+    g.head("y", y, 1.0, HalfSquaredError)?;
+    g.head("z", z, 0.5, CrossEntropy::default())?;
+    g.build(fusion)
+}
+
+#[test]
+fn nodes_with_several_inputs_and_networks_with_several_matrices_pass() {
+    let fused = several_inputs(Fusion::Fused).unwrap();
+    assert_eq!(fused.input_widths().collect::<Vec<_>>(), [3, 2]);
+    let unfused = several_inputs(Fusion::Unfused).unwrap();
+    let single = several_inputs(Fusion::Fused).unwrap();
+    let report = check_graph(&fused, &unfused, &single, 21).unwrap();
+    assert!(report.pass(), "{report}");
+}
+
+#[test]
+fn nodes_refuse_inputs_that_do_not_fit() {
+    let mut g = GraphBuilder::<f64>::new(3);
+    let (x, side) = (g.input(), g.add_input("side", 2).unwrap());
+    for (node, inputs, expected) in [
+        (
+            Concat::new([3, 3]).boxed(),
+            &[x, side][..],
+            "takes inputs with [3, 3] columns, not [3, 2]",
+        ),
+        (Concat::new([]).boxed(), &[], "the number of inputs must be at least 1"),
+        (Product::new(2).boxed(), &[x, side], "takes inputs with [3, 3] columns, not [3, 2]"),
+        (Product::new(2).boxed(), &[x], "takes 2 inputs, not 1"),
+        (Join::Add.boxed(), &[x, x, x], "takes 2 inputs, not 3"),
+        (Linear::new(2).boxed(), &[x, side], "takes 1 inputs, not 2"),
+    ] {
+        let error = g.node("n", node, inputs).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
 }
 
 fn failed(report: &Report) -> Vec<&str> {

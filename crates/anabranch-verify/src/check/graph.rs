@@ -150,18 +150,26 @@ impl<T: Scalar> Inputs<T> {
         exec: &Executor,
         workspace: &mut Workspace<T>,
     ) -> Result<Results<T>, GraphError> {
-        let x = matrix(&self.x, self.rows, graph.inputs());
+        let mut rest = &self.x[..];
+        let inputs: Vec<_> = graph
+            .input_widths()
+            .map(|width| {
+                let (x, others) = rest.split_at(self.rows * width);
+                rest = others;
+                matrix(x, self.rows, width)
+            })
+            .collect();
         let targets: Vec<Target<'_, T>> = self.targets.iter().map(OwnedTarget::view).collect();
         let mut state = self.state.clone();
         let mut grads = Gradients::zeros(self.params.len());
         let masks = Masks::Drawn { seed: 4, step: self.step };
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        let batch = Batch { inputs: &inputs, targets: &targets, row_idx: None, masks };
         graph.check(workspace, &self.params, &state, &batch)?;
         graph.gradient(exec, &self.params, &mut state, &mut grads, workspace, batch);
         let grads = grads.whole(exec).to_vec();
         let losses = workspace.losses().to_vec();
         let predictions = predictions(graph, workspace);
-        graph.infer(exec, &self.params, &state, workspace, &[x]);
+        graph.infer(exec, &self.params, &state, workspace, &inputs);
         let evaluation = self::predictions(graph, workspace);
         Ok(Results { losses, grads, state, predictions, evaluation })
     }
