@@ -13,32 +13,32 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::output;
 
-/// Judges printed gradient formulas
+/// Judge printed gradient formulas
 ///
 /// A formula is exact, off by a factor, of the wrong shape, averaged too early,
-/// circular, or wrong. In a Markdown or LaTeX file every equation is judged, and
-/// of A = B = C the first `=` that breaks is named. The exit code is 0 when every
+/// circular, or wrong. In a Markdown or LaTeX file, every equation is judged, and
+/// in A = B = C the first `=` that breaks is named. The exit code is 0 if every
 /// formula has the verdict that its file expects (exact, if it says nothing), and
-/// 1 otherwise. Without FILE, the derivation that the network grew from is judged.
+/// 1 otherwise. Without FILE, the derivation that the network comes from is judged.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// TOML with tables `[[formula]]`, Markdown (.md) or LaTeX (.tex); several are compared in a
-    /// table
+    /// TOML with `[[formula]]` tables, Markdown (.md) or LaTeX (.tex); several files are
+    /// summarised in a table
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Prints the verdicts as one line of JSON instead of sentences
+    /// Print the verdicts as one line of JSON instead of sentences
     #[arg(long)]
     json: bool,
-    /// Prints a line of CSV for each formula instead of sentences
+    /// Print a line of CSV for each formula instead of sentences
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// What the networks that formulas are tried on are drawn by
+    /// Random seed of the networks that formulas are tried on
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
-/// A file, judged.
+/// A judged file.
 struct Audited {
     path: Option<PathBuf>,
     kind: Kind,
@@ -81,7 +81,7 @@ fn audited(auditor: &Auditor, file: &Path) -> Result<Audited, Failure> {
             let derivation = auditor.derivation(&text, extension.ends_with("tex"));
             if derivation.equations.is_empty() && derivation.skipped.is_empty() {
                 let file = output::plain(file);
-                return Err(Failure::input(format!("{file}: holds no equation to judge")));
+                return Err(Failure::input(format!("{file}: contains no equation to judge")));
             }
             Kind::Derivation(derivation)
         }
@@ -151,7 +151,7 @@ fn text_of(files: &[Audited]) -> String {
     text
 }
 
-/// Of one file of formulas a list of findings; of others an object each.
+/// For a single file of formulas a list of findings; for others an object each.
 fn json_of(files: &[Audited]) -> Value {
     let object = |file: &Audited| {
         let Grade { earned, possible, pass } = file.grade();

@@ -1,4 +1,4 @@
-//! `anabranch evaluate`: what a model is worth on a table.
+//! `anabranch evaluate`: the scores of a model on a table.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,17 +10,17 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table_args::DataArgs;
 
-/// Scores a model on the rows of a table that have all targets
+/// Score a model on the rows of a table that have all targets
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A model file, or the directory that `train` left it in
+    /// Model file, or the directory where `train` saved it
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    #[command(flatten)]
-    data: DataArgs,
-    /// Prints the result as one line of JSON instead of a table
+    /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {

@@ -1,5 +1,5 @@
-//! What goes wrong: one line on stderr, an exit code, and with `--json` an object on stdout, whose
-//! codes `docs/messages.md` lists.
+//! Errors: one line on stderr, an exit code, and with `--json` an object on stdout;
+//! `docs/messages.md` lists its codes.
 //!
 //! | code | means |
 //! |---|---|
@@ -49,10 +49,10 @@ impl Failure {
         Self { code, ..self }
     }
 
-    /// Flags that clap refuses: its explanation in one line.
+    /// Flags that clap refuses, with its explanation in one line.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            let message = "a command is missing: train, say (--help lists all)";
+            let message = "a command is missing, such as train (--help lists all of them)";
             return Self::input(message).coded("usage");
         }
         let text = error.render().to_string();
@@ -64,7 +64,7 @@ impl Failure {
         Self::input(format!("{} (--help lists all)", words.join(" "))).coded("usage")
     }
 
-    /// Says it on stderr, and to programs on stdout.
+    /// Prints it on stderr, and for programs on stdout.
     pub(crate) fn report(&self, readers: Readers) -> ExitCode {
         if readers == Readers::Programs {
             let Self { code, line, column, .. } = self;
@@ -96,7 +96,7 @@ impl Readers {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A file name, column or cell may hold line ends.
+        // A file name, column or cell may contain line ends.
         let mut lines = self.message.lines();
         f.write_str(lines.next().unwrap_or(""))?;
         lines.try_for_each(|line| write!(f, " {}", line.trim_start()))

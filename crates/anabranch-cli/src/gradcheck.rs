@@ -13,30 +13,30 @@ use crate::failure::Failure;
 use crate::output;
 use crate::setup::{Setup, SetupArgs};
 
-/// Checks the gradient of a step of a run by independent routes
+/// Check the gradient of one step of a run by independent routes
 ///
-/// The flags are those of `train`. The step's batch, masks and weights are
-/// taken as they are, and once more with all weights perturbed, and their
-/// gradients are checked in f64: by dual numbers, central differences and
-/// identities, with the batch cut into shards and without, and in f32. The exit
-/// code is 1 when one of them disagrees, or there was nothing to check.
+/// It takes the flags of `train`. The step's batch, masks and weights are
+/// used as they are, and once more with all weights perturbed. The gradients
+/// are checked in f64 by dual numbers, central differences and identities,
+/// with and without cutting the batch into shards, and in f32. The exit code
+/// is 1 if any of them disagrees or there was nothing to check.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    setup: SetupArgs,
-    /// The step to check, counted from 0; the run is trained up to it
+    /// Step to check, counted from 0; the run is trained up to it
     #[arg(long, value_name = "N", default_value_t = 0)]
     step: u64,
-    /// Checks at the weights of this model, which the same flags have trained
+    /// Check at the weights of this model, which was trained with the same flags
     #[arg(long, value_name = "MODEL", conflicts_with = "step")]
     model: Option<PathBuf>,
-    /// Also saves the result, with the configuration and the hash of the data, as JSON
+    /// Also save the result as JSON, with the configuration and a hash of the data
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Prints the result as one line of JSON instead of a table
+    /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    setup: SetupArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(output::verdict(certificate.pass()))
 }
 
-/// Takes one step of a run out of it, and ends it there.
+/// Takes one step out of a run, and ends the run there.
 struct OneStep<'a> {
     river: &'a River,
     step: u64,

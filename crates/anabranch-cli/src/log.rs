@@ -1,4 +1,4 @@
-//! What the libraries say of their work, on stderr: `-v`, or the variable `RUST_LOG`.
+//! What the libraries log, on stderr: `-v`, or the variable `RUST_LOG`.
 //!
 //! | | shows |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `-vv` | also how networks and their memory are laid out |
 //! | `RUST_LOG=anabranch_train=debug` | what the directives say, whatever the flags |
 //!
-//! Without either, nothing listens: an event then costs one load of a number, and no event lies
+//! Without either, nothing listens: an event then costs one load from memory, and there is no event
 //! inside a training step.
 
 use std::io::{IsTerminal, stderr};
@@ -20,10 +20,10 @@ use crate::failure::Failure;
 /// The name of the variable.
 const RUST_LOG: &str = "RUST_LOG";
 
-/// Lets events be seen, as `verbose` and the variable ask; nothing without either.
+/// Shows events as `verbose` and the variable ask; nothing without either.
 ///
 /// # Errors
-/// If the variable holds no directives.
+/// If the variable does not contain directives.
 pub(crate) fn start(verbose: u8) -> Result<(), Failure> {
     let filter = match std::env::var(RUST_LOG) {
         Ok(directives) if !directives.is_empty() => {

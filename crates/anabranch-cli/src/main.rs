@@ -1,8 +1,8 @@
 //! The program `anabranch`: trains a multi-task network on a table, predicts with it, and checks
 //! its gradients.
 //!
-//! One file for each subcommand; [`setup`] has what training and checking share, [`output`]
-//! everything that is printed, [`failure`] what goes wrong and the exit codes.
+//! There is one file for each subcommand; [`setup`] has what training and checking share,
+//! [`output`] everything that is printed, and [`failure`] errors and exit codes.
 #![forbid(unsafe_code)]
 
 mod audit;
@@ -31,13 +31,13 @@ use clap::{Parser, Subcommand};
 
 use failure::{Failure, Readers};
 
-/// One small network for the numbers and classes of a table, trained in seconds
+/// Train one small network for the numbers and classes of a table, in seconds
 #[derive(Debug, Parser)]
 #[command(name = "anabranch", version, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Log what is done to stderr: -v files and epochs, -vv details; RUST_LOG overrides
+    /// Log to stderr: -v files and epochs, -vv details; RUST_LOG overrides it
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
 }

@@ -12,8 +12,7 @@ use crate::flags::{assignment, count, counts, non_negative, number};
 /// Most hidden units of a branch.
 const MAX_HIDDEN: usize = 1_000_000;
 
-/// Most memory that the numbers of a run may take, in GiB: a mistyped width must not bring the
-/// machine down.
+/// Most memory for the numbers of a run, in GiB: a mistyped width must not bring the machine down.
 const MAX_GIB: f64 = 8.0;
 
 /// Branches, joins and losses.
@@ -28,7 +27,7 @@ pub(crate) struct NetworkArgs {
         allow_hyphen_values = true, value_parser = count(1, MAX_HIDDEN))]
     hidden_b: usize,
     /// Hidden units of each layer of every branch, separated by commas
-    /// [default: one layer, as --hidden-a and --hidden-b say]
+    /// [default: one layer, from --hidden-a or --hidden-b]
     #[arg(long, value_name = "N[,N…]", help_heading = "Network", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = counts(1, MAX_HIDDEN))]
     hidden: Option<Counts>,
@@ -36,8 +35,8 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Network",
         allow_hyphen_values = true, value_parser = number("a number from 0 to 1", |p| (0.0..=1.0).contains(&p)))]
     dropout: f64,
-    /// How predictions flow into the last branch; auto is add for equal
-    /// widths, broadcast for one number, else project
+    /// How predictions flow into the last branch; auto means add for equal
+    /// widths, broadcast for one number, and otherwise project
     #[arg(
         long,
         value_name = "NAME",
@@ -46,16 +45,16 @@ pub(crate) struct NetworkArgs {
         verbatim_doc_comment
     )]
     join: JoinArg,
-    /// Weight of the losses of numbers
+    /// Weight of losses of numbers
     #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
         allow_hyphen_values = true, value_parser = non_negative())]
     weight_a: f64,
-    /// Weight of the losses of classes
+    /// Weight of losses of classes
     #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Network",
         allow_hyphen_values = true, value_parser = non_negative())]
     weight_b: f64,
     /// Weight of one task's loss; may be repeated
-    /// [default: as --weight-a and --weight-b say]
+    /// [default: from --weight-a or --weight-b]
     #[arg(long, value_name = "NAME=X", help_heading = "Network", verbatim_doc_comment,
         value_parser = assignment)]
     task_weight: Vec<(String, String)>,
@@ -80,11 +79,11 @@ enum JoinArg {
 }
 
 impl NetworkArgs {
-    /// The network for `tasks`: one regression and one class make the two-branch network; of
-    /// others, each is a branch, and the last one is joined by all before it.
+    /// The network for `tasks`: one regression and one class make the two-branch network; otherwise
+    /// each task is a branch, and all the others join the last one.
     ///
     /// # Errors
-    /// If a weight or loss is given for a task that there is not, or cannot be read.
+    /// If a weight or loss is given for a task that does not exist, or cannot be parsed.
     pub(crate) fn river(&self, inputs: usize, tasks: &[TaskTarget]) -> Result<River, Failure> {
         let mut river = match (tasks, &self.hidden) {
             ([TaskTarget::Regression(numbers), TaskTarget::Classification(class)], None) => {
@@ -98,7 +97,9 @@ impl NetworkArgs {
         let place = |flag: &str, name: &str| {
             names.iter().position(|known| known == name).ok_or_else(|| {
                 let names = names.join("\", \"");
-                Failure::input(format!("{flag}: no task {name:?}: the tasks are \"{names}\""))
+                Failure::input(format!(
+                    "{flag}: there is no task {name:?}: the tasks are \"{names}\""
+                ))
             })
         };
         for (name, value) in &self.task_weight {
@@ -172,7 +173,7 @@ impl NetworkArgs {
     }
 }
 
-/// Refuses a network whose numbers in training would fill the machine.
+/// Refuses a network whose numbers would fill the machine's memory in training.
 pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Result<(), Failure> {
     let summary = graph.summary();
     let params = summary.params() as f64;

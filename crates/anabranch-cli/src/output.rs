@@ -14,8 +14,8 @@ use crate::failure::Failure;
 
 /// Prints `text` and a line end on stdout.
 ///
-/// That its reader has gone (`anabranch train | head -1`) is no failure: the work is done all the
-/// same.
+/// If the reader has gone (`anabranch train | head -1`), that is not a failure: the work is done
+/// all the same.
 pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -26,7 +26,7 @@ pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     }
 }
 
-/// Prints warnings, each on a line.
+/// Prints warnings, one on each line.
 pub(crate) fn warn(warnings: &[impl Display]) {
     let mut stderr = std::io::stderr().lock();
     for warning in warnings {
@@ -48,7 +48,7 @@ pub(crate) fn verdict(pass: bool) -> ExitCode {
     ExitCode::from(if pass { 0 } else { 1 })
 }
 
-/// What is to be predicted, in a line.
+/// What is to be predicted, in one line.
 pub(crate) fn tasks(targets: &Targets) -> String {
     let of_task = |task: &TaskTarget| match task {
         TaskTarget::Regression(_) => {
@@ -91,8 +91,8 @@ pub(crate) fn metrics_json(targets: &Targets, metrics: &[TaskMetrics]) -> Value 
     Value::Object(columns.collect())
 }
 
-/// What the simplest predictions are worth, by their names: the training mean of numbers, the
-/// majority class.
+/// The scores of the simplest predictions by name: the training mean of numbers, the majority
+/// class.
 pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Value {
     let Value::Object(columns) = metrics_json(targets, baselines) else { return Value::Null };
     let is_class = |value: &Value| value["kind"] == Kind::Classification.name();
@@ -101,8 +101,7 @@ pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Va
     json!({ "mean": mean, "majority": majority })
 }
 
-/// A table of metrics, one line for each; beside the network's those of the two baselines, if
-/// given.
+/// A table of metrics, one line each; next to the network's, those of the two baselines, if given.
 pub(crate) fn metrics_table(
     targets: &Targets,
     network: &[TaskMetrics],
@@ -144,7 +143,7 @@ impl Kind {
     }
 }
 
-/// A metric as it is printed.
+/// A metric as printed.
 struct Metric {
     key: &'static str,
     name: &'static str,
@@ -178,7 +177,7 @@ fn of_columns<'a>(
     })
 }
 
-/// Refuses metrics that are infinite or NaN, since JSON has no word for them.
+/// Refuses metrics that are infinite or NaN, which JSON cannot represent.
 pub(crate) fn check_finite(targets: &Targets, metrics: &[TaskMetrics]) -> Result<(), Failure> {
     for (column, _, metrics) in of_columns(targets, metrics) {
         let wrong = metrics.iter().find(|metric| metric.value.is_some_and(|v| !v.is_finite()));
@@ -193,7 +192,7 @@ pub(crate) fn check_finite(targets: &Targets, metrics: &[TaskMetrics]) -> Result
     Ok(())
 }
 
-/// What a network and the simplest predictions are worth in a task, in words.
+/// How a network and the simplest predictions score in a task, in words.
 pub(crate) fn worth(network: &TaskMetrics, simplest: &TaskMetrics) -> String {
     let losses = |metrics: &TaskMetrics| -> Vec<Option<f64>> {
         let of_class = metrics.classification().map(|class| class.log_loss);
@@ -218,8 +217,8 @@ pub(crate) fn text_table<const N: usize>(
     layout(table, N)
 }
 
-/// Lays a table out with one line, below its header; the columns from `first_number` on are flush
-/// right.
+/// Lays out a table with one rule, below its header; the columns from `first_number` on are
+/// right-aligned.
 pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
     let line = LineStyle::none().fill('─').junction('─');
     table.load_style(TableStyle::new().header_separator(line));
@@ -232,12 +231,12 @@ pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
     table.trim_fmt()
 }
 
-/// A metric to four significant digits; undefined, a dash.
+/// A metric to four significant digits; a dash if it is undefined.
 fn figure(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(value) => {
-            // Beyond these, zeros would be all there is to see, or digits that mean nothing.
+            // Beyond these, there would be only zeros to see, or digits that mean nothing.
             let is_plain = value == 0.0 || !value.is_finite() || (1e-3..1e9).contains(&value.abs());
             if !is_plain {
                 return format!("{value:.3e}");

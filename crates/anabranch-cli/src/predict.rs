@@ -12,27 +12,27 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table_args::DataArgs;
 
-/// Writes a table with a model's predictions beside its columns
+/// Write a table with a model's predictions as additional columns
 ///
-/// A column of numbers gets COL_pred; the class gets COL_pred, its most
-/// probable label, and for each label the probability COL_p_LABEL.
+/// For a column of numbers, the new column is COL_pred. For a class, COL_pred
+/// is the most probable label, and COL_p_LABEL the probability of each label.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// A model file, or the directory that `train` left it in
+    /// Model file, or the directory where `train` saved it
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    #[command(flatten)]
-    data: DataArgs,
-    /// The CSV file to write, which replaces one of that name
+    /// CSV file to write; an existing file is replaced
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
-    /// Replace the table that is predicted, if --out is its file
+    /// Allow --out to replace the input table
     #[arg(long)]
     force: bool,
     /// Print the result as one line of JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses an output that cannot be, before any work.
+/// Refuses an impossible output before any work is done.
 fn check_out(args: &Args) -> Result<(), Failure> {
     let out = args.out.as_path();
     let is_same = |other: &Path| match (out.canonicalize(), other.canonicalize()) {
@@ -79,9 +79,7 @@ fn check_out(args: &Args) -> Result<(), Failure> {
         return refused("the model itself: choose another --out");
     }
     if !args.force && is_same(&args.data.data) {
-        return refused(
-            "the table that is predicted: choose another --out, or replace it with --force",
-        );
+        return refused("the input table: choose another --out, or replace it with --force");
     }
     if out.is_dir() {
         let out = out.display();
@@ -91,7 +89,7 @@ fn check_out(args: &Args) -> Result<(), Failure> {
     match out.parent() {
         Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => {
             let message = format!(
-                "the directory {} does not exist: make it, or choose another --out",
+                "the directory {} does not exist: create it, or choose another --out",
                 dir.display()
             );
             Err(Failure::input(message).coded("output"))
@@ -100,7 +98,7 @@ fn check_out(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Refuses predictions that are not finite: with them something went wrong in the model.
+/// Refuses predictions that are not finite: something is wrong with the model.
 fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Result<(), Failure> {
     for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
         let (wrong, width) = match task {
@@ -134,14 +132,14 @@ fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
         if !taken.insert(name.trim()) {
             let file = table.name();
             return Err(Failure::input(format!(
-                "{file}: a prediction is to be named {name:?}, but there is such a column: rename that one"
+                "{file}: a prediction would be named {name:?}, but the table has a column with that name: rename it"
             )));
         }
     }
     Ok(names)
 }
 
-/// The table as it was written in its file, and the predictions at the end of each row.
+/// The table as it is in its file, with the predictions at the end of each row.
 fn with_predictions(
     table: &Table,
     model: &Model,
@@ -180,6 +178,6 @@ fn with_predictions(
         csv.write_record(None::<&[u8]>)?;
     }
     let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    // All of it was text before.
+    // All of it was text in the file.
     Ok(format.encoding.encode(&String::from_utf8_lossy(&csv)))
 }

@@ -1,4 +1,4 @@
-//! The directory that a run leaves its model in.
+//! The directory where a run saves its model.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,14 +8,14 @@ use anabranch::train::{MODEL_FILE, Model, ModelError};
 
 use crate::failure::Failure;
 
-/// Where runs go that are given no directory.
+/// Where runs without a given directory go.
 const RUNS: &str = "runs";
 
-/// How often a directory is made that other runs take away.
+/// How often to try again if other runs remove the directory.
 const TRIES: usize = 100;
 
 /// A directory that exists and can be written. Unless the run is [kept](RunDir::keep), what was
-/// made goes again.
+/// created is removed again.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
@@ -32,7 +32,7 @@ impl RunDir {
         loop {
             match Self::try_reserve(path, out.is_none().then_some(data)) {
                 Ok(dir) => return Ok(dir),
-                // Another run that ended took away what it had made, and this one was to use.
+                // Another run ended and removed the directory that this one was about to use.
                 Err((_, error))
                     if error.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
                 Err((what, error)) => return Err(cannot(what, path, &error)),
@@ -46,9 +46,9 @@ impl RunDir {
         data: Option<&Path>,
     ) -> Result<Self, (&'static str, std::io::Error)> {
         let mut dir = Self { path: path.to_owned(), made: Vec::new() };
-        dir.make_all(path).map_err(|e| ("make the directory", e))?;
+        dir.make_all(path).map_err(|e| ("create the directory", e))?;
         if let Some(data) = data {
-            dir.number(&name(data)).map_err(|e| ("make a directory in", e))?;
+            dir.number(&name(data)).map_err(|e| ("create a directory in", e))?;
         }
         if dir.model().is_dir() {
             let why = format!("its {MODEL_FILE}, where the model goes, is a directory");
@@ -101,7 +101,7 @@ impl RunDir {
         self.made.clear();
     }
 
-    /// Makes `path` and what is missing above it.
+    /// Creates `path` and whatever is missing above it.
     fn make_all(&mut self, path: &Path) -> std::io::Result<()> {
         let dirs: Vec<&Path> = path.ancestors().filter(|p| !p.as_os_str().is_empty()).collect();
         for dir in dirs.into_iter().rev() {
@@ -114,8 +114,8 @@ impl RunDir {
         Ok(())
     }
 
-    /// Makes `NAME-1`, `NAME-2` … below the path, whichever does not exist: two runs at once get
-    /// two directories.
+    /// Creates the first of `NAME-1`, `NAME-2` … that does not exist below the path: two runs at
+    /// once get two directories.
     fn number(&mut self, name: &str) -> std::io::Result<()> {
         for n in 1u64.. {
             let path = self.path.join(format!("{name}-{n}"));

@@ -1,4 +1,4 @@
-//! `anabranch schema`: how the columns of a table are understood, and why.
+//! `anabranch schema`: how the columns of a table are interpreted, and why.
 
 use std::process::ExitCode;
 
@@ -10,18 +10,18 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table_args::DataArgs;
 
-/// Shows how each column of a table is understood, and why
+/// Show how each column of a table is interpreted, and why
 ///
-/// The flags of the table are those of `train`: what is shown here is what
-/// training would see.
+/// It takes the same table flags as `train`, and shows what training would
+/// see.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    data: DataArgs,
     /// Print the schema as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {

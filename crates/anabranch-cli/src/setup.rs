@@ -1,4 +1,4 @@
-//! What a run is set up from: the flags that `train` and `gradcheck` share.
+//! The setup of a run: the flags that `train` and `gradcheck` share.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::task_flags::TaskFlags;
 /// Data, network and training.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetupArgs {
-    /// A CSV file with a header, or `wine`: 1,599 red wines, built in
+    /// CSV file with a header, or `wine`: 1,599 red wines, built in
     #[arg(long, value_name = "wine|FILE.csv", default_value = WINE, help_heading = "Data")]
     data: PathBuf,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct SetupArgs {
     weight_decay: f64,
     /// Clip the global gradient norm to this [default: no clipping]
     #[arg(long, value_name = "X", help_heading = "Training",
-        allow_hyphen_values = true, value_parser = number("a number over 0", |v| v > 0.0))]
+        allow_hyphen_values = true, value_parser = number("a number above 0", |v| v > 0.0))]
     clip: Option<f64>,
     /// Stop after this many epochs without a lower validation loss and
     /// keep the best weights; 0 disables early stopping
@@ -72,14 +72,14 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
         allow_hyphen_values = true, value_parser = seed)]
     seed: u64,
-    /// Number of threads; the result is the same for any number
+    /// Number of threads; it does not change the result
     /// [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
 }
 
-/// A run that has its data.
+/// A run with its data.
 #[derive(Debug)]
 pub(crate) struct Setup<T> {
     pub(crate) prepared: Prepared<T>,
@@ -94,7 +94,7 @@ impl SetupArgs {
         &self.data
     }
 
-    /// Reads and prepares the data, prints what is odd about it, and sizes the network.
+    /// Reads and prepares the data, prints warnings about it, and sizes the network.
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
         let table = self.table.read(&self.data)?;
         let columns = self.targets(&table)?;
@@ -149,7 +149,7 @@ impl SetupArgs {
             [] => {
                 let found = table.columns().iter().map(|name| format!("{name:?}"));
                 return Err(Failure::input(format!(
-                    "{}: name what to predict with --regress, --classify or both: the columns found are {}",
+                    "{}: say what to predict with --regress, --classify or both: the columns found are {}",
                     table.name(),
                     found.collect::<Vec<_>>().join(", ")
                 )));

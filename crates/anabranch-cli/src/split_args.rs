@@ -1,4 +1,4 @@
-//! Which rows train, which choose when to stop, and which judge the result: the flags that say it.
+//! The flags that say which rows are for training, early stopping and testing.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::table_args::TableArgs;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rows")]
 pub(crate) struct SplitArgs {
-    /// Fraction of rows held out for testing; 0 tests on none
+    /// Fraction of rows held out for testing; 0 for no test
     #[arg(long, value_name = "F", default_value_t = Fractions::default().test,
         allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
     test_fraction: f64,
@@ -20,23 +20,23 @@ pub(crate) struct SplitArgs {
     #[arg(long, value_name = "F", default_value_t = Fractions::default().validation,
         allow_hyphen_values = true, value_parser = number("a number from 0, below 1", |f| (0.0..1.0).contains(&f)))]
     validation_fraction: f64,
-    /// A file with the test rows, in place of a fraction
+    /// File with the test rows, instead of a fraction
     #[arg(long, value_name = "FILE.csv", conflicts_with = "test_fraction")]
     test: Option<PathBuf>,
-    /// Column that says of each row what it is for: train, validation or
-    /// test; it is not an input
+    /// Column that says what each row is for: train, validation or test;
+    /// it is not an input
     #[arg(long, value_name = "COL", verbatim_doc_comment,
         conflicts_with_all = ["test", "test_fraction", "validation_fraction", "group", "time", "split_seed"])]
     split_column: Option<String>,
-    /// Column of groups, such as patients or shops, none of which is
-    /// divided between training and test; it is not an input
+    /// Column of groups, such as patients or shops, that are not split
+    /// between training and test; it is not an input
     #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "time")]
     group: Option<String>,
-    /// Column of dates or numbers whose last rows are the test, and those
-    /// before them validation
+    /// Column of dates or numbers: the latest rows are for testing, and
+    /// those before them for validation
     #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "split_seed")]
     time: Option<String>,
-    /// Random seed of the split [default: that of --seed]
+    /// Random seed of the split [default: the one of --seed]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = seed)]
     split_seed: Option<u64>,
 }

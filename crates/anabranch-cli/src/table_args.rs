@@ -16,35 +16,36 @@ pub(crate) const WINE: &str = "wine";
 /// Names of columns, or markers.
 type Names = Vec<String>;
 
-/// What is said about a table and its columns.
+/// What the user says about a table and its columns.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Table")]
 pub(crate) struct TableArgs {
-    /// Columns that are not inputs, separated by commas ("quoted" if a name holds one)
-    #[arg(long, value_name = "COL[,COL…]", value_parser = list)]
+    /// Columns that are not inputs, separated by commas ("quoted" if a name
+    /// contains one)
+    #[arg(long, value_name = "COL[,COL…]", value_parser = list, verbatim_doc_comment)]
     drop: Option<Names>,
     /// The only columns that may be inputs
     #[arg(long, value_name = "COL[,COL…]", value_parser = list)]
     keep: Option<Names>,
-    /// What kind a column is of: number, category, text, date, or a date as date:ymd, date:dmy,
-    /// date:mdy, date:s or date:ms; may be repeated
-    #[arg(long = "as", value_name = "COL=KIND", value_parser = assignment)]
+    /// Kind of a column: number, category, text, date, or a date in the
+    /// format date:ymd, date:dmy, date:mdy, date:s or date:ms; may be repeated
+    #[arg(long = "as", value_name = "COL=KIND", value_parser = assignment, verbatim_doc_comment)]
     kinds: Vec<(String, String)>,
-    /// What stands for a missing value, beside an empty cell; +LIST adds to the usual markers
+    /// Markers of missing values, besides empty cells; +LIST adds to the usual ones
     #[arg(long, value_name = "[+]LIST", allow_hyphen_values = true)]
     missing: Option<String>,
-    /// What separates cells: one character, or tab [default: found from the rows]
+    /// Separator of cells: one character, or tab [default: detected]
     #[arg(long, value_name = "CHAR", value_parser = separator)]
     separator: Option<u8>,
-    /// The decimal mark of all numbers [default: found for each column]
+    /// Decimal mark of all numbers [default: detected for each column]
     #[arg(long, value_name = "MARK")]
     decimal: Option<Decimal>,
-    /// How text is stored, such as utf-8, utf-16le or windows-1252 [default: found from the bytes]
+    /// Text encoding, such as utf-8, utf-16le or windows-1252 [default: detected]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<TextEncoding>,
-    /// Warn, instead of refusing a table, where a column differs from what training saw in most
-    /// rows
-    #[arg(long)]
+    /// If a column differs in most rows from what training saw, warn instead
+    /// of refusing the table
+    #[arg(long, verbatim_doc_comment)]
     lenient: bool,
 }
 
@@ -56,14 +57,14 @@ enum Decimal {
 }
 
 impl TableArgs {
-    /// The table that `data` means: a file, the standard input for `-`, or the one built in.
+    /// The table that `data` means: a file, standard input for `-`, or the built-in one.
     pub(crate) fn read(&self, data: &Path) -> Result<Table, Failure> {
         let rules = self.rules()?;
         let (separator, encoding) = (self.separator, self.encoding);
         let options = || ReadOptions { separator, encoding, rules: rules.clone() };
         if data == Path::new(WINE) && data.is_file() {
             return Err(Failure::input(
-                "wine is the built-in table, but there is a file of this name too: say ./wine for the file, or work in \
+                "wine is the built-in table, but there is a file with this name too: write ./wine for the file, or work in \
                  another directory for the table",
             ));
         }
@@ -105,7 +106,7 @@ impl TableArgs {
 /// The data and how it is read, for commands that need nothing else of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DataArgs {
-    /// A CSV file with a header, `-` for the standard input, or `wine`, which is built in
+    /// CSV file with a header, `-` for standard input, or `wine`, which is built in
     #[arg(long, value_name = "wine|FILE.csv|-")]
     pub(crate) data: PathBuf,
     #[command(flatten)]

@@ -30,7 +30,7 @@ impl clap::Args for TaskFlags {
         command
             .arg(flag(REGRESS).value_name("COL[,COL…]").value_parser(ValueParser::new(list)).help(
                 "Columns of numbers that one head predicts, separated by commas (\"quoted\"\n\
-                         if a name holds one); repeat it for a head more\n\
+                         if a name contains one); repeat it for another head\n\
                          [default for wine: alcohol]",
             ))
             .arg(

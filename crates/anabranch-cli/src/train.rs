@@ -1,4 +1,4 @@
-//! `anabranch train`: a table in, a model file and its worth out.
+//! `anabranch train`: a table in, a model file and its scores out.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,31 +15,31 @@ use crate::run_dir::RunDir;
 use crate::setup::{Setup, SetupArgs};
 use crate::watch::Watch;
 
-/// Trains a network on a table and saves it
+/// Train a network on a table and save it
 ///
 /// The rows are split by class into training, validation and test rows. The
-/// network is judged on the test rows, which nothing else looks at, and its
-/// scores are printed beside two baselines.
+/// network is scored on the test rows, which are used for nothing else, and
+/// its scores are printed next to those of two baselines.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    setup: SetupArgs,
-    /// Directory for the model, made if missing
+    /// Directory for the model, created if missing
     /// [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
     #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     out: Option<PathBuf>,
-    /// Replace a model that is in --out already, and keep one that is far
-    /// worse than the simplest predictions
+    /// Replace a model that is already in --out, and keep the new one even if
+    /// it is far worse than the simplest predictions
     #[arg(long, verbatim_doc_comment)]
     force: bool,
-    /// Check the gradient in every Nth step by identities and against f64; 0 disables
+    /// Check the gradient of every Nth step by identities and against f64; 0 disables the checks
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     audit_every: usize,
     /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    setup: SetupArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -47,8 +47,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
-    // A directory that cannot be is better known now than after hours of training; a run that is
-    // interrupted leaves none.
+    // An impossible directory is better reported now than after hours of training; an interrupted
+    // run leaves none.
     let (out, table) = (args.out.as_deref(), args.setup.data());
     let dir = RunDir::reserve(out, table)?;
     if !args.force {
@@ -111,8 +111,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses a network that is far worse than the simplest predictions: on the test rows, or those
-/// that there are.
+/// Refuses a network that is far worse than the simplest predictions on the test rows, or on
+/// whatever rows there are.
 fn check_worth(
     trainer: &mut Trainer<'_, f32>,
     data: &Dataset<f32>,

@@ -13,23 +13,23 @@ use crate::failure::Failure;
 use crate::output;
 use crate::verify_trace::replay;
 
-/// Replays what an independent implementation computed: a case or a trace
+/// Replay what an independent implementation computed: a case or a trace
 ///
-/// A case is some steps. The exit code is 1 when a loss, a gradient, an update
-/// or a prediction is off by more than 1e-9 in f64 or 1e-3 in f32, relative to
-/// its norm. A trace is a whole run of training, with its schedule, clipping,
-/// early stopping and metrics: it may be off by 1e-12 in f64, and in f32 by
-/// eight times what the other implementation's own f32 is.
+/// A case is a few steps. The exit code is 1 if a loss, a gradient, an update or
+/// a prediction is off by more than 1e-9 in f64 or 1e-3 in f32, relative to its
+/// norm. A trace is a whole training run, with its schedule, clipping, early
+/// stopping and metrics. It may be off by 1e-12 in f64, and in f32 by eight
+/// times as much as the other implementation's own f32 is.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The case, or the trace
     #[arg(value_name = "CASE.safetensors|TRACE.json")]
     case: PathBuf,
-    /// The numbers to replay it in
+    /// Number type of the replay
     #[arg(long, value_enum, default_value = "f64")]
     precision: PrecisionArg,
-    /// Prints the result as one line of JSON instead of a table
+    /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +62,7 @@ fn run_trace(path: &Path, precision: Precision, json: bool) -> Result<ExitCode, 
     let of_file = |why: String| Failure::input(format!("{}: {why}", path.display()));
     let text = std::fs::read(path).map_err(|e| of_file(format!("cannot be read ({e})")))?;
     let trace: Trace =
-        serde_json::from_slice(&text).map_err(|e| of_file(format!("is no trace: {e}")))?;
+        serde_json::from_slice(&text).map_err(|e| of_file(format!("is not a trace: {e}")))?;
     let exec = Executor::serial();
     let computed = match precision {
         Precision::F64 => replay::<f64>(&trace, &exec),

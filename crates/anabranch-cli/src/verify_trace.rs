@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::network::check_memory;
 
-/// Trains as the trace says; what became of it, under the names of its expectations.
+/// Trains as the trace says; returns the results under the names of its expectations.
 pub(crate) fn replay<T: Scalar>(trace: &Trace, exec: &Executor) -> Result<Arrays, Failure> {
     let config = config(trace)?;
     let dataset = dataset::<T>(trace)?;
@@ -108,7 +108,7 @@ fn dataset<T: Scalar>(trace: &Trace) -> Result<Dataset<T>, Failure> {
     })
 }
 
-/// Columns in the units of the trace, called by their numbers.
+/// Columns in the units of the trace, named by their numbers.
 fn targets<T>(dataset: &Dataset<T>) -> Result<Targets, Failure> {
     let task = |(task, values): (usize, &TaskValues<T>)| match values {
         TaskValues::Numbers { n_columns, .. } => {
@@ -140,7 +140,7 @@ fn start<T: Scalar>(graph: &Graph<T>, weights: &Arrays) -> Result<(Vec<T>, Vec<T
     Ok((params.to_vec(), state.to_vec()))
 }
 
-/// The batches that a trace says, again and again.
+/// The batches of a trace, over and over.
 #[derive(Debug)]
 struct Given {
     epochs: Vec<Vec<Vec<usize>>>,
@@ -177,7 +177,7 @@ impl BatchOrder for Given {
     }
 }
 
-/// Writes down what the epochs report.
+/// Records what the epochs report.
 #[derive(Default)]
 struct Diary(Arrays);
 

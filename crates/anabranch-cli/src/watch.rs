@@ -1,4 +1,4 @@
-//! What watches a run: a progress bar, and the audit of its gradients.
+//! Watching a run: a progress bar, and the audit of its gradients.
 
 use std::ops::ControlFlow;
 
@@ -22,12 +22,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A bar on stderr, silent when that is no terminal; and an audit every so many steps, never if
-    /// that is 0.
+    /// A progress bar on stderr, hidden if that is not a terminal, and an audit every `audit_every`
+    /// steps; 0 for none.
     pub(crate) fn new(epochs: usize, river: &River, audit_every: usize) -> Self {
         let bar = ProgressBar::new(epochs as u64);
         let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
-        // Without its style, the bar looks plainer.
+        // Without its style, the bar is only plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
@@ -35,7 +35,7 @@ impl Watch {
         Self { bar, river, audit_every, n_audits: 0, violation: None }
     }
 
-    /// Takes the bar away, and tells how many steps were audited.
+    /// Removes the bar, and returns how many steps were audited.
     ///
     /// # Errors
     /// If one did not pass.

@@ -79,7 +79,7 @@ fn columns_that_cannot_be_targets() {
     train_refused(
         shapes(30),
         "",
-        &format!("t.csv: name what to predict with --regress, --classify or both: {found}"),
+        &format!("t.csv: say what to predict with --regress, --classify or both: {found}"),
     );
     train_refused(
         shapes(30),
@@ -145,7 +145,7 @@ fn flags_out_of_range() {
         ("--dropout", "nan", "P", "a number from 0 to 1"),
         ("--lr", "-1", "X", "a number, at least 0"),
         ("--lr", "inf", "X", "a number, at least 0"),
-        ("--clip", "0", "X", "a number over 0"),
+        ("--clip", "0", "X", "a number above 0"),
         ("--weight-a", "-1", "X", "a number, at least 0"),
         ("--weight-b", "nan", "X", "a number, at least 0"),
         ("--weight-decay", "-1e-3", "X", "a number, at least 0"),
@@ -192,11 +192,11 @@ fn flags_out_of_range() {
         "train --hiden-a 3",
         "unexpected argument '--hiden-a' found tip: a similar argument exists: '--hidden-a' (--help lists all)",
     );
-    refused(&dir, "", "a command is missing: train, say (--help lists all)");
+    refused(&dir, "", "a command is missing, such as train (--help lists all of them)");
     refused(
         &dir,
         "predict --model m",
-        "the following required arguments were not provided: --data <wine|FILE.csv|-> --out <FILE.csv> (--help lists all)",
+        "the following required arguments were not provided: --out <FILE.csv> --data <wine|FILE.csv|-> (--help lists all)",
     );
 }
 
@@ -234,12 +234,12 @@ fn outputs_that_cannot_be() {
     refused(
         &dir,
         &format!("{train} --out t.csv"),
-        "cannot make the directory t.csv (*): choose another --out",
+        "cannot create the directory t.csv (*): choose another --out",
     );
     refused(
         &dir,
         &format!("{train} --out t.csv/m"),
-        "cannot make the directory t.csv/m (*): choose another --out",
+        "cannot create the directory t.csv/m (*): choose another --out",
     );
     std::fs::create_dir_all(dir.path("taken/model.safetensors")).unwrap();
     refused(
@@ -251,7 +251,7 @@ fn outputs_that_cannot_be() {
     refused(
         &dir,
         "predict --model m --data t.csv --out none/p.csv",
-        "the directory none does not exist: make it, or choose another --out",
+        "the directory none does not exist: create it, or choose another --out",
     );
     refused(
         &dir,
@@ -270,7 +270,7 @@ fn outputs_that_cannot_be() {
     refused(
         &dir,
         "predict --model m --data t.csv --out ./t.csv",
-        "./t.csv is the table that is predicted: choose another --out, or replace it with --force",
+        "./t.csv is the input table: choose another --out, or replace it with --force",
     );
     refused(
         &dir,
@@ -287,7 +287,7 @@ fn a_file_called_wine_is_not_passed_over() {
     refused(
         &dir,
         "train --epochs 1",
-        "wine is the built-in table, but there is a file of this name too: say ./wine for the file, or work in another \
+        "wine is the built-in table, but there is a file with this name too: write ./wine for the file, or work in another \
          directory for the table",
     );
     assert_eq!(dir.json("schema --data ./wine")["rows"], 60);
@@ -343,7 +343,7 @@ fn weights_and_losses_of_tasks_that_cannot_be() {
     for (flags, message) in [
         (
             "--task-weight cost=1",
-            "--task-weight: no task \"cost\": the tasks are \"price\", \"kind\"",
+            "--task-weight: there is no task \"cost\": the tasks are \"price\", \"kind\"",
         ),
         ("--task-weight price=-1", "--task-weight price=-1: expected a number, at least 0"),
         (

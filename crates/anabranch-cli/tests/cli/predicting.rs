@@ -150,7 +150,7 @@ fn tables_that_do_not_fit_the_model() {
     refused(
         "size,colour,kind_p_small\n1,red,0\n",
         "predict --out p.csv",
-        "new.csv: a prediction is to be named \"kind_p_small\", but there is such a column: rename that one",
+        "new.csv: a prediction would be named \"kind_p_small\", but the table has a column with that name: rename it",
     );
 }
 

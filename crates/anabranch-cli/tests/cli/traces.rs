@@ -119,12 +119,12 @@ fn unusable_traces_have_exit_code_2() {
             run.stderr
         );
     };
-    refused(&|trace| trace["format"] = json!("anabranch-trace-9"), "is no trace: ");
+    refused(&|trace| trace["format"] = json!("anabranch-trace-9"), "is not a trace: ");
     refused(&|trace| trace["train"]["optimizer"] = json!("newton"), "unknown optimizer");
     refused(&|trace| trace["train"]["lr"] = json!(-1.0), "learning rate");
     refused(&|trace| trace["data"]["x"][3] = json!([1.0]), "row 3 has not 3 numbers");
     refused(&|trace| trace["data"]["train"][0] = json!(999), "row 999");
-    refused(&|trace| _ = trace["data"]["weights"]["fc1a.bias"].take(), "is no trace: ");
+    refused(&|trace| _ = trace["data"]["weights"]["fc1a.bias"].take(), "is not a trace: ");
     refused(
         &|trace| trace["data"]["weights"]["fc1a.bias"] = json!([1]),
         "need 5 numbers as \"fc1a.bias\"",
