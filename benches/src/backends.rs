@@ -1,4 +1,4 @@
-//! The multiplications that are compared: ours, plain matrixmultiply's, faer's.
+//! The matrix products that are compared: ours, plain matrixmultiply's, faer's.
 
 use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
 use anabranch_tensor::{Accum, ArrayView2, Executor, matrix, matrix_mut};
@@ -11,7 +11,7 @@ use crate::workload::Lcg;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
     Anabranch,
-    /// Through ndarray, whose own loops take the products of at most 7×7×7.
+    /// Through ndarray, whose own loops handle products of at most 7×7×7.
     Matrixmultiply,
     #[cfg(feature = "faer")]
     Faer,
@@ -87,7 +87,7 @@ impl Multiplication {
     }
 }
 
-/// A `[m, k]` and B `[k, n]`, of which `form` says how they are stored.
+/// A `[m, k]` and B `[k, n]`, stored as `form` says.
 fn operands<'a>(
     form: Form,
     [m, n, k]: [usize; 3],

@@ -1,4 +1,4 @@
-//! The suite `build`: what a user who builds the program from source waits for, and gets.
+//! The suite `build`: how long a user who builds the program from source waits, and what they get.
 
 use std::env;
 use std::fs;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_json(args.json.as_deref(), &[record])
 }
 
-/// Runs cargo in the workspace; what it printed.
+/// Runs cargo in the workspace; returns what it printed.
 fn cargo(args: &[&str], target: Option<&Path>) -> Result<String> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(ROOT);
@@ -70,12 +70,12 @@ fn cargo(args: &[&str], target: Option<&Path>) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Lines of `cargo tree`, each crate once: one that was printed before is marked with a star.
+/// Lines of `cargo tree`, each crate once: a repeated one is marked with a star.
 fn count_crates(tree: &str) -> usize {
     tree.lines().filter(|line| !line.trim().is_empty() && !line.ends_with("(*)")).count()
 }
 
-/// Bytes of the program without symbols, where there is a `strip`.
+/// Bytes of the program without symbols, if `strip` is installed.
 fn stripped_size(program: &Path) -> Result<Option<u64>> {
     let stripped = program.with_extension("stripped");
     let done = Command::new("strip").arg("-o").arg(&stripped).arg(program).status();

@@ -1,4 +1,4 @@
-//! Part of the suite `gemm`: whether a width is much slower than the next one that fits vectors.
+//! Part of the suite `gemm`: widths that are much slower than the next one that fits whole vectors.
 
 use std::time::Duration;
 
@@ -17,18 +17,17 @@ use crate::timing::Sampler;
 /// Of a pass, for one width.
 const SLICE: Duration = Duration::from_micros(600);
 const WARM_UP: Duration = Duration::from_micros(300);
-/// Passes in a second of the time for each width, and the most of them.
+/// Passes per second of the time for each width, and the most of them.
 const PASSES_PER_SECOND: f64 = 300.0;
 const MOST_PASSES: usize = 5;
 /// A width below this share of the next multiple's rate is a cliff.
 const CLIFF: f64 = 0.6;
-/// How often cliffs, and the worst width, are measured again: what a disturbance made slow becomes
-/// fast.
+/// How often cliffs, and the worst width, are measured again, so that disturbances pass.
 const CONFIRMATIONS: usize = 10;
 const NARROWEST: usize = 8;
 const VECTOR: usize = 16;
 
-/// What every width is measured with.
+/// The kinds of work that every width is measured with.
 #[derive(Clone, Copy, Debug)]
 enum Work {
     /// C = A·B with m = n = k.
@@ -81,8 +80,8 @@ fn fastest(mut work: impl FnMut()) -> f64 {
     sampler.fastest_us()
 }
 
-/// For each kind of work, the width that is slowest relative to the next multiple of 16; ours
-/// alone, on one thread.
+/// For each kind of work, the width that is slowest relative to the next multiple of 16; only ours,
+/// on one thread.
 pub(crate) fn run(max_width: usize, seconds: f64) -> Result<Vec<Value>> {
     let squares = Form::ALL.map(Work::Square);
     let panels = Form::ALL.map(Work::Panel);
@@ -142,7 +141,7 @@ fn ratios(rates: &[f64], max_width: usize) -> impl Iterator<Item = (usize, f64)>
     (NARROWEST..=max_width).map(move |width| (width, ratio(width)))
 }
 
-/// Ascending numbers as a person would write them: 8–11, 17.
+/// Ascending numbers the way a person writes them: 8–11, 17.
 fn ranges(numbers: &[usize]) -> String {
     let runs = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
         [] => String::new(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::report::{Report, digits};
 
-/// Keys that say what a record is about; two records compare if all of them agree.
+/// Keys that identify a record; two records are compared if all of them agree.
 const IDENTITY: [&str; 11] = [
     "suite",
     "shape",
@@ -24,7 +24,7 @@ const IDENTITY: [&str; 11] = [
     "backend",
 ];
 
-/// Figures that compare, all of them better when smaller, and the ratio from which a change is
+/// Figures that are compared, all of them better when smaller, and the ratio from which a change is
 /// worth a look.
 const FIGURES: [(&str, f64); 6] = [
     ("median_us", 1.05),
@@ -38,13 +38,13 @@ const FIGURES: [(&str, f64); 6] = [
 /// Options of `compare`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The results before
+    /// Results before the change
     before: PathBuf,
-    /// The results after
+    /// Results after the change
     after: PathBuf,
 }
 
-/// One figure in both files.
+/// One figure from both files.
 #[derive(Debug, PartialEq)]
 struct Change {
     what: String,
@@ -103,7 +103,7 @@ fn whole_or_digits(figure: f64) -> String {
     if figure.fract() == 0.0 { figure.to_string() } else { digits(figure) }
 }
 
-/// The values that say what a record is about, in words.
+/// The values that identify a record, in words.
 pub(crate) fn identity(record: &Value) -> String {
     let word = |key: &&str| match &record[*key] {
         Value::Null => None,

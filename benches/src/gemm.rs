@@ -1,4 +1,4 @@
-//! The suite `gemm`: the step's multiplications one by one, and sweeps of widths, beside other
+//! The suite `gemm`: the step's matrix products one by one, and sweeps of widths, next to other
 //! libraries.
 
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ const WARM_UP: Duration = Duration::from_millis(3);
 const MIN_ROUNDS: usize = 3;
 /// Rows of the panels in the sweeps, a batch of medium size.
 pub(crate) const PANEL_ROWS: usize = 128;
-/// Widths of the sweep: powers of two, what lies beside them, and odd numbers between.
+/// Widths of the sweep: powers of two, their neighbours, and odd numbers in between.
 const WIDTHS: [usize; 40] = [
     1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 47, 48, 63, 64, 65, 95, 96, 100,
     127, 128, 129, 191, 255, 256, 257, 383, 511, 512, 513, 1000, 1023, 1024, 2048,
@@ -35,14 +35,13 @@ pub(crate) struct Args {
     /// What to measure
     #[arg(long, default_value = "all")]
     part: Part,
-    /// For the step's multiplications: a shape by name or as R,I,H,O,C; repeat for more [default:
-    /// the named ones]
+    /// Shape of the step, by name or as R,I,H,O,C; repeat for more [default: the named ones]
     #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
     shapes: Vec<Shape>,
-    /// The largest width of the sweeps
+    /// Largest width in the sweeps
     #[arg(long, default_value_t = 2048)]
     max_width: usize,
-    /// Time for each product; it is measured three times at least
+    /// Time for each product, which is measured at least three times
     #[arg(long, default_value_t = 0.1)]
     seconds: f64,
     /// Write the results here
@@ -55,15 +54,15 @@ pub(crate) struct Args {
 enum Part {
     /// Everything
     All,
-    /// The ten multiplications of each shape's step
+    /// The ten matrix products of each shape's step
     Step,
-    /// Widths from 1 to 2048, of squares and of panels of 128 rows
+    /// Widths from 1 to 2048, for squares and for panels of 128 rows
     Sweep,
-    /// Every width from 8 to 512, of products and of steps, against the next multiple of 16
+    /// Every width from 8 to 512, for products and steps, against the next multiple of 16
     Cliffs,
 }
 
-/// One product by all libraries.
+/// One product, by all libraries.
 #[derive(Debug)]
 struct Record {
     case: String,
@@ -103,14 +102,12 @@ impl Record {
 /// Runs the suite.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if cfg!(not(feature = "faer")) {
-        eprintln!(
-            "faer is skipped: it is built in with `--features faer`, as cargo xtask bench gemm does"
-        );
+        eprintln!("faer is skipped: build with `--features faer`, as cargo xtask bench gemm does");
     }
     let mut json = Vec::new();
     if matches!(args.part, Part::All | Part::Step) {
         let records = measure_all(step_products(&args.shapes), args.seconds)?;
-        say(&"The multiplications of a step, one thread");
+        say(&"The matrix products of a step, one thread");
         report(&records).print();
         json.extend(records.iter().flat_map(Record::json));
     }
@@ -164,7 +161,7 @@ fn measure_all(cases: Vec<Case>, seconds: f64) -> Result<Vec<Record>> {
     cases.into_iter().map(|case| measure(case, seconds)).collect()
 }
 
-/// All libraries in turns, and the peak.
+/// All libraries in turn, and the peak.
 fn measure((case, form, dims): Case, seconds: f64) -> Result<Record> {
     let exec = Executor::serial();
     let mut product = Multiplication::new(form, dims);

@@ -1,5 +1,5 @@
-//! A table with something to learn: six numbers, two text columns of 7 and 8 values, a number and a
-//! class to predict.
+//! A table with something to learn: six numbers, two text columns with 7 and 8 values, and a number
+//! and a class to predict.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ const GRADES: [&str; 5] = ["poor", "fair", "good", "fine", "best"];
 /// The table as CSV text: 6 + 7 + 8 = 21 inputs once encoded. The same for the same number of rows.
 ///
 /// The number is a smooth function of the inputs with noise; the class follows from the number and
-/// one input more, so that the join of the branches has a meaning.
+/// one more input, so that the join of the branches is meaningful.
 pub(crate) fn csv(rows: usize) -> String {
     let mut lcg = Lcg(1);
     let mut text = NUMBERS.join(",") + ",kind,site," + REGRESS + "," + CLASSIFY + "\n";

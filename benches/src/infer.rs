@@ -46,7 +46,7 @@ struct Record {
 }
 
 impl Record {
-    /// Times `work` on `rows` rows, and counts the allocations of one call after all others.
+    /// Times `work` on `rows` rows, then counts the allocations of one more call.
     fn measure(
         case: &'static str,
         rows: usize,
@@ -79,7 +79,7 @@ impl Record {
     }
 }
 
-/// A model of the built-in table with the weights it starts from: its predictions take as long as a
+/// A model of the built-in table with its initial weights: its predictions take as long as a
 /// trained one's.
 fn model(exec: Executor) -> Result<Model> {
     let table = Table::wine()?;
@@ -132,7 +132,7 @@ fn measure(rows: usize, threads: usize, seconds: f64) -> Result<[Record; 4]> {
 
     let mut prediction = one.prediction();
     let mut predictions = Predictions::default();
-    // Errors are found before the clock starts.
+    // Errors show up before the clock starts.
     one.predict_row(&fields, &mut prediction)?;
     let all = matrix(&cells, rows, n_columns);
     many.predict_matrix(all, &mut predictions)?;
@@ -153,7 +153,7 @@ fn measure(rows: usize, threads: usize, seconds: f64) -> Result<[Record; 4]> {
     ])
 }
 
-/// The network without encoding and decoding, all rows at once.
+/// The network without encoding and decoding, on all rows at once.
 fn bare(
     case: &'static str,
     model: &Model,

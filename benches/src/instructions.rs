@@ -1,7 +1,8 @@
-//! Instructions of a step, counted by callgrind: a figure that a busy machine does not change.
+//! Instructions of a step, counted by callgrind: a figure that does not depend on how busy the
+//! machine is.
 //!
-//! The program runs itself under valgrind for a few steps and for some more; the difference is the
-//! steps' own.
+//! The program runs itself under valgrind for a few steps and for some more; the difference is what
+//! the steps take.
 
 use std::env;
 use std::process::{Command, Output};
@@ -16,7 +17,7 @@ use crate::shape::Shape;
 
 const FEW_STEPS: u64 = 2;
 const MORE_STEPS: u64 = 12;
-/// Valgrind is some fifty times slower than the machine: larger steps would take minutes.
+/// Valgrind is about fifty times slower than the machine: larger steps would take minutes.
 const MOST_FLOPS: f64 = 50e6;
 
 /// The command line of the program that valgrind runs.
@@ -39,8 +40,8 @@ pub(crate) struct Count {
     pub(crate) instruction_set: String,
 }
 
-/// Counts the instructions of a step in `f32` on one thread; `None` where the step is large or
-/// there is no valgrind.
+/// Counts the instructions of a step in `f32` on one thread; `None` if the step is large or
+/// valgrind is not installed.
 pub(crate) fn count(shape: Shape, rule: Rule) -> Result<Option<Count>> {
     if shape.flops() > MOST_FLOPS {
         return Ok(None);
@@ -70,7 +71,7 @@ fn callgrind(shape: Shape, rule: Rule, steps: u64) -> Result<Option<Output>> {
     Ok(Some(output))
 }
 
-/// The number behind `Collected :` in callgrind's report.
+/// The number after `Collected :` in callgrind's report.
 fn collected(output: &Output) -> Result<u64> {
     let report = String::from_utf8_lossy(&output.stderr);
     let counted = report.lines().rev().find_map(|line| line.split_once("Collected :"));
@@ -78,7 +79,7 @@ fn collected(output: &Output) -> Result<u64> {
     count.ok_or_else(|| format!("callgrind reported no count: {report}").into())
 }
 
-/// The program that valgrind runs: says which vector instructions it found, and does some steps.
+/// The program that valgrind runs: prints which vector instructions it found, and does some steps.
 pub(crate) fn run_child(args: &ChildArgs) -> Result<()> {
     say(&format_args!("{}", InstructionSet::detected().name()));
     let exec = Executor::serial();

@@ -1,6 +1,6 @@
 //! Benchmarks of Anabranch, in one binary: `cargo xtask bench`.
 //!
-//! What each figure says, and what it cannot tell, is in `docs/performance.md`.
+//! `docs/performance.md` says what each figure means, and what it cannot tell.
 #![forbid(unsafe_code)]
 
 mod backends;
@@ -35,7 +35,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// What a benchmark returns: an error ends the program with one line.
+/// The result of a benchmark; an error ends the program with one line.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Benchmarks of Anabranch; without a suite, an overview in about a minute
@@ -55,9 +55,9 @@ enum Suite {
     Step(step::Args),
     /// Where the time of a step goes, pass by pass
     Parts(parts::Args),
-    /// Matrix products, beside matrixmultiply and faer
+    /// Matrix products, next to matrixmultiply and faer
     Gemm(gemm::Args),
-    /// From a CSV file to a trained model, beside PyTorch
+    /// From a CSV file to a trained model, next to PyTorch
     Train(train::Args),
     /// Prediction of one row and of many
     Infer(infer::Args),

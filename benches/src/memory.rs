@@ -1,4 +1,4 @@
-//! The memory of this process, where the system tells (Linux).
+//! The memory of this process, where the system reports it (Linux).
 
 use std::fs;
 
@@ -7,7 +7,7 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     field(&status()?, "VmRSS:")
 }
 
-/// The most bytes that have been in memory since the start.
+/// Most bytes in memory at any time since the start.
 pub(crate) fn peak_bytes() -> Option<u64> {
     field(&status()?, "VmHWM:")
 }
@@ -16,7 +16,7 @@ fn status() -> Option<String> {
     fs::read_to_string("/proc/self/status").ok()
 }
 
-/// A line such as `VmRSS:     1234 kB`.
+/// A line such as `VmRSS: 1234 kB`.
 fn field(status: &str, name: &str) -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = rest.trim().strip_suffix(" kB")?.parse().ok()?;

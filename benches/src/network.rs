@@ -1,4 +1,4 @@
-//! The network whose step is measured, with all that a step needs.
+//! The network whose step is measured, with everything that a step needs.
 
 use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
 use anabranch_layers::Target;
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::shape::Shape;
 use crate::workload::Workload;
 
-/// As the peers have it.
+/// The same as the peers'.
 pub(crate) const DROPOUT: f64 = 0.5;
 const LEARNING_RATE: f64 = 1e-3;
 const MASK_SEED: u64 = 1;
@@ -58,13 +58,13 @@ impl<T: Scalar> Network<T> {
         Self::of(exec, shape, rule, shape.network(dropout).build(Fusion::Fused)?)
     }
 
-    /// A network for `graph`, whose parameters are called as those of the two-branch network.
+    /// A network for `graph`, whose parameters have the names of the two-branch network's.
     pub(crate) fn of(exec: &Executor, shape: Shape, rule: Rule, graph: Graph<T>) -> Result<Self> {
-        // BatchNorm keeps what it is initialised to, γ = 1 and β = 0.
+        // BatchNorm keeps its initial values, γ = 1 and β = 0.
         let (mut params, state) = graph.init(0);
         let data = Workload::new(shape);
         for (name, values) in &data.params {
-            let array = graph.param(name).ok_or("the network has other parameters")?;
+            let array = graph.param(name).ok_or("the network has different parameters")?;
             params[array.range.clone()].copy_from_slice(values);
         }
         let n_params = params.len();
@@ -137,7 +137,7 @@ mod tests {
             let mut double = Network::<f64>::new(&exec, shape, rule, 0.0).unwrap();
             single.step(&exec);
             double.step(&exec);
-            // Before the first update, f32 rounding is all that differs.
+            // Before the first update, only f32 rounding differs.
             assert!((single.loss() - double.loss()).abs() < 1e-5, "{rule:?}");
             let first = double.loss();
             (0..50).for_each(|_| double.step(&exec));

@@ -1,4 +1,4 @@
-//! No suite named: an overview for a person, in about a minute, beside the run that was saved last.
+//! Without a suite: an overview for a person, in about a minute, next to the last saved run.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::train::cores;
 use crate::{Cli, Result, infer, step, train};
 
-/// What is measured, and for how long.
+/// What to measure, and for how long.
 struct Plan {
     shapes: Vec<Shape>,
     /// For each case of `step` and `infer`.
@@ -28,10 +28,10 @@ struct Plan {
 /// Options of the overview.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Save this run, for later ones to be compared with (the first one is saved in any case)
+    /// Save this run for comparison with later ones (the first run is always saved)
     #[arg(long)]
     save: bool,
-    /// Where runs are saved
+    /// Where to save runs
     #[arg(long, value_name = "FILE", default_value = saved_file(), hide_default_value = true)]
     saved: PathBuf,
 }
@@ -42,7 +42,7 @@ fn saved_file() -> &'static str {
 
 /// Runs the overview.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    // All shapes but xlarge, of which a step takes seconds.
+    // All shapes except xlarge, whose step takes seconds.
     let shapes = Shape::NAMED.iter().filter(|(name, _)| *name != "xlarge");
     let plan = Plan {
         shapes: shapes.map(|(_, shape)| *shape).collect(),
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         predict_rows: 10_000,
     };
     overview(&plan, &args.saved, args.save)?;
-    say(&"\nTimes are medians, P is the processor's peak. A step can exceed it, since products\n\
+    say(&"\nTimes are medians; P is the processor's peak. A step can exceed it, since products\n\
           with zeros are skipped where that pays. For more:\n");
     for suite in Cli::command().get_subcommands().filter(|suite| !suite.is_hide_set()) {
         let about = suite.get_about().map(ToString::to_string).unwrap_or_default();
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Measures, prints the table, and saves the records if that is asked for or nothing was saved yet.
+/// Measures, prints the table, and saves the records if asked to, or if nothing was saved yet.
 fn overview(plan: &Plan, saved_file: &Path, save: bool) -> Result<()> {
     let threads: &[usize] = if cores() > 1 { &[1, cores()] } else { &[1] };
     let mut records = step::quick(&plan.shapes, threads, plan.seconds)?;
@@ -77,14 +77,14 @@ fn overview(plan: &Plan, saved_file: &Path, save: bool) -> Result<()> {
     report(&records, &saved).print();
     if save || is_first {
         write_json(Some(saved_file), &records)?;
-        say(&format_args!("\nSaved, for later runs to be compared with: {}", saved_file.display()));
+        say(&format_args!("\nSaved for comparison with later runs: {}", saved_file.display()));
     } else {
         say(&"\n`cargo xtask bench --save` makes this run the saved one.");
     }
     Ok(())
 }
 
-/// One line for each record, beside the saved one of the same case.
+/// One line for each record, next to the saved one of the same case.
 fn report(records: &[Value], saved: &[Value]) -> Report {
     let saved: HashMap<String, &Value> = saved.iter().map(|r| (identity(r), r)).collect();
     let mut report = Report::new(["", "threads", "time", "saved", "change", "of P", "allocs"]);
@@ -105,7 +105,7 @@ fn report(records: &[Value], saved: &[Value]) -> Report {
     report
 }
 
-/// What a record is about, in a few words.
+/// The case of a record, in a few words.
 fn name(record: &Value) -> String {
     let rows = || record["rows"].as_u64().unwrap_or_default();
     match record["suite"].as_str() {

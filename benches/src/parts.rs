@@ -1,8 +1,9 @@
 //! The suite `parts`: where the time of a step goes.
 //!
-//! Passes are timed inside the step, where caches are as they are. Dropout and BatchNorm are fused
-//! into other work: their cost is what a step loses when its network is built without them. The
-//! zeros that dropout makes save more than drawing them costs, so for its own cost it drops few.
+//! Passes are timed inside the step, with the caches as they are there. Dropout and BatchNorm are
+//! fused into other work: their cost is how much faster a step is when its network is built without
+//! them. The zeros that dropout makes save more than drawing them costs, so its own cost is
+//! measured with few dropped.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,23 +20,23 @@ use crate::report::{Report, digits, percent, write_json};
 use crate::shape::Shape;
 use crate::timing::{median, rounds};
 
-/// Of a round, for each network and for the multiplications.
+/// Time of a round, for each network and for the matrix products.
 const SLICE: Duration = Duration::from_millis(20);
 const MIN_ROUNDS: usize = 5;
 
 /// Options of `parts`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A shape by name or as R,I,H,O,C; repeat for more [default: tiny, small, medium, large]
+    /// Shape, by name or as R,I,H,O,C; repeat for more [default: tiny, small, medium, large]
     #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
     shapes: Vec<Shape>,
     /// Number of threads
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// The update rule
+    /// Update rule
     #[arg(long, default_value = "sgd")]
     optimizer: Rule,
-    /// Time for each shape; it has at least five rounds
+    /// Time for each shape, which gets at least five rounds
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     /// Write the results here
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     json: Option<PathBuf>,
 }
 
-/// The layers of a network that differ between those compared.
+/// The layers that differ between the networks compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Layers {
     dropout: Option<f64>,
@@ -52,7 +53,7 @@ struct Layers {
 
 impl Layers {
     const ALL: Self = Self { dropout: Some(DROPOUT), batch_norm: true };
-    /// The least probability for which as many random bits are drawn as for one half.
+    /// The smallest probability for which as many random bits are drawn as for one half.
     const FEW_DROPPED: Self = Self { dropout: Some(1.0 / 256.0), ..Self::ALL };
     const NO_DROPOUT: Self = Self { dropout: None, ..Self::ALL };
     const NO_BATCH_NORM: Self = Self { batch_norm: false, ..Self::ALL };
@@ -107,7 +108,7 @@ fn timed_steps<T: Scalar>(network: &mut Network<T>, exec: &Executor) -> [f64; 4]
     sums.map(|sum| sum.as_secs_f64() * 1e6 / f64::from(n_steps))
 }
 
-/// Microseconds of the forward and the backward multiplications.
+/// Microseconds of the forward and the backward matrix products.
 fn timed_products<T: Scalar>(products: &mut StepProducts<T>, exec: &Executor) -> [f64; 2] {
     let mut sums = [Duration::ZERO; 2];
     let mut n_times = 0;
@@ -125,18 +126,18 @@ fn timed_products<T: Scalar>(products: &mut StepProducts<T>, exec: &Executor) ->
     sums.map(|sum| sum.as_secs_f64() * 1e6 / f64::from(n_times))
 }
 
-/// What the rounds of one shape gave.
+/// The results of the rounds of one shape.
 #[derive(Debug, Default)]
 struct Times {
     /// Of each pass.
     passes: [Vec<f64>; 4],
-    /// Of the forward and backward multiplications alone.
+    /// Of the forward and backward matrix products alone.
     products: [Vec<f64>; 2],
     step: Vec<f64>,
-    /// What a step costs more with than without, in the same round.
+    /// How much more a step costs with than without, in the same round.
     dropout: Vec<f64>,
     batch_norm: Vec<f64>,
-    /// What a step costs more where few are dropped.
+    /// How much more a step costs where few are dropped.
     zeros: Vec<f64>,
 }
 
@@ -243,7 +244,7 @@ mod tests {
     use super::*;
     use crate::workload::Workload;
 
-    /// The networks have the same parameters but those of the layer left out.
+    /// The networks have the same parameters, except those of the layer left out.
     #[test]
     fn a_network_lacks_only_what_is_left_out() {
         let shape = "8,3,5,4,3".parse().unwrap();

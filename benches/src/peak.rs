@@ -1,4 +1,4 @@
-//! P: the multiply-adds that the machine can do at most.
+//! P: the most multiply-adds that the machine can do.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,13 +10,15 @@ use crate::timing::median;
 
 /// Iterations of a loop: about a millisecond, so that waking a second thread is a small part of it.
 const ITERATIONS: usize = 500_000;
-/// Loops in a sample, of which the best one counts: nothing is faster than the machine.
+/// Loops in a sample, the best of which counts: nothing is faster than the machine.
 const LOOPS: usize = 3;
 
-/// The rate of independent multiply-adds in registers, on as many threads as the work beside it.
+/// The rate of independent multiply-adds in registers, on as many threads as the work it is
+/// compared with.
 ///
-/// Sampled between other measurements, because clocks change. The median of the samples counts, as
-/// it does of the work: the clock of the one fastest moment is not the clock that the work had.
+/// Sampled between other measurements, because clock rates change. The median of the samples
+/// counts, as for the work: the clock rate of the single fastest moment is not the one at which the
+/// work ran.
 #[derive(Debug, Default)]
 pub(crate) struct Peak {
     /// Gflop/s.

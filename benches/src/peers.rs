@@ -1,4 +1,4 @@
-//! Other frameworks doing the same step: processes that answer lines, as `peers/README.md`
+//! Other frameworks doing the same step: processes that answer line by line, as `peers/README.md`
 //! describes.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,7 +17,7 @@ pub(crate) struct Launch {
     pub(crate) name: &'static str,
     program: PathBuf,
     args: Vec<String>,
-    /// The line that tells how to get it.
+    /// The line that says how to get it.
     install: &'static str,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))
 }
 
-/// The Python to run scripts with: the one asked for, the virtual environment of the README, or the
+/// The Python to run scripts with: the requested one, the README's virtual environment, or the
 /// system's.
 pub(crate) fn python(asked: Option<&Path>) -> PathBuf {
     let environment = folder().join("venv/bin/python");
@@ -63,8 +63,8 @@ pub(crate) fn launches(python: &Path, rust_folder: Option<&Path>) -> [Launch; 5]
 }
 
 impl Launch {
-    /// Starts the peer and waits until it is warmed up. A peer that does not come so far is told on
-    /// stderr, with the line that says how to get it.
+    /// Starts the peer and waits until it is warmed up. If that fails, stderr says so, with the
+    /// line that says how to get the peer.
     pub(crate) fn start(&self, case: Case) -> Option<Peer> {
         match self.connect(case) {
             Ok(peer) => Some(peer),
@@ -89,8 +89,7 @@ impl Launch {
         let piped = "the peer's pipes";
         let (to, from) = (child.stdin.take().ok_or(piped)?, child.stdout.take().ok_or(piped)?);
         let mut errors = child.stderr.take().ok_or(piped)?;
-        // Read all the time, so that a peer with much to complain about is not blocked by a full
-        // pipe.
+        // Read all the time, so that a peer with many complaints is not blocked by a full pipe.
         let errors = thread::spawn(move || {
             let mut text = String::new();
             errors.read_to_string(&mut text).map(|_| text).unwrap_or_default()
@@ -110,7 +109,7 @@ impl Launch {
     }
 }
 
-/// A peer that runs, set up for one case.
+/// A running peer, set up for one case.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -120,7 +119,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Trains for a while; microseconds of a step, the median.
+    /// Trains for a while; returns the median step in microseconds.
     pub(crate) fn run(&mut self, seconds: f64) -> Result<f64> {
         self.talk.run(seconds).map_err(|error| format!("{}: {error}", self.name).into())
     }
@@ -133,7 +132,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // One that has gone cannot be asked to.
+        // One that has gone cannot be asked to quit.
         if writeln!(self.talk.to, "quit").is_err() {
             self.child.kill().ok();
         }
@@ -141,7 +140,7 @@ impl Drop for Peer {
     }
 }
 
-/// The protocol: a line there, a line back.
+/// The protocol: one line there, one line back.
 #[derive(Debug)]
 struct Talk<R, W> {
     from: R,
@@ -149,7 +148,7 @@ struct Talk<R, W> {
 }
 
 impl<R: BufRead, W: Write> Talk<R, W> {
-    /// Waits for the line `ready {…}`; its version.
+    /// Waits for the line `ready {…}`; returns its version.
     fn ready(&mut self) -> Result<String> {
         let line = self.line()?;
         let Some(json) = line.strip_prefix("ready ") else {
@@ -167,7 +166,7 @@ impl<R: BufRead, W: Write> Talk<R, W> {
     fn check(&mut self, steps: usize) -> Result<Vec<f64>> {
         let answer = self.ask(&format!("check {steps}"))?;
         let losses = answer["losses"].as_array().ok_or_else(|| format!("no losses in {answer}"))?;
-        // JSON has no NaN: a loss that is not a number agrees with none.
+        // JSON has no NaN: a loss that is not a number matches nothing.
         Ok(losses.iter().map(|loss| loss.as_f64().unwrap_or(f64::NAN)).collect())
     }
 

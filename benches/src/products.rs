@@ -1,4 +1,4 @@
-//! The multiplications of a step, alone.
+//! The matrix products of a step, alone.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use crate::workload::Lcg;
 pub(crate) enum Form {
     /// x·wᵀ, the forward pass: w is stored `[out, in]`.
     Nt,
-    /// dy·w, the derivative by a layer's input.
+    /// dy·w, the derivative with respect to a layer's input.
     Nn,
-    /// dyᵀ·x, the derivative by its weights.
+    /// dyᵀ·x, the derivative with respect to its weights.
     Tn,
 }
 
@@ -48,8 +48,8 @@ const DA: ArrayId = 16;
 const DS: ArrayId = 17;
 const DZ_B: ArrayId = 18;
 
-/// (rows, columns) of every matrix that a step multiplies; the four layers in the order fc1a, fc2a,
-/// fc1b, fc2b.
+/// (rows, columns) of every matrix that a step multiplies, with the four layers in the order fc1a,
+/// fc2a, fc1b, fc2b.
 fn array_sizes(shape: Shape) -> [(usize, usize); 19] {
     let Shape { rows: r, inputs: i, hidden_a: h, outputs_a: o, classes: c } = shape;
     let w = [(h, i), (o, h), (o, i), (c, o)];
@@ -62,7 +62,7 @@ fn array_sizes(shape: Shape) -> [(usize, usize); 19] {
     sizes
 }
 
-/// One multiplication.
+/// One product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
     /// What it computes.
@@ -105,9 +105,9 @@ impl Product {
     }
 }
 
-/// Sets elements up to a bound to zero: what ReLU and dropout of one half leave of a hidden layer,
-/// without the work of drawing a mask. The multiplications skip zeros, and would be slower without
-/// them than in the step.
+/// Sets elements up to a bound to zero, which leaves what ReLU and a dropout of one half leave of a
+/// hidden layer, without the work of drawing a mask. The products skip zeros, and would be slower
+/// without them than in the step.
 struct KeepAbove<T>(T);
 
 impl<T: Scalar> Epilogue<T> for KeepAbove<T> {
@@ -119,14 +119,13 @@ impl<T: Scalar> Epilogue<T> for KeepAbove<T> {
     }
 }
 
-/// The bound that a quarter of sums of `terms` products of numbers uniform in ±1 exceeds: they are
-/// nearly normal, with variance 1/9 for each term.
+/// The bound that a quarter of all sums of `terms` products exceed, if the numbers are uniform in
+/// ±1: the sums are nearly normal, with variance 1/9 per term.
 fn upper_quartile(terms: usize) -> f64 {
     0.6745 * (terms as f64 / 9.0).sqrt()
 }
 
-/// The multiplications of a step, in matrices shared between them as in the step, with as many
-/// zeros.
+/// The products of a step, in matrices shared between them as in the step, with as many zeros.
 #[derive(Debug)]
 pub(crate) struct StepProducts<T> {
     sizes: [(usize, usize); 19],
@@ -156,12 +155,12 @@ impl<T: Scalar> StepProducts<T> {
         Self { sizes, arrays, scratch }
     }
 
-    /// Does them all.
+    /// Computes all of them.
     pub(crate) fn run(&mut self, exec: &Executor) {
         self.run_part(exec, 0..Self::ALL.len());
     }
 
-    /// Does those of one pass.
+    /// Computes those of one pass.
     pub(crate) fn run_part(&mut self, exec: &Executor, part: Range<usize>) {
         for product in &Self::ALL[part] {
             let (m, n) = self.sizes[product.c];

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::Result;
 
-/// A table of text: the first column to the left, numbers to the right.
+/// A table of text: the first column is left-aligned, numbers are right-aligned.
 #[derive(Debug)]
 pub(crate) struct Report {
     table: Table,
@@ -45,8 +45,8 @@ impl Display for Report {
     }
 }
 
-/// Prints `text` and a line end on stdout. If its reader has gone
-/// (`cargo xtask bench gemm | head`), the measurements go on for whatever else is to be written.
+/// Prints `text` and a line end on stdout. If the reader has gone (`cargo xtask bench gemm |
+/// head`), the measurements continue for whatever else is to be written.
 pub(crate) fn say(text: &dyn Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }
@@ -65,7 +65,7 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-/// Writes an array of records, one a line, if a file was asked for.
+/// Writes an array of records, one per line, if a file was asked for.
 pub(crate) fn write_json(path: Option<&Path>, records: &[Value]) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let lines: Vec<String> = records.iter().map(Value::to_string).collect();

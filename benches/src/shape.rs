@@ -1,4 +1,4 @@
-//! The sizes of a benchmarked network, and how much arithmetic its step is.
+//! The sizes of a benchmarked network, and how much arithmetic its step takes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ impl Shape {
         ("xlarge", shape(4096, 2048, 4096, 2048, 1000)),
     ];
 
-    /// More than this would not fit in memory.
+    /// Anything larger would not fit in memory.
     const LARGEST: usize = 65_536;
 
     pub(crate) fn sizes(self) -> [usize; 5] {
@@ -51,11 +51,11 @@ impl Shape {
         }
     }
 
-    /// Floating-point operations of the multiplications in a step: 2·R·(3·(H·O + O·C) + 2·(I·H +
+    /// Floating-point operations of the matrix products in a step: 2·R·(3·(H·O + O·C) + 2·(I·H +
     /// I·O)).
     ///
     /// Each layer multiplies forward, for its weights' gradients and for its input's; the first
-    /// layers have no use for the last one.
+    /// layers do not need the last of these.
     pub(crate) fn flops(self) -> f64 {
         let [r, i, h, o, c] = self.sizes().map(|size| size as f64);
         2.0 * r * (3.0 * (h * o + o * c) + 2.0 * (i * h + i * o))

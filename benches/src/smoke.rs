@@ -1,5 +1,5 @@
 //! The suite `smoke`: every case on tiny sizes with few repetitions, for continuous integration.
-//! Its times say nothing.
+//! Its times mean nothing.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::report::say;
 use crate::{Cli, Result};
 
-/// The command lines; `FILE` is where the results go.
+/// The command lines; `FILE` is the file for the results.
 const COMMANDS: [&str; 6] = [
     "step --shape 4,3,5,2,3 --shape 8,4,4,4,2 --threads 1,2 --seconds 0 --instructions off --json FILE",
     "step --shape 4,3,5,2,3 --threads 1 --optimizer adam --precision f64 --seconds 0 --json FILE",
@@ -19,7 +19,7 @@ const COMMANDS: [&str; 6] = [
     "train --rows 300 --epochs 2 --repeats 1 --python no-python-here --json FILE",
 ];
 
-/// Runs all, and then compares one with itself.
+/// Runs all of them, then compares one with itself.
 pub(crate) fn run() -> Result<()> {
     for command in COMMANDS {
         say(&format_args!("\n{command}"));
@@ -27,16 +27,16 @@ pub(crate) fn run() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("step.json");
-    let file = file.to_str().ok_or("the temporary folder has a name that is no text")?;
+    let file = file.to_str().ok_or("the name of the temporary folder is not valid text")?;
     crate::run(parse(COMMANDS[0], file)?)?;
     crate::run(Cli::try_parse_from(["bench", "compare", file, file])?)
 }
 
-/// Runs one command; its records.
+/// Runs one command; returns its records.
 fn results(command: &str) -> Result<Vec<Value>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("results.json");
-    let name = file.to_str().ok_or("the temporary folder has a name that is no text")?;
+    let name = file.to_str().ok_or("the name of the temporary folder is not valid text")?;
     crate::run(parse(command, name)?)?;
     Ok(serde_json::from_str(&fs::read_to_string(&file)?)?)
 }

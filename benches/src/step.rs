@@ -1,5 +1,4 @@
-//! The suite `step`: one training step, its multiplications alone, and the machine's peak, in
-//! turns.
+//! The suite `step`: one training step, its matrix products alone, and the machine's peak, in turn.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,22 +31,22 @@ const COUNTED: Duration = Duration::from_millis(20);
 /// Options of `step`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A shape by name or as R,I,H,O,C; repeat for more [default: the five named ones]
+    /// Shape, by name or as R,I,H,O,C; repeat for more [default: the five named ones]
     #[arg(long = "shape", value_name = "NAME|R,I,H,O,C")]
     shapes: Vec<Shape>,
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// The update rule
+    /// Update rule
     #[arg(long, default_value = "sgd")]
     optimizer: Rule,
-    /// The number type
+    /// Number type
     #[arg(long, default_value = "f32")]
     precision: Precision,
-    /// Time for each case; a case has at least five rounds
+    /// Time for each case, which gets at least five rounds
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Whether callgrind counts instructions, where valgrind is there
+    /// Whether callgrind counts instructions, if valgrind is installed
     #[arg(long, default_value = "auto")]
     instructions: Instructions,
     #[command(flatten)]
@@ -60,9 +59,9 @@ pub(crate) struct Args {
 /// The number type of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Precision {
-    /// Single
+    /// Single precision
     F32,
-    /// Double
+    /// Double precision
     F64,
 }
 
@@ -110,12 +109,12 @@ impl<T: Scalar> StepBench<T> {
         Ok(Self { case, exec, network, products, peak, step_times, product_times })
     }
 
-    /// Some steps, some multiplications, and the peak; microseconds of a step, the median of this
-    /// round.
+    /// Some steps, some matrix products, and the peak; returns the median step of this round in
+    /// microseconds.
     fn round(&mut self, slice: Duration) -> f64 {
         let Self { exec, network, products, peak, step_times, product_times, .. } = self;
         let exec = &*exec;
-        // Entered once for many steps, as a training run does.
+        // Entered once for many steps, as in a training run.
         exec.enter(|| {
             let micros = step_times.sample_for(slice, &mut || network.step(exec));
             product_times.sample_for(slice, &mut || products.run(exec));
@@ -186,7 +185,7 @@ impl Record {
     }
 }
 
-/// The table that a person reads.
+/// The table for people.
 fn report(records: &[Record]) -> Report {
     let mut report = Report::new([
         "shape",
@@ -246,8 +245,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_json(args.json.as_deref(), &records)
 }
 
-/// The records of `shapes` on each of these numbers of threads: SGD in f32, no peers, no count of
-/// instructions.
+/// The records of `shapes` for each of these numbers of threads: SGD in f32, without peers and
+/// without counting instructions.
 pub(crate) fn quick(shapes: &[Shape], threads: &[usize], seconds: f64) -> Result<Vec<Value>> {
     let mut records = Vec::new();
     for &shape in shapes {

@@ -1,8 +1,8 @@
-//! Repeated timing: samples long enough for the clock, and their median.
+//! Repeated timing: samples that are long enough for the clock, and their median.
 
 use std::time::{Duration, Instant};
 
-/// Long enough that reading the clock twice, some 50 ns, is a thousandth of it.
+/// Long enough for two readings of the clock, about 50 ns, to be a thousandth of it.
 const SAMPLE: Duration = Duration::from_micros(50);
 
 /// Times of one piece of work, taken a sample at a time so that different work can take turns.
@@ -15,7 +15,7 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Runs `work` at least once and until `warm_up` is over, and finds how many calls make a
+    /// Runs `work` at least once and until `warm_up` is over, and works out how many calls make a
     /// sample.
     pub(crate) fn warm_up(warm_up: Duration, work: &mut impl FnMut()) -> Self {
         let start = Instant::now();
@@ -25,11 +25,11 @@ impl Sampler {
             fastest = fastest.min(time_of(calls, work));
             calls = ((SAMPLE.as_secs_f64() * 1e6 / fastest).ceil() as usize).max(1);
         }
-        // Room for any run, so that no sample is disturbed by growing.
+        // Room for any run, so that growing disturbs no sample.
         Self { calls, micros: Vec::with_capacity(1 << 16) }
     }
 
-    /// Takes samples for `slice`, at least one; their median, in microseconds of a call.
+    /// Takes samples for `slice`, at least one; returns their median, in microseconds per call.
     pub(crate) fn sample_for(&mut self, slice: Duration, work: &mut impl FnMut()) -> f64 {
         let start = Instant::now();
         let first = self.micros.len();
@@ -61,7 +61,7 @@ fn time_of(calls: usize, work: &mut impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / calls as f64
 }
 
-/// The median, the mean of the two middle values where there are two.
+/// The median; the mean of the two middle values if there are two.
 ///
 /// # Panics
 /// If there are no values.

@@ -1,4 +1,5 @@
-//! The suite `train`: from a CSV file to a trained model and its test scores, beside plain PyTorch.
+//! The suite `train`: from a CSV file to a trained model and its test scores, next to plain
+//! PyTorch.
 
 use std::env;
 use std::fs;
@@ -32,13 +33,13 @@ const WINE_EPOCHS: &str = "30";
 /// Options of `train`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A CSV file [default: a generated one of 54,000 rows]
+    /// CSV file [default: a generated one with 54,000 rows]
     #[arg(long, value_name = "FILE", requires = "regress", requires = "classify")]
     data: Option<PathBuf>,
-    /// The number to predict
+    /// Column of numbers to predict
     #[arg(long, value_name = "COLUMN", requires = "data")]
     regress: Option<String>,
-    /// The class to predict
+    /// Column of classes to predict
     #[arg(long, value_name = "COLUMN", requires = "data")]
     classify: Option<String>,
     /// Rows of the generated file
@@ -47,13 +48,13 @@ pub(crate) struct Args {
     /// Passes over the training rows
     #[arg(long, default_value_t = 20)]
     epochs: usize,
-    /// Threads, for both [default: one for each core]
+    /// Threads for both [default: one for each core]
     #[arg(long, default_value_t = cores(), hide_default_value = true)]
     threads: usize,
-    /// Runs of each, in turns; the medians count
+    /// Runs of each, in turn; the medians count
     #[arg(long, default_value_t = 3)]
     repeats: usize,
-    /// The Python that has PyTorch [default: that of benches/peers/venv, else python3]
+    /// Python with PyTorch [default: the one in benches/peers/venv, else python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Write the results here
@@ -258,7 +259,8 @@ fn theirs(task: &Task<'_>, python: &Path) -> Result<Run> {
 fn read_theirs(line: &str, task: &Task<'_>) -> Result<Run> {
     let fields: Value = serde_json::from_str(line)?;
     let test = &fields["test"];
-    let number = |value: &Value| value.as_f64().ok_or_else(|| format!("a figure lacks in {line}"));
+    let number =
+        |value: &Value| value.as_f64().ok_or_else(|| format!("a figure is missing in {line}"));
     Ok(Run {
         load: number(&fields["load_seconds"])?,
         train: number(&fields["train_seconds"])?,
@@ -304,8 +306,8 @@ fn report(ours: &[Run], theirs: &[Run], ratio: Option<f64>) -> Report {
     report
 }
 
-/// Wall time of the program on the built-in table, from start to exit, if it has been built where
-/// this one lies.
+/// Wall time of the program on the built-in table, from start to exit, if it has been built next to
+/// this one.
 fn program_on_wine(threads: usize) -> Result<Option<f64>> {
     let program = env::current_exe()?.with_file_name("anabranch");
     let program = program.with_extension(env::consts::EXE_EXTENSION);

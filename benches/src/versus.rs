@@ -1,4 +1,4 @@
-//! The step beside other frameworks: first the same losses, then times in turns, then ratios.
+//! The step next to other frameworks: first the same losses, then times in turn, then ratios.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,17 +21,17 @@ const TOLERANCE: f64 = 1e-3;
 #[derive(clap::Args, Debug)]
 #[group(id = "versus")]
 pub(crate) struct Args {
-    /// Run the peers in benches/peers too, in turns, and print the ratios
+    /// Also run the peers in benches/peers, in turn, and print the ratios
     #[arg(long)]
     peers: bool,
-    /// The Python that has what benches/peers/requirements.txt names [default: that of
+    /// Python with benches/peers/requirements.txt installed [default: the one in
     /// benches/peers/venv, else python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// The folder of the built Rust peers [default: benches/peers/rust/target/release]
+    /// Folder of the built Rust peers [default: benches/peers/rust/target/release]
     #[arg(long, value_name = "DIR")]
     rust_peers: Option<PathBuf>,
-    /// Steps over which a peer's losses must be ours before times are compared
+    /// Steps over which a peer's losses must match ours before times are compared
     #[arg(long, value_name = "N", default_value_t = 100)]
     check_steps: usize,
 }
@@ -54,7 +54,7 @@ impl Args {
 #[derive(Debug)]
 struct Opponent {
     peer: Peer,
-    /// Of its losses from ours, the largest relative difference.
+    /// The largest relative difference of its losses from ours.
     difference: f64,
     /// Of a step, in each round.
     micros: Vec<f64>,
@@ -69,7 +69,7 @@ pub(crate) struct Versus {
 }
 
 impl Versus {
-    /// Starts the peers that are asked for and installed, and compares their losses with ours.
+    /// Starts the requested peers that are installed, and compares their losses with ours.
     pub(crate) fn start<T: Scalar>(case: Case, args: &Args) -> Result<Self> {
         let mut opponents = Vec::new();
         let mut ours = None;
@@ -140,7 +140,7 @@ impl PeerRecord {
     }
 }
 
-/// The ratio table: one row for each peer of each case, and the best one's marked.
+/// The table of ratios: one row for each peer in each case, with the best one marked.
 pub(crate) fn report<'a>(cases: impl IntoIterator<Item = (Case, f64, &'a [PeerRecord])>) -> Report {
     let mut report = Report::new([
         "shape",
@@ -188,7 +188,7 @@ fn losses<T: Scalar>(case: Case, steps: usize) -> Result<Vec<f64>> {
     Ok(exec.enter(|| (0..steps).map(one).collect()))
 }
 
-/// The largest relative difference; infinite where the counts differ or a loss is not a number.
+/// The largest relative difference; infinite if the counts differ or a loss is not a number.
 fn largest_difference(ours: &[f64], theirs: &[f64]) -> f64 {
     if ours.len() != theirs.len() {
         return f64::INFINITY;

@@ -64,8 +64,8 @@ impl Lcg {
 mod tests {
     use super::*;
 
-    /// By hand: 1664525·12345 + 1013904223 = 21562465348 = 87628868 (mod 2³²), and 87628868 >> 8
-    /// = 342300.
+    /// By hand: 1664525·12345 + 1013904223 = 21562465348 = 87628868 (mod 2³²), and 87628868 >> 8 =
+    /// 342300.
     #[test]
     fn the_first_draw_is_the_documented_one() {
         assert_eq!(Lcg(SEED).draw(), 342_300);

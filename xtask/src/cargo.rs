@@ -12,20 +12,20 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
-/// A call of the cargo that runs this program, in the workspace.
+/// A call of the same cargo that runs this program, in the workspace.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(args);
     command
 }
 
-/// Runs `command`, whose output goes where this program's goes.
+/// Runs `command`, with this program's stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(failed(command, status).into()) }
 }
 
-/// Runs `command`; what it printed on stdout.
+/// Runs `command`; returns what it printed on stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -34,7 +34,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The words of a command that tell it from others, and how it ended.
+/// The first words of a command, and how it ended.
 fn failed(command: &Command, status: ExitStatus) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
     let words: Vec<_> = std::iter::once(program).chain(command.get_args().take(4)).collect();

@@ -1,4 +1,4 @@
-//! What has to pass before a change lands, in named stages.
+//! The checks that have to pass before a change lands, in named stages.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::package;
 pub(crate) enum Stage {
     /// The code is formatted
     Format,
-    /// Clippy has nothing to say
+    /// Clippy finds nothing
     Lints,
     /// The documentation builds without warnings
     Docs,
@@ -30,11 +30,11 @@ pub(crate) enum Stage {
     Packages,
     /// The program compiles for every target that rustup has installed
     Targets,
-    /// Every benchmark runs, on tiny sizes
+    /// Every benchmark runs on tiny sizes
     Benchmarks,
 }
 
-/// Runs the stages, all if none is named.
+/// Runs the named stages, or all of them.
 pub(crate) fn run(stages: &[Stage]) -> Result<()> {
     let stages = if stages.is_empty() { Stage::value_variants() } else { stages };
     let start = Instant::now();
@@ -101,11 +101,11 @@ fn examples() -> Result<()> {
     Ok(())
 }
 
-/// Checks the program for each target that is installed, the host's aside.
+/// Checks the program for each installed target except the host's.
 fn targets() -> Result<()> {
     let rustup = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let Some(installed) = rustup.ok().filter(|output| output.status.success()) else {
-        println!("rustup is not there: only this machine's target was built");
+        println!("rustup is not installed: only this machine's target was built");
         return Ok(());
     };
     let host = output(cargo(&["--version", "--verbose"]).stdin(Stdio::null()))?;

@@ -1,4 +1,4 @@
-//! The automation of the workspace: `cargo xtask` lists what there is.
+//! The automation of the workspace; `cargo xtask` lists the tasks.
 #![forbid(unsafe_code)]
 
 mod cargo;
@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use cargo::cargo;
 
-/// What a task returns: an error ends the program with one line.
+/// The result of a task; an error ends the program with one line.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The automation of the workspace.
@@ -25,19 +25,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the benchmarks: an overview, or the suite that is named (see `cargo xtask bench --help`)
+    /// Run the benchmarks: an overview, or the named suite (see `cargo xtask bench --help`)
     #[command(disable_help_flag = true)]
     Bench {
         /// Passed on to the benchmarks
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run what has to pass before a change lands
+    /// Run the checks that have to pass before a change lands
     Ci {
         /// Only these stages, in this order [default: all]
         stages: Vec<ci::Stage>,
     },
-    /// Package every crate, then build and run the example of its README against the package alone
+    /// Package every crate, then build and run its README's example against the package alone
     Package,
 }
 
@@ -54,16 +54,16 @@ fn main() -> ExitCode {
     })
 }
 
-/// Builds and runs the benchmarks; their exit code is this program's.
+/// Builds and runs the benchmarks, and exits with their exit code.
 fn bench(args: &[OsString]) -> Result<ExitCode> {
     let mut command = cargo(&["run", "--quiet", "--release", "--package", "anabranch-benches"]);
-    // faer takes long to build, and only this suite needs it.
+    // faer takes a long time to build, and only this suite needs it.
     if args.first().is_some_and(|suite| suite == "gemm") {
         command.args(["--features", "faer"]);
-        // The profile spares the program's build the optimisation of what only this suite runs.
+        // The profile does not optimise in the program's build what only this suite runs.
         command.args(["--config", "profile.release.package.matrixmultiply.opt-level=3"]);
     }
     let status = command.arg("--").args(args).status()?;
-    // A process that a signal ended has no code.
+    // A process killed by a signal has no code.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, Into::into))
 }

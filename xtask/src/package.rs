@@ -1,8 +1,8 @@
-//! Each crate as its users get it: packaged, unpacked elsewhere, and used by a program of its own.
+//! Each crate as its users get it: packaged, unpacked elsewhere, and used by a separate program.
 //!
-//! The program is the first example of the crate's README. It depends on the packages that the
-//! example names and is built outside of the workspace, so what is missing from a package (a file,
-//! a dependency, a feature that only a sibling turns on) is missed here and not by the first user.
+//! The program is the first example in the crate's README. It depends on the packages that the
+//! example names and is built outside the workspace, so anything missing from a package (a file, a
+//! dependency, a feature that only a sibling turns on) is noticed here and not by the first user.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,9 +21,9 @@ struct Package {
     folder: PathBuf,
 }
 
-/// Packages all crates, and tries each.
+/// Packages all crates, and tries each of them.
 pub(crate) fn run() -> Result<()> {
-    // What a package lacks shows below; cargo's own check would build everything once more.
+    // What a package lacks shows up below; cargo's own check would build everything once more.
     let flags = ["--workspace", "--no-verify", "--allow-dirty", "--offline", "--quiet"];
     call(cargo(&["package"]).args(flags))?;
 
@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Where cargo puts what it builds for this workspace.
+/// Where cargo puts the build output of this workspace.
 fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -68,11 +68,11 @@ fn unpack(outside: &Path) -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-/// Builds and runs the example of a library's README; the number of crates that it depends on.
+/// Builds and runs the example in a library's README; returns the number of crates it depends on.
 fn try_library(package: &Package, packages: &[Package], outside: &Path) -> Result<usize> {
     let readme = fs::read_to_string(package.folder.join("README.md"))?;
     let example = first_example(&readme)
-        .ok_or_else(|| format!("the README of {} has no example in Rust", package.name))?;
+        .ok_or_else(|| format!("the README of {} has no Rust example", package.name))?;
     let is_used = |other: &&Package| {
         let name = other.name.replace('-', "_");
         identifiers(&example).any(|word| word == name)
@@ -96,14 +96,14 @@ fn try_library(package: &Package, packages: &[Package], outside: &Path) -> Resul
     try_folder(&folder, packages, &[])
 }
 
-/// Builds the program from its package, and has it tell its version.
+/// Builds the program from its package, and has it print its version.
 fn try_program(package: &Package, packages: &[Package]) -> Result<usize> {
     try_folder(&package.folder, packages, &["--version"])
 }
 
 /// Builds and runs the program in `folder`, whose dependencies from this workspace are `packages`.
 fn try_folder(folder: &Path, packages: &[Package], args: &[&str]) -> Result<usize> {
-    // The same versions of everything else as in the workspace: nothing is fetched.
+    // The same versions of everything else as in the workspace, so that nothing is fetched.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     let command = |subcommand: &str| {
         let mut command = cargo(&[subcommand, "--quiet", "--offline"]);
@@ -128,7 +128,7 @@ fn n_dependencies(tree: &str) -> usize {
     crates.len()
 }
 
-/// The first block of Rust in a page, without the marks of hidden lines.
+/// The first Rust block in a page, without the marks of hidden lines.
 fn first_example(page: &str) -> Option<String> {
     let (_, rest) = page.split_once("\n```rust\n")?;
     let (example, _) = rest.split_once("\n```")?;
@@ -136,7 +136,7 @@ fn first_example(page: &str) -> Option<String> {
     Some(example.lines().map(visible).collect())
 }
 
-/// `example` as a program, as rustdoc makes one of it.
+/// `example` as a program, the way rustdoc makes one.
 fn program(example: &str) -> String {
     if example.contains("fn main()") {
         return example.to_owned();
