@@ -19,6 +19,7 @@ mod schema;
 mod setup;
 mod split_args;
 mod table_args;
+mod target_scale;
 mod task_flags;
 mod train;
 mod verify;

@@ -66,7 +66,12 @@ pub(crate) fn tasks(targets: &Targets) -> String {
 pub(crate) fn tasks_json(targets: &Targets, best_epoch: Option<usize>, rows: usize) -> Value {
     let of_task = |task: &TaskTarget| {
         let (kind, scale) = match task {
-            TaskTarget::Regression(_) => ("regression", Some("standard")),
+            TaskTarget::Regression(columns) => {
+                let mut kinds: Vec<String> =
+                    columns.iter().map(|column| column.scale.kind().to_string()).collect();
+                kinds.dedup();
+                ("regression", Some(kinds.join(",")))
+            }
             TaskTarget::Classification(_) => ("classification", None),
         };
         json!({

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anabranch::data::{Prepared, Table, TargetColumns, TaskColumns, prepare_split};
+use anabranch::data::{Prepared, ScaleKind, Table, TargetColumns, TaskColumns, prepare_split};
 use anabranch::graph::{Fusion, Graph, River};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
@@ -10,11 +10,12 @@ use anabranch::train::TrainConfig;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::Failure;
-use crate::flags::{count, non_negative, number, seed};
+use crate::flags::{assignment, count, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory};
 use crate::output;
 use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
+use crate::target_scale::Asked;
 use crate::task_flags::TaskFlags;
 
 /// Data, network and training.
@@ -25,6 +26,12 @@ pub(crate) struct SetupArgs {
     data: PathBuf,
     #[command(flatten)]
     tasks: TaskFlags,
+    /// Scale of numbers to predict, by column: standard, log1p,
+    /// rank-normal, none, or auto, which tries the first three on
+    /// validation rows; may be repeated [default: standard]
+    #[arg(long, value_name = "NAME=KIND", verbatim_doc_comment, help_heading = "Data",
+        value_parser = assignment)]
+    target_scale: Vec<(String, String)>,
     #[command(flatten)]
     split: SplitArgs,
     #[command(flatten)]
@@ -99,14 +106,28 @@ impl SetupArgs {
         let table = self.table.read(&self.data)?;
         let columns = self.targets(&table)?;
         let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
-        let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
+        let set_up = |scales: &[(String, ScaleKind)]| {
+            let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
+            let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
+            self.of(prepared)
+        };
+        let mut scales = Asked::of(&self.target_scale, &columns)?;
+        let about_scales = scales.choose(exec, set_up)?;
+        let mut setup = set_up(&scales.scales)?;
+        setup.prepared.warnings.extend(about_scales);
+        let Prepared { dataset, warnings, .. } = &setup.prepared;
         tracing::info!(
-            rows = prepared.dataset.n_rows,
-            inputs = prepared.dataset.n_inputs,
-            tasks = prepared.dataset.tasks.len(),
+            rows = dataset.n_rows,
+            inputs = dataset.n_inputs,
+            tasks = dataset.tasks.len(),
             "table encoded"
         );
-        output::warn(&prepared.warnings);
+        output::warn(warnings);
+        Ok(setup)
+    }
+
+    /// A run on these data: sizes the network.
+    fn of<T: Scalar>(&self, prepared: Prepared<T>) -> Result<Setup<T>, Failure> {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;

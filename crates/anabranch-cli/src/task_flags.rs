@@ -56,7 +56,7 @@ impl FromArgMatches for TaskFlags {
         tasks.extend(places(CLASSIFY).zip(classify));
         tasks.sort_by_key(|(place, _)| *place);
         let tasks = tasks.into_iter().map(|(_, task)| task).collect();
-        Ok(Self(TargetColumns { tasks }))
+        Ok(Self(TargetColumns { tasks, ..TargetColumns::default() }))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

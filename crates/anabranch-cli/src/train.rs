@@ -123,7 +123,7 @@ fn check_worth(
     let Some((part, rows)) = parts.into_iter().find(|(_, rows)| !rows.is_empty()) else {
         return Ok(());
     };
-    let metrics = trainer.metrics(rows, targets);
+    let metrics = trainer.metrics(rows, &targets.unbounded());
     let simplest = baselines_on(data, targets, rows);
     let Some(task) = diverged(&metrics, &simplest, targets) else { return Ok(()) };
     let message = format!(

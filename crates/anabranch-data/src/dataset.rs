@@ -3,14 +3,14 @@
 use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::encoder::{Encoded, Encoder, TOO_FAR};
-use crate::error::DataError;
+use crate::error::{DataError, list};
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
 use crate::schema::Schema;
 use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
-use crate::target::{TargetColumns, Targets, TaskTarget};
+use crate::target::{TargetColumns, Targets, TaskColumns, TaskTarget};
 use crate::target_check::{about_numbers, check_classes, check_names, without_absurd};
 use crate::warning::{Warning, WarningCode};
 
@@ -198,7 +198,7 @@ pub fn prepare_split<T: Scalar>(
     });
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
-    let targets = fit_targets(&found, &unscaled, &split);
+    let targets = fit_targets(&found, &unscaled, columns, &split);
     check_names(table, &encoder, &targets)?;
     warnings.extend(about_numbers(table, &found, &targets, &split));
     let mut dataset = Dataset {
@@ -239,6 +239,14 @@ fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, D
         }
         places.push(place);
     }
+    for (name, _) in &columns.scales {
+        let regressed = columns.tasks.iter().filter(|task| matches!(task, TaskColumns::Regress(_)));
+        let regressed: Vec<&str> = regressed.flat_map(TaskColumns::names).collect();
+        if !regressed.iter().any(|known| known.trim() == name.trim()) {
+            let (column, known) = (name.trim().to_owned(), list(&regressed));
+            return Err(DataError::NoScale { column, known });
+        }
+    }
     if table.columns().len() == places.len() {
         let (file, left_out) = (table.name().to_owned(), String::new());
         return Err(DataError::NoInputs { file, left_out });
@@ -247,12 +255,18 @@ fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, D
 }
 
 /// Takes the scale of every column of numbers from the training rows.
-fn fit_targets(found: &TargetValues, unscaled: &Targets, split: &Split) -> Targets {
+fn fit_targets(
+    found: &TargetValues,
+    unscaled: &Targets,
+    asked: &TargetColumns,
+    split: &Split,
+) -> Targets {
     let tasks = found.tasks.iter().zip(unscaled.tasks()).map(|(values, target)| match values {
         TaskValues::Classes { .. } => target.clone(),
         TaskValues::Numbers { values, n_columns } => {
             let columns = target.regression().iter().enumerate().map(|(j, column)| {
-                column.scaled(split.train.iter().map(|i| values[i * n_columns + j]))
+                let trained = split.train.iter().map(|i| values[i * n_columns + j]);
+                column.scaled(asked.scale_of(&column.column), trained)
             });
             TaskTarget::Regression(columns.collect())
         }

@@ -221,6 +221,14 @@ pub enum DataError {
         /// The column.
         column: String,
     },
+    /// A scale for a column that is not regressed.
+    #[error("{column:?} has no scale, since it is not regressed: the columns that are: {known}")]
+    NoScale {
+        /// The column.
+        column: String,
+        /// Those that are regressed.
+        known: String,
+    },
     /// Every column is a target, empty or left out.
     #[error(
         "{file}: no input columns are left beside the targets{left_out}: add a column with numbers or categories"

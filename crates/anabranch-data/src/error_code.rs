@@ -28,6 +28,7 @@ impl DataError {
             Self::NoSuchClass { .. } => "no_such_class",
             Self::SplitRow { .. } => "split_row",
             Self::TargetTwice { .. } => "target_twice",
+            Self::NoScale { .. } => "no_scale",
             Self::NoInputs { .. } => "no_inputs",
             Self::OutOfRange { .. } => "out_of_range",
             Self::TextTarget { .. } => "text_target",
@@ -75,6 +76,7 @@ impl DataError {
             | Self::UnknownColumn { column, .. }
             | Self::NoInputColumn { column, .. }
             | Self::TargetTwice { column, .. }
+            | Self::NoScale { column, .. }
             | Self::OutOfRange { column, .. }
             | Self::TextTarget { column, .. }
             | Self::OneClass { column, .. }

@@ -34,6 +34,7 @@ mod split_rules;
 mod table;
 mod target;
 mod target_check;
+mod target_scale;
 mod warning;
 mod wine;
 
@@ -59,6 +60,7 @@ pub use split::{Fractions, Split};
 pub use split_rules::{SplitBy, SplitRules};
 pub use table::{FileFormat, LineEnd, ReadOptions, Table};
 pub use target::{ClassTarget, RegressionTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
+pub use target_scale::{MARGIN, ScaleKind, TargetScale, UnknownScale};
 pub use warning::{Warning, WarningCode};
 
 // A program needs no other crate of the workspace to call what is here.

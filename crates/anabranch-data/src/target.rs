@@ -15,6 +15,7 @@ use crate::number::NumberFormat;
 use crate::raw_targets::{RawTargets, TargetValues};
 use crate::schema::{ColumnSchema, Schema};
 use crate::table::Table;
+use crate::target_scale::{ScaleKind, TargetScale, bounds};
 
 /// The columns that a user asks for, task by task.
 ///
@@ -28,6 +29,8 @@ use crate::table::Table;
 pub struct TargetColumns {
     /// The tasks, in the order of the network's heads.
     pub tasks: Vec<TaskColumns>,
+    /// On which scale some columns are predicted; the others are standardised.
+    pub scales: Vec<(String, ScaleKind)>,
 }
 
 /// The columns of one task.
@@ -57,6 +60,19 @@ impl TargetColumns {
     pub fn classify(mut self, column: impl Into<String>) -> Self {
         self.tasks.push(TaskColumns::Classify(column.into()));
         self
+    }
+
+    /// Predicts a column of numbers on this scale.
+    #[must_use]
+    pub fn scale(mut self, column: impl Into<String>, kind: ScaleKind) -> Self {
+        self.scales.push((column.into(), kind));
+        self
+    }
+
+    /// The scale that is asked for a column; the last one counts.
+    pub(crate) fn scale_of(&self, column: &str) -> ScaleKind {
+        let of_column = self.scales.iter().rev().find(|(name, _)| name.trim() == column);
+        of_column.map_or(ScaleKind::Standard, |(_, kind)| *kind)
     }
 
     /// The names of all columns, in order.
@@ -94,15 +110,22 @@ pub enum TaskTarget {
     Classification(ClassTarget),
 }
 
-/// A column of numbers, standardised on the training rows.
+/// A column of numbers, scaled by the training rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegressionTarget {
     /// The column's name.
     pub column: String,
-    /// Mean of the training rows, in the column's units.
+    /// How numbers are transformed first.
+    #[serde(default, skip_serializing_if = "TargetScale::is_standard")]
+    pub scale: TargetScale,
+    /// Mean of the training rows, transformed; 0 for [`TargetScale::None`].
     pub mean: f64,
-    /// Their population standard deviation in the column's units, or 1 where it is 0.
+    /// Their population standard deviation, or 1 where it is 0, and for [`TargetScale::None`].
     pub std: f64,
+    /// The least and the largest number of the training rows, near which predictions stay; not
+    /// known in model files of format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
     /// How the column's numbers are written.
     #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
     pub format: NumberFormat,
@@ -134,23 +157,69 @@ impl RegressionTarget {
             _ => NumberFormat::default(),
         };
         let (column, missing_markers) = (schema.name.clone(), schema.missing_markers.clone());
-        Self { column, mean: 0.0, std: 1.0, format, missing_markers }
+        let (scale, range) = (TargetScale::Standard, None);
+        Self { column, scale, mean: 0.0, std: 1.0, range, format, missing_markers }
     }
 
     /// The column with the scale of training values.
-    pub(crate) fn scaled(&self, values: impl Iterator<Item = f64> + Clone) -> Self {
-        let (mean, std) = mean_and_std(values);
-        Self { mean, std, ..self.clone() }
+    pub(crate) fn scaled(
+        &self,
+        kind: ScaleKind,
+        values: impl Iterator<Item = f64> + Clone,
+    ) -> Self {
+        let scale = kind.fit(values.clone());
+        let (mean, std) = match scale {
+            TargetScale::None => (0.0, 1.0),
+            _ => mean_and_std(values.clone().map(|value| scale.forward(value))),
+        };
+        let range =
+            values.map(|value| [value, value]).reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
+        Self { scale, mean, std, range, ..self.clone() }
     }
 
-    /// From the column's units to the network's: (value − mean)/std.
+    /// From the column's units to the network's: (value − mean)/std of the transformed value.
     pub fn standardise(&self, value: f64) -> f64 {
-        (value - self.mean) / self.std
+        (self.scale.forward(value) - self.mean) / self.std
     }
 
-    /// From the network's units to the column's: z·std + mean.
+    /// From the network's units to the column's.
     pub fn unscale(&self, z: f64) -> f64 {
-        z * self.std + self.mean
+        self.scale.backward(z * self.std + self.mean)
+    }
+
+    /// The prediction that an output of the network means: [`unscale`](Self::unscale)d, and no
+    /// farther from what training saw than [`MARGIN`](crate::MARGIN) times its width, nor on the
+    /// other side of 0 if that saw none there. What is infinite or NaN becomes NaN.
+    pub fn predicted(&self, z: f64) -> f64 {
+        if !z.is_finite() {
+            return f64::NAN;
+        }
+        let value = self.unscale(z);
+        match self.range.map(bounds) {
+            Some([low, high]) => value.max(low).min(high),
+            None => value,
+        }
+    }
+
+    /// A true number and the predicted one, from the network's units to those in which their
+    /// distance is judged, of which one is [`unit`](Self::unit) in the column's.
+    pub fn judged(&self, z: f64, output: f64) -> [f64; 2] {
+        if !self.scale.is_linear() {
+            return [self.unscale(z), self.predicted(output)];
+        }
+        match self.range.map(bounds) {
+            // As the training has it: the distance of two numbers near each other loses nothing.
+            Some([low, high]) if output.is_finite() => {
+                let [low, high] = [low, high].map(|bound| self.standardise(bound));
+                [z, output.max(low).min(high)]
+            }
+            _ => [z, output],
+        }
+    }
+
+    /// What one unit of [`judged`](Self::judged) numbers is in the column's units.
+    pub fn unit(&self) -> f64 {
+        if self.scale.is_linear() { self.std } else { 1.0 }
     }
 }
 
@@ -243,6 +312,20 @@ impl Targets {
         Ok(Self::new(tasks.collect::<Result<_, DataError>>()?))
     }
 
+    /// These, without a limit to what is predicted on a linear scale: there it shows what training
+    /// has come to.
+    #[must_use]
+    pub fn unbounded(&self) -> Self {
+        let mut targets = self.clone();
+        for task in &mut targets.tasks {
+            if let TaskTarget::Regression(columns) = task {
+                let linear = columns.iter_mut().filter(|column| column.scale.is_linear());
+                linear.for_each(|column| column.range = None);
+            }
+        }
+        targets
+    }
+
     /// The tasks, in the order of the network's heads.
     pub fn tasks(&self) -> &[TaskTarget] {
         &self.tasks
@@ -309,6 +392,13 @@ fn check_stored(task: &TaskTarget) -> Result<(), StoredError> {
                 let in_range = target.mean.abs() <= LARGEST && target.std <= LARGEST;
                 if !(in_range && target.std > 0.0) {
                     let problem = "a mean or deviation that is not finite or not positive";
+                    return Err(StoredError::new(&target.column, problem));
+                }
+                let is_range = |[min, max]: [f64; 2]| {
+                    min.abs() <= LARGEST && max.abs() <= LARGEST && min <= max
+                };
+                if !(target.range.is_none_or(is_range) && target.scale.is_sound()) {
+                    let problem = "a scale or a range that cannot be";
                     return Err(StoredError::new(&target.column, problem));
                 }
             }

@@ -36,6 +36,8 @@ pub enum WarningCode {
     EmptyColumn,
     /// An input column has one value in all training rows: nothing can be learned from it.
     ConstantColumn,
+    /// On which scale a number is predicted, and why.
+    TargetScale,
     /// A number to predict has one value in all training rows.
     ConstantTarget,
     /// A column that names or numbers rows was left out.

@@ -1,13 +1,12 @@
 //! What the simplest predictions are worth.
 
-use anabranch_data::{Dataset, Targets, TaskTarget, TaskValues};
+use anabranch_data::{Dataset, RegressionTarget, TargetScale, Targets, TaskTarget, TaskValues};
 use anabranch_tensor::Scalar;
 
 use crate::metrics::{ClassSums, RegressionSums};
 use crate::task_metrics::{TaskMetrics, argmax};
 
-/// A network has diverged if its RMSE is so many times that of the training mean, on the rows at
-/// hand and on the training rows.
+/// A network has diverged if its RMSE is so many times that of the training mean, and of its unit.
 const RMSE_RATIO: f64 = 10.0;
 
 /// A network has diverged if its log-loss is so many times that of the training frequencies, and
@@ -31,7 +30,7 @@ pub fn diverged(
     let is_within = |value: Option<f64>, limit: f64| value.is_none_or(|value| value <= limit);
     let is_good = |network: &TaskMetrics, baseline: &TaskMetrics, target: &TaskTarget| {
         let mut columns = network.regression().iter().zip(baseline.regression());
-        let units = target.regression().iter().map(|target| target.std);
+        let units = target.regression().iter().map(RegressionTarget::unit);
         let are_numbers_good = columns.by_ref().zip(units).all(|((network, baseline), std)| {
             is_within(network.rmse, RMSE_RATIO * baseline.rmse.unwrap_or(0.0).max(std))
         });
@@ -69,12 +68,19 @@ pub fn baselines_on<T: Scalar>(
         TaskValues::Numbers { values, n_columns } => {
             let columns = targets.tasks().get(task).map_or(&[][..], |target| target.regression());
             let of_column = |j: usize| {
+                let target = columns.get(j);
+                let judged = |row: &usize| {
+                    let z = values[row * n_columns + j].to_f64();
+                    target.map_or(z, |target| target.judged(z, z)[0])
+                };
+                // Where targets are just standardised on the training rows, their mean is 0.
+                let mean = match target {
+                    Some(RegressionTarget { scale: TargetScale::Standard, .. }) | None => 0.0,
+                    Some(_) => train.iter().map(judged).sum::<f64>() / train.len().max(1) as f64,
+                };
                 let mut sums = RegressionSums::default();
-                for row in test {
-                    // Targets are standardised on the training rows: their mean is 0.
-                    sums.add(values[row * n_columns + j].to_f64(), 0.0);
-                }
-                sums.metrics(columns.get(j).map_or(1.0, |target| target.std))
+                test.iter().for_each(|row| sums.add(judged(row), mean));
+                sums.metrics(target.map_or(1.0, RegressionTarget::unit))
             };
             TaskMetrics::Regression((0..*n_columns).map(of_column).collect())
         }

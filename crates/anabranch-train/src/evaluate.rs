@@ -1,6 +1,6 @@
 //! Evaluation: predictions for rows, and what they are worth.
 
-use anabranch_data::Dataset;
+use anabranch_data::{Dataset, Targets};
 use anabranch_graph::{Graph, GraphError, Mode, Workspace};
 use anabranch_layers::LossGradient;
 use anabranch_tensor::parallel::Part;
@@ -61,11 +61,20 @@ impl<T: Scalar> Evaluator<T> {
         Ok(Self { lanes: (0..exec.threads()).map(lane).collect::<Result<_, _>>()? })
     }
 
-    /// Sums for metrics over the rows of `source`, task by task.
-    pub(crate) fn sums(&mut self, exec: &Executor, source: &Source<'_, T>) -> Vec<TaskSums> {
-        let heads = source.graph.heads().iter();
-        let mut sums: Vec<TaskSums> =
-            heads.map(|head| TaskSums::new(head.loss().target_kind(), head.outputs())).collect();
+    /// Sums for metrics over the rows of `source`, task by task; `targets` say what numbers mean.
+    pub(crate) fn sums(
+        &mut self,
+        exec: &Executor,
+        source: &Source<'_, T>,
+        targets: &Targets,
+    ) -> Vec<TaskSums> {
+        let columns = targets.tasks().iter().map(|target| target.regression());
+        let columns = columns.chain(std::iter::repeat(&[][..]));
+        let heads = source.graph.heads().iter().zip(columns);
+        let sums = heads.map(|(head, columns)| {
+            TaskSums::new(head.loss().target_kind(), head.outputs(), columns)
+        });
+        let mut sums: Vec<TaskSums> = sums.collect();
         self.predict(
             exec,
             source,

@@ -265,9 +265,11 @@ impl Model {
         let found = self.targets.read(table)?;
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;
         let tasks = standardised(&found, &self.targets);
-        let heads = self.graph.heads().iter();
-        let mut sums: Vec<TaskSums> =
-            heads.map(|head| TaskSums::new(head.loss().target_kind(), head.outputs())).collect();
+        let heads = self.graph.heads().iter().zip(self.targets.tasks());
+        let sums = heads.map(|(head, target)| {
+            TaskSums::new(head.loss().target_kind(), head.outputs(), target.regression())
+        });
+        let mut sums: Vec<TaskSums> = sums.collect();
         self.for_each_encoded(&encoded.x, |rows, workspace| {
             for ((head, values), sums) in self.graph.heads().iter().zip(&tasks).zip(&mut sums) {
                 let target = match values {
@@ -280,10 +282,8 @@ impl Model {
                 sums.add(workspace.prediction(head), target);
             }
         });
-        let metrics = sums.iter().zip(self.targets.tasks()).zip(self.graph.heads());
-        let metrics = metrics.map(|((sums, target), head)| {
-            sums.metrics(target.regression()).of_weight(head.weight())
-        });
+        let metrics = sums.iter().zip(self.graph.heads());
+        let metrics = metrics.map(|(sums, head)| sums.metrics().of_weight(head.weight()));
         Ok(Evaluation {
             rows: found.rows.len(),
             rows_left_out: found.rows_left_out,

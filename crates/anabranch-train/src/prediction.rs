@@ -186,7 +186,7 @@ fn read_values(output: ArrayView2<'_, f32>, columns: &[RegressionTarget], values
     let rows = values.chunks_exact_mut(columns.len()).zip(output.rows());
     for (values, y) in rows {
         for ((value, y), target) in values.iter_mut().zip(y).zip(columns) {
-            *value = target.unscale(f64::from(*y));
+            *value = target.predicted(f64::from(*y));
         }
     }
 }

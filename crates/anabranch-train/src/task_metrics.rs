@@ -54,16 +54,20 @@ impl TaskMetrics {
 /// Sums over rows for one task.
 #[derive(Clone, Debug)]
 pub(crate) enum TaskSums {
-    Regression(Vec<RegressionSums>),
+    Regression { sums: Vec<RegressionSums>, columns: Vec<RegressionTarget> },
     Classification { sums: ClassSums, log_losses: LogLosses },
     Binary(Vec<ClassSums>),
 }
 
 impl TaskSums {
-    /// Of a head with so many outputs.
-    pub(crate) fn new(kind: TargetKind, outputs: usize) -> Self {
+    /// Of a head with so many outputs, which predict `columns`; numbers in the units of the network
+    /// if there are none.
+    pub(crate) fn new(kind: TargetKind, outputs: usize, columns: &[RegressionTarget]) -> Self {
         match kind {
-            TargetKind::Values => Self::Regression(vec![RegressionSums::default(); outputs]),
+            TargetKind::Values => Self::Regression {
+                sums: vec![RegressionSums::default(); outputs],
+                columns: columns.to_vec(),
+            },
             TargetKind::Classes => Self::Classification {
                 sums: ClassSums::new(outputs),
                 log_losses: LogLosses::default(),
@@ -76,11 +80,18 @@ impl TaskSums {
     pub(crate) fn add<T: Scalar>(&mut self, prediction: ArrayView2<'_, T>, target: Target<'_, T>) {
         let width = prediction.ncols();
         match (self, target) {
-            (Self::Regression(columns), Target::Values(y)) => {
+            (Self::Regression { sums, columns }, Target::Values(y)) => {
                 let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
                 for (predicted, y) in rows {
-                    for ((sums, predicted), y) in columns.iter_mut().zip(predicted).zip(y) {
-                        sums.add(y.to_f64(), predicted.to_f64());
+                    for (j, ((sums, predicted), y)) in
+                        sums.iter_mut().zip(predicted).zip(y).enumerate()
+                    {
+                        let pair = [y.to_f64(), predicted.to_f64()];
+                        let [y, predicted] = match columns.get(j) {
+                            Some(column) => column.judged(pair[0], pair[1]),
+                            None => pair,
+                        };
+                        sums.add(y, predicted);
                     }
                 }
             }
@@ -108,12 +119,12 @@ impl TaskSums {
         }
     }
 
-    /// The metrics of a regression in the units of `columns`; in those of the network if there are
-    /// none.
-    pub(crate) fn metrics(&self, columns: &[RegressionTarget]) -> TaskMetrics {
+    /// The metrics, those of a regression in the units of its columns.
+    pub(crate) fn metrics(&self) -> TaskMetrics {
         match self {
-            Self::Regression(sums) => {
-                let units = columns.iter().map(|target| target.std).chain(std::iter::repeat(1.0));
+            Self::Regression { sums, columns } => {
+                let units =
+                    columns.iter().map(RegressionTarget::unit).chain(std::iter::repeat(1.0));
                 let metrics = sums.iter().zip(units).map(|(sums, unit)| sums.metrics(unit));
                 TaskMetrics::Regression(metrics.collect())
             }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anabranch::data::{
-    AskedKind, Mark, MissingMarkers, ReadOptions, SplitBy, SplitRules, TargetColumns, TaskTarget,
-    TextEncoding, Tolerance, prepare_split,
+    AskedKind, Mark, MissingMarkers, ReadOptions, ScaleKind, SplitBy, SplitRules, TargetColumns,
+    TaskTarget, TextEncoding, Tolerance, prepare_split,
 };
 use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
@@ -141,6 +141,9 @@ fn cases() -> Vec<(String, Change)> {
     case("--split-column part", |run| run.split.by = SplitBy::Column("part".into()));
     case("--group who", |run| run.split.by = SplitBy::Group("who".into()));
     case("--time when", |run| run.split.by = SplitBy::Time("when".into()));
+    case("--target-scale price=log1p", |run| {
+        run.columns = run.columns.clone().scale("price", ScaleKind::Log1p);
+    });
     case("--split-seed 9", |run| run.split.seed = 9);
 
     case("--drop number,who", |run| {

@@ -222,6 +222,54 @@ fn rows_are_for_what_the_flags_say() {
     }
 }
 
+/// Numbers that span orders of magnitude, and what is made of them.
+#[test]
+fn validation_rows_choose_the_scale_of_a_target() {
+    let dir = Dir::new();
+    // From 2⁰ to about 2¹⁶, the exponent a sum of two inputs.
+    let rows: String = (0..400)
+        .map(|i| {
+            let [a, b] = [i * 7 % 81, i * 11 % 83].map(f64::from);
+            format!("{a}.5,{b}.5,{},{}\n", 2f64.powf((a + b) / 10.0), i % 2)
+        })
+        .collect();
+    dir.write("t.csv", format!("a,b,y,c\n{rows}"));
+    let train = "train --data t.csv --regress y --classify c --threads 1 --force --out m";
+    let worth = |flags: &str| {
+        let json = dir.json(&format!("{train} {flags}"));
+        (json["test"]["y"]["r2"].as_f64().unwrap(), json["tasks"][0]["scale"].clone(), json)
+    };
+    let (standard, scale, _) = worth("");
+    assert_eq!(scale, "standard");
+    let (auto, scale, json) = worth("--target-scale y=auto");
+    assert!(auto > standard && scale != "standard", "{auto} {standard} {scale}");
+    let warning = &json["warnings"][0];
+    assert_eq!((&warning["code"], &warning["column"]), (&json!("target_scale"), &json!("y")));
+    // The metrics are those of the predictions, in the column's units.
+    let (_, _, json) = worth("--target-scale y=log1p --test-fraction 0.5");
+    assert_eq!(json["tasks"][0]["scale"], "log1p");
+    let json = dir.json("evaluate --model m --data t.csv");
+    dir.succeed("predict --model m --data t.csv --out p.csv");
+    let text = dir.read("p.csv");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let (mut n, mut squares, mut largest) = (0.0, 0.0, 0.0f64);
+    for row in reader.records().map(Result::unwrap) {
+        let number = |i: usize| row[i].parse::<f64>().unwrap();
+        n += 1.0;
+        squares += (number(4) - number(2)).powi(2);
+        largest = largest.max(number(4));
+    }
+    let rmse = json["test"]["y"]["rmse"].as_f64().unwrap();
+    assert!((rmse / f64::sqrt(squares / n) - 1.0).abs() < 1e-4, "{rmse}");
+    // No prediction is far from what training saw.
+    dir.write("far.csv", "a,b\n200,200\n-200,-200\n");
+    dir.succeed("predict --model m --data far.csv --out p.csv --lenient");
+    let text = dir.read("p.csv");
+    let far: Vec<f64> =
+        text.lines().skip(1).map(|l| l.split(',').nth(2).unwrap().parse().unwrap()).collect();
+    assert!(far[0] <= 1.5 * 2f64.powf(16.3) && far[1] >= 0.0 && largest > 1e3, "{far:?}");
+}
+
 #[test]
 fn other_targets_of_wine() {
     let dir = Dir::new();

@@ -355,12 +355,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     pub fn metrics(&mut self, row_idx: &[usize], targets: &Targets) -> Vec<TaskMetrics> {
         let exec = self.exec;
         let (evaluator, source) = self.evaluation(row_idx);
-        let sums = exec.enter(|| evaluator.sums(exec, &source));
-        let columns = targets.tasks().iter().map(|target| target.regression());
-        let columns = columns.chain(std::iter::repeat(&[][..]));
-        let metrics = sums.iter().zip(columns).map(|(sums, columns)| sums.metrics(columns));
-        let heads = metrics.zip(self.graph.heads());
-        heads.map(|(metrics, head)| metrics.of_weight(head.weight())).collect()
+        let sums = exec.enter(|| evaluator.sums(exec, &source, targets));
+        let heads = sums.iter().zip(self.graph.heads());
+        heads.map(|(sums, head)| sums.metrics().of_weight(head.weight())).collect()
     }
 
     /// What evaluates the network on some rows, and these.
