@@ -106,8 +106,8 @@ impl<T: Scalar> Graph<T> {
             match row_idx {
                 None => gradient(target.rows(rows.clone())),
                 Some(row_idx) => {
-                    let room = (&mut *task.scratch, &mut *task.classes);
-                    gradient(target.gather(&row_idx[rows.clone()], room));
+                    let row_idx = &row_idx[rows.clone()];
+                    gradient(target.gather(row_idx, task.scratch, task.classes));
                 }
             }
         }
@@ -145,21 +145,26 @@ impl<T: Scalar> Graph<T> {
         let Workspace { values, scratch, layout, .. } = workspace;
         let (nodes, inner) = (0..self.nodes.len(), cut.inner(exec));
         let parts = [cut.part(scratch, layout.scratch_len)];
-        let rows = (cut.n_rows, cut.rows_per_shard);
-        exec.for_each_shard(rows, [values], parts, |[mut shard], [scratch]| {
-            self.walk(nodes.clone(), Inputs::Batch(inputs), &mut shard, |call| {
-                let Call { node, layer, input, x, y, .. } = call;
-                layer.infer(Infer {
-                    exec: inner,
-                    input,
-                    x,
-                    y,
-                    params: &params[node.params.clone()],
-                    state: &state[node.state.clone()],
-                    scratch: &mut *scratch,
+        exec.for_each_shard(
+            cut.n_rows,
+            cut.rows_per_shard,
+            [values],
+            parts,
+            |[mut shard], [scratch]| {
+                self.walk(nodes.clone(), Inputs::Batch(inputs), &mut shard, |call| {
+                    let Call { node, layer, input, x, y, .. } = call;
+                    layer.infer(Infer {
+                        exec: inner,
+                        input,
+                        x,
+                        y,
+                        params: &params[node.params.clone()],
+                        state: &state[node.state.clone()],
+                        scratch: &mut *scratch,
+                    });
                 });
-            });
-        });
+            },
+        );
     }
 
     /// Calls `run` with each input of each layer among `nodes`.

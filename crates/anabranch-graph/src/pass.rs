@@ -260,19 +260,24 @@ impl<T: Scalar> Graph<T> {
             grads,
         ];
         let parts = (parts, [parallel::Part::Rows(&mut classes[..n_rows], 1)]);
-        let rows = (n_rows, cut.rows_per_shard);
-        exec.for_each_shard(rows, [values, deltas], parts, move |shards, parts| {
-            let [values, deltas] = shards;
-            let ([saved, scratch, summaries, grads], [classes]) = parts;
-            let mut task = Task { values, deltas, saved, scratch, summaries, grads, classes };
-            for step in steps {
-                match *step {
-                    Step::Forward(stage) => self.forward_stage(stage, &source, &mut task),
-                    Step::Losses => self.losses_of(&source, &mut task),
-                    Step::Backward(stage) => self.backward_stage(stage, &source, &mut task),
+        exec.for_each_shard(
+            n_rows,
+            cut.rows_per_shard,
+            [values, deltas],
+            parts,
+            move |shards, parts| {
+                let [values, deltas] = shards;
+                let ([saved, scratch, summaries, grads], [classes]) = parts;
+                let mut task = Task { values, deltas, saved, scratch, summaries, grads, classes };
+                for step in steps {
+                    match *step {
+                        Step::Forward(stage) => self.forward_stage(stage, &source, &mut task),
+                        Step::Losses => self.losses_of(&source, &mut task),
+                        Step::Backward(stage) => self.backward_stage(stage, &source, &mut task),
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// Merges what the shards say of the input of the layer that begins a stage.

@@ -86,7 +86,8 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     #[inline(always)]
     pub(crate) fn apply<'v>(
         &self,
-        (row, col): (usize, usize),
+        row: usize,
+        col: usize,
         n_rows: usize,
         mut next_run: impl FnMut() -> &'v mut [T],
     ) where
@@ -94,7 +95,7 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     {
         match &self.kept {
             Kept::Drawn { mask, first_row } => {
-                mask.apply((first_row + row, col), n_rows, next_run, self.scale);
+                mask.apply(first_row + row, col, n_rows, next_run, self.scale);
             }
             Kept::Given { mask, width } => {
                 for i in 0..n_rows {
@@ -191,7 +192,8 @@ impl<T: Scalar> RowWise<T> for Dropout {
                 m.fill(T::ONE);
                 let mut runs = m.chunks_exact_mut(width);
                 mask.apply(
-                    (rows.start, 0),
+                    rows.start,
+                    0,
                     rows.len(),
                     #[inline(always)]
                     || runs.next().unwrap_or_default(),

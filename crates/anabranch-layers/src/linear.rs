@@ -151,7 +151,8 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
         T: 'y,
     {
         self.mask.apply(
-            (row, col),
+            row,
+            col,
             n_rows,
             #[inline(always)]
             || {

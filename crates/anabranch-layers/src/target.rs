@@ -55,7 +55,8 @@ impl<'a, T: Scalar> Target<'a, T> {
     pub fn gather<'b>(
         &self,
         row_idx: &[usize],
-        (values, classes): (&'b mut [T], &'b mut [u32]),
+        values: &'b mut [T],
+        classes: &'b mut [u32],
     ) -> Target<'b, T> {
         let n_rows = row_idx.len();
         let of = |view: &ArrayView2<'a, T>, values: &'b mut [T]| {

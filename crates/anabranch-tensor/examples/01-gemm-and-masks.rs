@@ -57,9 +57,9 @@ fn main() -> Result<(), ExecutorError> {
     let mask = DrawnMask::new(7, 0, 64, 3, 0.25);
     let (mut whole, mut part) = ([1.0f32; 64], [1.0f32; 24]);
     let mut run = Some(&mut whole[..]);
-    mask.apply((5, 0), 1, || run.take().unwrap_or_default(), 1.0 / 0.75);
+    mask.apply(5, 0, 1, || run.take().unwrap_or_default(), 1.0 / 0.75);
     let mut run = Some(&mut part[..]);
-    mask.apply((5, 40), 1, || run.take().unwrap_or_default(), 1.0 / 0.75);
+    mask.apply(5, 40, 1, || run.take().unwrap_or_default(), 1.0 / 0.75);
     println!("kept {} of 64", whole.iter().filter(|v| **v > 0.0).count());
     assert_eq!(whole[40..], part);
     Ok(())

@@ -247,7 +247,8 @@ impl DrawnMask {
     #[inline(always)]
     pub fn apply<'v, T: Scalar>(
         &self,
-        (row, col): (usize, usize),
+        row: usize,
+        col: usize,
         n_rows: usize,
         mut next_run: impl FnMut() -> &'v mut [T],
         scale: T,
@@ -285,7 +286,8 @@ impl DrawnMask {
             assert!(n_rows * width == len, "{len} elements in rows of {width}");
             let mut runs = values.chunks_exact_mut(width.max(1));
             return self.apply(
-                (row, 0),
+                row,
+                0,
                 n_rows,
                 #[inline(always)]
                 || runs.next().unwrap_or_default(),
@@ -425,7 +427,7 @@ mod tests {
     fn part_of(mask: &DrawnMask, at: (usize, usize), n_rows: usize, width: usize) -> Vec<f32> {
         let mut values = vec![1.0; n_rows * width];
         let mut rows = values.chunks_exact_mut(width);
-        mask.apply(at, n_rows, || rows.next().unwrap(), 2.0);
+        mask.apply(at.0, at.1, n_rows, || rows.next().unwrap(), 2.0);
         values
     }
 

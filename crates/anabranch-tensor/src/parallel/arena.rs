@@ -177,7 +177,8 @@ mod tests {
                 let n_shards = n_rows.div_ceil(rows_per_shard);
                 let mut sums = vec![0.0; n_shards];
                 exec.for_each_shard(
-                    (n_rows, rows_per_shard),
+                    n_rows,
+                    rows_per_shard,
                     [&mut arena],
                     [Part::Chunks(&mut sums, 1)],
                     |[mut shard], [sum]| {

@@ -185,7 +185,8 @@ impl Executor {
     /// If an arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
     pub fn for_each_shard<T: Scalar, P: Parts, const N: usize>(
         &self,
-        (n_rows, rows_per_shard): (usize, usize),
+        n_rows: usize,
+        rows_per_shard: usize,
         arenas: [&mut Arena<T>; N],
         parts: P,
         f: impl Fn([Shard<'_, T>; N], P::Slices) + Sync,
