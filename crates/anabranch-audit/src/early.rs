@@ -3,9 +3,9 @@
 use crate::eval::{Reading, Sums, goes_over_the_batch};
 use crate::expr::{Expr, Fold, Function, Node, Operator};
 use crate::factor::{Pair, factor};
-use crate::judge::pairs;
 use crate::matrix::Matrix;
 use crate::mistakes::Mistake;
+use crate::pairs::pairs;
 use crate::quantity::Kind;
 use crate::truth::{Truth, UnitAxis};
 use crate::{Evaluation, Formula};

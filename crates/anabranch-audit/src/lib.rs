@@ -61,6 +61,8 @@ mod lexer;
 pub mod matrix;
 pub mod measure;
 pub mod mistakes;
+mod networks;
+mod pairs;
 mod parser;
 mod plain;
 mod quantity;
@@ -82,7 +84,7 @@ use std::path::Path;
 
 use expr::Node;
 use judge::{Assessment, assess};
-use setting::Networks;
+use networks::Networks;
 use truth::MaskReading;
 
 use reference::{Affine, Join};

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use crate::Formula;
 use crate::eval::Reading;
 use crate::expr::{Expr, Node, Operator};
-use crate::judge::{EXACT, largest_error, pairs};
+use crate::judge::{EXACT, largest_error};
+use crate::pairs::pairs;
 use crate::quantity::{Kind, QUANTITIES, Quantity};
 use crate::truth::Truth;
 

@@ -5,7 +5,7 @@ use anabranch_graph::{Join, TwoBranch};
 use anabranch_layers::{Activation, Affine};
 use serde::Deserialize;
 
-use crate::model_file::Header;
+use crate::header::Header;
 
 /// The metadata of format 1.
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ mod error;
 mod evaluate;
 mod file;
 mod format_1;
+mod header;
 mod metrics;
 mod model;
 mod model_error;
@@ -22,6 +23,7 @@ mod model_file;
 mod observer;
 mod prediction;
 mod rows;
+mod run_state;
 mod task_metrics;
 mod trainer;
 
@@ -36,8 +38,9 @@ pub use model_error::ModelError;
 pub use model_file::{MODEL_FILE, model_path, weights_sha256};
 pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
+pub use run_state::{BestState, Position, RunState};
 pub use task_metrics::TaskMetrics;
-pub use trainer::{BestState, Position, RunState, Trainer};
+pub use trainer::Trainer;
 
 // What a program needs to describe a network, its parts and its data, and to run them.
 pub use anabranch_data as data;

@@ -10,16 +10,16 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anabranch_data::{Encoder, Targets};
-use anabranch_graph::{Array, Fusion, Graph, River};
+use anabranch_graph::{Array, Fusion, Graph};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::TrainError;
 use crate::file::replace_file;
 use crate::format_1;
+use crate::header::Header;
 use crate::model::Model;
 use crate::model_error::ModelError;
 
@@ -30,15 +30,6 @@ pub const MODEL_FILE: &str = "model.safetensors";
 const FORMAT: u64 = 2;
 
 const METADATA_KEY: &str = "anabranch";
-
-/// The metadata.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Header {
-    pub(crate) format: u64,
-    pub(crate) network: River,
-    pub(crate) encoder: Encoder,
-    pub(crate) targets: Targets,
-}
 
 /// The version alone, which every format has.
 #[derive(Deserialize)]

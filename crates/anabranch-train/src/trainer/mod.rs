@@ -1,6 +1,6 @@
 //! The training loop.
 
-mod run_state;
+mod resume;
 
 use std::ops::ControlFlow;
 
@@ -19,9 +19,8 @@ use crate::error::TrainError;
 use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::{Rows, targets};
+use crate::run_state::{BestState, Position};
 use crate::task_metrics::TaskMetrics;
-
-pub use run_state::{BestState, Position, RunState};
 
 /// A network in training: its numbers, its optimizer, and all memory that a step needs.
 ///

@@ -1,0 +1,50 @@
+//! Printed values beside the true ones.
+
+use crate::Formula;
+use crate::eval::{EvalError, Reading, evaluate};
+use crate::factor::Pair;
+use crate::matrix::Matrix;
+use crate::quantity::Kind;
+use crate::truth::Truth;
+
+/// Printed and true values on all instances; a vector is turned the way the target is.
+pub(crate) fn pairs<'a>(
+    truths: &'a [Truth],
+    formula: &Formula,
+    reading: Reading,
+) -> Result<Vec<Pair<'a>>, EvalError> {
+    let target = formula.target;
+    let pair = |truth: &'a Truth| {
+        let expected = truth.expected(target, reading.evaluation);
+        let mut printed = evaluate(&formula.expr, (target, &formula.indices), truth, reading)?;
+        // "1" says that every entry is.
+        if target.name() == "dy_dbeta" {
+            for (value, e) in printed.iter_mut().zip(&expected) {
+                if value.shape() == [1, 1] {
+                    *value = Matrix::filled(e.rows(), e.cols(), value[(0, 0)]);
+                }
+            }
+        }
+        // The Jacobian of an entry-wise function is often printed as its diagonal.
+        if target.0.kind == Kind::RowJacobian {
+            for (value, e) in printed.iter_mut().zip(&expected) {
+                let n = e.rows();
+                let is_diagonal =
+                    e.cols() == n && (0..n * n).all(|at| at / n == at % n || e.data()[at] == 0.0);
+                if is_diagonal && value.cols() == 1 && (value.rows() == n || value.rows() == 1) {
+                    let last = value.rows() - 1;
+                    let diagonal = |i: usize| value[(i.min(last), 0)];
+                    *value = Matrix::from_fn(n, n, |i, j| if i == j { diagonal(i) } else { 0.0 });
+                }
+            }
+        }
+        // A bias is [out]: neither row nor column.
+        if let (Kind::Vector, [value], [e]) = (target.0.kind, &mut printed[..], &expected[..])
+            && value.shape() == [e.cols(), e.rows()]
+        {
+            *value = value.transposed();
+        }
+        Ok(Pair { truth, printed, expected, units: truth.unit_axis(target, reading.evaluation) })
+    };
+    truths.iter().map(pair).collect()
+}

@@ -1,0 +1,57 @@
+//! Everything that a run is, as one value to take out and put back.
+
+use anabranch_optim::{OptimizerState, PlateauState};
+use serde::{Deserialize, Serialize};
+
+/// All that changes in a run: taken out of one [`Trainer`](crate::Trainer) and put into another of
+/// the same data, network and settings, the run goes on to the same bits, also from the middle of
+/// an epoch. A file that it is written to must keep every bit of a number, and, if a run that
+/// diverges is to be saved too, NaN and infinity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunState<T> {
+    /// The parameters.
+    pub params: Vec<T>,
+    /// The running statistics.
+    pub state: Vec<T>,
+    /// The optimizer's steps and moments.
+    pub optimizer: OptimizerState<T>,
+    /// What a plateau schedule remembers of the losses.
+    pub plateau: PlateauState,
+    /// The epoch with the lowest validation loss so far, if any.
+    pub best: Option<BestState<T>>,
+    /// How far the run has come.
+    pub position: Position,
+}
+
+/// The weights of the best epoch so far; none unless the run stops early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestState<T> {
+    /// Its loss, summed over the tasks.
+    pub loss: f64,
+    /// Its number, counted from 1.
+    pub epoch: usize,
+    /// The parameters.
+    pub params: Vec<T>,
+    /// The running statistics.
+    pub state: Vec<T>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Whole epochs done.
+    pub epochs: usize,
+    /// Batches of the next epoch that are done.
+    pub batches: usize,
+    /// Rows of these batches.
+    pub rows: usize,
+    /// The weighted loss of each task, summed over these rows.
+    pub loss_sums: Vec<f64>,
+}
+
+impl Position {
+    /// Before the first step.
+    pub(crate) fn start(n_tasks: usize) -> Self {
+        Self { loss_sums: vec![0.0; n_tasks], ..Self::default() }
+    }
+}
