@@ -2,6 +2,7 @@
 
 mod allocation;
 mod conformance;
+mod differences;
 mod dropout;
 mod four_branches;
 mod instance;
@@ -10,6 +11,7 @@ mod networks;
 mod onnx;
 mod source;
 mod tidy;
+mod wirings;
 
 use anabranch_tests::CountingAllocator;
 

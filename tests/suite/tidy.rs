@@ -257,6 +257,22 @@ fn comments_wrap_where_the_code_does() {
     assert_eq!(long_comments(&source), [1, 6]);
 }
 
+/// A program that prints an error and then its sources would say everything twice.
+#[test]
+fn no_error_prints_its_source_and_returns_it_too() {
+    for path in workspace_files() {
+        let source = read(&path);
+        let lines: Vec<&str> = source.lines().map(str::trim).collect();
+        for (i, line) in lines.iter().enumerate() {
+            let is_message = line.starts_with("#[error(") && !line.contains("transparent");
+            let next = lines.get(i + 1).copied().unwrap_or_default();
+            let is_source = next.contains("(#[from]") || next.contains("(#[source]");
+            let prints = line.contains("{source") || is_source && line.contains("{0");
+            assert!(!(is_message && prints), "{}:{}: {line}", path.display(), i + 1);
+        }
+    }
+}
+
 #[test]
 fn no_test_is_switched_off() {
     for file in workspace_files() {

@@ -9,12 +9,12 @@ use crate::table::Table;
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The file is missing, is a directory, or cannot be read.
-    #[error("{file}: cannot be read ({source}): check the path")]
+    #[error("{file}: cannot be read ({reason}): check the path")]
     Read {
         /// The table's name.
         file: String,
         /// What the operating system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Not a byte, or nothing but white space.
     #[error("{file}: the file is empty: expected a header line with column names, then data rows")]

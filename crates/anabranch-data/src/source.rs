@@ -55,7 +55,7 @@ pub(crate) fn read_source(
     mut reader: impl Read,
     asked: Option<TextEncoding>,
 ) -> Result<Source, DataError> {
-    let failed = |source| DataError::Read { file: name.to_owned(), source };
+    let failed = |reason| DataError::Read { file: name.to_owned(), reason };
     let mut magic = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut magic).map_err(failed)?;
     let is_gzip = magic.starts_with(b"\x1f\x8b");

@@ -155,7 +155,7 @@ impl ReadOptions {
         let name = path.as_ref().display().to_string();
         match File::open(path) {
             Ok(file) => self.from_reader(name, file),
-            Err(source) => Err(DataError::Read { file: name, source }),
+            Err(reason) => Err(DataError::Read { file: name, reason }),
         }
     }
 

@@ -59,7 +59,7 @@ fn fused_pair<T: Scalar>(
     if readers.count() > 1 || heads.iter().any(|head| head.node == before) {
         return None;
     }
-    Some((before, nodes[before].layer()?.fuse(nodes[i].layer()?.pointwise()?)?))
+    Some((before, nodes[before].layer()?.fuse(nodes[i].shape.pointwise?)?))
 }
 
 /// After node `removed` has gone: its readers read `before`, and the nodes behind it move up.

@@ -83,8 +83,7 @@ impl<T: Scalar> Node<T> {
 
     /// Whether it is a dropout layer by itself, which a given mask is for.
     pub(crate) fn is_dropout(&self) -> bool {
-        let step = self.layer().and_then(|layer| layer.pointwise());
-        matches!(step, Some(Pointwise::Dropout(_)))
+        matches!(self.shape.pointwise, Some(Pointwise::Dropout(_)))
     }
 
     /// Whether nothing in a backward pass reads the output, so that a sum may take its memory.

@@ -19,9 +19,9 @@ use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, flat_mut};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::layer::{Infer, Layer, Training, compiled_here};
 use crate::row_wise::{Backward, Dx, Forward, RowWise};
-use crate::shape::{Output, Shape, one_input};
+use crate::shape::{Output, Pointwise, Shape, one_input};
 
 /// An element-wise function.
 ///
@@ -137,7 +137,8 @@ impl<T: Scalar> Layer<T> for Activation {
 
     fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError> {
         let output = if *self == Self::Tanh { Output::Kept } else { Output::Free };
-        Ok(Shape { output, ..Shape::new(one_input(self.name(), inputs)?) })
+        let pointwise = (*self == Self::Relu).then_some(Pointwise::Relu);
+        Ok(Shape { output, pointwise, ..Shape::new(one_input(self.name(), inputs)?) })
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
@@ -146,10 +147,6 @@ impl<T: Scalar> Layer<T> for Activation {
 
     fn training(&self) -> Training<'_, T> {
         Training::RowWise(self)
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        (*self == Self::Relu).then_some(Pointwise::Relu)
     }
 
     fn describe(&self) -> String {

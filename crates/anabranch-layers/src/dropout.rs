@@ -14,9 +14,9 @@ use anabranch_tensor::{Accum, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::layer::{Infer, Layer, Training, compiled_here};
 use crate::row_wise::{Backward, Dx, Forward, Mask, RowWise};
-use crate::shape::{Memory, Shape, one_input};
+use crate::shape::{Memory, Pointwise, Shape, one_input};
 
 /// y = x⊙M in training, y = x in evaluation.
 ///
@@ -151,7 +151,8 @@ impl<T: Scalar> Layer<T> for Dropout {
             let (name, expected) = ("the probability of dropping", "in [0, 1]");
             return Err(LayerError::Range { layer: "dropout", name, expected, value: self.p });
         }
-        Ok(Shape::new(one_input("dropout", inputs)?))
+        let pointwise = Some(Pointwise::Dropout(self.p));
+        Ok(Shape { pointwise, ..Shape::new(one_input("dropout", inputs)?) })
     }
 
     /// M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
@@ -165,10 +166,6 @@ impl<T: Scalar> Layer<T> for Dropout {
 
     fn training(&self) -> Training<'_, T> {
         Training::RowWise(self)
-    }
-
-    fn pointwise(&self) -> Option<Pointwise> {
-        Some(Pointwise::Dropout(self.p))
     }
 
     fn describe(&self) -> String {

@@ -8,7 +8,7 @@ use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, PerScalar, Scalar};
 
 use crate::error::LayerError;
 use crate::row_wise::RowWise;
-use crate::shape::{Memory, Shape};
+use crate::shape::{Memory, Pointwise, Shape};
 use crate::whole_batch::WholeBatch;
 
 /// Arguments of [`Layer::infer`].
@@ -38,15 +38,6 @@ pub enum Training<'a, T> {
     RowWise(&'a dyn RowWise<T>),
     /// With sums over all rows of the batch, as batch normalisation needs.
     WholeBatch(&'a dyn WholeBatch<T>),
-}
-
-/// An element-wise step that the layer before it can do while its result is in the cache.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pointwise {
-    /// max(0, x).
-    Relu,
-    /// Dropout with this probability of dropping.
-    Dropout(f64),
 }
 
 /// One layer of a network: y = f(x), and the derivative of a loss with respect to x and the
@@ -85,13 +76,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// The passes of training: `Training::RowWise(self)` for most layers.
     fn training(&self) -> Training<'_, T>;
 
-    /// This layer as a step that the layer before it can do.
-    fn pointwise(&self) -> Option<Pointwise> {
-        None
-    }
-
-    /// A layer that does this one's work and then `next`'s in one pass over memory, with the same
-    /// parameters.
+    /// A layer that does this one's work and then `next` in one pass over memory, with the same
+    /// parameters: fusion asks it of a layer before one that [`Shape::pointwise`] calls a step.
     fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
         let _ = next;
         None

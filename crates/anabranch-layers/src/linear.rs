@@ -24,12 +24,13 @@ use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, matrix, matrix_mut,
 };
 
+use crate::activation::Activation;
 use crate::dropout::DropoutMask;
 use crate::error::LayerError;
 use crate::init::Init;
-use crate::layer::{Infer, Layer, Pointwise, Training, compiled_here};
+use crate::layer::{Infer, Layer, Training, compiled_here};
 use crate::row_wise::{Backward, Dx, Forward, RowWise};
-use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width, one_input};
+use crate::shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, check_width, one_input};
 
 /// y = x·wᵀ + b.
 ///
@@ -101,7 +102,7 @@ impl<T: Scalar> Epilogue<T> for AddBiasRelu<'_, T> {
     #[inline(always)]
     fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
         for (y, b) in y.iter_mut().zip(&self.b[col..]) {
-            *y = relu(*y + *b);
+            *y = Activation::Relu.value(*y + *b);
         }
     }
 
@@ -111,14 +112,9 @@ impl<T: Scalar> Epilogue<T> for AddBiasRelu<'_, T> {
             y,
             self.b,
             #[inline(always)]
-            |y, b| relu(y + b),
+            |y, b| Activation::Relu.value(y + b),
         );
     }
-}
-
-#[inline(always)]
-fn relu<T: Scalar>(z: T) -> T {
-    if z <= T::ZERO { T::ZERO } else { z }
 }
 
 /// relu(y + b)⊙M.

@@ -57,8 +57,17 @@ pub enum Output {
     Sum,
 }
 
+/// An element-wise step that the layer before it can do while its result is in the cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pointwise {
+    /// max(0, x).
+    Relu,
+    /// Dropout with this probability of dropping.
+    Dropout(f64),
+}
+
 /// The sizes of a layer for given inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Columns of the output.
     pub outputs: usize,
@@ -72,6 +81,8 @@ pub struct Shape {
     pub output: Output,
     /// Floating-point operations of the forward pass for one row.
     pub flops_per_row: usize,
+    /// The layer as a step that the one before it may do, if it is one.
+    pub pointwise: Option<Pointwise>,
 }
 
 impl Shape {
@@ -84,6 +95,7 @@ impl Shape {
             min_rows: 1,
             output: Output::Free,
             flops_per_row: outputs,
+            pointwise: None,
         }
     }
 }

@@ -5,10 +5,10 @@ use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Pointwise};
+use crate::layer::{Infer, Layer};
 use crate::one_batch::{backward_batch, forward_batch};
 use crate::row_wise::{Backward, Dx, Forward, Mask};
-use crate::shape::ArraySpec;
+use crate::shape::{ArraySpec, Pointwise};
 
 /// A layer that owns its parameters, gradients and running state, and brings the memory of its
 /// passes.
@@ -232,7 +232,7 @@ impl<T: Scalar> Pass<T> {
             let (layer, expected) = ("a layer by itself", shape.min_rows);
             return Err(LayerError::Rows { layer, expected, rows: n_rows });
         }
-        let is_dropout = matches!(layer.pointwise(), Some(Pointwise::Dropout(_)));
+        let is_dropout = matches!(shape.pointwise, Some(Pointwise::Dropout(_)));
         if let Mask::Given(mask) = mask
             && is_dropout
             && mask.len() != x.len()

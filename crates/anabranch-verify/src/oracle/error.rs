@@ -2,7 +2,6 @@
 
 use anabranch_graph::GraphError;
 use anabranch_optim::OptimError;
-use safetensors::SafeTensorError;
 use thiserror::Error;
 
 use super::spec::FORMAT;
@@ -12,16 +11,16 @@ use super::spec::FORMAT;
 pub enum OracleError {
     /// The file cannot be opened or read.
     #[error("cannot be read: {0}")]
-    Io(#[from] std::io::Error),
+    Io(String),
     /// Not a safetensors file, or a truncated one.
     #[error("is not a whole safetensors file: {0}")]
-    Safetensors(#[from] SafeTensorError),
+    Safetensors(String),
     /// A safetensors file of something else, a model say.
     #[error("is no oracle case: its metadata has no key `case`")]
     NoCase,
     /// The metadata's key `case` is not the JSON object that the format asks for.
     #[error("the metadata's key `case` is not as the format says: {0}")]
-    Spec(#[from] serde_json::Error),
+    Spec(String),
     /// A format that this program does not know.
     #[error("has the format {found:?}, but this program reads {FORMAT:?}")]
     Format {
@@ -88,16 +87,48 @@ pub enum OracleError {
     },
     /// An optimizer setting out of range, or an unknown optimizer.
     #[error("optimizer: {0}")]
-    Optimizer(#[from] OptimError),
+    Optimizer(OptimError),
     /// A network that cannot be built.
     #[error("network: {0}")]
-    Network(#[from] GraphError),
+    Network(GraphError),
     /// A batch that the network refuses.
-    #[error("step {step}: {source}")]
+    #[error("step {step}: {reason}")]
     Batch {
         /// Which step, counted from 0.
         step: usize,
         /// What the network says.
-        source: GraphError,
+        reason: GraphError,
     },
+}
+
+// By hand: what a derived conversion takes over is printed, and returned as the source too.
+
+impl From<std::io::Error> for OracleError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+impl From<safetensors::SafeTensorError> for OracleError {
+    fn from(error: safetensors::SafeTensorError) -> Self {
+        Self::Safetensors(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for OracleError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Spec(error.to_string())
+    }
+}
+
+impl From<OptimError> for OracleError {
+    fn from(error: OptimError) -> Self {
+        Self::Optimizer(error)
+    }
+}
+
+impl From<GraphError> for OracleError {
+    fn from(error: GraphError) -> Self {
+        Self::Network(error)
+    }
 }

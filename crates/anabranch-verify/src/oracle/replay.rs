@@ -40,7 +40,7 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
             Target::Values(matrix(&y_a, rows, net.outputs_a)),
             Target::Probabilities(matrix(&y_b, rows, net.classes)),
         ];
-        let refused = |source| OracleError::Batch { step, source };
+        let refused = |reason| OracleError::Batch { step, reason };
         let masks = [("dp1a", mask.as_slice())];
         let given = Masks::Given(&masks);
         let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks: given };

@@ -11,20 +11,12 @@ use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, matrix, matrix_mut};
 use ndarray::{Array2, ArrayView2};
 
+use crate::measure::relative_error;
+
 const H: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-6;
 /// Rows and inputs: one column, a few, and more than one group of random numbers wide.
 const SIZES: [(usize, usize); 4] = [(3, 1), (2, 3), (7, 5), (4, 37)];
-
-/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged
-/// by their rounding.
-fn relative_error(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let distance = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
-    let scale = norm(&mut a.iter().copied()) + norm(&mut b.iter().copied());
-    distance / (scale + 1e-6 * (a.len() as f64).sqrt())
-}
 
 #[track_caller]
 fn assert_close(what: &str, analytic: &[f64], difference: &[f64], tolerance: f64) {

@@ -14,22 +14,14 @@ use anabranch_layers::{
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Executor, Gradients, matrix};
 
+use crate::measure::relative_error;
+
 const H: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-6;
 /// Fusion changes where a number is computed, not what is added to what: today the gradients are
 /// equal to the bit, and the tolerance leaves room for a sum in another order.
 const FUSION_TOLERANCE: f64 = 1e-14;
 const ROWS: usize = 7;
-
-/// ‖a−b‖/(‖a‖ + ‖b‖ + 1e-6·√n): the floor keeps arrays whose true value is zero from being judged
-/// by their rounding.
-fn relative_error(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let distance = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
-    let scale = norm(&mut a.iter().copied()) + norm(&mut b.iter().copied());
-    distance / (scale + 1e-6 * (a.len() as f64).sqrt())
-}
 
 /// A target that owns its numbers.
 enum Owned {
