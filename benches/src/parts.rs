@@ -126,6 +126,19 @@ fn timed_products<T: Scalar>(products: &mut StepProducts<T>, exec: &Executor) ->
     sums.map(|sum| sum.as_secs_f64() * 1e6 / f64::from(n_times))
 }
 
+/// Microseconds of an event of `tracing` that nobody listens to, of which an epoch has one.
+fn timed_event() -> f64 {
+    let mut n_events = 0_u32;
+    let begin = Instant::now();
+    while begin.elapsed() < SLICE {
+        for _ in 0..10_000 {
+            tracing::info!(n_events, "unheard");
+            n_events += 1;
+        }
+    }
+    begin.elapsed().as_secs_f64() * 1e6 / f64::from(n_events)
+}
+
 /// The results of the rounds of one shape.
 #[derive(Debug, Default)]
 struct Times {
@@ -139,6 +152,7 @@ struct Times {
     batch_norm: Vec<f64>,
     /// How much more a step costs where few are dropped.
     zeros: Vec<f64>,
+    event: Vec<f64>,
 }
 
 /// Names and microseconds of the parts of a step.
@@ -170,6 +184,7 @@ impl Times {
                 dropout + batch_norm + losses + optimizer,
             ),
             ("saved by the zeros of dropout", zeros),
+            ("a trace event that nobody listens to", median(&self.event)),
         ];
         Parts { shape, step, parts }
     }
@@ -202,6 +217,7 @@ fn measure(args: &Args, shape: Shape) -> Result<Parts> {
             times.dropout.push(few_dropped - no_dropout);
             times.batch_norm.push(step - no_batch_norm);
             times.zeros.push(few_dropped - step);
+            times.event.push(timed_event());
         }
         Ok(())
     })?;
