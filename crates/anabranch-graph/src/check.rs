@@ -14,8 +14,9 @@ impl<T: Scalar> Graph<T> {
     /// # Errors
     /// If the workspace is another network's or for inference; parameters or state are not as many
     /// as the network has; an input matrix is missing or not contiguous `[rows, columns]`, or they
-    /// have not as many rows as each other, or as the workspace and training allow; a row of the batch is not among them; a target does not fit
-    /// its head; or masks are given that do not fit the dropout layers, one for each by its name.
+    /// have not as many rows as each other, or as the workspace and training allow; a row of the
+    /// batch is not among them; a target does not fit its head; or masks are given that do not fit
+    /// the dropout layers, one for each by its name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,
