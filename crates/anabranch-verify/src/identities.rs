@@ -1,28 +1,28 @@
 //! Equations that every exact gradient of a river satisfies.
 //!
-//! They need no step size and no second evaluation, and cost a pass over parameters and
+//! They need no step size and no second evaluation, and cost one pass over parameters and
 //! activations. `docs/verification.md` derives them. The gradient is that of the loss alone: before
 //! clipping, and without weight decay.
 //!
-//! Most say the same thing twice. Multiply unit j of a node's output y by c: the derivative of the
-//! loss at c = 1 is Σᵢ yᵢⱼ·dyᵢⱼ, and both what makes y and what reads it know that number from
-//! their own parameters' gradients.
+//! Most compute the same thing twice. Multiply unit j of a node's output y by c: the derivative of
+//! the loss at c = 1 is Σᵢ yᵢⱼ·dyᵢⱼ, and both the node that computes y and the one that reads it
+//! know that number from their own parameters' gradients.
 //!
 //! | name | equation, for each unit | where |
 //! |---|---|---|
-//! | `NODE.scale` | ⟨w,dw⟩ + b·db (rows of w), or γ·dγ + β·dβ, = what reads the node says of Σ y·dy | linear, batch norm |
-//! | `NODE.shift` | Σᵢ dxᵢⱼ = 0: batch norm undoes a shift | batch norm that alone reads x |
+//! | `NODE.scale` | ⟨w,dw⟩ + b·db (rows of w), or γ·dγ + β·dβ, = what the node's reader says about Σ y·dy | linear, batch norm |
+//! | `NODE.shift` | Σᵢ dxᵢⱼ = 0: batch norm undoes a shift | batch norm that is the only reader of x |
 //! | `NODE.weight` | ⟨W,dW⟩ = ⟨J(right),dy⟩ (rows of W) | projecting join |
 //! | `NODE.softmax` | Σⱼ δᵢⱼ = 0 for each row: softmax does not see a constant added to a row | head with cross-entropy |
 //!
-//! What reads a node says of Σ y·dy, where it is the only one that does:
+//! What a node's reader says about Σ y·dy, if it is the only one:
 //!
 //! | reader | Σ y·dy |
 //! |---|---|
 //! | linear | ⟨w,dw⟩ (columns of w) |
 //! | ReLU, dropout, identity | what their reader says: f(cx) = cf(x) for c > 0 |
 //! | batch norm | γ·dγ·ε/(σ²+ε): it undoes a scale, up to ε |
-//! | join, on its left | what its reader says, less ⟨J(right),ds⟩ |
+//! | join, for its left input | what its reader says, minus ⟨J(right),ds⟩ |
 //! | others | the sum itself, from the node's values and derivatives |
 
 use std::collections::HashMap;
@@ -40,13 +40,12 @@ use crate::rounding::SHARE;
 pub struct Identity {
     /// Its name in the table above: `fc1a.scale`.
     pub name: String,
-    /// |left − right| relative to the products that both sides add up and a small share of the terms that these are sums of,
-    /// before they cancel; the largest over units or rows.
-    /// ∞ where a term is not finite.
+    /// |left − right| relative to the products that both sides add up and a small share of the terms of these,
+    /// before they cancel; the largest over units or rows. ∞ where a term is not finite.
     pub error: f64,
 }
 
-/// A gradient with what it belongs to.
+/// A gradient and what it belongs to.
 pub(crate) struct Claim<'a> {
     pub(crate) network: &'a Network,
     pub(crate) params: &'a [Array2<f64>],
@@ -54,7 +53,7 @@ pub(crate) struct Claim<'a> {
     pub(crate) grads: &'a [Array2<f64>],
     /// The output of each node.
     pub(crate) values: &'a [Array2<f64>],
-    /// dL/d(output) by node, of those for which it is known.
+    /// dL/d(output) by node, for those where it is known.
     pub(crate) deltas: &'a HashMap<usize, Array2<f64>>,
     pub(crate) terms: &'a Terms,
 }
@@ -148,7 +147,7 @@ impl Claim<'_> {
         found
     }
 
-    /// ⟨p,dp⟩ over the parameters of node `i` that make its output's `unit`.
+    /// ⟨p,dp⟩ over the parameters of node `i` that produce `unit` of its output.
     fn add_own(&self, i: usize, unit: usize, balance: &mut Balance) {
         match &self.network.nodes[i].op {
             Op::Linear { w, b, .. } => {
@@ -163,8 +162,8 @@ impl Claim<'_> {
         }
     }
 
-    /// `factor` times what the readers of node `i` say of Σ y·dy of its `unit`; `None` if nobody
-    /// knows.
+    /// `factor` times what the readers of node `i` say about Σ y·dy of its `unit`; `None` if none
+    /// of them knows.
     fn add_readers(&self, i: usize, unit: usize, factor: f64, balance: &mut Balance) -> Option<()> {
         let Some(reader) = self.only_reader(i) else {
             return self.add_product(i, unit, factor, balance);
@@ -177,7 +176,7 @@ impl Claim<'_> {
                 self.add_normalised(bn, unit, factor, balance);
             }
             Op::Join { left, right, .. } if *left == i && *right != i => {
-                // Not before both are known to be there.
+                // Only once both are known to exist.
                 self.deltas.get(&reader)?;
                 self.add_joined(reader, unit, -factor, balance)?;
                 return self.add_readers(reader, unit, factor, balance);
@@ -260,7 +259,7 @@ impl Claim<'_> {
         nodes.filter(move |(_, node)| node.op.inputs().any(|input| input == i)).map(|(r, _)| r)
     }
 
-    /// The node that reads node `i`, if it is one and no loss does.
+    /// The node that reads node `i`, if there is exactly one and no loss reads it.
     fn only_reader(&self, i: usize) -> Option<usize> {
         let mut readers = self.readers(i);
         let first = readers.next()?;

@@ -1,13 +1,13 @@
-//! Is this gradient right? Independent answers for any river, and for layers, losses and networks
-//! of one's own.
+//! Is this gradient right? Independent answers for any river, and for your own layers, losses and
+//! networks.
 //!
-//! | module | what it holds |
+//! | module | what it contains |
 //! |---|---|
 //! | [`gradcheck`] | the gradient of a step of a run: dual numbers, a backward pass by hand, differences, identities |
 //! | [`identities`] | equations that every exact gradient satisfies, at the cost of reading it once |
-//! | [`check`] | differences, threads, shards and precisions for parts of one's own |
+//! | [`check`] | differences, threads, shards and precisions, for your own parts |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
-//! | [`trace`] | whole runs from an independent implementation, to be compared with the trainer's |
+//! | [`trace`] | whole runs from an independent implementation, to compare with the trainer's |
 //!
 //! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md`
 //! defines the masks that the naive reference draws by itself.

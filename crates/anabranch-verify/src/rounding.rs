@@ -1,19 +1,19 @@
-//! When two numbers are the same, but for rounding.
+//! When two numbers are the same, except for rounding.
 //!
-//! A right number may be off by some roundings of the terms that it is the sum of
+//! A correct number can be off by some roundings of the terms whose sum it is
 //! ([`Terms`](crate::reference::Terms)). Where they do not cancel, that is far below a limit
-//! relative to the number itself; where they cancel so far that rounding is what is left, no limit
-//! relative to the number can be kept by any way of computing it. So the distance of two numbers
-//! counts relative to their size plus a share of their terms, as large as lets these roundings
-//! pass.
+//! relative to the number itself. Where they cancel so far that only rounding is left, no way of
+//! computing the number can stay within a limit relative to it. So the distance of two numbers is
+//! taken relative to their size plus a share of their terms, just large enough to let these
+//! roundings pass.
 
 /// Half the distance from 1 to the next number.
 pub(crate) const UNIT: f64 = f64::EPSILON / 2.0;
 /// The same in f32.
 pub(crate) const UNIT_SINGLE: f64 = f32::EPSILON as f64 / 2.0;
 
-/// Roundings of all its terms together that a number may be off by. The bound is of first order and
-/// rough, and in practice generous by a factor of ten to a thousand.
+/// Roundings of all its terms together by which a number can be off. The bound is rough and of
+/// first order, and in practice generous by a factor of ten to a thousand.
 const ROUNDINGS: f64 = 4.0;
 
 /// Largest relative error between two ways of computing a number in f64.
@@ -21,12 +21,12 @@ pub(crate) const LIMIT: f64 = 1e-10;
 /// Largest relative error of f32 against f64.
 pub(crate) const LIMIT_SINGLE: f64 = 1e-5;
 
-/// The share of its terms that counts as a number's size.
+/// The share of its terms that counts towards a number's size.
 pub(crate) const SHARE: f64 = ROUNDINGS * UNIT / LIMIT;
 /// The same in f32.
 pub(crate) const SHARE_SINGLE: f64 = ROUNDINGS * UNIT_SINGLE / LIMIT_SINGLE;
 
-/// |a − b| relative to the larger of both plus `extra`: 0 where they are equal, ∞ where one is no number.
+/// |a − b| relative to the larger of the two plus `extra`: 0 if they are equal, ∞ if one is not a number.
 pub(crate) fn error(a: f64, b: f64, extra: f64) -> f64 {
     let distance = (a - b).abs();
     match distance / (f64::max(a.abs(), b.abs()) + extra) {

@@ -1,22 +1,22 @@
-//! Traces: whole runs of training, as PyTorch went through them.
+//! Traces: whole training runs, as PyTorch computed them.
 //!
-//! A trace is one JSON file, written by `traces/make_traces.py`: a river, the settings of a run, its
-//! data, and what became of it there. `anabranch verify` trains the same river by the trainer that
-//! `train` uses, which belongs to a crate beside this one, and [`Trace::judge`] compares. Order of
-//! the rows, dropout masks and initial weights are either in the file or drawn on both sides as
+//! A trace is one JSON file, written by `traces/make_traces.py`: a river, the settings of a run,
+//! its data, and the results. `anabranch verify` trains the same river with the trainer that
+//! `train` uses, which is in a sibling of this crate, and [`Trace::judge`] compares. The order of
+//! rows, the dropout masks and the initial weights are either in the file or drawn on both sides as
 //! `docs/random.md` says, so nothing is left to chance.
 //!
-//! Expectations are arrays of numbers by their names:
+//! Expectations are arrays of numbers by name:
 //!
 //! | name | numbers |
 //! |---|---|
 //! | `epochs.train`, `epochs.validation` | the weighted loss of each task, epoch by epoch |
-//! | `epochs.lr_factor`, `epochs.is_best` | of each epoch: the factor of the learning rate in its last step; 1 where its loss was the lowest so far |
+//! | `epochs.lr_factor`, `epochs.is_best` | for each epoch: the factor of the learning rate in its last step; 1 if its loss was the lowest so far |
 //! | `best_epoch` | the epoch with the lowest loss, counted from 1 |
 //! | `params.NAME`, `state.NAME` | parameters and running statistics after the run |
-//! | `MOMENT.NAME` | the optimizer's moments, called as in PyTorch |
+//! | `MOMENT.NAME` | the optimizer's moments, with PyTorch's names |
 //! | `test.TASK`, `baselines.TASK` | metrics on the test rows: RMSE, MAE and R² of each column, or accuracy, log-loss and macro-F1 |
-//! | `diverged` | the epoch in which numbers were no longer finite; there is nothing else then |
+//! | `diverged` | the epoch in which numbers were no longer finite; there are no other expectations then |
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,14 +29,15 @@ use crate::oracle::Precision;
 
 /// Largest distance in f64, relative to the largest number of an array.
 const LIMIT: f64 = 1e-12;
-/// The same in f32: so many times what lies between PyTorch's f32 and its f64, and a few roundings.
+/// The same in f32: this many times the distance between PyTorch's f32 and its f64, plus a few
+/// roundings.
 const SINGLE_FACTOR: f64 = 8.0;
 const SINGLE_FLOOR: f64 = 1e-6;
 
-/// Arrays of numbers by their names.
+/// Arrays of numbers by name.
 pub type Arrays = BTreeMap<String, Vec<f64>>;
 
-/// A run, and what became of it elsewhere.
+/// A run, and its results elsewhere.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trace {
@@ -61,7 +62,7 @@ pub struct Trace {
     pub single: BTreeMap<String, f64>,
 }
 
-/// The versions that there are.
+/// The existing versions.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub enum Format {
     /// The first.
@@ -81,15 +82,15 @@ pub struct Settings {
     pub optimizer: String,
     /// The learning rate before the schedule.
     pub lr: f64,
-    /// The course of the learning rate.
+    /// The learning-rate schedule.
     pub schedule: ScheduleKind,
     /// Decay of the weights; biases and normalisations have none.
     pub weight_decay: f64,
-    /// Largest global norm of the gradients.
+    /// Limit of the gradients' global norm.
     pub clip: Option<f64>,
-    /// Epochs without a lower loss after which the run stops; 0 for none.
+    /// Epochs without a lower loss after which the run stops; 0 for never.
     pub patience: usize,
-    /// What is not in the file is drawn by it.
+    /// Seed of everything that is not in the file.
     pub seed: u64,
 }
 
@@ -103,9 +104,9 @@ pub struct Data {
     pub tasks: Vec<Task>,
     /// Rows to train on.
     pub train: Vec<usize>,
-    /// Rows to stop by.
+    /// Rows for early stopping.
     pub validation: Vec<usize>,
-    /// Rows to judge by.
+    /// Rows for testing.
     pub test: Vec<usize>,
     /// Initial parameters by their names; none if the seed draws them.
     pub weights: Option<Arrays>,
@@ -132,16 +133,16 @@ pub enum Task {
 /// How far a run is from its trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// What the trace is called.
+    /// The name of the trace.
     pub case: String,
-    /// The numbers that the run was in.
+    /// The number type of the run.
     pub precision: Precision,
-    /// The distance of each array; one that is missing, too many or too long is infinitely far away,
-    /// which JSON writes as `null`.
+    /// The distance of each array; one that is missing, superfluous or of another length is
+    /// infinitely far away, which JSON writes as `null`.
     pub max_error: BTreeMap<String, f64>,
     /// The largest distance of each array that passes.
     pub limits: BTreeMap<String, f64>,
-    /// The array that is farthest beyond its limit, or nearest to it.
+    /// The array that is farthest beyond its limit, or closest to it.
     pub worst: String,
     /// Whether no array is beyond its limit.
     pub pass: bool,
@@ -149,7 +150,7 @@ pub struct Report {
 
 impl Trace {
     /// Compares what was computed with what is expected. The distance of two arrays is the largest
-    /// of their entries', relative to the largest entry that is expected.
+    /// distance of their entries, relative to the largest expected entry.
     pub fn judge(&self, case: &str, precision: Precision, computed: &Arrays) -> Report {
         let names = self.expect.keys().chain(computed.keys());
         let max_error: BTreeMap<String, f64> = names
@@ -171,7 +172,7 @@ impl Trace {
         let share = |name: &String| max_error[name] / limits[name];
         let worst = max_error.keys().max_by(|a, b| share(a).total_cmp(&share(b)));
         let worst = worst.cloned().unwrap_or_default();
-        // Written so that NaN fails, and so does a trace that expects nothing.
+        // Written so that NaN fails, and a trace that expects nothing fails too.
         let pass = !max_error.is_empty() && max_error.iter().all(|(name, e)| *e <= limits[name]);
         Report { case: case.into(), precision, max_error, limits, worst, pass }
     }

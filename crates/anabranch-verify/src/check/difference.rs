@@ -1,21 +1,21 @@
-//! Central differences of a function that need not be smooth everywhere.
+//! Central differences of a function that may not be smooth everywhere.
 
 use super::DIFFERENCE;
 use super::report::Report;
 
 /// Steps, times max(1, |v|) for an argument v.
 const STEPS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
-/// Roundings of a value.
+/// Roundings in a value.
 const ROUNDINGS: f64 = 16.0;
-/// Part of a derivative that a difference must be sure of to count.
+/// Fraction of a derivative that a difference must be certain of to count.
 const CERTAINTY: f64 = 1e-4;
-/// Part of the entries that must count.
+/// Fraction of the entries that must count.
 const COVERAGE: f64 = 0.5;
 
 /// Compares `gradient`, that of `f` at `at`, with differences in the entries `entries`.
 ///
-/// An entry in which the quotients of a step and of its half do not settle, as across the corner of
-/// a ReLU, is left out; at least half of the entries must remain.
+/// An entry whose quotients for a step and for half of it do not settle, as across the corner of a
+/// ReLU, is left out; at least half of the entries must remain.
 pub(super) fn compare(
     report: &mut Report,
     name: &str,

@@ -1,4 +1,4 @@
-//! A network that somebody built by hand.
+//! Checks of a network built by hand.
 
 use anabranch_graph::{Batch, Graph, GraphError, Masks, Mode, Workspace};
 use anabranch_layers::Target;
@@ -10,7 +10,7 @@ use super::report::Report;
 use super::{ORDER, SINGLE, THREADS, difference, draw, executor, same, widen, written};
 use crate::reference::OwnedTarget;
 
-/// What a step and an evaluation after it give.
+/// The results of a step and of an evaluation after it.
 struct Results<T> {
     losses: Vec<f64>,
     grads: Vec<T>,
@@ -31,10 +31,10 @@ struct Inputs<T> {
 }
 
 /// Checks a network on a batch of `rows` rows, with random parameters: `fused` and `unfused` are
-/// the same network built with and without fusion, `single` is it in f32.
+/// the same network built with and without fusion, `single` is the same in f32.
 ///
-/// For what a [`River`](anabranch_graph::River) describes, [`gradcheck`](crate::gradcheck) checks
-/// more.
+/// For networks that a [`River`](anabranch_graph::River) describes, [`gradcheck`](crate::gradcheck)
+/// checks more.
 ///
 /// # Errors
 /// If the network refuses the batch.

@@ -1,4 +1,4 @@
-//! A layer, alone.
+//! Checks of a single layer.
 
 use anabranch_layers::{
     Backward, Dx, Forward, Infer, Layer, LayerError, Mask, Shape, backward_batch, forward_batch,
@@ -9,7 +9,7 @@ use anabranch_tensor::{Accum, Executor, Scalar, matrix, matrix_mut};
 use super::report::Report;
 use super::{ORDER, SINGLE, THREADS, difference, draw, executor, nan, same, widen, written};
 
-/// All that a layer can be asked for on one batch.
+/// Everything that a layer can compute on one batch.
 struct Results<T> {
     y: Vec<T>,
     dx: Vec<T>,
@@ -18,7 +18,7 @@ struct Results<T> {
     evaluation: Vec<T>,
 }
 
-/// A batch, parameters and a derivative by the output.
+/// A batch, parameters, and a derivative with respect to the output.
 struct Inputs<T> {
     rows: usize,
     inputs: usize,
@@ -31,7 +31,7 @@ struct Inputs<T> {
 
 /// Checks `layer` on a batch of `rows` rows of `inputs` columns, with random parameters.
 ///
-/// Sizes worth a try: one column, few, and several hundred rows, where loops are cut into tasks.
+/// Sizes worth trying: one column, a few, and several hundred rows, where loops are cut into tasks.
 ///
 /// # Errors
 /// If the layer refuses the size.
@@ -84,7 +84,7 @@ pub fn check_layer<L: Layer<f32> + Layer<f64>>(
     report.compare("f32, dx", &widen(&single.dx), dx, SINGLE);
     report.compare("f32, parameters", &widen(&single.grads), grads, SINGLE);
 
-    // With other masks the output of a layer that drops is another one, or zero with all; its
+    // A layer that drops has another output with other masks, or zero with all dropped; its
     // evaluation is neither.
     let mut drops = y.iter().all(|y| *y == 0.0);
     for step in 0..8 {

@@ -1,4 +1,4 @@
-//! A loss, alone.
+//! Checks of a single loss.
 
 use anabranch_layers::{LayerError, Loss, LossGradient, Target, TargetKind};
 use anabranch_tensor::random::{Purpose, Random};
@@ -12,8 +12,8 @@ use crate::reference::OwnedTarget;
 /// scale·∂ℓ/∂prediction, then ℓ of each row.
 type Results<T> = (Vec<T>, Vec<T>);
 
-/// Checks `loss` on random predictions `[rows, outputs]` and targets of its kind; losses of classes
-/// with soft labels too.
+/// Checks `loss` on random predictions `[rows, outputs]` and targets of its kind, and losses of
+/// classes also with soft labels.
 ///
 /// # Errors
 /// If the loss refuses the size, or a target of its own kind.
@@ -61,7 +61,7 @@ fn check_target<L: Loss<f32> + Loss<f64>>(
         let error = same(&d, &d2) + same(&row_losses, &row_losses2);
         report.add(format!("{threads} threads"), error, 0.0);
     }
-    // Each row by itself.
+    // Each row separately.
     let (mut by_row, mut losses_by_row) = (Vec::new(), Vec::new());
     for row in 0..rows {
         let of_row = &prediction[row * outputs..][..outputs];
@@ -100,7 +100,7 @@ fn run<T: Scalar>(
     (d, row_losses)
 }
 
-/// A target of this kind, of numbers that f32 has too.
+/// A target of this kind, with numbers that f32 can represent too.
 pub(super) fn draw_target(
     kind: TargetKind,
     is_soft: bool,

@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of a check.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use anabranch_audit::measure::relative_error;
 /// Errors of one part, each with its limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The part, and the size that it was checked at.
+    /// The part, and the size at which it was checked.
     pub what: String,
-    /// In the order of the table of the [module](crate::check).
+    /// In the order of the table in the [module](crate::check).
     pub checks: Vec<Check>,
 }
 

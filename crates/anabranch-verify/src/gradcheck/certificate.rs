@@ -1,4 +1,4 @@
-//! What was checked of a run, where, and with which result.
+//! What was checked in a run, where, and with which result.
 
 use std::fmt;
 
@@ -14,21 +14,21 @@ use super::{DIFFERENCE_LIMIT, DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, VALUE_LI
 
 /// A check of a run's gradient at its own parameters and near them.
 ///
-/// Serialises as the worst of all points (the keys of [`Gradcheck`]), with `version`, `river`,
-/// `seed`, `step`, `limits`, `run` and `points` beside them.
+/// Serialises as the worst of all points (the keys of [`Gradcheck`]), together with `version`,
+/// `river`, `seed`, `step`, `limits`, `run` and `points`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Certificate {
     /// Of this library.
     pub version: &'static str,
     /// The network.
     pub river: River,
-    /// What the run's masks, and the perturbation, are drawn by.
+    /// The seed of the run's masks and of the perturbation.
     pub seed: u64,
     /// Steps of the run before this one.
     pub step: u64,
-    /// What each error was held against.
+    /// The limit of each error.
     pub limits: Limits,
-    /// The gradient that the run itself took, with its own threads, cuts and precision.
+    /// The gradient that the run itself used, with its own threads, cuts and precision.
     pub run: StepAudit,
     /// Where the gradient was checked.
     pub points: Vec<Point>,
@@ -54,18 +54,18 @@ pub struct Limits {
 pub struct Point {
     /// Which.
     pub name: String,
-    /// What was found.
+    /// The result.
     #[serde(flatten)]
     pub report: Gradcheck,
 }
 
 impl Certificate {
-    /// Checks the step `instance` of a run in the numbers `T`, whose own gradient (before clipping
-    /// and weight decay) is `grads`: at the run's parameters and at a perturbation of all of them,
-    /// with [`gradcheck`]'s `exec` and `work`.
+    /// Checks the step `instance` of a run with numbers of type `T`, whose own gradient (before
+    /// clipping and weight decay) is `grads`, at the run's parameters and at a perturbation of all
+    /// of them; `exec` and `work` are those of [`gradcheck`].
     ///
     /// # Errors
-    /// As [`gradcheck`] and [`audit_step`].
+    /// As for [`gradcheck`] and [`audit_step`].
     pub fn new<T: Scalar>(
         instance: &Instance,
         grads: &[T],

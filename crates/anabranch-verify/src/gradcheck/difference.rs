@@ -3,11 +3,11 @@
 use super::production::Production;
 use crate::reference::Network;
 
-/// Steps, times max(1, |v|) for a parameter v. Rounding of the loss asks for a large one, curvature
-/// for a small one: a BatchNorm unit whose σ is near √ε bends within 1e-3.
+/// Steps, times max(1, |v|) for a parameter v. Rounding of the loss calls for a large step,
+/// curvature for a small one: a BatchNorm unit with σ near √ε bends within 1e-3.
 const STEPS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
 
-/// Roundings of a loss, in units of that of its terms.
+/// Roundings in a loss, in units of its terms' rounding.
 const ROUNDINGS: f64 = 16.0;
 
 /// A derivative and by how much it may be off.
@@ -39,8 +39,8 @@ impl<'a, 'e> Differences<'a, 'e> {
         Self { production, network, sides, loss_terms }
     }
 
-    /// dL/d(parameter `index`) by central differences; `None` if at every step a ReLU or a loss
-    /// passes a corner: no quotient across it says anything about the derivative.
+    /// dL/d(parameter `index`) by central differences; `None` if a ReLU or a loss passes a corner
+    /// at every step size: a quotient across it says nothing about the derivative.
     ///
     /// With D(h) = (L(v+h) − L(v−h))/2h = L′ + ah² + bh⁴ + …, Richardson's R(h) = (4D(h/2) −
     /// D(h))/3 is exact to O(h⁴), and (16R(h/2) − R(h))/15 to O(h⁶). By how much that differs from
@@ -83,7 +83,7 @@ impl<'a, 'e> Differences<'a, 'e> {
             let loss: f64 = self.production.losses().iter().sum();
             (self.production.sides(self.network) == self.sides).then_some(loss)
         };
-        // Divided by what was really added and taken away, after rounding.
+        // Divided by what was really added and subtracted, after rounding.
         Some((loss_at(above)? - loss_at(below)?) / (above - below))
     }
 }

@@ -11,10 +11,10 @@ use crate::reference::{OwnedTarget, cast};
 /// Standard deviation of what [`Instance::perturbed`] adds, relative to the size of an array's
 /// entries.
 const RELATIVE_DEVIATION: f64 = 0.3;
-/// The same for arrays of small entries: biases begin at 0.
+/// The same for arrays of small entries, since biases start at 0.
 const DEVIATION: f64 = 0.1;
 
-/// One training step of a river: parameters, batch, and what its dropout masks are drawn by.
+/// One training step of a river: parameters, batch, and the seed and step of its dropout masks.
 #[derive(Clone, Debug)]
 pub struct Instance {
     pub(super) river: River,
@@ -26,11 +26,11 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The step of a run in the numbers `T`, which f64 holds exactly: the flat `params`, the batch
-    /// `x` `[rows, inputs]` with a target for each head, and the `seed` and `step` of
+    /// The step of a run with numbers of type `T`, which f64 represents exactly: the flat `params`,
+    /// the batch `x` `[rows, inputs]` with a target for each head, and the `seed` and `step` of
     /// [`Masks::Drawn`](anabranch_graph::Masks).
     ///
-    /// Whether these fit the river is checked by whoever checks the instance.
+    /// Whether these fit the river is checked only when the instance is.
     pub fn new<T: Scalar>(
         river: &River,
         params: &[T],
@@ -48,10 +48,10 @@ impl Instance {
         }
     }
 
-    /// The same step at parameters near by, drawn by `seed`.
+    /// The same step at nearby parameters, drawn from `seed`.
     ///
-    /// A run begins with γ = 1, β = 0 and biases 0, where a backward pass that forgets them is
-    /// right. Elsewhere it is not.
+    /// A run starts with γ = 1, β = 0 and biases 0, where a backward pass that forgets them is
+    /// right; elsewhere it is not.
     #[must_use]
     pub fn perturbed(&self, seed: u64) -> Self {
         let mut moved = self.clone();

@@ -1,28 +1,29 @@
-//! Is the production gradient of this river, on this batch, right? Independent routes answer.
+//! Is the production gradient of this river right, on this batch? Independent routes give the
+//! answer.
 //!
-//! What is checked is the gradient that training uses: the fused graph, on the run's threads and
-//! with its cuts of the batch, here in f64. Against it stand
+//! The gradient that training uses is checked: from the fused graph, on the run's threads and with
+//! its cuts of the batch, here in f64. It is compared with
 //!
 //! | route | what it shares with the production gradient | limit |
 //! |---|---|---|
-//! | dual numbers through a naive reference, with masks of its own | nothing but the equations | 1e-10 |
-//! | a backward pass by hand in plain loops, on every entry | the formulas of the derivation | 1e-10 |
+//! | dual numbers through a naive reference with its own masks | only the equations | 1e-10 |
+//! | a backward pass by hand in plain loops, for every entry | the formulas of the derivation | 1e-10 |
 //! | central differences of the production loss | the forward pass | 1e-6 |
 //! | the [`identities`](crate::identities) | nothing: properties of the exact gradient | 1e-10 |
 //! | the production gradient in f32 | the formulas, not the rounding | 1e-5 |
 //! | the same step unfused, on one thread, and with the batch cut into shards | the formulas, not the way through them | 1e-10 |
 //!
-//! and the reference judges losses, evaluation and running statistics too.
+//! and losses, evaluation and running statistics are compared with the reference too.
 //!
-//! Errors are relative to the number, entry by entry, plus a small share of the *terms* that it is
-//! the sum of, before they cancel: of two rows, batch normalisation leaves of a derivative an ε-th
-//! of its terms, and no way of computing it in f64 has more than ten digits. The share lets a few
-//! roundings of the terms pass, and nothing that is larger. Where a ReLU is so near 0 that rounding
-//! decides whether it is on, its derivative is such a term.
+//! Errors are relative, entry by entry, to the number plus a small share of the *terms* that it is
+//! the sum of, before they cancel: with two rows, batch normalisation leaves about ε of a
+//! derivative's terms, and no way of computing it in f64 gets more than ten digits right. The share
+//! lets a few roundings of the terms pass, and nothing larger. Where a ReLU's input is so close to
+//! 0 that rounding decides whether it is on, its derivative is such a term.
 //!
-//! Dual numbers cost a forward pass in plain loops each. Every tensor's gradient is checked along
-//! two random directions in which all entries move, and then entry by entry: all, or above a given
-//! number of multiplications a seeded sample.
+//! Each dual number costs a forward pass in plain loops. Every tensor's gradient is checked along
+//! two random directions in which all entries move, and then entry by entry: all entries, or a
+//! seeded sample above a given number of multiplications.
 //!
 //! ```
 //! use anabranch_graph::TwoBranch;
@@ -36,7 +37,7 @@
 //! let x = matrix(&[0.3, -1.2, 0.8, 0.4, -0.5, 1.1, 1.7, -0.2], 4, 2);
 //! let targets = [Target::Values(matrix(&[0.1, -0.4, 0.9, 0.2], 4, 1)), Target::Classes(&[0, 1, 1, 0])];
 //! let (seed, step) = (1, 0);
-//! // At γ = 1 and β = 0 some mistakes cannot be seen: both points are worth a look.
+//! // At γ = 1 and β = 0 some mistakes are invisible: both points are worth checking.
 //! let first = Instance::new(&river, &params, x, &targets, (seed, step));
 //! for instance in [first.perturbed(seed), first] {
 //!     let report = gradcheck(&instance, &Executor::serial(), DEFAULT_WORK)?;
@@ -74,7 +75,7 @@ use difference::Differences;
 use production::{Path, Production};
 use subject::{Subject, flatten};
 
-/// Multiplications with dual numbers that [`gradcheck`] takes about a second for.
+/// Multiplications with dual numbers that take [`gradcheck`] about a second.
 pub const DEFAULT_WORK: u64 = 100_000_000;
 
 /// Largest error against dual numbers.
@@ -83,34 +84,33 @@ pub const DUAL_LIMIT: f64 = LIMIT;
 pub const DIFFERENCE_LIMIT: f64 = 1e-6;
 /// Largest error of an identity.
 pub const IDENTITY_LIMIT: f64 = LIMIT;
-/// Largest error of a loss, an evaluation, a statistic, or of another way through the step.
+/// Largest error of a loss, an evaluation, a statistic, or another way through the step.
 pub const VALUE_LIMIT: f64 = LIMIT;
 /// Largest error of the gradient in f32 against f64.
 pub const SINGLE_LIMIT: f64 = LIMIT_SINGLE;
 
-/// Random directions of each tensor that dual numbers look along.
+/// Random directions in each tensor that dual numbers are taken along.
 const DIRECTIONS: usize = 2;
-/// Relative error of a difference below which no better one is looked for.
+/// Relative error of a difference that is good enough not to look for a better one.
 const ENOUGH: f64 = 5e-11;
-/// Part of a gradient that a difference must be sure of, to be compared with a gradient.
+/// Fraction of a gradient that a difference must be certain of, to be compared with it.
 const CERTAINTY: f64 = 1e-3;
 
-/// What the backward passes of a step gave, on several ways through it.
+/// The results of a step's backward passes, on several ways through it.
 struct Gradients {
-    /// By all parameters, on training's own way: fused, on the executor's threads.
+    /// With respect to all parameters, on training's own way: fused, on the executor's threads.
     trained: Vec<f64>,
-    /// By the output of each node, by its number.
+    /// With respect to the output of each node, by its number.
     deltas: HashMap<usize, Array2<f64>>,
-    /// By all parameters, on other ways, with their names.
+    /// With respect to all parameters, on other ways, with their names.
     others: Vec<(String, Vec<f64>)>,
 }
 
-/// Checks the production gradient of `instance` by every route: as `exec` computes it in training,
+/// Checks the production gradient of `instance` by every route, as `exec` computes it in training,
 /// with at most `work` multiplications of dual numbers; [`DEFAULT_WORK`] is a sensible number.
 ///
 /// # Errors
-/// If the network cannot be built or refuses the batch, or the parameters are not as many as it
-/// has.
+/// If the network cannot be built or refuses the batch, or the number of parameters is wrong.
 pub fn gradcheck(
     instance: &Instance,
     exec: &Executor,
@@ -119,7 +119,7 @@ pub fn gradcheck(
     judge(instance, exec, &gradients(instance, exec)?, work)
 }
 
-/// The production graph's in f64.
+/// The production graph's gradients, in f64.
 fn gradients(instance: &Instance, exec: &Executor) -> Result<Gradients, GradcheckError> {
     let serial = Executor::serial();
     let path = Path { exec, fusion: Fusion::Fused, rows_per_shard: None };
@@ -142,7 +142,7 @@ fn gradients(instance: &Instance, exec: &Executor) -> Result<Gradients, Gradchec
     Ok(Gradients { trained: gradient(path)?, deltas, others })
 }
 
-/// Checks gradients that are as the production graph's in f64.
+/// Checks gradients that look like the production graph's in f64.
 fn judge(
     instance: &Instance,
     exec: &Executor,
@@ -244,7 +244,7 @@ fn judge(
     Ok(report.judged())
 }
 
-/// What is the first thing that is no number.
+/// The first thing that is not a finite number.
 fn not_finite(subject: &Subject, gradient: &[f64]) -> Option<String> {
     let is_finite = |array: &Array2<f64>| array.iter().all(|v| v.is_finite());
     let (network, pass) = (&subject.network, &subject.pass);
@@ -279,7 +279,7 @@ fn values(
     let mut add = |name: String, error| checks.push(ValueCheck { name, error });
     let mut production = Production::<f64>::new(instance, trained)?;
 
-    // Statistics of a run that has begun.
+    // Statistics of a run that is under way.
     let mut random = Random::new(instance.seed, Purpose::Sample, u64::MAX);
     let mut state = Vec::new();
     for array in &network.state {
@@ -314,8 +314,8 @@ fn values(
     Ok(checks)
 }
 
-/// At most `most` different indices below `len`, in increasing order: all of them if they are few
-/// enough, else a sample without replacement.
+/// At most `most` different indices below `len`, in increasing order: all of them if there are few
+/// enough, otherwise a sample without replacement.
 fn sample(len: usize, most: usize, random: &mut Random) -> Vec<usize> {
     let mut left = most.min(len);
     // Selection sampling: index i is taken with probability (still wanted)/(still to come).

@@ -1,4 +1,4 @@
-//! The production network on an instance, in any precision and on any way through a step.
+//! The production network on an instance, in any precision and by any way through a step.
 
 use std::collections::HashMap;
 
@@ -11,21 +11,21 @@ use super::error::GradcheckError;
 use super::instance::Instance;
 use crate::reference::{Network, Op, OwnedTarget, cast};
 
-/// The way that a step takes.
+/// The way through a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path<'e> {
     pub(super) exec: &'e Executor,
     pub(super) fusion: Fusion,
-    /// Rows of a shard, where a cut is forced.
+    /// Rows of a shard, if a cut is forced.
     pub(super) rows_per_shard: Option<usize>,
 }
 
-/// A graph with its memory and the batch of an instance, all in the numbers `T`.
+/// A graph with its memory and the batch of an instance, all in numbers of type `T`.
 pub(super) struct Production<'e, T> {
     exec: &'e Executor,
     graph: Graph<T>,
     workspace: Workspace<T>,
-    /// What the next pass runs with.
+    /// The parameters of the next pass.
     params: Vec<T>,
     /// Running statistics, written by training passes.
     state: Buffer<T>,
@@ -64,7 +64,7 @@ impl<'e, T: Scalar> Production<'e, T> {
         &self.graph
     }
 
-    /// The parameters, to be changed before a pass.
+    /// The parameters, to change before a pass.
     pub(super) fn params_mut(&mut self) -> &mut [T] {
         &mut self.params
     }
@@ -88,7 +88,7 @@ impl<'e, T: Scalar> Production<'e, T> {
         workspace.losses().to_vec()
     }
 
-    /// The gradient in one call, as training makes it.
+    /// The gradient in one call, as in training.
     pub(super) fn gradient(&mut self) -> Vec<f64> {
         let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
@@ -99,8 +99,9 @@ impl<'e, T: Scalar> Production<'e, T> {
         grads.whole(exec).iter().map(|value| value.to_f64()).collect()
     }
 
-    /// The derivative of the loss by the output of each node that some node reads, after
-    /// [`gradient`](Self::gradient); by the number of the node in `network`. Of the unfused graph.
+    /// The derivative of the loss with respect to the output of each node that some node reads,
+    /// after [`gradient`](Self::gradient), by the node's number in `network`. For the unfused
+    /// graph.
     pub(super) fn deltas(&self, network: &Network) -> HashMap<usize, Array2<f64>> {
         let nodes = network.nodes.iter().enumerate().skip(1);
         nodes
@@ -122,7 +123,7 @@ impl<'e, T: Scalar> Production<'e, T> {
         self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
 
-    /// On which side of each corner the last pass was: of ReLUs, and of losses that have some. Of
+    /// On which side of each corner (of ReLUs, and of losses with corners) the last pass was. For
     /// the unfused graph.
     pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
         let mut sides = Vec::new();

@@ -8,7 +8,7 @@ use super::{DIFFERENCE_LIMIT, DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, VALUE_LI
 use crate::identities::Identity;
 
 /// How far the gradient of one parameter tensor is from each route's answer. Errors are relative to
-/// the terms that an entry is the sum of, before they cancel; the largest counts.
+/// the terms whose sum an entry is, before they cancel; the largest counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TensorCheck {
     /// The tensor's name: `fc1a.weight`.
@@ -28,18 +28,18 @@ pub struct TensorCheck {
     /// Entries compared with dual numbers only: a ReLU or loss passes a corner within the step of
     /// the difference, or the gradient is lost in the rounding of the loss.
     pub left_out: usize,
-    /// Error of the gradient in f32 against that in f64.
+    /// Error of the gradient in f32 against the one in f64.
     #[serde(rename = "f32", serialize_with = "finite")]
     pub single: f64,
-    /// Whether the gradient is zero in every entry, so that agreeing with it says little.
+    /// Whether the gradient is zero in every entry, so that agreement says little.
     pub zero: bool,
     /// Whether every route agrees.
     #[serde(skip)]
     pub pass: bool,
 }
 
-/// Something else that was compared: a loss, an evaluation, running statistics, another way through
-/// the step.
+/// Something else that was compared: a loss, an evaluation, running statistics, or another way
+/// through the step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ValueCheck {
     /// What: `loss of price`, `shards of 43 rows`.
@@ -62,14 +62,14 @@ pub struct Gradcheck {
     pub parameters: usize,
     /// In the order of the flat parameters.
     pub tensors: Vec<TensorCheck>,
-    /// Those that apply to the network.
+    /// The ones that apply to the network.
     pub identities: Vec<Identity>,
     /// Losses, evaluations and running statistics against the reference; ways through the step
     /// against each other.
     pub values: Vec<ValueCheck>,
     /// Whether only a sample of the entries was checked one by one.
     pub sampled: bool,
-    /// The first number that is not finite, if there is one: then nothing else says anything.
+    /// The first number that is not finite, if any; nothing else means anything then.
     pub not_finite: Option<String>,
     /// Whether every tensor passes, everything else is within its limit, and some gradient is not
     /// zero.
@@ -77,7 +77,7 @@ pub struct Gradcheck {
 }
 
 impl Gradcheck {
-    /// The verdict on what was found.
+    /// The verdict on the results.
     pub(super) fn judged(mut self) -> Self {
         self.pass = self.not_finite.is_none()
             && self.tensors.iter().all(|tensor| tensor.pass)
@@ -87,7 +87,7 @@ impl Gradcheck {
         self
     }
 
-    /// Takes the worse of each two results, of the same network and batch.
+    /// Keeps the worse of each pair of results, for the same network and batch.
     pub(super) fn merge(&mut self, other: &Self) {
         for (tensor, other) in self.tensors.iter_mut().zip(&other.tensors) {
             tensor.dual = f64::max(tensor.dual, other.dual);
@@ -171,7 +171,7 @@ impl fmt::Display for Gradcheck {
             let all = self.parameters;
             writeln!(
                 f,
-                "sampled: {n} entries of {all} parameters were checked one by one, and all of them together"
+                "sampled: {n} of {all} parameters were checked one by one, and all of them together"
             )?;
         }
         let zeros: Vec<&str> = self.zeros().collect();
@@ -185,7 +185,7 @@ impl fmt::Display for Gradcheck {
     }
 }
 
-/// A number that JSON has, or `null`.
+/// A number that JSON can represent, or `null`.
 pub(super) fn finite<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     value.is_finite().then_some(*value).serialize(serializer)
 }

@@ -1,4 +1,4 @@
-//! A check cheap enough for the steps of a real run.
+//! A check that is cheap enough for the steps of a real run.
 
 use std::fmt;
 
@@ -15,32 +15,32 @@ use super::{DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, identities, not_finite};
 use crate::identities::Identity;
 use crate::rounding::{SHARE, SHARE_SINGLE, largest_error};
 
-/// What a step's gradient looks like from the side.
+/// What was found about a step's gradient.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepAudit {
     /// The identities on the step repeated in f64.
     pub identities: Vec<Identity>,
     /// The tensor whose gradient is furthest from the one in plain loops.
     pub worst: String,
-    /// By how much, as in [`gradcheck`](super::gradcheck).
+    /// Its distance, measured as in [`gradcheck`](super::gradcheck).
     #[serde(serialize_with = "finite")]
     pub gradient: f64,
-    /// What is not finite, if something is: the run diverges, and its gradients say nothing.
+    /// What is not finite, if anything: the run diverges, and its gradients mean nothing.
     pub not_finite: Option<String>,
     /// Whether the identities hold and the gradient is within rounding of the one in plain loops.
     pub pass: bool,
 }
 
-/// Audits a step of a run in the numbers `T`: repeats it in f64, where the identities must hold to
-/// 1e-10, and compares the run's own `grads` (before clipping and weight decay) with those of a
-/// backward pass in plain loops, which shares nothing with production: within 1e-5 for f32, 1e-10
-/// for f64.
+/// Audits a step of a run with numbers of type `T`: repeats it in f64, where the identities must
+/// hold to 1e-10, and compares the run's own `grads` (before clipping and weight decay) with those
+/// of a backward pass in plain loops, which shares nothing with production: within 1e-5 for f32,
+/// 1e-10 for f64.
 ///
-/// Costs some ten times the step, and memory for it.
+/// Costs about ten times as much as the step, and memory for it.
 ///
 /// # Errors
-/// If the network cannot be built or refuses the batch, or `instance` or `grads` has not as many
-/// numbers as the network has parameters.
+/// If the network cannot be built or refuses the batch, or if `instance` or `grads` does not have
+/// one number for each of the network's parameters.
 pub fn audit_step<T: Scalar>(
     instance: &Instance,
     grads: &[T],

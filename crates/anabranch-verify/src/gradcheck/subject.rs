@@ -1,5 +1,4 @@
-//! An instance as the reference sees it: its equations, values, and the terms that its numbers are
-//! made of.
+//! An instance as the reference sees it: its equations, its values, and the terms of its numbers.
 
 use ndarray::Array2;
 
@@ -37,7 +36,7 @@ impl Subject {
     }
 }
 
-/// All arrays as one, as they lie in the network's flat parameters.
+/// All arrays as one, in the order of the network's flat parameters.
 pub(super) fn flatten(arrays: &[Array2<f64>]) -> Vec<f64> {
     arrays.iter().flatten().copied().collect()
 }

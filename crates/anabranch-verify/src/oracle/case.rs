@@ -1,4 +1,4 @@
-//! Reading a case: whatever the file holds, the answer is a whole case or an error.
+//! Reading a case: whatever the file contains, the result is a complete case or an error.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::error::OracleError;
 use super::spec::{FORMAT, Spec, TensorSpec, Timing};
 
-/// A case whose tensors are all there, with the shapes that its sizes ask for.
+/// A case with all of its tensors, in the shapes that its sizes call for.
 #[derive(Clone, Debug)]
 pub struct Case {
     name: String,
@@ -19,7 +19,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads a file; the case is called by the file's name without its extension.
+    /// Reads a file; the case is named after the file, without its extension.
     ///
     /// # Errors
     /// If the file cannot be read, or [`parse`](Self::parse) refuses it.
@@ -31,9 +31,9 @@ impl Case {
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// If they are no safetensors file; the metadata is not as the format says; a tensor is
+    /// If they are not a safetensors file; the metadata does not follow the format; a tensor is
     /// missing, unknown, or of another type or shape; or an input is not finite. Expected tensors
-    /// may hold anything: a case that expects NaN is one that nothing passes.
+    /// may contain anything: a case that expects NaN can never pass.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, OracleError> {
         let file = SafeTensors::deserialize(bytes)?;
         let (_, header) = SafeTensors::read_metadata(bytes)?;
@@ -62,7 +62,7 @@ impl Case {
         Ok(Self { name: name.into(), spec, tensors })
     }
 
-    /// What the case is called.
+    /// The name of the case.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -72,7 +72,7 @@ impl Case {
         &self.spec
     }
 
-    /// The tensor called `name` in the file, row-major; `None` if the format has none of that name.
+    /// The tensor `name` in the file, row-major; `None` if the format has none with that name.
     pub fn tensor(&self, name: &str) -> Option<&[f64]> {
         self.tensors.get(name).map(Vec::as_slice)
     }

@@ -15,11 +15,11 @@ pub enum OracleError {
     /// Not a safetensors file, or a truncated one.
     #[error("is not a whole safetensors file: {0}")]
     Safetensors(String),
-    /// A safetensors file of something else, a model say.
-    #[error("is no oracle case: its metadata has no key `case`")]
+    /// A safetensors file of something else, such as a model.
+    #[error("is not an oracle case: its metadata has no key `case`")]
     NoCase,
-    /// The metadata's key `case` is not the JSON object that the format asks for.
-    #[error("the metadata's key `case` is not as the format says: {0}")]
+    /// The metadata's key `case` is not the JSON object that the format calls for.
+    #[error("the metadata's key `case` does not follow the format: {0}")]
     Spec(String),
     /// A format that this program does not know.
     #[error("has the format {found:?}, but this program reads {FORMAT:?}")]
@@ -33,7 +33,7 @@ pub enum OracleError {
         /// Which size.
         name: &'static str,
     },
-    /// A tensor that the case should hold.
+    /// A tensor that the case should contain.
     #[error("lacks the tensor `{name}` {shape:?}")]
     MissingTensor {
         /// Its name.
@@ -42,7 +42,7 @@ pub enum OracleError {
         shape: Vec<usize>,
     },
     /// A tensor that would go unchecked.
-    #[error("holds the tensor `{name}`, which the format does not have")]
+    #[error("contains the tensor `{name}`, which the format does not have")]
     UnknownTensor {
         /// Its name.
         name: String,
@@ -77,7 +77,7 @@ pub enum OracleError {
         /// The number.
         value: f64,
     },
-    /// A mask with something else than 0 and 1.
+    /// A mask with something other than 0 and 1.
     #[error("the mask holds {value} at index {index}, where 1 keeps and 0 drops")]
     Mask {
         /// Index in row-major order.

@@ -1,5 +1,5 @@
-//! Oracle cases: what the production network must compute, as an independent implementation
-//! computed it.
+//! Oracle cases: what the production network must compute, according to an independent
+//! implementation.
 //!
 //! A case is one safetensors file of format `anabranch-oracle-1`: a two-branch network with join
 //! `add`, its parameters, and for each of k training steps the batch and the dropout mask, with the
@@ -36,7 +36,7 @@ use anabranch_graph::Fusion;
 ///
 /// # Errors
 /// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row,
-/// labels that are no distribution.
+/// labels that are not a distribution.
 pub fn verify(case: &Case, precision: Precision, fusion: Fusion) -> Result<Report, OracleError> {
     let computed = match precision {
         Precision::F32 => replay::replay::<f32>(case, fusion)?,

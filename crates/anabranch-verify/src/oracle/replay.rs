@@ -1,4 +1,4 @@
-//! A case's steps, run by the graph and the optimizer that training runs.
+//! A case's steps, run by the same graph and optimizer as in training.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed,
     let n_params = graph.params_len();
     let groups = [ParamGroup::new(0..n_params, spec.optimizer.weight_decay)];
     let mut optimizer = Optimizer::new(kind, spec.optimizer.lr, n_params, &groups)?;
-    // The state starts as the format says: means 0, variances 1.
+    // The state starts as the format says: means at 0, variances at 1.
     let (mut params, mut state) = graph.init(0);
     for array in graph.params() {
         let start = case.whole(&format!("param.{}", array.name));

@@ -11,7 +11,7 @@ use super::replay::Computed;
 use super::spec::{TensorSpec, Timing};
 use anabranch_audit::measure::relative_error;
 
-/// The numbers that a case is replayed in.
+/// The number type in which a case is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -46,9 +46,9 @@ impl fmt::Display for Precision {
 /// not finite, because a tensor holds NaN or ∞, as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// What the case is called.
+    /// The name of the case.
     pub case: String,
-    /// The numbers that it was replayed in.
+    /// The number type in which it was replayed.
     pub precision: Precision,
     /// The error of each tensor that was judged, the largest over the steps judged, by the tensor's
     /// name without `expect.`.
@@ -57,15 +57,15 @@ pub struct Report {
     pub worst: String,
     /// Whether no error is larger than the precision's limit.
     pub pass: bool,
-    /// Tensors that were not judged, in no step.
+    /// Tensors that were not judged in any step.
     #[serde(skip)]
     pub not_judged: Vec<String>,
 }
 
-/// Whether updates carry the rounding of a gradient over in proportion.
+/// Whether the rounding of a gradient changes the update in proportion.
 ///
-/// The others divide by the size of the gradient: where it is zero in exact arithmetic, they make a
-/// full step of what rounding left there.
+/// The others divide by the size of the gradient: where it is zero in exact arithmetic, they turn
+/// whatever rounding left into a full step.
 fn keeps_proportion(optimizer: &str) -> bool {
     [OptimizerKind::SGD, OptimizerKind::MOMENTUM, OptimizerKind::NESTEROV]
         .iter()

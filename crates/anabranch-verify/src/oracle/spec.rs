@@ -3,11 +3,11 @@
 use anabranch_graph::{Join, TwoBranch};
 use serde::Deserialize;
 
-/// The only format there is.
+/// The only format.
 pub(super) const FORMAT: &str = "anabranch-oracle-1";
 
-/// The JSON object in the metadata of a case. The seed that it was drawn with is not read:
-/// replaying needs none.
+/// The JSON object in a case's metadata. The seed that it was drawn with is not read: a replay does
+/// not need it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Spec {
     /// `anabranch-oracle-1`.
@@ -52,10 +52,10 @@ pub struct LossSpec {
     pub weight_b: f64,
 }
 
-/// The optimizer of a case; what is not named has PyTorch's default.
+/// The optimizer of a case; everything not named here has PyTorch's default.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct OptimizerSpec {
-    /// The name: sgd, momentum, nesterov, adam, adamw, rmsprop or adagrad.
+    /// The name of an [`OptimizerKind`](anabranch_optim::OptimizerKind).
     pub kind: String,
     /// The learning rate.
     pub lr: f64,
@@ -86,7 +86,7 @@ pub(super) struct TensorSpec {
 }
 
 impl Spec {
-    /// The network of the case: equally wide branches, joined by `add`.
+    /// The network of the case: branches of equal width, joined by `add`.
     pub fn two_branch(&self) -> TwoBranch {
         let NetworkSpec { inputs, hidden_a, outputs_a, classes, dropout, bn_eps, bn_momentum } =
             self.network;

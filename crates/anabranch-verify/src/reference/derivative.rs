@@ -1,4 +1,4 @@
-//! Derivatives by dual numbers: put ε on an entry, run forward, read its coefficient.
+//! Derivatives by dual numbers: add ε to one entry, run forward, read its coefficient.
 
 use ndarray::Array2;
 use num_dual::Dual64;

@@ -1,5 +1,5 @@
 //! The equations of layers that work on one element, and of losses that work on one row, for any
-//! number.
+//! type of number.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -112,7 +112,7 @@ fn absolute<T: Number>(r: T) -> T {
     }
 }
 
-/// log Σ e^z; the largest score is taken out first, so that nothing overflows.
+/// log Σ e^z; the largest score is subtracted first, so that nothing overflows.
 fn log_sum_exp<T: Number>(z: &[T]) -> T {
     let largest = z.iter().fold(f64::NEG_INFINITY, |max, z| max.max(z.re()));
     z.iter().fold(T::from(0.0), |sum, z| sum + (*z - largest).exp()).ln() + largest

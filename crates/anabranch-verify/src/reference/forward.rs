@@ -9,19 +9,19 @@ use super::network::{BatchNorm, Head, Network, Op};
 use super::philox::MaskKey;
 use super::target::OwnedTarget;
 
-/// What a training pass runs on, beside parameters.
+/// What a training pass needs besides parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     /// `[rows, inputs]`.
     pub(crate) x: Array2<f64>,
     /// One for each head.
     pub(crate) targets: Vec<OwnedTarget>,
-    /// M of each node, `[rows, width]`, if it drops.
+    /// M of each node that drops, `[rows, width]`.
     pub(crate) masks: Vec<Option<Array2<f64>>>,
 }
 
 impl Batch {
-    /// The batch of a step, with masks that `docs/random.md` defines.
+    /// The batch of a step, with the masks that `docs/random.md` defines.
     pub(crate) fn new(
         network: &Network,
         x: Array2<f64>,
@@ -69,8 +69,8 @@ impl Network {
         Pass { values, losses }
     }
 
-    /// The training pass at parameters of which only those of node `changed` differ from those of
-    /// `before`: what does not depend on them keeps its value.
+    /// The training pass at parameters that differ from those of `before` only in node `changed`:
+    /// whatever does not depend on them keeps its value.
     pub(crate) fn train_again<T: Number>(
         &self,
         changed: usize,
@@ -117,7 +117,7 @@ impl Network {
         }
     }
 
-    /// The evaluation pass: running statistics, and nothing is dropped.
+    /// The evaluation pass, with running statistics and nothing dropped.
     pub(crate) fn evaluate<T: Number>(
         &self,
         params: &[Array2<T>],
@@ -207,7 +207,8 @@ impl BatchNorm {
 }
 
 impl Op {
-    /// The output where rows do not depend on each other, nor training differs from evaluation.
+    /// The output of nodes whose rows are independent and whose training does not differ from
+    /// evaluation.
     fn row_by_row<T: Number>(
         &self,
         input: &Array2<f64>,

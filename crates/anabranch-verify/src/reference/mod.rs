@@ -1,4 +1,4 @@
-//! A river in plain loops, written from its equations and generic over its number.
+//! A river in plain loops, written from its equations and generic over the type of number.
 //!
 //! It reads the plain data of a [`River`](anabranch_graph::River) and shares no arithmetic with
 //! production: no packed products, no fusion, no derivative written by hand, and dropout masks from

@@ -6,7 +6,7 @@ use anabranch_graph::{Join, LayerKind, NamedLayer, River};
 use anabranch_layers::{Activation, Affine, LossKind, RunningVariance};
 use ndarray::Array2;
 
-/// A river as the reference walks it.
+/// A river as the reference goes through it.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     /// Each reads earlier ones only; the first is the input.
@@ -35,7 +35,7 @@ pub(crate) struct Node {
     pub(crate) op: Op,
 }
 
-/// What a node computes; numbers are those of nodes (`x`, `left`, `right`) and of arrays.
+/// What a node computes; the numbers refer to nodes (`x`, `left`, `right`) and arrays.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Input,
@@ -116,7 +116,7 @@ impl Op {
 
 impl Network {
     /// # Panics
-    /// If a branch reads one that is not before it: a river that does not build.
+    /// If a branch reads one that does not come before it; such a river cannot be built.
     pub(crate) fn new(river: &River) -> Self {
         let input = Node { name: "input".into(), stream: 0, width: river.inputs, op: Op::Input };
         let mut network =
@@ -208,7 +208,7 @@ impl Network {
         self.nodes.iter().position(reads).expect("each array belongs to a node")
     }
 
-    /// Multiplications of a forward pass over one row, about.
+    /// Approximate number of multiplications in a forward pass over one row.
     pub(crate) fn multiplications_per_row(&self) -> usize {
         self.params.iter().map(|array| array.rows * array.cols).sum()
     }

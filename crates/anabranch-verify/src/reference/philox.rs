@@ -1,4 +1,4 @@
-//! Dropout masks, a second time: written from `docs/random.md`, one element at a time.
+//! A second implementation of dropout masks: written from `docs/random.md`, one element at a time.
 
 use ndarray::Array2;
 
@@ -35,7 +35,7 @@ fn philox([k0, k1]: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
     counter
 }
 
-/// What the masks of a dropout layer in one step are drawn by.
+/// What the masks of a dropout layer in one step are drawn from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MaskKey {
     key: [u32; 2],

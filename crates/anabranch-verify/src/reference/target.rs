@@ -4,7 +4,7 @@ use anabranch_layers::Target;
 use anabranch_tensor::{ArrayView2, Scalar};
 use ndarray::Array2;
 
-/// What a head is compared with.
+/// What a head's prediction is compared with.
 #[derive(Clone, Debug)]
 pub(crate) enum OwnedTarget<T = f64> {
     /// `[rows, outputs]`.
@@ -34,7 +34,7 @@ impl<T: Scalar> OwnedTarget<T> {
 
 /// The same numbers in another type.
 pub(crate) fn cast<T: Scalar, U: Scalar>(view: ArrayView2<'_, U>) -> Array2<T> {
-    // In rows, whatever the order in memory.
+    // Row by row, whatever the order in memory.
     Array2::from_shape_vec(view.dim(), view.iter().map(|v| T::from_f64(v.to_f64())).collect())
         .expect("as many numbers as the view has")
 }

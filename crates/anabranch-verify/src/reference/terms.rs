@@ -1,14 +1,14 @@
-//! The backward pass in plain loops, and how far rounding may move each number of a step.
+//! The backward pass in plain loops, and how far rounding can move each number of a step.
 //!
-//! A number that a step computes is a sum, and each of its terms is rounded by at most u times its
-//! size, u being the unit of rounding. Where terms cancel, what is left may be far smaller than
-//! they are: in batch normalisation over two rows, the gradient is what remains of dy − mean(dy) −
-//! x̂·mean(dy⊙x̂), some ε/σ² of its terms.
+//! Every number that a step computes is a sum, and each of its terms is rounded by at most u times
+//! its size, where u is the unit of rounding. Where terms cancel, what is left may be far smaller
+//! than they are: in batch normalisation over two rows, the gradient is what remains of dy −
+//! mean(dy) − x̂·mean(dy⊙x̂), some ε/σ² of its terms.
 //!
-//! Beside each value y the forward pass carries S, and beside each derivative d = dL/dy the
-//! backward pass carries E: u·S and u·E bound, to first order and up to a small constant, how far
-//! rounding can move y and d. Each is what comes in, times the size of the slope, and the size of
-//! the terms that are added up here:
+//! With each value y, the forward pass carries S, and with each derivative d = dL/dy, the backward
+//! pass carries E: u·S and u·E bound, to first order and up to a small constant, how far rounding
+//! can move y and d. Each is what comes in, times the size of the slope, and the size of the terms
+//! that are added up here:
 //!
 //! | node | S of y | d of x | E of x |
 //! |---|---|---|---|
@@ -34,10 +34,10 @@ use super::forward::{Batch, Pass, batch_statistics};
 use super::network::{BatchNorm, Head, Network, Op};
 use super::target::OwnedTarget;
 
-/// Roundings by which a value may miss a corner.
+/// Number of roundings by which a value can miss a corner.
 const CORNER: f64 = 64.0;
 
-/// The derivatives of a training pass, and what its numbers may be off by, in units of rounding.
+/// The derivatives of a training pass, and how far off its numbers can be, in units of rounding.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     /// dL/d(each learned array).
@@ -52,7 +52,7 @@ pub(crate) struct Terms {
     pub(crate) losses: Vec<f64>,
 }
 
-/// Derivatives by something, and their E.
+/// Derivatives with respect to something, and their E.
 struct Derivative {
     d: Array2<f64>,
     e: Array2<f64>,
@@ -84,7 +84,7 @@ struct Normalised {
 }
 
 impl Network {
-    /// The derivatives and terms of a training pass, in numbers whose unit of rounding is `unit`.
+    /// The derivatives and terms of a training pass, for numbers whose unit of rounding is `unit`.
     pub(crate) fn terms(
         &self,
         params: &[Array2<f64>],
@@ -322,7 +322,7 @@ impl Normalised {
 }
 
 impl Head {
-    /// The derivative by the prediction, and the terms of the loss.
+    /// The derivative with respect to the prediction, and the terms of the loss.
     fn terms(
         &self,
         prediction: &Array2<f64>,
@@ -364,7 +364,7 @@ impl Head {
             for j in 0..prediction.ncols() {
                 let (z, y, s) = (prediction[[i, j]], y[[i, j]], s[[i, j]]);
                 let r = z - y;
-                // How far r may be off.
+                // How far off r can be.
                 let terms = s + z.abs() + y.abs();
                 let side = match r {
                     r if r > 0.0 => 1.0,
