@@ -34,6 +34,6 @@ fn main() -> Result<(), FormulaError> {
 
     // What cannot be read says where.
     let error = Formula::new("typo", "d_gamma", "sum(ds .* a_hat)", Evaluation::Batch).unwrap_err();
-    assert!(error.to_string().starts_with("column 5: no quantity is named `ds`"));
+    assert!(error.to_string().starts_with("column 5: there is no quantity `ds`"));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the simplest predictions are worth.
+//! The scores of the simplest predictions.
 
 use anabranch_data::{Dataset, RegressionTarget, TargetScale, Targets, TaskTarget, TaskValues};
 use anabranch_tensor::Scalar;
@@ -15,10 +15,10 @@ const LOG_LOSS_RATIO: f64 = 10.0;
 const LOG_LOSS_ABOVE: f64 = 20.0;
 
 /// The first task in which a network is so much worse than the simplest predictions that its
-/// training must have diverged, though all of its numbers are finite. The metrics are those of the
-/// same rows; what is undefined is passed over.
+/// training must have diverged, although all of its numbers are finite. Both metrics are for the
+/// same rows; undefined ones are skipped.
 ///
-/// A network that has merely learned nothing, or the wrong thing, is a few times worse; the limits
+/// A network that has merely learned nothing, or something wrong, is a few times worse; the limits
 /// are 10 times the RMSE of the training mean, and 10 times the log-loss of the training
 /// frequencies and 20 more.
 pub fn diverged(
@@ -47,8 +47,8 @@ pub fn diverged(
     tasks.map(|((network, baseline), target)| is_good(network, baseline, target)).position(|x| !x)
 }
 
-/// What the simplest predictions are worth on the test rows, task by task: the training mean for
-/// every number; for every class the most frequent one of the training rows, with the training
+/// The scores of the simplest predictions on the test rows, task by task: for every number the
+/// training mean; for every class the most frequent one in the training rows, with the training
 /// frequencies as probabilities.
 pub fn baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> Vec<TaskMetrics> {
     baselines_on(dataset, targets, &dataset.split.test)
@@ -90,7 +90,7 @@ pub fn baselines_on<T: Scalar>(
                 counts[class[*row] as usize] += 1.0;
             }
             let majority = argmax(&counts);
-            // A class that training lacks would have probability 0: each counts one row more.
+            // A class that training lacks would have probability 0: each counts as one row more.
             let total = (train.len() + n_classes) as f64;
             let mut sums = ClassSums::new(*n_classes);
             for row in test {
@@ -140,7 +140,7 @@ mod tests {
             r2: None,
         }]);
         assert_eq!(diverged(&simplest, &few, &data.targets), None);
-        // What is undefined is passed over.
+        // Undefined metrics are skipped.
         let undefined: Vec<TaskMetrics> =
             simplest.iter().map(|m| m.clone().of_weight(0.0)).collect();
         assert_eq!(diverged(&undefined, &simplest, &data.targets), None);

@@ -4,11 +4,10 @@ use std::fmt::Debug;
 
 use anabranch_data::Batches;
 
-/// Which rows make each batch of each epoch.
+/// Which rows make up each batch of each epoch.
 ///
-/// The order of an epoch must be a function of its number: a run that is continued asks for an
-/// epoch again. [`Batches`], shuffled mini-batches, is the order that a [`Trainer`](crate::Trainer)
-/// takes by itself.
+/// The order of an epoch must be a function of its number: a resumed run asks for an epoch again.
+/// By default a [`Trainer`](crate::Trainer) uses [`Batches`], shuffled mini-batches.
 pub trait BatchOrder: Debug + Send + Sync {
     /// Prepares the batches of an epoch, counted from 0.
     fn start_epoch(&mut self, epoch: u64);

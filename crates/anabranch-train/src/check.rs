@@ -44,7 +44,8 @@ pub(crate) fn check_tasks<T: Scalar>(
     Ok(())
 }
 
-/// Checks the batches of an epoch: rows that there are, as many as the network can be trained on.
+/// Checks the batches of an epoch: that their rows exist, and that the network can be trained on so
+/// many.
 pub(crate) fn check_epoch<T: Scalar>(
     batches: &dyn BatchOrder,
     workspace: &Workspace<T>,

@@ -1,4 +1,4 @@
-//! How a network is trained: everything that a run depends on beside its data.
+//! How a network is trained: everything that a run depends on besides its data.
 
 use anabranch_optim::{OptimizerKind, ScheduleKind};
 
@@ -7,7 +7,7 @@ use crate::error::TrainError;
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
-    /// Passes over the training rows, at most.
+    /// Maximum number of passes over the training rows.
     pub epochs: usize,
     /// Rows of a batch, at least 2.
     pub batch_size: usize,
@@ -15,16 +15,16 @@ pub struct TrainConfig {
     pub optimizer: OptimizerKind,
     /// The learning rate before the schedule.
     pub lr: f64,
-    /// The course of the learning rate.
+    /// Learning-rate schedule.
     pub schedule: ScheduleKind,
     /// Weight decay of the weights; biases and normalisations have none.
     pub weight_decay: f64,
-    /// Largest global norm of the gradients, if any.
+    /// Limit to which the global gradient norm is clipped, if any.
     pub clip: Option<f64>,
-    /// Epochs without a lower validation loss after which training stops and the best weights
-    /// return; 0 trains all epochs and keeps the last weights.
+    /// Number of epochs without a lower validation loss after which training stops and returns to
+    /// the best weights; 0 trains all epochs and keeps the last weights.
     pub patience: usize,
-    /// What initial weights, shuffles and dropout are drawn by.
+    /// Random seed of initial weights, shuffles and dropout.
     pub seed: u64,
 }
 
@@ -45,7 +45,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Checks what the optimizer and the batches do not check themselves.
+    /// Checks what the optimizer and the batches do not.
     pub(crate) fn validate(&self, n_validation: usize) -> Result<(), TrainError> {
         if self.epochs == 0 {
             let (name, expected) = ("the number of epochs", "at least 1");

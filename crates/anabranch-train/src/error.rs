@@ -6,7 +6,7 @@ use anabranch_optim::OptimError;
 use anabranch_tensor::parallel::ExecutorError;
 use thiserror::Error;
 
-/// Why training cannot start or go on.
+/// Why training cannot start or continue.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -22,7 +22,7 @@ pub enum TrainError {
     /// The threads.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
-    /// Sizes of the network that do not fit the data set, or of a saved state that do not fit the
+    /// Sizes of a network that does not fit the data set, or of a saved state that does not fit the
     /// run.
     #[error("expected {expected} {what}, got {got}")]
     Sizes {
@@ -30,7 +30,7 @@ pub enum TrainError {
         what: &'static str,
         /// The network's.
         expected: usize,
-        /// What came.
+        /// What was given.
         got: usize,
     },
     /// A head whose loss needs another kind of target than the data set has for it.
@@ -43,7 +43,7 @@ pub enum TrainError {
         /// What the data set has.
         got: &'static str,
     },
-    /// A target that a head's loss cannot be computed for.
+    /// A target for which a head's loss cannot be computed.
     #[error("head {head:?}: {reason}")]
     Target {
         /// The head's name.
@@ -58,7 +58,7 @@ pub enum TrainError {
         name: &'static str,
         /// The range in words.
         expected: &'static str,
-        /// What came.
+        /// What was given.
         value: f64,
     },
     /// An order of batches that cannot be used.
@@ -71,7 +71,7 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Early stopping without rows to stop by.
+    /// Early stopping without validation rows.
     #[error(
         "early stopping after {patience} epochs without improvement needs validation rows: raise the validation \
          fraction, or set the patience to 0"

@@ -1,4 +1,4 @@
-//! Evaluation: predictions for rows, and what they are worth.
+//! Evaluation: predictions for rows, and their scores.
 
 use anabranch_data::{Dataset, Targets};
 use anabranch_graph::{Graph, GraphError, Mode, Workspace};
@@ -16,14 +16,14 @@ pub(crate) const CHUNK_ROWS: usize = 256;
 /// Runs in a lane.
 const ALONE: Executor = Executor::serial();
 
-/// Runs a network over rows in evaluation mode, each thread over rows of its own.
+/// Runs a network over rows in evaluation mode, each thread on its own rows.
 #[derive(Debug)]
 pub(crate) struct Evaluator<T> {
     /// One for each thread.
     lanes: Vec<Lane<T>>,
 }
 
-/// What one thread needs for a chunk of rows, and what it found out about them.
+/// What one thread needs for a chunk of rows, and its results for them.
 #[derive(Debug)]
 struct Lane<T> {
     workspace: Workspace<T>,
@@ -61,7 +61,8 @@ impl<T: Scalar> Evaluator<T> {
         Ok(Self { lanes: (0..exec.threads()).map(lane).collect::<Result<_, _>>()? })
     }
 
-    /// Sums for metrics over the rows of `source`, task by task; `targets` say what numbers mean.
+    /// Sums for metrics over the rows of `source`, task by task; `targets` say what the numbers
+    /// mean.
     pub(crate) fn sums(
         &mut self,
         exec: &Executor,

@@ -42,7 +42,7 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Names of temporary files begin with a dot and end so that a person knows what they are.
+/// Names of temporary files begin with a dot, and end so that people can tell what they are.
 fn builder(old: Option<&Permissions>) -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".new");
@@ -56,7 +56,7 @@ fn builder(old: Option<&Permissions>) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// The file that `path` means at the end of all links, be it there or not.
+/// The file that `path` means at the end of all links, whether or not it exists.
 fn follow_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -67,7 +67,7 @@ fn follow_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// Puts a rename in `dir` on the disk. Only Unix lets a program open a directory for that.
+/// Syncs a rename in `dir` to the disk. Only Unix lets a program open a directory for that.
 fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

@@ -19,7 +19,7 @@ pub struct RegressionMetrics {
 /// How well classes are predicted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassificationMetrics {
-    /// Share of rows whose most probable class is the true one.
+    /// Fraction of rows whose most probable class is the true one.
     pub accuracy: Option<f64>,
     /// Mean of −log p(true class).
     pub log_loss: Option<f64>,
@@ -39,7 +39,7 @@ pub struct RegressionSums {
 }
 
 impl RegressionSums {
-    /// Takes in a row: the true number `y` and the predicted one.
+    /// Adds a row: the true number `y` and the predicted one.
     pub fn add(&mut self, y: f64, predicted: f64) {
         let error = predicted - y;
         self.n += 1.0;
@@ -77,7 +77,7 @@ impl ClassSums {
         Self { n: 0.0, log_loss: 0.0, counts: vec![[0.0; 3]; n_classes] }
     }
 
-    /// Takes in a row: its true class, the predicted one, and the logarithm of the true one's
+    /// Adds a row: its true class, the predicted one, and the logarithm of the true one's
     /// probability.
     ///
     /// # Panics

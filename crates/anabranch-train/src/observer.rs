@@ -1,4 +1,4 @@
-//! What a run lets others see.
+//! What an observer of a run can see.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ pub struct StepView<'a, T> {
     pub graph: &'a Graph<T>,
     /// Steps taken before this one.
     pub step: u64,
-    /// The seed of the dropout masks, which are drawn by it and `step`.
+    /// The seed of the dropout masks, which depend on it and `step`.
     pub seed: u64,
     /// The batch `[rows, inputs]`.
     pub x: ArrayView2<'a, T>,
@@ -32,7 +32,7 @@ pub struct StepView<'a, T> {
 pub struct EpochReport {
     /// Its number, counted from 1.
     pub epoch: usize,
-    /// Epochs of the run, at most.
+    /// Maximum number of epochs in the run.
     pub epochs: usize,
     /// Mean weighted loss of each task over the epoch's rows.
     pub train: Vec<f64>,
@@ -46,8 +46,8 @@ pub struct EpochReport {
 
 /// Watches a run.
 ///
-/// [`ControlFlow::Break`] stops it after the step or epoch at hand: the trainer keeps its weights
-/// as they are then, and another [`run`](crate::Trainer::run) goes on from there.
+/// [`ControlFlow::Break`] stops it after the current step or epoch: the trainer keeps its weights
+/// as they are then, and another [`run`](crate::Trainer::run) continues from there.
 pub trait Observer<T> {
     /// Whether [`step`](Self::step) is to be called in a step, by the number of steps before it. A
     /// step that is not watched costs nothing.
@@ -56,7 +56,7 @@ pub trait Observer<T> {
         true
     }
 
-    /// Called in each step that it [`watches`](Self::watches).
+    /// Called in each step that [`watches`](Self::watches) asks for.
     fn step(&mut self, step: &StepView<'_, T>) -> ControlFlow<()> {
         let _ = step;
         ControlFlow::Continue(())

@@ -1,4 +1,4 @@
-//! The rows of a data set that are worked on together.
+//! Rows of a data set that are processed together.
 
 use anabranch_data::{Dataset, TaskValues};
 use anabranch_layers::Target;

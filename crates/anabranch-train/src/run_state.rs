@@ -1,12 +1,12 @@
-//! Everything that a run is, as one value to take out and put back.
+//! The state of a run, as one value to take out and put back.
 
 use anabranch_optim::{OptimizerState, PlateauState};
 use serde::{Deserialize, Serialize};
 
-/// All that changes in a run: taken out of one [`Trainer`](crate::Trainer) and put into another of
-/// the same data, network and settings, the run goes on to the same bits, also from the middle of
-/// an epoch. A file that it is written to must keep every bit of a number, and, if a run that
-/// diverges is to be saved too, NaN and infinity.
+/// Everything that changes in a run. Taken out of one [`Trainer`](crate::Trainer) and put into
+/// another with the same data, network and settings, it lets the run continue to the same bits,
+/// even from the middle of an epoch. A file format for it must keep every bit of a number and, to
+/// save a diverging run too, NaN and infinity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunState<T> {
     /// The parameters.
@@ -39,9 +39,9 @@ pub struct BestState<T> {
 /// How far a run has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// Whole epochs done.
+    /// Completed epochs.
     pub epochs: usize,
-    /// Batches of the next epoch that are done.
+    /// Completed batches of the current epoch.
     pub batches: usize,
     /// Rows of these batches.
     pub rows: usize,

@@ -60,8 +60,8 @@ pub(crate) enum TaskSums {
 }
 
 impl TaskSums {
-    /// Of a head with so many outputs, which predict `columns`; numbers in the units of the network
-    /// if there are none.
+    /// Sums for a head with this many outputs, which predict `columns`; without columns, numbers
+    /// are in the network's units.
     pub(crate) fn new(kind: TargetKind, outputs: usize, columns: &[RegressionTarget]) -> Self {
         match kind {
             TargetKind::Values => Self::Regression {
@@ -76,7 +76,7 @@ impl TaskSums {
         }
     }
 
-    /// Takes in rows: a head's predictions `[rows, outputs]`, and what they are compared with.
+    /// Adds rows: a head's predictions `[rows, outputs]`, and what they are compared with.
     pub(crate) fn add<T: Scalar>(&mut self, prediction: ArrayView2<'_, T>, target: Target<'_, T>) {
         let width = prediction.ncols();
         match (self, target) {

@@ -93,8 +93,8 @@ fn a_network_built_by_hand_passes_and_one_that_is_not_the_same_unfused_does_not(
     assert_eq!(failed(&report), ["difference of x.weight", "difference of x.bias", "unfused"]);
 }
 
-/// Two input matrices, nodes that are neither layers nor joins, an input that two inputs of one node
-/// read, and sums in and out of place.
+/// Two input matrices, nodes that are neither layers nor joins, an input that two inputs of one
+/// node read, and sums in and out of place.
 fn several_inputs<T: Scalar>(fusion: Fusion) -> Result<Graph<T>, GraphError> {
     let mut g = GraphBuilder::new(3);
     let (x, side) = (g.input(), g.add_input("side", 2)?);

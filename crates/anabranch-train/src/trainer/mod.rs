@@ -22,7 +22,7 @@ use crate::rows::{Rows, targets};
 use crate::run_state::{BestState, Position};
 use crate::task_metrics::TaskMetrics;
 
-/// A network in training: its numbers, its optimizer, and all memory that a step needs.
+/// A network in training: its numbers, its optimizer, and all the memory that a step needs.
 ///
 /// The network is any [`Graph`] whose heads are the tasks of the data set, in order: one that a
 /// [`River`](anabranch_graph::River) describes, or one built by hand.
@@ -59,7 +59,7 @@ enum After {
 }
 
 impl<'d, T: Scalar> Trainer<'d, T> {
-    /// A trainer for `graph` on `dataset`, its weights drawn by the seed.
+    /// A trainer for `graph` on `dataset`, with weights drawn from the seed.
     ///
     /// # Errors
     /// If the data set is not as it says ([`Dataset::check`]), its inputs and tasks do not fit the
@@ -101,7 +101,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         })
     }
 
-    /// Takes the rows in another order than shuffled batches of the training rows.
+    /// Uses your own order of rows instead of shuffled batches of the training rows.
     ///
     /// # Errors
     /// If the network cannot be trained on batches of this size.
@@ -114,7 +114,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Ok(self)
     }
 
-    /// Takes an update rule of your own instead of the one that the settings name.
+    /// Uses your own update rule instead of the one that the settings name.
     ///
     /// # Errors
     /// If one of its hyperparameters is outside its domain.
@@ -124,8 +124,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Ok(self)
     }
 
-    /// Takes a learning-rate schedule of your own, most often a [`Schedule::from_fn`], instead of
-    /// the one that the settings name.
+    /// Uses your own learning-rate schedule, usually a [`Schedule::from_fn`], instead of the one
+    /// that the settings name.
     ///
     /// ```
     /// use anabranch_data::{Fractions, Table, TargetColumns, prepare};
@@ -151,10 +151,10 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self
     }
 
-    /// Starts from these parameters and running statistics instead of those drawn by the seed.
+    /// Starts from these parameters and running statistics instead of those drawn from the seed.
     ///
     /// # Errors
-    /// If they are not as many as the network has.
+    /// If there are not as many as the network has.
     pub fn with_weights(mut self, params: &[T], state: &[T]) -> Result<Self, TrainError> {
         check_len("parameters", self.params.len(), params.len())?;
         check_len("running statistics", self.state.len(), state.len())?;
@@ -163,13 +163,13 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Ok(self)
     }
 
-    /// Trains until the epochs are over or the validation loss has not fallen for the patience, and
-    /// then takes the best weights, if there was a patience. An observer can stop it earlier: the
-    /// weights are then those of the last step, and another call goes on from there.
+    /// Trains for all epochs, or with a patience until the validation loss has not fallen for that
+    /// long, and then takes the best weights. An observer can stop it earlier: the weights are then
+    /// those of the last step, and another call continues from there.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if an own
-    /// order of batches has a row that the data set lacks, or a batch that is too small or too
+    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if your
+    /// own order of batches has a row that the data set lacks, or a batch that is too small or too
     /// large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
@@ -202,7 +202,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         })
     }
 
-    /// Takes the weights of the best epoch so far, if there was a patience, as a run does at its
+    /// Takes the weights of the best epoch so far, if there is a patience, as a run does at its
     /// end.
     pub fn take_best(&mut self) {
         if let Some(best) = &self.best
@@ -213,7 +213,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         }
     }
 
-    /// What is left of one pass over the training rows, and its validation.
+    /// The rest of one pass over the training rows, and its validation.
     fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<After, TrainError> {
         self.batches.start_epoch(self.position.epochs as u64);
         check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
@@ -259,7 +259,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         })
     }
 
-    /// One step on the next batch: the factor of the learning rate, and the observer's word.
+    /// One step on the next batch; returns the factor of the learning rate and the observer's
+    /// answer.
     fn step(&mut self, observer: &mut dyn Observer<T>) -> (f64, ControlFlow<()>) {
         let (exec, seed) = (self.exec, self.config.seed);
         let row_idx = self.batches.batch(self.position.batches);
@@ -304,7 +305,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// Refuses a run whose numbers are no longer finite.
     fn check_finite(&self, loss: f64) -> Result<(), TrainError> {
-        // The losses were taken before each update: the last one shows in the weights alone.
+        // The losses were computed before each update: the last update shows only in the weights.
         let is_finite = |values: &[T]| values.iter().all(|value| value.is_finite());
         if loss.is_finite() && is_finite(&self.params) && is_finite(&self.state) {
             return Ok(());
@@ -359,7 +360,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         heads.map(|(sums, head)| sums.metrics().of_weight(head.weight())).collect()
     }
 
-    /// What evaluates the network on some rows, and these.
+    /// What evaluates the network on some rows, and those rows.
     fn evaluation<'a>(&'a mut self, row_idx: &'a [usize]) -> (&'a mut Evaluator<T>, Source<'a, T>) {
         let source = Source {
             graph: &self.graph,
@@ -371,7 +372,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         (&mut self.evaluator, source)
     }
 
-    /// Epochs that have run.
+    /// Number of completed epochs.
     pub fn epochs_run(&self) -> usize {
         self.position.epochs
     }
@@ -397,14 +398,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     }
 }
 
-/// One group for each array; weights decay, biases and normalisations do not.
+/// One group for each array. Weights decay; biases and normalisations do not.
 fn param_groups<T: Scalar>(graph: &Graph<T>, weight_decay: f64) -> Vec<ParamGroup> {
     let decay = |role| if role == Role::Weight { weight_decay } else { 0.0 };
     let arrays = graph.params().iter();
     arrays.map(|array| ParamGroup::new(array.range.clone(), decay(array.role))).collect()
 }
 
-/// Steps of a run whose batches stay as many.
+/// Steps of a run with the same number of batches in every epoch.
 fn total_steps(config: &TrainConfig, batches: &dyn BatchOrder) -> u64 {
     (batches.n_batches() as u64).saturating_mul(config.epochs as u64)
 }

@@ -7,7 +7,7 @@ use crate::error::TrainError;
 use crate::run_state::RunState;
 
 impl<T: Scalar> Trainer<'_, T> {
-    /// All that changes in a run, to be continued by [`restore`](Self::restore).
+    /// Everything that changes in a run; [`restore`](Self::restore) continues from it.
     pub fn run_state(&self) -> RunState<T> {
         RunState {
             params: self.params.to_vec(),
@@ -19,8 +19,8 @@ impl<T: Scalar> Trainer<'_, T> {
         }
     }
 
-    /// Goes on where the run was that `saved` was taken from: one of the same data, network and
-    /// settings.
+    /// Continues where the run that `saved` was taken from left off, one with the same data,
+    /// network and settings.
     ///
     /// # Errors
     /// If the sizes are not those of this run; the trainer is then as it was.
