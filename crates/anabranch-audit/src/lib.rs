@@ -150,7 +150,7 @@ impl Auditor {
             return (formula.mask == MaskReading::Scaled && binary.verdict != Verdict::Exact).then(
                 || {
                     format!(
-                        "That is with M = keep/(1-p); with a 0/1 mask it is {}.",
+                        "This takes M as keep/(1-p); with a 0/1 mask, it is {}.",
                         binary.verdict
                     )
                 },

@@ -36,7 +36,7 @@ fn the_source_derivation_gets_the_verdicts_of_the_design() {
         let explanation = &named(part).explanation;
         assert!(explanation.contains(words), "{part}: {explanation}");
     };
-    says("y_a_hat = theta_2a", "with a 0/1 mask it is wrong");
+    says("y_a_hat = theta_2a", "with a 0/1 mask, it is wrong");
     says("dL/dgamma", "It is averaged too early with one gamma and one beta for all units.");
     says(
         "... with the sum around the product",

@@ -266,7 +266,7 @@ impl Judge<'_> {
                     finding = self.auditor.finding(&formula);
                     finding
                         .explanation
-                        .push_str(&format!(" That is with {name} as this derivation defines it."));
+                        .push_str(&format!(" This uses {name} as this derivation defines it."));
                 }
             }
         }
