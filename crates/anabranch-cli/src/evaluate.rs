@@ -36,13 +36,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "rows": rows,
             "rows_left_out": left_out,
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
+            "baselines": output::baselines_json(model.targets(), &evaluation.baselines),
             "warnings": warnings,
         }))?;
     } else {
         output::print(&format!(
             "{}: {rows} rows, {left_out} skipped (no target)\n\n{}",
             args.data.data.display(),
-            output::metrics_table(model.targets(), &evaluation.metrics, None)
+            output::metrics_table(model.targets(), &evaluation.metrics, &evaluation.baselines)
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -106,23 +106,21 @@ pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Va
     json!({ "mean": mean, "majority": majority })
 }
 
-/// A table of metrics, one line each; next to the network's, those of the two baselines, if given.
+/// A table of metrics, one line each; next to the network's, those of the two baselines.
 pub(crate) fn metrics_table(
     targets: &Targets,
     network: &[TaskMetrics],
-    baselines: Option<&[TaskMetrics]>,
+    baselines: &[TaskMetrics],
 ) -> String {
     let mut table = Table::new();
-    let n_baselines = if baselines.is_some() { 2 } else { 0 };
-    let header = ["column", "metric", "network", "training mean", "majority class"];
-    table.set_header(&header[..3 + n_baselines]);
-    let mut baselines = of_columns(targets, baselines.unwrap_or_default());
+    table.set_header(["column", "metric", "network", "training mean", "majority class"]);
+    let mut baselines = of_columns(targets, baselines);
     for (column, kind, metrics) in of_columns(targets, network) {
         let baseline = baselines.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
         for (i, metric) in metrics.iter().enumerate() {
             let column = if i == 0 { column } else { "" };
             let mut row = vec![column.to_owned(), metric.name.to_owned(), figure(metric.value)];
-            row.resize(3 + n_baselines, String::new());
+            row.resize(5, String::new());
             if let Some(baseline) = baseline.get(i) {
                 row[if kind == Kind::Regression { 3 } else { 4 }] = figure(baseline.value);
             }

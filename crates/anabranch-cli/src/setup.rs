@@ -27,8 +27,8 @@ pub(crate) struct SetupArgs {
     #[command(flatten)]
     tasks: TaskFlags,
     /// Scale of numbers to predict, by column: standard, log1p,
-    /// rank-normal, none, or auto, which tries the first three on
-    /// validation rows; may be repeated [default: standard]
+    /// rank-normal, none, or auto, which lets validation rows choose
+    /// between the first two; may be repeated [default: standard]
     #[arg(long, value_name = "NAME=KIND", verbatim_doc_comment, help_heading = "Data",
         value_parser = assignment)]
     target_scale: Vec<(String, String)>,
@@ -111,9 +111,8 @@ impl SetupArgs {
             let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
             self.of(prepared)
         };
-        let mut scales = Asked::of(&self.target_scale, &columns)?;
-        let about_scales = scales.choose(exec, set_up)?;
-        let mut setup = set_up(&scales.scales)?;
+        let scales = Asked::of(&self.target_scale, &columns)?;
+        let (mut setup, about_scales) = scales.set_up(exec, set_up)?;
         setup.prepared.warnings.extend(about_scales);
         let Prepared { dataset, warnings, .. } = &setup.prepared;
         tracing::info!(

@@ -6,22 +6,24 @@ use anabranch::data::{
 };
 use anabranch::graph::Fusion;
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::{NoObserver, RegressionMetrics, TaskMetrics, Trainer};
+use anabranch::train::{NoObserver, RegressionMetrics, Trainer};
 
 use crate::failure::Failure;
 use crate::setup::Setup;
 
-/// Another scale than the standard one has to have an RMSE lower by this share: validation rows are
-/// few, and such a difference can be chance.
-const GAIN: f64 = 0.02;
+/// With logarithms, the RMSE has to be lower by this share: validation rows are few, and such a
+/// difference can be chance. Ranks are not tried: they lose more than they gain, since beyond the
+/// numbers of training they have nothing to go by.
+const GAIN: f64 = 0.03;
 
-/// The scales that are tried, the standard one first.
-const TRIED: [ScaleKind; 3] = [ScaleKind::Standard, ScaleKind::Log1p, ScaleKind::RankNormal];
+/// Logarithms are tried beside the standard scale where 1 and the largest number is at least so
+/// many times 1 and the least: within less they are nearly a straight line.
+const WIDE: f64 = 5.0;
 
 /// What is asked for the columns of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    pub(crate) scales: Vec<(String, ScaleKind)>,
+    scales: Vec<(String, ScaleKind)>,
     /// Columns whose scale validation rows choose.
     auto: Vec<String>,
 }
@@ -53,77 +55,80 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Chooses the scales that are to be chosen: trains a network with each, set up by `set_up`,
-    /// and compares their errors on the validation rows. What was chosen, and why, is a warning
-    /// each.
-    pub(crate) fn choose<T: Scalar>(
-        &mut self,
+    /// What `set_up` makes with these scales. Where they are to be chosen, a network is trained
+    /// with either scale that comes into question, and their errors on the validation rows are
+    /// compared; what was chosen, and why, is a warning for each column.
+    pub(crate) fn set_up<T: Scalar>(
+        &self,
         exec: &Executor,
         set_up: impl Fn(&[(String, ScaleKind)]) -> Result<Setup<T>, Failure>,
-    ) -> Result<Vec<Warning>, Failure> {
-        if self.auto.is_empty() {
-            return Ok(Vec::new());
+    ) -> Result<(Setup<T>, Vec<Warning>), Failure> {
+        let standard = set_up(&self.scales)?;
+        let tasks = standard.prepared.targets.tasks().iter();
+        let targets: Vec<&RegressionTarget> = tasks.flat_map(TaskTarget::regression).collect();
+        let is_wide = |column: &&String| {
+            let target = targets.iter().find(|target| target.column == column.trim());
+            let range = target.and_then(|target| target.range);
+            range.is_some_and(|[min, max]| min >= 0.0 && 1.0 + max >= WIDE * (1.0 + min))
+        };
+        let wide: Vec<String> = self.auto.iter().filter(is_wide).cloned().collect();
+        if wide.is_empty() || standard.prepared.dataset.split.validation.is_empty() {
+            return Ok((standard, Vec::new()));
         }
-        // The errors of each column, for each scale.
-        let mut errors: Vec<Vec<Option<f64>>> = vec![Vec::new(); self.auto.len()];
-        for kind in TRIED {
-            let mut scales = self.scales.clone();
-            scales.extend(self.auto.iter().map(|column| (column.clone(), kind)));
-            let setup = set_up(&scales)?;
-            let found = validation_errors(exec, &setup)?;
-            for (errors, column) in errors.iter_mut().zip(&self.auto) {
-                let of_column = found.iter().find(|(name, _)| name == column.trim());
-                errors.push(of_column.and_then(|(_, error)| *error));
-            }
-        }
-        let chosen = self.auto.iter().zip(&errors).map(|(column, errors)| {
-            let standard = errors[0].unwrap_or(f64::INFINITY);
-            let best = errors.iter().zip(TRIED).filter_map(|(error, kind)| Some(((*error)?, kind)));
-            let best = best.min_by(|a, b| a.0.total_cmp(&b.0));
-            let kind = match best {
-                Some((error, kind)) if error < standard * (1.0 - GAIN) => kind,
-                _ => ScaleKind::Standard,
+        let with = |columns: &[String]| {
+            let logarithmic = columns.iter().map(|column| (column.clone(), ScaleKind::Log1p));
+            set_up(&self.scales.iter().cloned().chain(logarithmic).collect::<Vec<_>>())
+        };
+        let logarithmic = with(&wide)?;
+        let errors = [validation_errors(exec, &standard)?, validation_errors(exec, &logarithmic)?];
+        let (mut gaining, mut warnings) = (Vec::new(), Vec::new());
+        for column in &wide {
+            let error = |errors: &[(String, f64)]| {
+                let found = errors.iter().find(|(name, _)| name == column.trim());
+                found.map_or(f64::INFINITY, |(_, error)| *error)
             };
-            (column.clone(), kind)
-        });
-        let chosen: Vec<(String, ScaleKind)> = chosen.collect();
-        let warnings = chosen.iter().zip(&errors).map(|((column, kind), errors)| {
-            let of_kinds = TRIED.iter().zip(errors).map(|(kind, error)| match error {
-                Some(error) => format!("{kind} {error:.4e}"),
-                None => format!("{kind} unknown"),
-            });
-            let of_kinds = of_kinds.collect::<Vec<_>>().join(", ");
+            let [standard, log1p] = [error(&errors[0]), error(&errors[1])];
+            let kind = if log1p < standard * (1.0 - GAIN) {
+                gaining.push(column.clone());
+                ScaleKind::Log1p
+            } else {
+                ScaleKind::Standard
+            };
             let message = format!(
-                "column {column:?} is predicted on the scale {kind}, by the RMSE on validation rows: {of_kinds}"
+                "column {column:?} is predicted on the scale {kind}: the RMSE on validation rows is {standard:.4e} with \
+                 standard, {log1p:.4e} with log1p"
             );
-            Warning::new(WarningCode::TargetScale, message).column(column)
-        });
-        let warnings = warnings.collect();
-        self.auto.clear();
-        self.scales.extend(chosen);
-        Ok(warnings)
+            warnings.push(Warning::new(WarningCode::TargetScale, message).column(column));
+        }
+        let chosen = match gaining.len() {
+            0 => standard,
+            n if n == wide.len() => logarithmic,
+            _ => with(&gaining)?,
+        };
+        Ok((chosen, warnings))
     }
 }
 
-/// Trains a network, and tells the RMSE of each column of numbers on the validation rows.
+/// Trains a network, and tells the RMSE of each column of numbers on the validation rows; none if
+/// it diverges.
 fn validation_errors<T: Scalar>(
     exec: &Executor,
     setup: &Setup<T>,
-) -> Result<Vec<(String, Option<f64>)>, Failure> {
+) -> Result<Vec<(String, f64)>, Failure> {
     let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
     let graph = setup.river.build(Fusion::Fused)?;
     let mut trainer = Trainer::new(data, graph, &setup.config, exec)?;
-    // A run that diverges is no candidate.
-    let is_trained = trainer.run(&mut NoObserver).is_ok();
+    if trainer.run(&mut NoObserver).is_err() {
+        return Ok(Vec::new());
+    }
     let metrics = trainer.metrics(&data.split.validation, targets);
-    let of_task = |(target, metrics): (&TaskTarget, &TaskMetrics)| {
-        let error = |metrics: &RegressionMetrics| {
-            metrics.rmse.filter(|rmse| is_trained && rmse.is_finite())
-        };
-        let named = |(target, metrics): (&RegressionTarget, &RegressionMetrics)| {
-            (target.column.clone(), error(metrics))
-        };
-        target.regression().iter().zip(metrics.regression()).map(named).collect::<Vec<_>>()
+    let columns = targets
+        .tasks()
+        .iter()
+        .zip(&metrics)
+        .flat_map(|(target, metrics)| target.regression().iter().zip(metrics.regression()));
+    let error = |(target, metrics): (&RegressionTarget, &RegressionMetrics)| {
+        Some((target.column.clone(), metrics.rmse.filter(|rmse| rmse.is_finite())?))
     };
-    Ok(targets.tasks().iter().zip(&metrics).flat_map(of_task).collect())
+    Ok(columns.filter_map(error).collect())
 }

@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         output::print(&format!(
             "{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
-            output::metrics_table(targets, &metrics, Some(&baselines)),
+            output::metrics_table(targets, &metrics, &baselines),
             path.display()
         ))?;
     }

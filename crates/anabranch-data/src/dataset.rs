@@ -62,7 +62,8 @@ impl<T: Scalar> Dataset<T> {
         }
         self.split.test = (self.n_rows..self.n_rows + found.rows.len()).collect();
         self.n_rows += found.rows.len();
-        let warnings = table.warnings().iter().cloned().chain(warnings).collect();
+        let about_table = table.warnings().iter().cloned();
+        let warnings = about_table.chain(found.warnings).chain(warnings).collect();
         Ok((found.rows_left_out, warnings))
     }
 
@@ -262,7 +263,13 @@ fn fit_targets(
     split: &Split,
 ) -> Targets {
     let tasks = found.tasks.iter().zip(unscaled.tasks()).map(|(values, target)| match values {
-        TaskValues::Classes { .. } => target.clone(),
+        TaskValues::Classes { class, .. } => match target {
+            TaskTarget::Classification(target) => {
+                let trained = split.train.iter().map(|i| class[*i]);
+                TaskTarget::Classification(target.counted(trained))
+            }
+            TaskTarget::Regression(_) => target.clone(),
+        },
         TaskValues::Numbers { values, n_columns } => {
             let columns = target.regression().iter().enumerate().map(|(j, column)| {
                 let trained = split.train.iter().map(|i| values[i * n_columns + j]);

@@ -7,8 +7,10 @@ use crate::cell::{Cell, Reading, value_of};
 use crate::encoder::NOT_FINITE;
 use crate::error::{DataError, excerpt, list};
 use crate::labels::{Categories, Numbering};
+use crate::profile::Tally;
 use crate::table::Table;
 use crate::target::{ClassTarget, RegressionTarget, Targets, TaskTarget};
+use crate::warning::{Warning, WarningCode};
 
 /// The targets of one task for some rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +48,10 @@ pub struct TargetValues {
     pub rows: Vec<usize>,
     /// The targets of these rows, task by task; numbers in the columns' units.
     pub tasks: Vec<TaskValues<f64>>,
-    /// Rows of the table that lack a target.
+    /// Rows of the table that lack a target, or are of a class that is not known.
     pub rows_left_out: usize,
+    /// What a user should know about them.
+    pub warnings: Vec<Warning>,
 }
 
 /// The targets of a table before the classes are numbered by their labels.
@@ -146,29 +150,63 @@ impl<'a> RawTargets<'a> {
         Ok(Targets::new(tasks.collect::<Result<_, _>>()?))
     }
 
-    /// Numbers the classes by the labels of `targets`, whose tasks these are.
+    /// Numbers the classes by the labels of `targets`, whose tasks these are, and leaves out rows
+    /// of classes that are not among them, which is said.
     ///
     /// # Errors
-    /// [`DataError::UnknownClass`].
+    /// [`DataError::UnknownClass`] if no row is left.
     pub(crate) fn numbered(
         self,
         table: &Table,
         targets: &Targets,
     ) -> Result<TargetValues, DataError> {
-        let Self { rows, tasks } = self;
-        let tasks = tasks.into_iter().zip(targets.tasks()).map(|(raw, target)| match raw {
-            RawTask::Numbers { values, columns } => {
-                Ok(TaskValues::Numbers { values, n_columns: columns.len() })
+        let Self { mut rows, tasks } = self;
+        let mut is_known = vec![true; rows.len()];
+        let mut first_unknown = None;
+        let mut warnings = Vec::new();
+        let mut numbered = Vec::with_capacity(tasks.len());
+        for (raw, target) in tasks.into_iter().zip(targets.tasks()) {
+            numbered.push(match raw {
+                RawTask::Numbers { values, columns } => {
+                    TaskValues::Numbers { values, n_columns: columns.len() }
+                }
+                RawTask::Labels { labels, column } => {
+                    let found = Found { table, rows: &rows, column, labels };
+                    let class = found.classes(target);
+                    let unknown = found.unknown(&class);
+                    if unknown.count > 0 {
+                        class.iter().zip(&mut is_known).for_each(|(c, is)| *is &= c.is_some());
+                        warnings.push(found.left_out(unknown));
+                        first_unknown.get_or_insert(found.error(unknown.first, target));
+                    }
+                    let class = class.into_iter().map(Option::unwrap_or_default).collect();
+                    TaskValues::Classes { class, n_classes: target.outputs() }
+                }
+            });
+        }
+        if let Some(error) = first_unknown {
+            if !is_known.contains(&true) {
+                return Err(error);
             }
-            RawTask::Labels { labels, column } => {
-                let class = classes(table, &rows, column, labels, target)?;
-                Ok(TaskValues::Classes { class, n_classes: target.outputs() })
+            rows = kept(&rows, 1, &is_known);
+            for task in &mut numbered {
+                match task {
+                    TaskValues::Numbers { values, n_columns } => {
+                        *values = kept(values, *n_columns, &is_known);
+                    }
+                    TaskValues::Classes { class, .. } => *class = kept(class, 1, &is_known),
+                }
             }
-        });
-        let tasks = tasks.collect::<Result<_, _>>()?;
+        }
         let rows_left_out = table.n_rows() - rows.len();
-        Ok(TargetValues { rows, tasks, rows_left_out })
+        Ok(TargetValues { rows, tasks: numbered, rows_left_out, warnings })
     }
+}
+
+/// Those of the rows, of so many elements each, that are kept.
+fn kept<T: Copy>(values: &[T], width: usize, is_kept: &[bool]) -> Vec<T> {
+    let rows = values.chunks_exact(width).zip(is_kept);
+    rows.filter(|(_, is_kept)| **is_kept).flat_map(|(row, _)| row.iter().copied()).collect()
 }
 
 /// A regression task while rows are read.
@@ -222,36 +260,59 @@ fn labels_in_order(labels: &Categories<'_>) -> Vec<String> {
     labels
 }
 
-/// The class of each row: its label's place among the known ones.
-fn classes(
-    table: &Table,
-    rows: &[usize],
+/// The labels that were found in a column.
+struct Found<'a> {
+    table: &'a Table,
+    rows: &'a [usize],
     column: usize,
-    labels: Categories<'_>,
-    target: &TaskTarget,
-) -> Result<Vec<u32>, DataError> {
-    let known = target.labels();
-    let compared_as = match target {
-        TaskTarget::Classification(target) => target.compared_as,
-        TaskTarget::Regression(_) => crate::Labels::Text,
-    };
-    let Categories { values: found, numbers } = labels;
-    let places: BTreeMap<&str, u32> = known.iter().map(String::as_str).zip(0u32..).collect();
-    let place = |label: &&str| {
-        let by_text = places.get(label).copied();
-        by_text.or_else(|| Some(compared_as.find(known, label)? as u32))
-    };
-    let classes: Vec<Option<u32>> = found.iter().map(place).collect();
-    let class_of = |(number, row): (Option<u32>, &usize)| {
+    labels: Categories<'a>,
+}
+
+impl Found<'_> {
+    /// The class of each row: its label's place among the known ones.
+    fn classes(&self, target: &TaskTarget) -> Vec<Option<u32>> {
+        let known = target.labels();
+        let compared_as = match target {
+            TaskTarget::Classification(target) => target.compared_as,
+            TaskTarget::Regression(_) => crate::Labels::Text,
+        };
+        let places: BTreeMap<&str, u32> = known.iter().map(String::as_str).zip(0u32..).collect();
+        let place = |label: &&str| {
+            let by_text = places.get(label).copied();
+            by_text.or_else(|| Some(compared_as.find(known, label)? as u32))
+        };
+        let classes: Vec<Option<u32>> = self.labels.values.iter().map(place).collect();
         // Every row has a label.
-        let number = number.unwrap_or_default() as usize;
-        classes[number].ok_or_else(|| DataError::UnknownClass {
-            file: table.name().to_owned(),
-            line: table.line(*row),
-            column: table.columns()[column].trim().to_owned(),
-            label: excerpt(found[number]),
-            known: list(known),
-        })
-    };
-    numbers.into_iter().zip(rows).map(class_of).collect()
+        self.labels.numbers.iter().map(|number| classes[(*number)? as usize]).collect()
+    }
+
+    /// The rows without a class, counted from the first row of the targets.
+    fn unknown(&self, class: &[Option<u32>]) -> Tally {
+        let mut unknown = Tally::default();
+        (0..).zip(class).filter(|(_, class)| class.is_none()).for_each(|(i, _)| unknown.add(i));
+        unknown
+    }
+
+    fn left_out(&self, unknown: Tally) -> Warning {
+        let row = self.rows[unknown.first];
+        let (name, line) = (self.table.columns()[self.column].trim(), self.table.line(row));
+        let text = excerpt(self.table.cell(row, self.column));
+        let message = format!(
+            "column {name:?}: rows of classes that training never saw: {} (the first on line {line}: {text:?}): left out",
+            unknown.count
+        );
+        let warning = Warning::new(WarningCode::UnseenClass, message).column(name);
+        warning.cell(line, &text).share(unknown.count, self.rows.len())
+    }
+
+    fn error(&self, first: usize, target: &TaskTarget) -> DataError {
+        let row = self.rows[first];
+        DataError::UnknownClass {
+            file: self.table.name().to_owned(),
+            line: self.table.line(row),
+            column: self.table.columns()[self.column].trim().to_owned(),
+            label: excerpt(self.table.cell(row, self.column)),
+            known: list(target.labels()),
+        }
+    }
 }

@@ -122,6 +122,10 @@ pub struct RegressionTarget {
     pub mean: f64,
     /// Their population standard deviation, or 1 where it is 0, and for [`TargetScale::None`].
     pub std: f64,
+    /// Mean of the training rows in the column's units, which the simplest prediction is; not known
+    /// in model files of format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center: Option<f64>,
     /// The least and the largest number of the training rows, near which predictions stay; not
     /// known in model files of format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +148,9 @@ pub struct ClassTarget {
     /// When a cell is one of them.
     #[serde(default)]
     pub compared_as: Labels,
+    /// Training rows of each label; none in model files of format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<usize>,
     /// What stands for a missing value.
     #[serde(default = "MissingMarkers::format_1")]
     pub missing_markers: MissingMarkers,
@@ -158,7 +165,8 @@ impl RegressionTarget {
         };
         let (column, missing_markers) = (schema.name.clone(), schema.missing_markers.clone());
         let (scale, range) = (TargetScale::Standard, None);
-        Self { column, scale, mean: 0.0, std: 1.0, range, format, missing_markers }
+        let (mean, std, center) = (0.0, 1.0, None);
+        Self { column, scale, mean, std, center, range, format, missing_markers }
     }
 
     /// The column with the scale of training values.
@@ -172,9 +180,10 @@ impl RegressionTarget {
             TargetScale::None => (0.0, 1.0),
             _ => mean_and_std(values.clone().map(|value| scale.forward(value))),
         };
+        let center = Some(mean_and_std(values.clone()).0);
         let range =
             values.map(|value| [value, value]).reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
-        Self { scale, mean, std, range, ..self.clone() }
+        Self { scale, mean, std, center, range, ..self.clone() }
     }
 
     /// From the column's units to the network's: (value − mean)/std of the transformed value.
@@ -232,7 +241,15 @@ impl ClassTarget {
             _ => Labels::Text,
         };
         let (column, missing_markers) = (schema.name.clone(), schema.missing_markers.clone());
-        Self { column, labels: Vec::new(), compared_as, missing_markers }
+        let (labels, rows) = (Vec::new(), Vec::new());
+        Self { column, labels, compared_as, rows, missing_markers }
+    }
+
+    /// The column with the number of training rows of each label.
+    pub(crate) fn counted(&self, classes: impl Iterator<Item = u32>) -> Self {
+        let mut rows = vec![0; self.labels.len()];
+        classes.for_each(|class| rows[class as usize] += 1);
+        Self { rows, ..self.clone() }
     }
 }
 
@@ -331,13 +348,29 @@ impl Targets {
         &self.tasks
     }
 
-    /// Reads the targets of a table that a trained network is to be judged on.
+    /// Reads the targets of a table that a trained network is to be judged on. Rows of a class that
+    /// training never saw are left out, which is said.
     ///
     /// # Errors
     /// [`DataError`] for a target column that the table lacks, text or infinity in a regression
-    /// column, a class that training never saw, or a table in which no row has all targets.
+    /// column, or a table in which no row has all targets of known classes.
     pub fn read(&self, table: &Table) -> Result<TargetValues, DataError> {
         RawTargets::read(table, self)?.numbered(table, self)
+    }
+
+    /// Those of the tasks whose columns `table` has, if there are any, and their places among all.
+    pub fn in_table(&self, table: &Table) -> Option<(Self, Vec<usize>)> {
+        let is_there = |(_, task): &(usize, &TaskTarget)| {
+            task.columns().all(|column| table.column_index(column).is_ok())
+        };
+        let (places, tasks): (Vec<_>, Vec<_>) = self
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(is_there)
+            .map(|(i, task)| (i, task.clone()))
+            .unzip();
+        (!tasks.is_empty()).then_some((Self { tasks }, places))
     }
 }
 
@@ -401,12 +434,19 @@ fn check_stored(task: &TaskTarget) -> Result<(), StoredError> {
                     let problem = "a scale or a range that cannot be";
                     return Err(StoredError::new(&target.column, problem));
                 }
+                if target.center.is_some_and(|center| center.is_nan() || center.abs() > LARGEST) {
+                    return Err(StoredError::new(&target.column, "a mean that is not finite"));
+                }
             }
         }
         TaskTarget::Classification(class) => {
             let labels: BTreeSet<&String> = class.labels.iter().collect();
             if labels.len() < 2 || labels.len() != class.labels.len() {
                 let problem = "fewer than two classes, or one twice";
+                return Err(StoredError::new(&class.column, problem));
+            }
+            if ![0, labels.len()].contains(&class.rows.len()) {
+                let problem = "rows of more or fewer classes than there are";
                 return Err(StoredError::new(&class.column, problem));
             }
         }

@@ -69,6 +69,10 @@ pub enum WarningCode {
     MergedLabels,
     /// Rare categories share an input.
     RareCategories,
+    /// A task whose columns the table lacks is not judged.
+    NotJudged,
+    /// Rows of a class that training never saw were left out.
+    UnseenClass,
     /// Cells with a category that training never saw.
     UnseenCategories,
     /// A value far from all others.

@@ -262,10 +262,19 @@ fn stored_targets_read_another_table() {
     assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
     assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 7.0, 6.0][..], &[1, 0][..]));
 
+    // A class that training never saw cannot be predicted.
+    let found = targets.read(&table("label,y,z\nb,1,2\nc,1,2\nc,3,4\na,5,6\n")).unwrap();
+    assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
+    assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 6.0, 5.0][..], &[1, 0][..]));
+    assert_eq!(
+        found.warnings[0].message,
+        "column \"label\": rows of classes that training never saw: 2 (the first on line 3: \"c\"): left out"
+    );
+
     let message = |csv: &str| targets.read(&table(csv)).unwrap_err().to_string();
     assert_eq!(
-        message("label,y,z\nb,1,2\nc,1,2\n"),
-        "t.csv: line 3: column \"label\" holds the class \"c\", which training never saw: expected one of \"a\", \"b\""
+        message("label,y,z\nc,1,2\n"),
+        "t.csv: line 2: column \"label\" holds the class \"c\", which training never saw: expected one of \"a\", \"b\""
     );
     assert_eq!(
         message("label,y\nb,1\n"),

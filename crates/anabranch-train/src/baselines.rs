@@ -1,9 +1,9 @@
 //! The scores of the simplest predictions.
 
-use anabranch_data::{Dataset, RegressionTarget, TargetScale, Targets, TaskTarget, TaskValues};
+use anabranch_data::{Dataset, RegressionTarget, Targets, TaskTarget, TaskValues};
 use anabranch_tensor::Scalar;
 
-use crate::metrics::{ClassSums, RegressionSums};
+use crate::metrics::{ClassSums, RegressionMetrics, RegressionSums};
 use crate::task_metrics::{TaskMetrics, argmax};
 
 /// A network has diverged if its RMSE is so many times that of the training mean, and of its unit.
@@ -68,39 +68,71 @@ pub fn baselines_on<T: Scalar>(
         TaskValues::Numbers { values, n_columns } => {
             let columns = targets.tasks().get(task).map_or(&[][..], |target| target.regression());
             let of_column = |j: usize| {
-                let target = columns.get(j);
-                let judged = |row: &usize| {
-                    let z = values[row * n_columns + j].to_f64();
-                    target.map_or(z, |target| target.judged(z, z)[0])
-                };
-                // Where targets are just standardised on the training rows, their mean is 0.
-                let mean = match target {
-                    Some(RegressionTarget { scale: TargetScale::Standard, .. }) | None => 0.0,
-                    Some(_) => train.iter().map(judged).sum::<f64>() / train.len().max(1) as f64,
-                };
-                let mut sums = RegressionSums::default();
-                test.iter().for_each(|row| sums.add(judged(row), mean));
-                sums.metrics(target.map_or(1.0, RegressionTarget::unit))
+                let values = test.iter().map(|row| values[row * n_columns + j].to_f64());
+                of_numbers(values, columns.get(j))
             };
             TaskMetrics::Regression((0..*n_columns).map(of_column).collect())
         }
         TaskValues::Classes { class, n_classes } => {
-            let mut counts = vec![0.0f64; *n_classes];
-            for row in train {
-                counts[class[*row] as usize] += 1.0;
-            }
-            let majority = argmax(&counts);
-            // A class that training lacks would have probability 0: each counts as one row more.
-            let total = (train.len() + n_classes) as f64;
-            let mut sums = ClassSums::new(*n_classes);
-            for row in test {
-                let class = class[*row] as usize;
-                sums.add(class, majority, Scalar::ln((counts[class] + 1.0) / total));
-            }
-            TaskMetrics::Classification(sums.metrics())
+            let mut counts = vec![0; *n_classes];
+            train.iter().for_each(|row| counts[class[*row] as usize] += 1);
+            of_classes(test.iter().map(|row| class[*row]), &counts)
         }
     };
     dataset.tasks.iter().enumerate().map(of_task).collect()
+}
+
+/// What the simplest predictions are worth for all of these values; undefined where `target` does
+/// not know the training rows' mean, or how many there were of each label.
+pub(crate) fn simplest(values: &TaskValues<f32>, target: &TaskTarget) -> TaskMetrics {
+    match (values, target) {
+        (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
+            let is_known = target.rows.len() == target.labels.len();
+            let metrics = of_classes(class.iter().copied(), &target.rows);
+            metrics.of_weight(if is_known { 1.0 } else { 0.0 })
+        }
+        (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) => {
+            let of_column = |(j, target): (usize, &RegressionTarget)| {
+                let values = values.iter().skip(j).step_by(*n_columns).map(|z| f64::from(*z));
+                match target.center {
+                    Some(_) => of_numbers(values, Some(target)),
+                    None => RegressionMetrics { rmse: None, mae: None, r2: None },
+                }
+            };
+            TaskMetrics::Regression(columns.iter().enumerate().map(of_column).collect())
+        }
+        // Values are read by their targets.
+        _ => TaskMetrics::Regression(Vec::new()),
+    }
+}
+
+/// What the training mean is worth for numbers in the network's units.
+fn of_numbers(
+    values: impl Iterator<Item = f64>,
+    target: Option<&RegressionTarget>,
+) -> RegressionMetrics {
+    let judged = |z: f64| target.map_or(z, |target| target.judged(z, z)[0]);
+    let center = target.and_then(|target| Some(target.standardise(target.center?)));
+    // Where nothing else is known, targets are standardised on the training rows: their mean is 0.
+    let mean = judged(center.unwrap_or(0.0));
+    let mut sums = RegressionSums::default();
+    values.for_each(|z| sums.add(judged(z), mean));
+    sums.metrics(target.map_or(1.0, RegressionTarget::unit))
+}
+
+/// What the most frequent class is worth, with the training frequencies as probabilities; `counts`
+/// are the training rows of each class.
+fn of_classes(classes: impl Iterator<Item = u32>, counts: &[usize]) -> TaskMetrics {
+    let n_classes = counts.len();
+    let shares: Vec<f64> = counts.iter().map(|count| *count as f64).collect();
+    let majority = argmax(&shares);
+    // A class that training lacks would have probability 0: each counts as one row more.
+    let total = (counts.iter().sum::<usize>() + n_classes) as f64;
+    let mut sums = ClassSums::new(n_classes);
+    for class in classes.map(|class| class as usize).filter(|class| *class < n_classes) {
+        sums.add(class, majority, Scalar::ln((shares[class] + 1.0) / total));
+    }
+    TaskMetrics::Classification(sums.metrics())
 }
 
 #[cfg(test)]
@@ -109,7 +141,7 @@ mod tests {
     use anabranch_tensor::Executor;
 
     use super::*;
-    use crate::metrics::{ClassificationMetrics, RegressionMetrics};
+    use crate::metrics::ClassificationMetrics;
 
     #[test]
     fn far_worse_than_the_simplest_predictions_is_diverged() {

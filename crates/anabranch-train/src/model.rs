@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use anabranch_data::{
     Cell, Encoder, RowError, RowNotes, Table, TargetValues, Targets, TaskTarget, TaskValues,
-    Warning,
+    Warning, WarningCode,
 };
-use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
+use anabranch_graph::{Fusion, Graph, GraphError, Head, Mode, River, Workspace};
 use anabranch_layers::{Target, TargetKind};
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
 
+use crate::baselines::simplest;
 use crate::error::TrainError;
 use crate::evaluate::CHUNK_ROWS;
 use crate::prediction::{Prediction, Predictions, TaskPrediction};
@@ -74,13 +75,16 @@ struct Cache {
 /// What a model is worth on the rows of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Rows that have all targets.
+    /// Rows that are judged: those that have a target of every task that is judged.
     pub rows: usize,
-    /// Rows that lack a target.
+    /// Rows that lack a target, or are of a class that training never saw.
     pub rows_left_out: usize,
-    /// The metrics of each task, in the columns' units; undefined for a task of weight 0, which was
-    /// not trained.
+    /// The metrics of each task, in the columns' units; undefined for a task that is not judged, or
+    /// was not trained since its weight is 0.
     pub metrics: Vec<TaskMetrics>,
+    /// What the training mean of numbers and the most frequent class are worth on these rows;
+    /// undefined for a model of format 1, which does not know them.
+    pub baselines: Vec<TaskMetrics>,
     /// What the user should know about the table.
     pub warnings: Vec<Warning>,
 }
@@ -256,22 +260,40 @@ impl Model {
         Ok((predictions, encoded.warnings))
     }
 
-    /// Judges the model on the rows of a table that have all targets.
+    /// Judges the model on the rows of a table that have all targets, in those tasks whose columns
+    /// the table has.
     ///
     /// # Errors
-    /// If a column is missing, a cell cannot be read, a class is one that training never saw, or no
-    /// row has targets.
+    /// If an input column or those of all tasks are missing, a cell cannot be read, or no row has
+    /// targets of known classes.
     pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
-        let found = self.targets.read(table)?;
+        // Without any of their columns, reading them says which there are.
+        let (targets, places) = self
+            .targets
+            .in_table(table)
+            .unwrap_or_else(|| (self.targets.clone(), (0..self.targets.tasks().len()).collect()));
+        let mut found = targets.read(table)?;
+        let mut warnings = std::mem::take(&mut found.warnings);
+        let tasks = self.targets.tasks().iter().enumerate();
+        let absent = tasks.filter(|(place, _)| !places.contains(place));
+        warnings.extend(absent.map(|(_, task)| {
+            let name = task.name();
+            let message =
+                format!("{name:?} is not in the table: what is predicted for it is not judged");
+            Warning::new(WarningCode::NotJudged, message).column(&name)
+        }));
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;
-        let tasks = standardised(&found, &self.targets);
-        let heads = self.graph.heads().iter().zip(self.targets.tasks());
-        let sums = heads.map(|(head, target)| {
+        warnings.extend(encoded.warnings);
+        let tasks = standardised(&found, &targets);
+        let heads: Vec<&Head<f32>> =
+            places.iter().map(|place| &self.graph.heads()[*place]).collect();
+        let sums_of = |head: &Head<f32>, target: &TaskTarget| {
             TaskSums::new(head.loss().target_kind(), head.outputs(), target.regression())
-        });
-        let mut sums: Vec<TaskSums> = sums.collect();
+        };
+        let all = self.graph.heads().iter().zip(self.targets.tasks());
+        let mut sums: Vec<TaskSums> = all.map(|(head, target)| sums_of(head, target)).collect();
         self.for_each_encoded(&encoded.x, |rows, workspace| {
-            for ((head, values), sums) in self.graph.heads().iter().zip(&tasks).zip(&mut sums) {
+            for ((head, values), place) in heads.iter().zip(&tasks).zip(&places) {
                 let target = match values {
                     TaskValues::Numbers { values, n_columns: width } => {
                         let values = &values[rows.start * width..rows.end * width];
@@ -279,17 +301,21 @@ impl Model {
                     }
                     TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
                 };
-                sums.add(workspace.prediction(head), target);
+                sums[*place].add(workspace.prediction(head), target);
             }
         });
         let metrics = sums.iter().zip(self.graph.heads());
         let metrics = metrics.map(|(sums, head)| sums.metrics().of_weight(head.weight()));
-        Ok(Evaluation {
-            rows: found.rows.len(),
-            rows_left_out: found.rows_left_out,
-            metrics: metrics.collect(),
-            warnings: encoded.warnings,
-        })
+        let metrics: Vec<TaskMetrics> = metrics.collect();
+        // Undefined where a task is not judged.
+        let mut baselines: Vec<TaskMetrics> =
+            metrics.iter().map(|metrics| metrics.clone().of_weight(0.0)).collect();
+        let judged = tasks.iter().zip(targets.tasks()).zip(&places);
+        for ((values, target), place) in judged {
+            baselines[*place] = simplest(values, target);
+        }
+        let (rows, rows_left_out) = (found.rows.len(), found.rows_left_out);
+        Ok(Evaluation { rows, rows_left_out, metrics, baselines, warnings })
     }
 
     /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what it predicts.

@@ -134,7 +134,8 @@ fn evaluate_scores_every_row() {
     assert_metrics(&json["test"]["kind"], CLASSES, of_classes(&kind, &probabilities));
     assert_eq!((&json["rows"], &json["rows_left_out"]), (&ROWS.into(), &0.into()));
     let text = dir.succeed("evaluate --model m --data t.csv").stdout;
-    assert_table(&text, &[&json["test"]]);
+    let baselines = &json["baselines"];
+    assert_table(&text, &[&json["test"], &baselines["mean"], &baselines["majority"]]);
 }
 
 /// Every cell of a table of metrics, against the JSON of the same: a line for each metric, a cell

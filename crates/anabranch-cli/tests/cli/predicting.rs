@@ -66,7 +66,7 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
 fn evaluate_agrees_with_the_predictions() {
     let dir = trained().succeed_with_more_rows();
     let json = dir.json("evaluate --model m/model.safetensors --data more.csv");
-    assert_eq!(keys(&json), ["rows", "rows_left_out", "test", "warnings"]);
+    assert_eq!(keys(&json), ["rows", "rows_left_out", "test", "baselines", "warnings"]);
     assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(49), Some(1)));
     assert_eq!(keys(&json["test"]), ["price", "kind"]);
 
@@ -107,7 +107,43 @@ fn what_is_undefined_is_null() {
     assert!(json["test"]["price"]["r2"].is_null(), "one row has no spread: {json}");
     assert!(json["test"]["price"]["rmse"].is_f64());
     let text = dir.succeed("evaluate --model m --data one.csv").stdout;
-    assert!(text.lines().any(|line| line.split_whitespace().eq(["R²", "–"])), "{text}");
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["R²", "–", "–"])), "{text}");
+}
+
+/// A table is judged by what it has, beside what its training rows alone would predict.
+#[test]
+fn what_can_be_judged_is() {
+    let dir = trained();
+    let all = dir.json("evaluate --model m --data t.csv");
+    // Of the 90 rows 63 trained; the baselines know their mean and classes, not those of the table.
+    let r2 = all["baselines"]["mean"]["price"]["r2"].as_f64().unwrap();
+    assert!(r2 < 0.0 && r2 > -0.1, "{r2}");
+    let majority = &all["baselines"]["majority"]["kind"];
+    assert!(majority["accuracy"].as_f64().unwrap() > 0.5);
+    // Without the price, with a class that training never saw in two rows.
+    let csv: String = shapes(90)
+        .lines()
+        .enumerate()
+        .map(|(i, line)| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let kind = if [4, 40].contains(&i) { "tiny" } else { cells[3] };
+            format!("{},{},{kind}\n", cells[0], cells[1])
+        })
+        .collect();
+    dir.write("new.csv", csv);
+    let json = dir.json("evaluate --model m --data new.csv");
+    assert_eq!((&json["rows"], &json["rows_left_out"]), (&88.into(), &2.into()));
+    assert!(json["test"]["price"]["rmse"].is_null() && json["test"]["kind"]["accuracy"].is_f64());
+    assert!(json["baselines"]["mean"]["price"]["rmse"].is_null());
+    let warnings = json["warnings"].as_array().unwrap();
+    let messages: Vec<&str> = warnings.iter().map(|w| w["message"].as_str().unwrap()).collect();
+    assert_eq!(
+        messages,
+        [
+            "column \"kind\": rows of classes that training never saw: 2 (the first on line 5: \"tiny\"): left out",
+            "\"price\" is not in the table: what is predicted for it is not judged"
+        ]
+    );
 }
 
 #[test]
@@ -121,15 +157,15 @@ fn tables_that_do_not_fit_the_model() {
         assert_eq!((run.stdout.as_str(), dir.listing()), ("", before));
     };
     refused(
-        &shapes(9).replace(",small\n", ",tiny\n"),
+        &shapes(9).replace(",small\n", ",tiny\n").replace(",large\n", ",tiny\n"),
         "evaluate",
         "new.csv: line 2: column \"kind\" holds the class \"tiny\", which training never saw: expected one of \
          \"large\", \"small\"",
     );
     refused(
-        "size,colour,kind\n1,red,small\n",
+        "size,colour\n1,red\n",
         "evaluate",
-        "new.csv: no column \"price\": the columns found are \"size\", \"colour\", \"kind\"",
+        "new.csv: no column \"price\": the columns found are \"size\", \"colour\"",
     );
     refused(
         "size,colour,price,kind\n1,red,,small\n",
