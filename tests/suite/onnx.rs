@@ -46,7 +46,7 @@ fn cases(kind: &str, op: &str) -> Vec<Value> {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 /// An attribute: ONNX keeps floating-point attributes as f32.

@@ -1,4 +1,4 @@
-//! Rust source as a list of words: comments and the insides of strings are no code.
+//! Rust source as a list of words: comments and the insides of strings are not code.
 
 /// `source` with every comment and the inside of every string and character literal left out.
 pub(crate) fn without_comments_and_strings(source: &str) -> String {

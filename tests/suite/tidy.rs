@@ -319,7 +319,7 @@ fn readmes_name_the_dependencies() {
 /// Whether the Rust file at `path` has a test called `function`.
 fn check_test(path: &str, function: &str) -> Result<(), String> {
     if !(path.starts_with("tests/") || path.starts_with("crates/")) || !path.ends_with(".rs") {
-        return Err(format!("`{path}` is no Rust file in tests/ or crates/"));
+        return Err(format!("`{path}` is not a Rust file in tests/ or crates/"));
     }
     let text = fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))?;
     let text = without_comments_and_strings(&text);
@@ -328,7 +328,7 @@ fn check_test(path: &str, function: &str) -> Result<(), String> {
         text.split_once(&signature).ok_or_else(|| format!("{path} has no function {function}"))?;
     match before.trim_end().ends_with("#[test]") {
         true => Ok(()),
-        false => Err(format!("{path}: {function} is no test")),
+        false => Err(format!("{path}: {function} is not a test")),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::failure::Failure;
 
 /// Prints `text` and a line end on stdout.
 ///
-/// If the reader has gone (`anabranch train | head -1`), that is not a failure: the work is done
-/// all the same.
+/// If the reader has gone (`anabranch train | head -1`), that is not an error: the work is done all
+/// the same.
 pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {

@@ -104,7 +104,7 @@ impl Layout {
 }
 
 /// The rows of a sample: how many cells each has, and the last one without space around it. What
-/// the sample cuts off is no row, unless it is the only one.
+/// the sample cuts off is not a row, unless it is the only one.
 fn rows(sample: &[u8], separator: u8) -> impl Iterator<Item = (usize, &[u8])> {
     let mut rest = sample.trim_ascii_start();
     std::iter::from_fn(move || {

@@ -14,7 +14,7 @@ use crate::number::Mark;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnRules {
-    /// Columns that are no inputs.
+    /// Columns that are not inputs.
     pub drop: Vec<String>,
     /// The only columns that may be inputs; all if there are none. A column that is named here is
     /// one, even if it looks like an identifier.

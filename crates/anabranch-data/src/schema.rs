@@ -39,7 +39,7 @@ pub struct ColumnSchema {
     pub kind: ColumnKind,
     /// Why, in words.
     pub why: String,
-    /// Why it is no input, unless it is a target.
+    /// Why it is not an input, unless it is a target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
     /// Cells without a value.
@@ -64,7 +64,7 @@ pub(crate) enum Codes {
     Absent,
 }
 
-/// Why a column is no input.
+/// Why a column is not an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftOut {

@@ -138,7 +138,7 @@ fn not_utf8(file: &str, bytes: &[u8]) -> DataError {
 
 /// The encoding that bytes without a mark are in: UTF-16 where every other byte is zero, UTF-8
 /// where they are valid, else Windows-1252, of which Latin-1 is a part. `None` for damaged UTF-8,
-/// and for what is no text.
+/// and for what is not text.
 fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let zeros = |offset| head.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();

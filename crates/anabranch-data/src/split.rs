@@ -6,12 +6,12 @@ use anabranch_tensor::random::{Purpose, Random};
 
 use crate::error::DataError;
 
-/// The shares of rows that are kept from training.
+/// The fractions of rows that are not used for training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fractions {
-    /// Share of the validation rows, from 0 (no validation) to below 1.
+    /// Fraction of the rows for validation, from 0 (no validation) to below 1.
     pub validation: f64,
-    /// Share of the test rows, from 0 (all rows train or validate) to below 1.
+    /// Fraction of the rows for testing, from 0 (no test) to below 1.
     pub test: f64,
 }
 

@@ -42,17 +42,17 @@ pub enum SplitBy {
     Class,
     /// Chance, for whole groups: rows that have the same text in this column are in one part.
     /// Groups come in the order of the seed, and each goes to the part that lacks most rows. The
-    /// column is no input.
+    /// column is not an input.
     Group(String),
     /// The order of the numbers or dates in this column: the last rows test, those before them
     /// validate, and rows of one time are in one part.
     Time(String),
-    /// This column, by the words `train`, `validation` and `test`. It is no input.
+    /// This column, by the words `train`, `validation` and `test`. It is not an input.
     Column(String),
 }
 
 impl SplitBy {
-    /// A column that is no input, though it is no target.
+    /// A column that is not an input, though it is not a target.
     pub(crate) fn column_without_use(&self) -> Option<&str> {
         match self {
             Self::Group(column) | Self::Column(column) => Some(column),
@@ -193,7 +193,7 @@ impl Rows<'_> {
                 _ => None,
             };
             let time = time.filter(|time| time.abs() <= LARGEST);
-            time.ok_or_else(|| self.wrong(*row, column, "is no date or number to order rows by"))
+            time.ok_or_else(|| self.wrong(*row, column, "is not a date or number to order rows by"))
         };
         self.rows.iter().map(time).collect()
     }

@@ -26,7 +26,7 @@ const MAX_CELL: usize = 1 << 20;
 /// is the one of `,` `;` tab and `|` that cuts the first rows most evenly, or the one that a first
 /// line `sep=;` names. Cells follow RFC 4180: a cell in quotation marks may hold separators, line
 /// ends and doubled quotation marks. Lines end with LF, CRLF or CR; blank ones are skipped; a byte
-/// order mark is no part of the header. Where the header is one name short, the first column holds
+/// order mark is not part of the header. Where the header is one name short, the first column holds
 /// the names of the rows, as R writes them.
 #[derive(Clone, Debug)]
 pub struct Table {

@@ -48,8 +48,8 @@ pub enum WarningCode {
     TargetCopy,
     /// A column without a name in the header got one.
     UnnamedColumn,
-    /// Cells of a numeric column that are not numbers, or of dates that are no dates, count as
-    /// missing.
+    /// Cells of a numeric column that are not numbers, or cells of dates that are not dates, count
+    /// as missing.
     Unreadable,
     /// A column that is mostly of one kind was read as another.
     MixedColumn,

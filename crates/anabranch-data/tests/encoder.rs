@@ -345,7 +345,7 @@ fn absurd_numbers_count_as_missing() {
     );
     let (x, _) = encode(&encoder, "x\n3.0e38\n");
     assert_eq!((x[0].abs() < 0.1, x[1]), (true, 1.0));
-    // One in ten is no slip.
+    // One in ten is not a slip.
     let often: String = (0..100).map(|i| row(if i % 10 == 0 { 50 } else { i })).collect();
     assert_eq!(fit(&format!("x\n{often}")).0.feature_names(), ["x"]);
 }

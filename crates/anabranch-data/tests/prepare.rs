@@ -179,7 +179,7 @@ fn constant_targets_stay_finite() {
 
 #[test]
 fn targets_too_large_for_the_number_type_are_refused() {
-    // Constant where it trains, so that its scale is 1; 1e50 is no f32.
+    // Constant where it trains, so that its scale is 1; 1e50 is not an f32.
     let csv: String = (0..40).map(|i| format!("{i}.5,0,{}\n", i % 2)).collect();
     let csv = format!("x,y,c\n{csv}");
     let test_row = prepared(&csv, &["y"], "c").unwrap().dataset.split.test[0];

@@ -39,7 +39,7 @@ fn a_column_says_which_rows_are_for_what() {
     let Prepared { dataset, encoder, .. } = divided("part", word, by()).unwrap();
     assert_eq!((dataset.split.train.len(), &dataset.split.test[..3]), (30, &[2, 6, 10][..]));
     assert_eq!(dataset.split.validation[..3], [1, 5, 9]);
-    assert_eq!(encoder.feature_names(), ["x"], "the column is no input");
+    assert_eq!(encoder.feature_names(), ["x"], "the column is not an input");
     let error = |cell: &dyn Fn(usize) -> String, column: &str| {
         divided("part", cell, SplitBy::Column(column.into())).unwrap_err().to_string()
     };
@@ -81,7 +81,7 @@ fn the_last_dates_are_the_test() {
     assert!(encoder.width() > 1, "the date stays an input");
     assert_eq!(
         divided("day", |i| if i == 4 { "".into() } else { date(i) }, by()).unwrap_err().to_string(),
-        "t.csv: line 6: column \"day\" holds \"\", which is no date or number to order rows by"
+        "t.csv: line 6: column \"day\" holds \"\", which is not a date or number to order rows by"
     );
 }
 

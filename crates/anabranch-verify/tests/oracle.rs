@@ -1,5 +1,5 @@
 //! The production network computes what float64 automatic differentiation computed; a case that is
-//! off is noticed, and a file that is no case is refused.
+//! off is noticed, and a file that is not a case is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -293,7 +293,7 @@ fn a_file_called_wine_is_not_passed_over() {
     assert_eq!(dir.json("schema --data ./wine")["rows"], 60);
 }
 
-/// Training that diverges is no bad input, but leaves nothing either.
+/// Training that diverges is not bad input, but leaves nothing behind either.
 #[test]
 fn a_run_that_diverges_leaves_nothing() {
     let dir = Dir::new();

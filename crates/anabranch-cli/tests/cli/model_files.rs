@@ -1,4 +1,4 @@
-//! Files that are no models, or models of another version.
+//! Files that are not models, or are models of another version.
 
 use crate::program::{Dir, QUICK, shapes};
 

@@ -254,7 +254,7 @@ impl Fit<'_> {
         value_of(self.table.cell(row, self.place), &self.schema.missing_markers)
     }
 
-    /// Text that hardly any row shares with another is no category.
+    /// Text that hardly any two rows share is not a category.
     fn identifier(&self, n_distinct: usize) -> Fitted {
         let message = format!(
             "column {:?} is text of {n_distinct} values in {} training rows, none of them in {MIN_CATEGORY_ROWS}: left out",
