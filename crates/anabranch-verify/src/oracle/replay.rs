@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Workspace};
 use anabranch_layers::{Infer, Layer, Softmax, Target, TargetKind};
 use anabranch_optim::{Optimizer, OptimizerKind, ParamGroup, Scales};
 use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat, matrix, matrix_mut};
@@ -13,12 +13,17 @@ use super::error::OracleError;
 /// What was computed, under the names and in the layout of the case's expectations.
 pub(super) type Computed = BTreeMap<String, Vec<f64>>;
 
-/// Computes everything that the case has an expectation for, in the precision `T`.
-pub(super) fn replay<T: Scalar>(case: &Case, fusion: Fusion) -> Result<Computed, OracleError> {
+/// Computes everything that the case has an expectation for, in the precision `T` and with batches
+/// cut into shards of `rows_per_shard` rows.
+pub(super) fn replay<T: Scalar>(
+    case: &Case,
+    fusion: Fusion,
+    rows_per_shard: usize,
+) -> Result<Computed, OracleError> {
     let (spec, exec) = (case.spec(), &Executor::serial());
     let (rows, net) = (spec.rows, &spec.network);
     let graph = spec.two_branch().build::<T>(fusion)?;
-    let mut workspace = Workspace::new(&graph, exec, rows, Mode::Training)?;
+    let mut workspace = Workspace::with_shards_of(rows_per_shard, &graph, exec, rows)?;
     let kind: OptimizerKind = spec.optimizer.kind.parse()?;
     let n_params = graph.params_len();
     let groups = [ParamGroup::new(0..n_params, spec.optimizer.weight_decay)];

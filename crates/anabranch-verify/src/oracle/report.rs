@@ -72,9 +72,9 @@ fn keeps_proportion(optimizer: &str) -> bool {
         .any(|kind| kind.name() == optimizer)
 }
 
-/// Compares every expectation of `case`. In f32, what follows the first update of an adaptive
-/// optimizer is not judged.
-pub(super) fn judge(case: &Case, precision: Precision, computed: &Computed) -> Report {
+/// Compares every expectation of `case` with what was computed on each way. In f32, what follows the
+/// first update of an adaptive optimizer is not judged.
+pub(super) fn judge(case: &Case, precision: Precision, computed: &[Computed]) -> Report {
     let spec = case.spec();
     let judges_all = precision == Precision::F64 || keeps_proportion(&spec.optimizer.kind);
     let mut max_error = BTreeMap::<String, f64>::new();
@@ -96,14 +96,14 @@ pub(super) fn judge(case: &Case, precision: Precision, computed: &Computed) -> R
             not_judged.push(short_name.into());
             continue;
         }
-        let (expected, found) = (case.whole(&name), &computed[short_name]);
+        let expected = case.whole(&name);
         let len = expected.len() / blocks;
-        let error = expected
-            .chunks(len)
-            .zip(found.chunks(len))
-            .take(blocks_judged)
-            .map(|(expected, found)| relative_error(expected, found))
-            .fold(0.0, f64::max);
+        let error_of = |computed: &Computed| {
+            let found = computed[short_name].chunks(len);
+            let blocks = expected.chunks(len).zip(found).take(blocks_judged);
+            blocks.map(|(expected, found)| relative_error(expected, found)).fold(0.0, f64::max)
+        };
+        let error = computed.iter().map(error_of).fold(0.0, f64::max);
         max_error.insert(short_name.into(), error);
     }
     let worst = max_error.iter().max_by(|a, b| a.1.total_cmp(b.1));
