@@ -3,6 +3,7 @@
 
 mod cargo;
 mod ci;
+mod mutants;
 mod package;
 
 use std::ffi::OsString;
@@ -37,6 +38,11 @@ enum Task {
         /// Only these stages, in this order [default: all]
         stages: Vec<ci::Stage>,
     },
+    /// Put mistakes into the code on purpose, and see which checks notice
+    Mutants {
+        /// Only those whose name or file contains one of these [default: all]
+        words: Vec<String>,
+    },
     /// Package every crate, then build and run its README's example against the package alone
     Package,
 }
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Some(Task::Bench { args }) => bench(&args),
         Some(Task::Ci { stages }) => ci::run(&stages).map(|()| ExitCode::SUCCESS),
+        Some(Task::Mutants { words }) => mutants::run(&words).map(|()| ExitCode::SUCCESS),
         Some(Task::Package) => package::run().map(|()| ExitCode::SUCCESS),
         None => Cli::command().print_help().map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
