@@ -98,8 +98,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// [`Layer::boxed`] of a layer of this crate: the two functions are not generic, so what they put on
-/// the heap is compiled here.
+/// [`Layer::boxed`] of a layer of this crate: the two functions are not generic, so what they put
+/// on the heap is compiled here.
 macro_rules! compiled_here {
     ($layer:ty) => {
         fn boxed(self) -> Box<dyn crate::Layer<T>> {

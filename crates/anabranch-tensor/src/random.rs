@@ -253,105 +253,24 @@ impl DrawnMask {
         mut next_run: impl FnMut() -> &'v mut [T],
         scale: T,
     ) {
-        if self.rows_per_group > 1 {
-            return self.apply_to_narrow((row, col), n_rows, next_run, scale);
-        }
-        // Bytes take long to draw: those of two rows take turns.
-        for i in (0..n_rows - n_rows % 2).step_by(2) {
-            let runs = [next_run(), next_run()];
-            self.apply_to_wide((row + i, col), runs, scale);
-        }
-        if n_rows % 2 == 1 {
-            self.apply_to_wide((row + n_rows - 1, col), [next_run()], scale);
-        }
-    }
-
-    /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values`
-    /// holds one after the other.
-    ///
-    /// # Panics
-    /// If `values` are not whole rows.
-    #[inline(always)]
-    pub fn apply_to_whole_rows<T: Scalar>(
-        &self,
-        row: usize,
-        width: usize,
-        values: &mut [T],
-        scale: T,
-    ) {
-        let (rows, len) = (self.rows_per_group, values.len());
-        // Without lower bits that matter, and no bytes left over, a group is one run of elements.
-        if rows == 1 || width * rows != GROUP_BYTES || !self.threshold.is_multiple_of(256) {
-            let n_rows = len.checked_div(width).unwrap_or(0);
-            assert!(n_rows * width == len, "{len} elements in rows of {width}");
-            let mut runs = values.chunks_exact_mut(width.max(1));
-            return self.apply(
-                row,
-                0,
-                n_rows,
-                #[inline(always)]
-                || runs.next().unwrap_or_default(),
-                scale,
-            );
-        }
-        // A power of two: no division.
-        assert!(len & (width - 1) == 0, "{len} elements in rows of {width}");
-        let (mut group, mut first) = (row / rows, row % rows * width);
-        let mut rest = values;
-        while !rest.is_empty() {
-            let (run, behind) = rest.split_at_mut(rest.len().min(GROUP_BYTES - first));
-            drop_below(self.threshold / 256, &self.bytes(group, 0)[first..], run, scale);
-            (group, first, rest) = (group + 1, 0, behind);
-        }
-    }
-
-    /// Some rows that have groups of their own, of one length.
-    #[inline(always)]
-    fn apply_to_wide<T: Scalar, const R: usize>(
-        &self,
-        (row, col): (usize, usize),
-        mut runs: [&mut [T]; R],
-        scale: T,
-    ) {
-        let len = runs[0].len();
-        let mut done = 0;
-        while done < len {
-            let group = (col + done) / GROUP_BYTES;
-            let first = (col + done) % GROUP_BYTES;
-            let n = (GROUP_BYTES - first).min(len - done);
-            let mut bytes = [[0; GROUP_BYTES]; R];
-            for (r, bytes) in bytes.iter_mut().enumerate() {
-                *bytes = self.bytes(row + r, group);
+        let mut drawn = None;
+        let mut bytes = [0; GROUP_BYTES];
+        for row in row..row + n_rows {
+            let (threshold, values) = (self.threshold_of(row), next_run());
+            let first = row % self.rows_per_group * (GROUP_BYTES / self.rows_per_group);
+            let mut done = 0;
+            while done < values.len() {
+                let group = (row / self.rows_per_group, (col + done) / GROUP_BYTES);
+                if drawn != Some(group) {
+                    bytes = self.bytes(group.0, group.1);
+                    drawn = Some(group);
+                }
+                let first = first + (col + done) % GROUP_BYTES;
+                let n = (GROUP_BYTES - first).min(values.len() - done);
+                let (bytes, run) = (&bytes[first..first + n], &mut values[done..done + n]);
+                drop_below(threshold, bytes, run, scale);
+                done += n;
             }
-            for (r, values) in runs.iter_mut().enumerate() {
-                let run = &mut values[done..done + n];
-                drop_below(self.threshold_of(row + r), &bytes[r][first..first + n], run, scale);
-            }
-            done += n;
-        }
-    }
-
-    /// Rows of which several share a group.
-    #[inline(always)]
-    fn apply_to_narrow<'v, T: Scalar>(
-        &self,
-        (row, col): (usize, usize),
-        n_rows: usize,
-        mut next_run: impl FnMut() -> &'v mut [T],
-        scale: T,
-    ) {
-        let mut group = row / self.rows_per_group;
-        let mut bytes = self.bytes(group, 0);
-        for i in 0..n_rows {
-            let row = row + i;
-            if row / self.rows_per_group != group {
-                group = row / self.rows_per_group;
-                bytes = self.bytes(group, 0);
-            }
-            let values = next_run();
-            let first = row % self.rows_per_group * (GROUP_BYTES / self.rows_per_group) + col;
-            let bytes = &bytes[first..first + values.len()];
-            drop_below(self.threshold_of(row), bytes, values, scale);
         }
     }
 
@@ -459,11 +378,6 @@ mod tests {
             for row in 0..21 {
                 let alone = rows_of(&mask, 5 + row, 1, width);
                 assert_eq!(alone, whole[row * width..(row + 1) * width], "row {row} of {width}");
-            }
-            for (from, to) in [(0, 21), (0, 1), (3, 20), (7, 9)] {
-                let mut values = vec![1.0; (to - from) * width];
-                mask.apply_to_whole_rows(5 + from, width, &mut values, 2.0);
-                assert_eq!(values, whole[from * width..to * width], "rows {from} of {width}");
             }
             let mut rows: Vec<&[f32]> = whole.chunks_exact(width).collect();
             rows.sort_by(|a, b| a.partial_cmp(b).unwrap());

@@ -1,8 +1,9 @@
 //! Losses: one number from predictions and targets, and its derivative by the predictions.
 //!
 //! A [`Loss`](crate::Loss) says what one row costs, ℓ(ẑ, y), and how that changes with the row's
-//! prediction ẑ. The loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every derivative
-//! carries the same factor w/m: it is an argument, and a loss knows neither batches nor weights.
+//! prediction ẑ. The loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every
+//! derivative carries the same factor w/m: it is an argument, and a loss knows neither batches nor
+//! weights.
 //!
 //! | loss | of a row | compared with |
 //! |---|---|---|
