@@ -139,11 +139,10 @@ impl<T: Scalar> Instance<T> {
             dy: matrix_mut(&mut dy, *rows, shape.outputs),
             dx: Some(Dx { values: matrix_mut(&mut dx, *rows, *inputs), accum }),
             params,
-            grads: &mut grads,
             saved: &saved,
             scratch: &mut scratch,
         };
-        backward_batch(layer, backward);
+        backward_batch(layer, backward, &mut grads);
         scratch.fill(T::from_f64(f64::NAN));
         layer.infer(Infer {
             exec,

@@ -1,15 +1,16 @@
 //! Backward: derivatives by every parameter.
 
-use anabranch_layers::{ApplyBackward, Backward, Dx, SummariseBackward, Training};
+use anabranch_layers::{ApplyBackward, Backward, Dx, ParamGrads, SummariseBackward, Training};
 use anabranch_tensor::parallel::Shard;
 use anabranch_tensor::{ArrayViewMut2, Scalar, matrix_mut};
 
+use crate::forward::rows_of;
 use crate::graph::Graph;
 use crate::node::Op;
 use crate::pass::{Source, Task};
 
 impl<T: Scalar> Graph<T> {
-    /// Takes the derivatives of a shard's rows back through a stage, and summarises them for the
+    /// Takes the derivatives of a task's rows back through a stage, and summarises them for the
     /// layer that begins it.
     pub(crate) fn backward_stage(
         &self,
@@ -26,42 +27,67 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The backward pass of a node; of one that needs the whole batch, what the shard says of the
+    /// The backward pass of a node; of one that needs the whole batch, what its shards say of the
     /// derivatives by its output.
     fn backward_node(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let node = &self.nodes[i];
         let Some(layer) = node.layer() else { return };
-        let Source { exec, layout, .. } = *source;
-        let inputs = source.inputs();
+        let Source { exec, layout, cut, .. } = *source;
+        let (inputs, params) = (source.inputs(), &source.params[node.params.clone()]);
         let Task { values, deltas, saved, scratch, summaries, grads, .. } = task;
+        let n_rows = values.rows().len();
         let grads = &mut grads[node.params.clone()];
         match layer.training() {
             Training::RowWise(layer) => {
-                for (k, input) in node.inputs.iter().enumerate().skip(self.in_place(i)) {
-                    let (dx, dy) = self.deltas(deltas, input.node, i);
+                for (input, from) in node.inputs.iter().enumerate().skip(self.in_place(i)) {
+                    let x = self.operand(inputs, values, from.node);
+                    let (dx, dy) = self.deltas(deltas, from.node, i);
                     layer.backward(Backward {
                         exec,
-                        input: k,
-                        x: self.operand(inputs, values, input.node),
+                        input,
+                        x,
                         y: self.operand(inputs, values, i),
                         dy,
-                        dx: dx.map(|values| Dx { values, accum: input.accum }),
-                        params: &source.params[node.params.clone()],
-                        grads: &mut *grads,
+                        dx: dx.map(|values| Dx { values, accum: from.accum }),
+                        params,
                         saved: &saved[layout.saved[i].clone()],
+                        scratch: &mut *scratch,
+                    });
+                    if params.is_empty() {
+                        continue;
+                    }
+                    let (_, dy) = self.deltas(deltas, i, i);
+                    for (rows, accum) in cut.shards_of(n_rows) {
+                        layer.param_grads(ParamGrads {
+                            exec,
+                            input,
+                            x: rows_of(x, rows.clone()),
+                            dy: rows_of(dy.view(), rows),
+                            params,
+                            grads: &mut *grads,
+                            accum,
+                            scratch: &mut *scratch,
+                        });
+                    }
+                }
+            }
+            Training::WholeBatch(layer) => {
+                let x = self.operand(inputs, values, node.inputs[0].node);
+                let (_, dy) = self.deltas(deltas, i, i);
+                let of_shards = summaries.chunks_exact_mut(layout.summaries_len);
+                for ((rows, accum), all) in cut.shards_of(n_rows).zip(of_shards) {
+                    layer.summarise_backward(SummariseBackward {
+                        exec,
+                        x: rows_of(x, rows.clone()),
+                        dy: rows_of(dy.view(), rows),
+                        saved: &source.merged[layout.merged[i].clone()],
+                        grads: &mut *grads,
+                        accum,
+                        summary: &mut all[layout.summaries[i].clone()],
                         scratch: &mut *scratch,
                     });
                 }
             }
-            Training::WholeBatch(layer) => layer.summarise_backward(SummariseBackward {
-                exec,
-                x: self.operand(inputs, values, node.inputs[0].node),
-                dy: self.deltas(deltas, i, i).1.view(),
-                saved: &source.merged[layout.merged[i].clone()],
-                grads,
-                summary: &mut summaries[layout.summaries[i].clone()],
-                scratch,
-            }),
         }
     }
 
@@ -82,7 +108,7 @@ impl<T: Scalar> Graph<T> {
         });
     }
 
-    /// The derivatives by the outputs of nodes `x` and `y` in a shard; nobody needs those by an
+    /// The derivatives by the outputs of nodes `x` and `y` in a task; nobody needs those by an
     /// input matrix.
     fn deltas<'a>(
         &self,

@@ -26,7 +26,7 @@ struct Call<'a, T> {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// Takes a shard's rows through a stage, and summarises them for the layer that begins the next
+    /// Takes a task's rows through a stage, and summarises them for the layer that begins the next
     /// one.
     pub(crate) fn forward_stage(
         &self,
@@ -63,12 +63,15 @@ impl<T: Scalar> Graph<T> {
         let Some(next) = self.nodes.get(nodes.end) else { return };
         if let Some(layer) = next.whole_batch() {
             let x = self.operand(inputs, values, next.inputs[0].node);
-            let summary = &mut summaries[layout.summaries[nodes.end].clone()];
-            layer.summarise(exec, x, summary, scratch);
+            let of_shards = summaries.chunks_exact_mut(layout.summaries_len);
+            for ((rows, _), all) in source.cut.shards_of(x.nrows()).zip(of_shards) {
+                let summary = &mut all[layout.summaries[nodes.end].clone()];
+                layer.summarise(exec, rows_of(x, rows), summary, scratch);
+            }
         }
     }
 
-    /// Copies a shard's rows of the input matrices from the tables that they are picked from.
+    /// Copies a task's rows of the input matrices from the tables that they are picked from.
     fn gather_inputs(
         &self,
         tables: &[ArrayView2<'_, T>],
@@ -84,7 +87,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The losses of a shard's rows, and the derivatives by their predictions.
+    /// The losses of a task's rows, and the derivatives by their predictions.
     pub(crate) fn losses_of(&self, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let Batch { targets, row_idx, .. } = source.batch;
         assert!(targets.len() == self.heads.len(), "one target for each head");
@@ -98,7 +101,7 @@ impl<T: Scalar> Graph<T> {
                     exec: source.exec,
                     prediction: matrix(values.matrix(slot), rows.len(), width),
                     target,
-                    scale: T::from_f64(head.weight / source.n_rows as f64),
+                    scale: T::from_f64(head.weight / source.cut.n_rows as f64),
                     d: matrix_mut(d, rows.len(), width),
                     row_losses,
                 });
@@ -141,13 +144,13 @@ impl<T: Scalar> Graph<T> {
         workspace: &mut Workspace<T>,
         inputs: &[ArrayView2<'_, T>],
     ) {
-        let cut = workspace.cut;
+        let tasks = workspace.cut.tasks(exec);
         let Workspace { values, scratch, layout, .. } = workspace;
-        let (nodes, inner) = (0..self.nodes.len(), cut.inner(exec));
-        let parts = [cut.part(scratch, layout.scratch_len)];
+        let (nodes, inner) = (0..self.nodes.len(), tasks.inner);
+        let parts = [tasks.part(scratch, layout.scratch_len)];
         exec.for_each_shard(
-            cut.n_rows,
-            cut.rows_per_shard,
+            tasks.n_rows,
+            tasks.rows_per_task,
             [values],
             parts,
             |[mut shard], [scratch]| {
@@ -225,6 +228,12 @@ impl<T: Scalar> Graph<T> {
         };
         (matrix(x, n_rows, x_node.width()), matrix_mut(y, n_rows, y_node.width()))
     }
+}
+
+/// Some rows of a contiguous matrix.
+pub(crate) fn rows_of<T: Scalar>(x: ArrayView2<'_, T>, rows: Range<usize>) -> ArrayView2<'_, T> {
+    let width = x.ncols();
+    matrix(&flat(x)[rows.start * width..rows.end * width], rows.len(), width)
 }
 
 /// The rows of a node that holds an input matrix of the batch.

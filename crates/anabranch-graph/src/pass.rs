@@ -15,6 +15,7 @@ use anabranch_tensor::{ArrayView2, Executor, Gradients, PerScalar, Scalar};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
+use crate::shards::Cut;
 use crate::workspace::{Layout, Workspace};
 
 /// What a training pass reads beside the network's numbers.
@@ -52,13 +53,13 @@ enum Step {
 
 /// What all shards of a pass read.
 pub(crate) struct Source<'a, 'b, 't, T> {
-    /// Runs a shard.
+    /// Runs a task.
     pub(crate) exec: &'a Executor,
     pub(crate) params: &'a [T],
     /// As it was before the batch.
     pub(crate) state: &'a [T],
     pub(crate) batch: Batch<'b, 't, T>,
-    pub(crate) n_rows: usize,
+    pub(crate) cut: Cut,
     /// What the shards have told each other, at the places that the layout names.
     pub(crate) merged: &'a [T],
     pub(crate) layout: &'a Layout,
@@ -83,13 +84,13 @@ pub(crate) enum Inputs<'a, 'x, T> {
     Copied,
 }
 
-/// A shard of a batch, and what a pass writes for its rows.
+/// Rows of a batch, one shard or all of them, and what a pass writes for them.
 pub(crate) struct Task<'t, T> {
     pub(crate) values: Shard<'t, T>,
     pub(crate) deltas: Shard<'t, T>,
     pub(crate) saved: &'t mut [T],
     pub(crate) scratch: &'t mut [T],
-    /// What the shard tells the others.
+    /// What each of its shards tells the others.
     pub(crate) summaries: &'t mut [T],
     pub(crate) grads: &'t mut [T],
     /// Room for the class of each row.
@@ -132,7 +133,7 @@ impl<T: Scalar> Graph<T> {
     ) {
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
-        self.cut_gradients(workspace, grads);
+        self.cut_gradients(exec, workspace, grads);
         self.train(Pass { exec, params, state, workspace, batch }, Some(grads), Part::All);
     }
 
@@ -182,18 +183,18 @@ impl<T: Scalar> Graph<T> {
         let masks = Masks::Drawn { seed: 0, step: 0 };
         let batch = Batch { inputs, targets: &[], row_idx: None, masks };
         self.assert_fits(params, None, &batch);
-        self.cut_gradients(workspace, grads);
+        self.cut_gradients(exec, workspace, grads);
         let pass = Pass { exec, params, state: &mut [], workspace, batch };
         self.train(pass, Some(grads), Part::Backward);
     }
 
-    /// Cuts `grads` into a part for each shard of the batch at hand; allocates in the first pass
+    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass
     /// only.
     #[track_caller]
-    fn cut_gradients(&self, workspace: &Workspace<T>, grads: &mut Gradients<T>) {
+    fn cut_gradients(&self, exec: &Executor, workspace: &Workspace<T>, grads: &mut Gradients<T>) {
         assert!(grads.len() == self.params_len(), "gradients of another network");
-        grads.reserve(workspace.max_shards);
-        grads.cut(workspace.cut.n_shards());
+        grads.reserve(workspace.max_tasks);
+        grads.cut(workspace.cut.tasks(exec).n_tasks);
     }
 
     /// Does a part of a training step, compiled in this crate.
@@ -237,7 +238,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// Does `steps` with the rows of each shard; a backward step needs `grads`.
+    /// Does `steps` with the rows of each task; a backward step needs `grads`.
     fn run(
         &self,
         pass: &mut Pass<'_, '_, '_, T>,
@@ -246,23 +247,24 @@ impl<T: Scalar> Graph<T> {
     ) {
         let Pass { exec, params, ref state, ref mut workspace, batch } = *pass;
         let cut = workspace.cut;
+        let tasks = cut.tasks(exec);
         let Workspace {
             values, deltas, saved, scratch, summaries, merged, classes, layout, ..
         } = &mut **workspace;
         let layout = &*layout;
-        let n_rows = cut.n_rows;
-        let source = Source { exec: cut.inner(exec), params, state, batch, n_rows, merged, layout };
-        let grads = grads.map_or(cut.part(&mut [], 0), Gradients::part);
+        let source = Source { exec: tasks.inner, params, state, batch, cut, merged, layout };
+        let grads = grads.map_or(tasks.part(&mut [], 0), Gradients::part);
         let parts = [
-            cut.part(saved, layout.saved_len),
-            cut.part(scratch, layout.scratch_len),
-            cut.part(summaries, layout.summaries_len),
+            tasks.part(saved, layout.saved_len),
+            tasks.part(scratch, layout.scratch_len),
+            tasks.part(summaries, tasks.shards_per_task * layout.summaries_len),
             grads,
         ];
+        let n_rows = tasks.n_rows;
         let parts = (parts, [parallel::Part::Rows(&mut classes[..n_rows], 1)]);
         exec.for_each_shard(
             n_rows,
-            cut.rows_per_shard,
+            tasks.rows_per_task,
             [values, deltas],
             parts,
             move |shards, parts| {

@@ -3,12 +3,15 @@
 //! Splitting every pass of a step between threads pays for large products only: of small ones, each
 //! thread would wait longer for what the others have written than it works. So a step of middle
 //! size is cut once: each thread takes some rows through many layers, and the threads meet only
-//! where a layer needs all rows of the batch, and to add up the gradients of the shards. One thread
-//! takes one shard after the other, so that the sums over the rows are the same for any number of
-//! threads.
+//! where a layer needs all rows of the batch, and to add up the gradients of the shards.
+//!
+//! One thread takes all rows through a layer at once, and sums over the rows shard by shard: the
+//! same sums.
+
+use std::ops::Range;
 
 use anabranch_tensor::parallel::Part;
-use anabranch_tensor::{Executor, Scalar};
+use anabranch_tensor::{Accum, Executor, Scalar};
 
 use crate::graph::Graph;
 
@@ -69,17 +72,19 @@ impl Sharding {
         Cut { n_rows, rows_per_shard: n_rows.div_ceil(n_shards).max(1) }
     }
 
-    /// The most shards, and the most rows of a shard, of batches of up to `max_rows` rows.
-    pub(crate) fn most(self, max_rows: usize) -> Most {
-        let mut most = Most { shards: 1, rows: 1 };
+    /// The most shards, tasks, and rows of a task, of batches of up to `max_rows` rows.
+    pub(crate) fn most(self, exec: &Executor, max_rows: usize) -> Most {
+        let mut most = Most { shards: 1, tasks: 1, rows: 1 };
         for n_shards in 2..=max_rows.div_ceil(MAX_ROWS).max(2) {
             // Of the batches that would be cut into so many shards, the largest, and the largest
             // that is not worth it: a smaller batch may be in one piece where a larger one is cut.
             let largest = max_rows.min(n_shards * MAX_ROWS);
             for n_rows in [largest, largest.min(n_shards * self.min_rows - 1)] {
                 let cut = self.cut(n_rows);
+                let tasks = cut.tasks(exec);
                 most.shards = most.shards.max(cut.n_shards());
-                most.rows = most.rows.max(cut.rows_per_shard.min(n_rows));
+                most.tasks = most.tasks.max(tasks.n_tasks);
+                most.rows = most.rows.max(tasks.rows_per_task.min(n_rows));
             }
         }
         most
@@ -90,7 +95,8 @@ impl Sharding {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) shards: usize,
-    /// Rows of a shard.
+    pub(crate) tasks: usize,
+    /// Rows of a task.
     pub(crate) rows: usize,
 }
 
@@ -100,6 +106,25 @@ pub(crate) struct Cut {
     pub(crate) n_rows: usize,
     /// The last shard may have fewer.
     pub(crate) rows_per_shard: usize,
+}
+
+/// How the shards of a batch are handed out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tasks<'e> {
+    pub(crate) n_rows: usize,
+    /// The last task may have fewer.
+    pub(crate) rows_per_task: usize,
+    pub(crate) n_tasks: usize,
+    pub(crate) shards_per_task: usize,
+    /// Runs a task: all threads together where there is only one.
+    pub(crate) inner: &'e Executor,
+}
+
+impl Tasks<'_> {
+    /// `len` elements for each task.
+    pub(crate) fn part<T>(self, array: &mut [T], len: usize) -> Part<'_, T> {
+        Part::Chunks(&mut array[..self.n_tasks * len], len)
+    }
 }
 
 impl Cut {
@@ -112,14 +137,26 @@ impl Cut {
         self.n_rows.div_ceil(self.rows_per_shard)
     }
 
-    /// Who runs a shard: all threads together where there is only one.
-    pub(crate) fn inner(self, exec: &Executor) -> &Executor {
-        if self.is_one() { exec } else { &SERIAL }
+    /// A task for each shard, or one for all if there is one thread or one shard.
+    pub(crate) fn tasks(self, exec: &Executor) -> Tasks<'_> {
+        let Self { n_rows, rows_per_shard } = self;
+        let n_shards = self.n_shards();
+        if self.is_one() || exec.threads() == 1 {
+            let (rows_per_task, n_tasks) = (n_rows.max(1), n_rows.min(1));
+            Tasks { n_rows, rows_per_task, n_tasks, shards_per_task: n_shards, inner: exec }
+        } else {
+            let (rows_per_task, n_tasks) = (rows_per_shard, n_shards);
+            Tasks { n_rows, rows_per_task, n_tasks, shards_per_task: 1, inner: &SERIAL }
+        }
     }
 
-    /// `len` elements for each shard.
-    pub(crate) fn part<T>(self, array: &mut [T], len: usize) -> Part<'_, T> {
-        Part::Chunks(&mut array[..self.n_shards() * len], len)
+    /// The rows of each of `n_rows` rows' shards, and whether what it adds to sums over the rows
+    /// replaces what is there.
+    pub(crate) fn shards_of(self, n_rows: usize) -> impl Iterator<Item = (Range<usize>, Accum)> {
+        (0..n_rows).step_by(self.rows_per_shard).map(move |start| {
+            let accum = if start == 0 { Accum::Replace } else { Accum::Add };
+            (start..n_rows.min(start + self.rows_per_shard), accum)
+        })
     }
 }
 
@@ -129,16 +166,23 @@ mod tests {
 
     #[test]
     fn the_most_is_that_of_all_batches_one_by_one() {
-        for min_rows in [64, 65, 128, 170, 171, 200, 255, 256, 257, 5_000] {
-            for most_shards in [0, 1, 2, 3, 4, 100] {
-                let sharding = Sharding { min_rows, most_shards, rows_per_shard: None };
-                let (mut shards, mut rows) = (1, 1);
-                for n_rows in 0..1_500 {
-                    let cut = sharding.cut(n_rows);
-                    shards = shards.max(cut.n_shards());
-                    rows = rows.max(cut.rows_per_shard.min(n_rows));
-                    let most = sharding.most(n_rows);
-                    assert_eq!((most.shards, most.rows), (shards, rows), "{sharding:?} {n_rows}");
+        for exec in [1, 2].map(|threads| Executor::new(threads).unwrap()) {
+            for min_rows in [64, 65, 128, 170, 171, 200, 255, 256, 257, 5_000] {
+                for most_shards in [0, 1, 2, 3, 4, 100] {
+                    let sharding = Sharding { min_rows, most_shards, rows_per_shard: None };
+                    let mut expected = [1; 3];
+                    for n_rows in 0..1_500 {
+                        let cut = sharding.cut(n_rows);
+                        let tasks = cut.tasks(&exec);
+                        let rows = tasks.rows_per_task.min(n_rows);
+                        for (most, n) in
+                            expected.iter_mut().zip([cut.n_shards(), tasks.n_tasks, rows])
+                        {
+                            *most = n.max(*most);
+                        }
+                        let Most { shards, tasks, rows } = sharding.most(&exec, n_rows);
+                        assert_eq!([shards, tasks, rows], expected, "{sharding:?} {n_rows}");
+                    }
                 }
             }
         }

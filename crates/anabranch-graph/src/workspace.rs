@@ -24,8 +24,8 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(crate) min_rows: usize,
-    /// Most shards of a batch.
-    pub(crate) max_shards: usize,
+    /// Most tasks of a batch.
+    pub(crate) max_tasks: usize,
     sharding: Sharding,
     /// The batch at hand.
     pub(crate) cut: Cut,
@@ -34,9 +34,9 @@ pub struct Workspace<T> {
     /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty
     /// in inference.
     pub(crate) deltas: Arena<T>,
-    /// Of each shard.
+    /// Of each task.
     pub(crate) saved: Buffer<T>,
-    /// Of each shard.
+    /// Of each task.
     pub(crate) scratch: Buffer<T>,
     /// Of each shard: what it tells the others.
     pub(crate) summaries: Buffer<T>,
@@ -150,7 +150,7 @@ impl<T: Scalar> Workspace<T> {
         mode: Mode,
         sharding: Sharding,
     ) -> Result<Self, GraphError> {
-        let most = sharding.most(max_rows);
+        let most = sharding.most(exec, max_rows);
         let mut layout = Layout::default();
         let (mut merged_len, mut min_rows) = (0, 1);
         for node in &graph.nodes {
@@ -204,13 +204,13 @@ impl<T: Scalar> Workspace<T> {
         };
         Ok(Self {
             min_rows,
-            max_shards: most.shards,
+            max_tasks: most.tasks,
             sharding,
             cut: sharding.cut(0),
             values,
             deltas,
-            saved: Buffer::zeros(most.shards * layout.saved_len),
-            scratch: Buffer::zeros(most.shards * layout.scratch_len),
+            saved: Buffer::zeros(most.tasks * layout.saved_len),
+            scratch: Buffer::zeros(most.tasks * layout.scratch_len),
             summaries: Buffer::zeros(most.shards * layout.summaries_len),
             merged: Buffer::zeros(merged_len),
             classes: vec![0; n_classes],

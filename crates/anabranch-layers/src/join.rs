@@ -22,7 +22,7 @@ use crate::error::LayerError;
 use crate::init::Init;
 use crate::layer::{Infer, Layer, Training, compiled_here};
 use crate::linear::products_scratch_len;
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width};
 
 /// Rows whose sums are computed together.
@@ -204,22 +204,25 @@ impl<T: Scalar> RowWise<T> for Join {
     }
 
     fn backward(&self, cx: Backward<'_, T>) {
-        let Backward { exec, input, x, dy, dx, params, grads, scratch, .. } = cx;
-        let dy = dy.view();
-        let (width, columns) = (dy.ncols(), x.ncols());
-        if *self == Self::Project && input == 1 {
-            let dw = matrix_mut(grads, width, columns);
-            gemm(exec, dy.t(), x, Accum::Replace, dw, scratch, &NoEpilogue);
-        }
+        let Backward { exec, input, dy, dx, params, scratch, .. } = cx;
         let Some(Dx { values: dx, accum }) = dx else { return };
+        let dy = dy.view();
         match self {
             _ if input == 0 => combine(exec, dy, dx, accum),
             Self::Add => combine(exec, dy, dx, accum),
             Self::Broadcast => combine_row_sums(exec, dy, dx, accum),
             Self::Project => {
-                let w = matrix(params, width, columns);
+                let w = matrix(params, dy.ncols(), dx.ncols());
                 gemm(exec, dy, w, accum, dx, scratch, &NoEpilogue);
             }
+        }
+    }
+
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let ParamGrads { exec, input, x, dy, grads, accum, scratch, .. } = cx;
+        if *self == Self::Project && input == 1 {
+            let dw = matrix_mut(grads, dy.ncols(), x.ncols());
+            gemm(exec, dy.t(), x, accum, dw, scratch, &NoEpilogue);
         }
     }
 }

@@ -8,7 +8,7 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat,
 
 use crate::error::LayerError;
 use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of
@@ -98,36 +98,46 @@ fn normalise<T: Scalar>(x: &[T], d: &mut [T], eps: T) -> T {
     T::ONE / (squares[0] * one_over_n + eps).sqrt()
 }
 
-/// The rows of a chunk: the sums Σ dy⊙x̂ and Σ dy of each unit, and dx, unless it is empty. `x_hat`
-/// is room for a row.
+/// The rows of a chunk: dx; `x_hat` is room for a row.
 #[inline(always)]
 fn backward_rows<T: Scalar>(
     [x, dy, gamma]: [&[T]; 3],
-    sums: &mut [T],
+    dx: &mut [T],
+    accum: Accum,
     x_hat: &mut [T],
-    (dx, accum): (&mut [T], Accum),
     eps: T,
 ) {
     let units = gamma.len();
     let one_over_n = T::from_f64(1.0 / units as f64);
-    sums.fill(T::ZERO);
-    let (sum_dy_x_hat, sum_dy) = sums.split_at_mut(units);
-    for (row, (x, dy)) in x.chunks_exact(units).zip(dy.chunks_exact(units)).enumerate() {
+    let rows = x.chunks_exact(units).zip(dy.chunks_exact(units));
+    for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
         let r = normalise(x, x_hat, eps);
         let (mut mean_d, mut mean_d_x_hat) = (T::ZERO, T::ZERO);
         for j in 0..units {
             x_hat[j] *= r;
-            sum_dy_x_hat[j] += dy[j] * x_hat[j];
-            sum_dy[j] += dy[j];
             let d = dy[j] * gamma[j];
             mean_d += d;
             mean_d_x_hat += d * x_hat[j];
         }
-        let Some(dx) = dx.get_mut(row * units..(row + 1) * units) else { continue };
         (mean_d, mean_d_x_hat) = (mean_d * one_over_n, mean_d_x_hat * one_over_n);
         for j in 0..units {
             let d = dy[j] * gamma[j];
             dx[j] = accum.combine(dx[j], r * (d - mean_d - x_hat[j] * mean_d_x_hat));
+        }
+    }
+}
+
+/// The rows of a chunk: the sums Σ dy⊙x̂ and Σ dy of each unit.
+#[inline(always)]
+fn gradient_rows<T: Scalar>([x, dy]: [&[T]; 2], sums: &mut [T], x_hat: &mut [T], eps: T) {
+    let units = x_hat.len();
+    sums.fill(T::ZERO);
+    let (sum_dy_x_hat, sum_dy) = sums.split_at_mut(units);
+    for (x, dy) in x.chunks_exact(units).zip(dy.chunks_exact(units)) {
+        let r = normalise(x, x_hat, eps);
+        for j in 0..units {
+            sum_dy_x_hat[j] += dy[j] * (x_hat[j] * r);
+            sum_dy[j] += dy[j];
         }
     }
 }
@@ -182,34 +192,40 @@ impl<T: Scalar> RowWise<T> for LayerNorm {
     }
 
     fn backward(&self, cx: Backward<'_, T>) {
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, units) = cx.x.dim();
         let (x, dy, gamma) = (flat(cx.x), flat(cx.dy.view()), &cx.params[..units]);
         let eps = T::from_f64(self.eps);
-        let n_chunks = n_row_chunks(n_rows, units);
-        let (partials, room) =
-            cx.scratch[..3 * n_chunks * units].split_at_mut(2 * n_chunks * units);
-        let (dx, accum) = match cx.dx {
-            Some(Dx { values, accum }) => (flat_mut(values), accum),
-            None => (&mut [][..], Accum::Replace),
-        };
-        let dx_width = if dx.is_empty() { 0 } else { units };
-        let parts = [
-            Part::Chunks(&mut *partials, 2 * units),
-            Part::Chunks(room, units),
-            Part::Rows(dx, dx_width),
-        ];
+        let room = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
         cx.exec.for_each_chunk(
             n_rows,
             rows_per_chunk(units),
-            parts,
+            [Part::Chunks(room, units), Part::Rows(flat_mut(dx), units)],
             #[inline(always)]
-            |rows, [sums, x_hat, dx]| {
+            |rows, [x_hat, dx]| {
                 let span = rows.start * units..rows.end * units;
-                let vectors = [&x[span.clone()], &dy[span], gamma];
-                backward_rows(vectors, sums, x_hat, (dx, accum), eps);
+                backward_rows([&x[span.clone()], &dy[span], gamma], dx, accum, x_hat, eps);
             },
         );
-        fold_partials(partials, Accum::Replace, cx.grads);
+    }
+
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let (n_rows, units) = cx.x.dim();
+        let (x, dy, eps) = (flat(cx.x), flat(cx.dy), T::from_f64(self.eps));
+        let n_chunks = n_row_chunks(n_rows, units);
+        let (partials, room) =
+            cx.scratch[..3 * n_chunks * units].split_at_mut(2 * n_chunks * units);
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            [Part::Chunks(&mut *partials, 2 * units), Part::Chunks(room, units)],
+            #[inline(always)]
+            |rows, [sums, x_hat]| {
+                let span = rows.start * units..rows.end * units;
+                gradient_rows([&x[span.clone()], &dy[span]], sums, x_hat, eps);
+            },
+        );
+        fold_partials(partials, cx.accum, cx.grads);
     }
 }
 

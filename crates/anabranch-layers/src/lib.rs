@@ -44,7 +44,7 @@ pub use losses::{
 pub use merge::{Concat, Product};
 pub use one_batch::{backward_batch, forward_batch};
 pub use prelu::PRelu;
-pub use row_wise::{Backward, Dx, Forward, Mask, RowWise};
+pub use row_wise::{Backward, Dx, Forward, Mask, ParamGrads, RowWise};
 pub use shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, one_input};
 pub use softmax::Softmax;
 pub use standalone::{Standalone, Vjp, vjp};

@@ -15,13 +15,13 @@
 //! Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz =
 //! dy⊙[y>0]/(1−p), and of z and the mask only the factor 1/(1−p) has to be stored.
 
-use anabranch_tensor::columns::{column_sums, column_sums_scratch_len, fold_partials};
+use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
-use anabranch_tensor::lanes::{map_and_sum_columns, map_rows};
+use anabranch_tensor::lanes::map_rows;
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
 use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, matrix, matrix_mut,
+    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut, matrix, matrix_mut,
 };
 
 use crate::activation::Activation;
@@ -29,7 +29,7 @@ use crate::dropout::DropoutMask;
 use crate::error::LayerError;
 use crate::init::Init;
 use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, check_width, one_input};
 
 /// y = x·wᵀ + b.
@@ -181,32 +181,6 @@ impl Linear {
         let w = matrix(w, self.outputs, x.ncols());
         gemm(exec, x, w.t(), Accum::Replace, y, scratch, epilogue);
     }
-
-    /// dz = dy⊙[y>0]·`scale` in the memory of dy, and db = Σ dz, in one pass.
-    fn backward_through_relu<T: Scalar>(
-        &self,
-        exec: &Executor,
-        y: &[T],
-        dy: &mut [T],
-        scale: T,
-        db: &mut [T],
-        scratch: &mut [T],
-    ) {
-        let width = self.outputs;
-        let n_rows = y.len() / width;
-        let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
-        let parts = [Part::Rows(dy, width), Part::Chunks(&mut *partials, width)];
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
-            #[inline(always)]
-            |rows, [dy, db]| {
-                relu_backward_rows(&y[rows.start * width..rows.end * width], dy, scale, db);
-            },
-        );
-        fold_partials(partials, Accum::Replace, db);
-    }
 }
 
 /// Elements of scratch for the three products of a map from `inputs` to `outputs` columns: x·wᵀ,
@@ -223,19 +197,27 @@ pub(crate) fn products_scratch_len<T: Scalar>(
         .fold(0, usize::max)
 }
 
-/// dz = dy⊙[y>0]·`scale` in the memory of `dy`, and its column sums in `db`.
-#[inline(always)]
-fn relu_backward_rows<T: Scalar>(y: &[T], dy: &mut [T], scale: T, db: &mut [T]) {
-    map_and_sum_columns(
-        dy,
-        y,
-        db,
+/// dz = dy⊙[y>0]·`scale` in the memory of `dy`.
+fn backward_through_relu<T: Scalar>(
+    exec: &Executor,
+    y: ArrayView2<'_, T>,
+    dy: ArrayViewMut2<'_, T>,
+    scale: T,
+) {
+    let (n_rows, width) = y.dim();
+    let y = flat(y);
+    exec.for_each_chunk(
+        n_rows,
+        rows_per_chunk(width),
+        [Part::Rows(flat_mut(dy), width)],
         #[inline(always)]
-        |dy, y| {
-            // Multiplied first, selected afterwards: a branch would keep the loop from being
-            // vectorised.
-            let passed = dy * scale;
-            if y > T::ZERO { passed } else { T::ZERO }
+        |rows, [dy]| {
+            for (dy, y) in dy.iter_mut().zip(&y[rows.start * width..]) {
+                // Multiplied first, selected afterwards: a branch would keep the loop from being
+                // vectorised.
+                let passed = *dy * scale;
+                *dy = if *y > T::ZERO { passed } else { T::ZERO };
+            }
         },
     );
 }
@@ -330,25 +312,23 @@ impl<T: Scalar> RowWise<T> for Linear {
     }
 
     fn backward(&self, cx: Backward<'_, T>) {
-        let (w, _) = split(cx.params, self.outputs);
-        let (dw, db) = cx.grads.split_at_mut(w.len());
-        let mut dy = cx.dy;
-        {
-            let dz = dy.as_slice_mut().expect("dy is contiguous");
-            match self.after {
-                None => column_sums(cx.exec, dz, Accum::Replace, db, cx.scratch),
-                Some(after) => {
-                    let scale = after.dropout.map_or(T::ONE, |_| cx.saved[0]);
-                    self.backward_through_relu(cx.exec, flat(cx.y), dz, scale, db, cx.scratch);
-                }
-            }
+        let Backward { exec, y, mut dy, dx, params, saved, scratch, .. } = cx;
+        if let Some(after) = self.after {
+            let scale = after.dropout.map_or(T::ONE, |_| saved[0]);
+            backward_through_relu(exec, y, dy.view_mut(), scale);
         }
-        let dz = dy.view();
-        let dw = matrix_mut(dw, self.outputs, cx.x.ncols());
-        gemm(cx.exec, dz.t(), cx.x, Accum::Replace, dw, cx.scratch, &NoEpilogue);
-        if let Some(Dx { values: dx, accum }) = cx.dx {
+        if let Some(Dx { values: dx, accum }) = dx {
+            let (w, _) = split(params, self.outputs);
             let w = matrix(w, self.outputs, dx.ncols());
-            gemm(cx.exec, dz, w, accum, dx, cx.scratch, &NoEpilogue);
+            gemm(exec, dy.view(), w, accum, dx, scratch, &NoEpilogue);
         }
+    }
+
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let ParamGrads { exec, x, dy: dz, grads, accum, scratch, .. } = cx;
+        let (dw, db) = grads.split_at_mut(grads.len() - self.outputs);
+        column_sums(exec, flat(dz), accum, db, scratch);
+        let dw = matrix_mut(dw, self.outputs, x.ncols());
+        gemm(exec, dz.t(), x, accum, dw, scratch, &NoEpilogue);
     }
 }

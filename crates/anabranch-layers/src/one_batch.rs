@@ -1,9 +1,9 @@
 //! A layer's training passes on a batch in one piece, whatever kind it is.
 
-use anabranch_tensor::Scalar;
+use anabranch_tensor::{Accum, Scalar};
 
 use crate::layer::{Layer, Training};
-use crate::row_wise::{Backward, Dx, Forward};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads};
 use crate::whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward};
 
 /// The training pass of a layer with one input on a whole batch; `state` is updated, and takes the
@@ -28,16 +28,30 @@ pub fn forward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Forward<'_, T>, state:
     }
 }
 
-/// The backward pass after [`forward_batch`].
+/// The backward pass after [`forward_batch`]: dL/dx, and dL/dparams into `grads`.
 ///
 /// # Panics
 /// As there.
-pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>) {
+pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>, grads: &mut [T]) {
+    let Backward { exec, input, x, y, mut dy, dx, params, saved, scratch } = cx;
     match layer.training() {
-        Training::RowWise(rows) => rows.backward(cx),
+        Training::RowWise(rows) => {
+            rows.backward(Backward {
+                exec,
+                input,
+                x,
+                y,
+                dy: dy.view_mut(),
+                dx: dx.map(|Dx { values, accum }| Dx { values, accum }),
+                params,
+                saved,
+                scratch: &mut *scratch,
+            });
+            let (dy, accum) = (dy.view(), Accum::Replace);
+            rows.param_grads(ParamGrads { exec, input, x, dy, params, grads, accum, scratch });
+        }
         Training::WholeBatch(batch) => {
-            let Backward { exec, x, dx, grads, saved, scratch, .. } = cx;
-            let dy = cx.dy.view();
+            let (dy, accum) = (dy.view(), Accum::Replace);
             let len = batch.summary_len(x.ncols());
             let mut sums = vec![T::ZERO; 2 * len];
             let (summary, merged) = sums.split_at_mut(len);
@@ -47,6 +61,7 @@ pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>) {
                 dy,
                 saved,
                 grads,
+                accum,
                 summary: &mut *summary,
                 scratch,
             });

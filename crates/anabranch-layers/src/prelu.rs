@@ -1,13 +1,14 @@
 //! The rectifier with a learned slope.
 
 use anabranch_tensor::columns::{fold_partials, n_row_chunks};
+use anabranch_tensor::lanes::sum_columns;
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::Random;
-use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
 use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = x for x > 0, and a_j·x elsewhere, with a learned slope a_j for each unit (He et al., 2015).
@@ -70,27 +71,6 @@ impl Default for PRelu {
     }
 }
 
-/// The rows of a chunk: Σ dy·min(x, 0) of each unit, and dx, unless it is empty.
-#[inline(always)]
-fn backward_rows<T: Scalar>(
-    [x, dy, slopes]: [&[T]; 3],
-    sums: &mut [T],
-    (dx, accum): (&mut [T], Accum),
-) {
-    let units = slopes.len();
-    sums.fill(T::ZERO);
-    for (row, (x, dy)) in x.chunks_exact(units).zip(dy.chunks_exact(units)).enumerate() {
-        for j in 0..units {
-            sums[j] += if x[j] > T::ZERO { T::ZERO } else { dy[j] * x[j] };
-        }
-        let Some(dx) = dx.get_mut(row * units..(row + 1) * units) else { continue };
-        for j in 0..units {
-            let slope = if x[j] > T::ZERO { T::ONE } else { slopes[j] };
-            dx[j] = accum.combine(dx[j], dy[j] * slope);
-        }
-    }
-}
-
 impl<T: Scalar> Layer<T> for PRelu {
     compiled_here!(PRelu);
 
@@ -133,26 +113,48 @@ impl<T: Scalar> RowWise<T> for PRelu {
     }
 
     fn backward(&self, cx: Backward<'_, T>) {
+        let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, units) = cx.x.dim();
         let (x, dy, slopes) = (flat(cx.x), flat(cx.dy.view()), cx.params);
-        let partials = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
-        let (dx, accum) = match cx.dx {
-            Some(Dx { values, accum }) => (flat_mut(values), accum),
-            None => (&mut [][..], Accum::Replace),
-        };
-        let dx_width = if dx.is_empty() { 0 } else { units };
-        let parts = [Part::Chunks(&mut *partials, units), Part::Rows(dx, dx_width)];
         cx.exec.for_each_chunk(
             n_rows,
             rows_per_chunk(units),
-            parts,
+            [Part::Rows(flat_mut(dx), units)],
             #[inline(always)]
-            |rows, [sums, dx]| {
+            |rows, [dx]| {
                 let span = rows.start * units..rows.end * units;
-                backward_rows([&x[span.clone()], &dy[span], slopes], sums, (dx, accum));
+                let rows = x[span.clone()].chunks_exact(units).zip(dy[span].chunks_exact(units));
+                for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
+                    for j in 0..units {
+                        let slope = if x[j] > T::ZERO { T::ONE } else { slopes[j] };
+                        dx[j] = accum.combine(dx[j], dy[j] * slope);
+                    }
+                }
             },
         );
-        fold_partials(partials, Accum::Replace, cx.grads);
+    }
+
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let (n_rows, units) = cx.x.dim();
+        let (x, dy) = (flat(cx.x), flat(cx.dy));
+        let partials = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
+        cx.exec.for_each_chunk(
+            n_rows,
+            rows_per_chunk(units),
+            [Part::Chunks(&mut *partials, units)],
+            #[inline(always)]
+            |rows, [sums]| {
+                let span = rows.start * units..rows.end * units;
+                sum_columns(
+                    [&x[span.clone()], &dy[span]],
+                    [],
+                    [sums],
+                    #[inline(always)]
+                    |[x, dy], []| [if x > T::ZERO { T::ZERO } else { dy * x }],
+                );
+            },
+        );
+        fold_partials(partials, cx.accum, cx.grads);
     }
 }
 

@@ -67,16 +67,37 @@ pub struct Backward<'a, T> {
     /// The output of the forward pass `[rows, outputs]`; meaningless unless the shape says
     /// [`Output::Kept`](crate::Output::Kept).
     pub y: ArrayView2<'a, T>,
-    /// dL/dy `[rows, outputs]`; a layer with one input may use its memory for something else.
+    /// dL/dy `[rows, outputs]`; what a layer leaves there is what
+    /// [`param_grads`](RowWise::param_grads) gets. One with several inputs leaves it as it is.
     pub dy: ArrayViewMut2<'a, T>,
     /// dL/dx; `None` where nobody asks (first layers).
     pub dx: Option<Dx<'a, T>>,
     /// The learned arrays.
     pub params: &'a [T],
-    /// dL/dparams, to be overwritten.
-    pub grads: &'a mut [T],
     /// What `forward` left.
     pub saved: &'a [T],
+    /// Memory for this call, as much as [`Layer::memory`](crate::Layer::memory) says, with any
+    /// contents.
+    pub scratch: &'a mut [T],
+}
+
+/// Arguments of [`RowWise::param_grads`].
+#[derive(Debug)]
+pub struct ParamGrads<'a, T> {
+    /// Executor that runs the loops.
+    pub exec: &'a Executor,
+    /// Which of the layer's inputs `x` is, counted from 0.
+    pub input: usize,
+    /// The input of the forward pass `[rows, inputs]`.
+    pub x: ArrayView2<'a, T>,
+    /// What `backward` left in place of dL/dy `[rows, outputs]`.
+    pub dy: ArrayView2<'a, T>,
+    /// The learned arrays.
+    pub params: &'a [T],
+    /// dL/dparams.
+    pub grads: &'a mut [T],
+    /// Whether to replace what is there or to add to it.
+    pub accum: Accum,
     /// Memory for this call, as much as [`Layer::memory`](crate::Layer::memory) says, with any
     /// contents.
     pub scratch: &'a mut [T],
@@ -88,8 +109,14 @@ pub trait RowWise<T: Scalar>: Debug + Send + Sync {
     /// y from x, leaving in `saved` what `backward` needs.
     fn forward(&self, cx: Forward<'_, T>);
 
-    /// dL/dx and dL/dparams from dL/dy, after `forward` on the same x.
+    /// dL/dx from dL/dy, after `forward` on the same x.
     fn backward(&self, cx: Backward<'_, T>);
+
+    /// dL/dparams from dL/dy, after `backward`: a sum over the rows, which are perhaps some of those
+    /// that it had. The default is for layers without parameters.
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let _ = cx;
+    }
 
     /// What becomes of the state, once for each training batch and after its forward pass, however
     /// its rows were shared out: the passes read the state as it was before. What depends on the

@@ -281,11 +281,10 @@ impl<T: Scalar> Pass<T> {
             dy: dy.view_mut(),
             dx: Some(Dx { values: dx.view_mut(), accum: Accum::Replace }),
             params,
-            grads,
             saved,
             scratch: &mut vec![T::ZERO; *scratch_len],
         };
-        backward_batch(layer, cx);
+        backward_batch(layer, cx, grads);
         Ok(dx)
     }
 }

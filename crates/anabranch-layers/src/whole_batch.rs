@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar};
+use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 use crate::row_wise::Dx;
 
@@ -101,8 +101,10 @@ pub struct SummariseBackward<'a, T> {
     pub dy: ArrayView2<'a, T>,
     /// What `merge` left.
     pub saved: &'a [T],
-    /// The shard's part of dL/dparams, to be overwritten.
+    /// The shard's part of dL/dparams.
     pub grads: &'a mut [T],
+    /// Whether to replace what is there or to add to it.
+    pub accum: Accum,
     /// To be filled.
     pub summary: &'a mut [T],
     /// Memory for this call, as much as [`Layer::memory`](crate::Layer::memory) says, with any

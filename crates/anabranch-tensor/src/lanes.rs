@@ -203,52 +203,6 @@ pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
     );
 }
 
-/// `x[i, j]` ← `f(x[i, j], y[i, j])` for two matrices of one shape, and the sums of the new
-/// elements of each column in `totals`, in the order of [`sum_columns`]. Mark `f`
-/// `#[inline(always)]`.
-///
-/// # Panics
-/// If the matrices do not have as many elements as each other.
-#[inline(always)]
-pub fn map_and_sum_columns<T: Scalar>(
-    x: &mut [T],
-    y: &[T],
-    totals: &mut [T],
-    f: impl Fn(T, T) -> T,
-) {
-    let width = totals.len();
-    assert_eq!(x.len(), y.len(), "elements of two matrices");
-    if is_narrow(width) {
-        return sum_side_by_side(
-            (x.len(), width),
-            [totals],
-            #[inline(always)]
-            |numbers, [sums]| {
-                let y = &y[numbers.clone()];
-                for ((x, y), sum) in x[numbers].iter_mut().zip(y).zip(sums) {
-                    *x = f(*x, *y);
-                    *sum += *x;
-                }
-            },
-        );
-    }
-    sum_by_lanes(
-        width,
-        [totals],
-        #[inline(always)]
-        |j, len, [sums]| {
-            for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
-                let (mut new, y) = (load_lanes(&x[j..], len), load_lanes(&y[j..], len));
-                for lane in 0..LANES {
-                    new[lane] = f(new[lane], y[lane]);
-                    sums[lane] += new[lane];
-                }
-                store_lanes(&mut x[j..], &new, len);
-            }
-        },
-    );
-}
-
 /// Element `i` of each slice.
 #[inline(always)]
 fn at<T: Scalar, const N: usize>(slices: &[&[T]; N], i: usize) -> [T; N] {

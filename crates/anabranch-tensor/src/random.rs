@@ -253,14 +253,17 @@ impl DrawnMask {
         mut next_run: impl FnMut() -> &'v mut [T],
         scale: T,
     ) {
+        let shift = self.rows_per_group.trailing_zeros();
+        let bytes_per_row = GROUP_BYTES >> shift;
         let mut drawn = None;
         let mut bytes = [0; GROUP_BYTES];
         for row in row..row + n_rows {
             let (threshold, values) = (self.threshold_of(row), next_run());
-            let first = row % self.rows_per_group * (GROUP_BYTES / self.rows_per_group);
+            // A power of two: no division.
+            let first = (row & (self.rows_per_group - 1)) * bytes_per_row;
             let mut done = 0;
             while done < values.len() {
-                let group = (row / self.rows_per_group, (col + done) / GROUP_BYTES);
+                let group = (row >> shift, (col + done) / GROUP_BYTES);
                 if drawn != Some(group) {
                     bytes = self.bytes(group.0, group.1);
                     drawn = Some(group);
@@ -278,6 +281,10 @@ impl DrawnMask {
     /// is solved for upper.
     #[inline(always)]
     fn threshold_of(&self, row: usize) -> u32 {
+        if self.threshold.is_multiple_of(256) {
+            // Whatever the lower bits are.
+            return self.threshold / 256;
+        }
         let lower = mix(self.rows.wrapping_add((row as u64).wrapping_mul(GOLDEN))) as u32 % 256;
         (self.threshold + 255 - lower) / 256
     }

@@ -349,8 +349,15 @@ impl<T: Scalar> WholeBatch<T> for BatchNorm {
         let (dgamma, dbeta) = halves(cx.grads);
         for (grad, sum) in [(dgamma, sum_dy_a_hat), (dbeta, sum_dy)] {
             match self.affine {
-                Affine::PerUnit => grad.copy_from_slice(sum),
-                Affine::Shared => grad[0] = sum.iter().fold(T::ZERO, |total, v| total + *v),
+                Affine::PerUnit => {
+                    for (grad, sum) in grad.iter_mut().zip(sum) {
+                        *grad = cx.accum.combine(*grad, *sum);
+                    }
+                }
+                Affine::Shared => {
+                    let total = sum.iter().fold(T::ZERO, |total, v| total + *v);
+                    grad[0] = cx.accum.combine(grad[0], total);
+                }
             }
         }
     }
