@@ -408,7 +408,8 @@ fn smaller_batches_may_be_cut_into_more_shards() {
                 graph.infer(&exec, &params, &state, &mut evaluation, &[x]);
                 n_parts.push(grads.n_parts());
             }
-            assert_eq!(n_parts, [1, expected]);
+            // One thread adds the shards' gradients up itself.
+            assert_eq!(n_parts, [1, if threads == 1 { 1 } else { expected }]);
             (grads.whole(&exec).to_vec(), evaluation.prediction(&graph.heads()[0]).to_owned())
         };
         assert!(run(1) == run(2));
@@ -445,7 +446,7 @@ fn batches_are_picked_from_a_table() {
         for threads in [1, 2] {
             let exec = Executor::new(threads).unwrap();
             let want = gradient(&exec, (&picked_x, &picked_y, &picked_classes), None);
-            assert_eq!(want.2, if n_rows == 40 { 1 } else { 3 });
+            assert_eq!(want.2, if n_rows == 40 || threads == 1 { 1 } else { 3 });
             assert_eq!(gradient(&exec, (&x, &y, &classes), Some(&row_idx)), want, "{n_rows}");
         }
     }
