@@ -186,7 +186,7 @@ pub(crate) fn check_finite(targets: &Targets, metrics: &[TaskMetrics]) -> Result
         let wrong = metrics.iter().find(|metric| metric.value.is_some_and(|v| !v.is_finite()));
         if let Some(Metric { name, .. }) = wrong {
             let message = format!(
-                "column {column:?}: its {name} is not finite: some row lies far outside of what training saw, or the model \
+                "column {column:?}: its {name} is not finite: some row lies far outside what training saw, or the model \
                  is damaged"
             );
             return Err(Failure::on_the_way(message).coded("not_finite"));

@@ -111,8 +111,7 @@ fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Resu
         };
         if let Some(place) = wrong {
             let message = format!(
-                "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside of what training \
-                 saw, or the model damaged?",
+                "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside what training saw, or the model damaged?",
                 table.name(),
                 table.line(place / width),
                 target.name()

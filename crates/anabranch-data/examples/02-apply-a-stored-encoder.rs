@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(
         encoded.warnings[0].to_string(),
         "column \"fixed acidity\": missing values, of which training had none: 1 of 2 (the first on line 3: \"?\"): \
-         the median stands in"
+         replaced by the median"
     );
     assert_eq!(encoded.warnings.len(), 11);
 

@@ -216,7 +216,7 @@ impl Undecided<'_> {
                         let text = trimmed(self.table.cell(row, self.column));
                         let read = |format: &NumberFormat| format.parse(text).unwrap_or(f64::NAN);
                         let problem = format!(
-                            "may mean {} or {}: say with --decimal point or --decimal comma",
+                            "may mean {} or {}: say which with --decimal point or --decimal comma",
                             read(&point),
                             read(&comma)
                         );

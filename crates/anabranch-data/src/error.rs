@@ -30,8 +30,7 @@ pub enum DataError {
     },
     /// Bytes that are not UTF-8.
     #[error(
-        "{file}: line {line}: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or \
-         name its own with --encoding"
+        "{file}: line {line}: not UTF-8 text, nor in any other recognised encoding: save the file as UTF-8, or name its encoding with --encoding"
     )]
     NotUtf8 {
         /// The table's name.
@@ -121,7 +120,7 @@ pub enum DataError {
         problem: String,
     },
     /// A column that differs from what training saw in most rows.
-    #[error("{file}: column {column:?}: {problem}, or predict all the same with --lenient")]
+    #[error("{file}: column {column:?}: {problem}, or predict anyway with --lenient")]
     Unlike {
         /// The table's name.
         file: String,
@@ -308,7 +307,7 @@ pub enum DataError {
     },
     /// An input that has the name of a column of predictions.
     #[error(
-        "{file}: the input {column:?} is called as a prediction will be: rename it, or leave it out with --drop if it \
+        "{file}: the input {column:?} has the name that a prediction will have: rename it, or leave it out with --drop if it \
          holds predictions"
     )]
     InputIsPrediction {
@@ -465,7 +464,7 @@ pub enum RowError {
         problem: &'static str,
     },
     /// A number for a column of categories or dates.
-    #[error("column {column:?} holds categories or dates, and a number came: give it as text")]
+    #[error("column {column:?} holds categories or dates, but a number was given: give it as text")]
     NumberForText {
         /// The input column.
         column: String,

@@ -127,7 +127,7 @@ impl TryFrom<String> for AskedKind {
 /// A name that no kind of column has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no kind of column is called {name:?}: expected number, category, text, date, or a date as date:ymd, date:dmy, \
+    "there is no kind of column {name:?}: expected number, category, text, date, or a date as date:ymd, date:dmy, \
      date:mdy, date:s (seconds since 1970) or date:ms"
 )]
 pub struct UnknownKind {

@@ -304,7 +304,7 @@ impl ColumnSchema {
             LeftOut::Identifier => "has another value in every row, as an identifier",
         };
         let message =
-            format!("column {name:?} {what}: left out (name it in --as to use it all the same)");
+            format!("column {name:?} {what}: left out (name it in --as to use it anyway)");
         Some(Warning::new(WarningCode::Identifier, message).column(name))
     }
 

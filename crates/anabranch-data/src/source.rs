@@ -241,8 +241,7 @@ mod tests {
 
     #[test]
     fn damaged_text_is_refused() {
-        let message = "t.csv: line 3: not UTF-8 text, nor any other that is recognised: save the file with the encoding \
-                       UTF-8, or name its own with --encoding";
+        let message = "t.csv: line 3: not UTF-8 text, nor in any other recognised encoding: save the file as UTF-8, or name its encoding with --encoding";
         assert_eq!(
             read("Århus,Zürich\nKøge,x\né\x00".replace('\x00', "").as_bytes(), None).map(|_| ()),
             Ok(())

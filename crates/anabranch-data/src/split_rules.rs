@@ -152,7 +152,7 @@ fn untrained_classes(found: &TargetValues, targets: &Targets, split: &Split) -> 
         let (column, label) = (target.name(), excerpt(&target.labels()[first]));
         let n = trains.iter().filter(|trains| !**trains).count();
         let message = format!(
-            "column {column:?}: classes of which the split leaves no row to train on: {n} (the first is {label:?})"
+            "column {column:?}: classes for which the split leaves no training rows: {n} (the first is {label:?})"
         );
         Some(Warning::new(WarningCode::UntrainedClass, message).column(&column).count(n))
     };

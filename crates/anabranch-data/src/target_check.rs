@@ -59,7 +59,7 @@ pub(crate) fn check_classes(
             if 2 * alone <= class.len() {
                 continue;
             }
-            "hardly two rows in one: nothing can be learned about them: choose a column whose values repeat"
+            "hardly two rows in each: nothing can be learned about them: choose a column whose values repeat"
                 .to_owned()
         };
         let (file, column) = (table.name().to_owned(), column.clone());
@@ -133,7 +133,7 @@ fn outlier(
         return None;
     }
     let first = (table, found.rows[far.first], table.column_index(&target.column).ok()?);
-    let so = "they rule the loss; correct them, or name them in --missing";
+    let so = "they dominate the loss; correct them, or name them in --missing";
     Some(far_warning(first, (far.count, found.rows.len()), FAR, so))
 }
 

@@ -89,7 +89,7 @@ impl FromStr for ScaleKind {
 
 /// A name that no scale has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no scale is called {name:?}: expected standard, none, log1p or rank-normal")]
+#[error("there is no scale {name:?}: expected standard, none, log1p or rank-normal")]
 pub struct UnknownScale {
     /// What was asked for.
     pub name: String,

@@ -77,7 +77,7 @@ pub enum WarningCode {
     UnseenCategories,
     /// A value far from all others.
     Outlier,
-    /// Values far outside of what training saw.
+    /// Values far outside what training saw.
     OutsideTraining,
     /// Values are missing in a column where training had none.
     NewlyMissing,

@@ -41,7 +41,7 @@ fn numbers_are_standardised_on_the_training_rows_alone() {
     assert_eq!(encoded.x, [2.0, -1.5, 497.5]);
     assert_eq!(
         encoded.warnings[0].to_string(),
-        "column \"n\": values far outside of what training saw: 1 of 3 (the first on line 10: \"1000\"): predictions for \
+        "column \"n\": values far outside what training saw: 1 of 3 (the first on line 10: \"1000\"): predictions for \
          them are guesses"
     );
 }
@@ -97,8 +97,8 @@ fn unseen_categories_are_zeros_and_counted() {
     assert_eq!(
         warnings,
         [
-            "column \"c\": cells with a category that training never saw, or hardly: 2 of 3 (the first on line 3: \"B\"): \
-             encoded as other than all known ones",
+            "column \"c\": cells with a category that training saw rarely or never: 2 of 3 (the first on line 3: \"B\"): \
+             encoded as different from all known ones",
             "column \"d\": missing values, of which training had none: 1 of 3 (the first on line 4: \"\"): encoded as zeros"
         ]
     );
@@ -113,7 +113,7 @@ fn columns_that_say_nothing_are_left_out_or_warned_about() {
     let row = |i: usize| format!("v{i},{},,7,k,{},{i}\n", i % 2, (i * 7) % 10);
     let rows: String = (0..51).map(row).collect();
     let (encoder, warnings) = fit(&format!("text,half,empty,constant,one,n,row\n{rows}"));
-    let left_out = "left out (name it in --as to use it all the same)";
+    let left_out = "left out (name it in --as to use it anyway)";
     assert_eq!(
         warnings,
         [
@@ -228,7 +228,7 @@ fn rows_that_do_not_fit_are_refused() {
     }
     assert_eq!(
         error(&[Cell::Number(1.0), Cell::Number(1.0)], &mut x).to_string(),
-        "column \"c\" holds categories or dates, and a number came: give it as text"
+        "column \"c\" holds categories or dates, but a number was given: give it as text"
     );
     assert_eq!(
         encoder.encode_fields(&[("n", Cell::Missing)], &mut x),
@@ -292,8 +292,7 @@ fn another_number_format_than_that_of_training_is_refused_by_its_name() {
     assert_eq!(
         error.to_string(),
         "t.csv: column \"n\": 2 of 2 cells are not numbers as in training (the first on line 2: \
-         \"1,5\"): they look like numbers with decimal comma: give --decimal comma, or predict all \
-         the same with --lenient"
+         \"1,5\"): they look like numbers with decimal comma: give --decimal comma, or predict anyway with --lenient"
     );
     let rules = ColumnRules { decimal: Some(Mark::Comma), ..ColumnRules::default() };
     let table = table(csv).with_rules(rules);
@@ -311,8 +310,8 @@ fn codes_that_differ_from_row_to_row_are_told_apart_by_their_first_characters() 
     assert_eq!(encoder.width(), 9 + 1);
     assert!(
         warnings.contains(
-            &"column \"zip\": hardly two of 200 codes are alike: told apart by their first characters, of which 1 give 9 \
-              groups"
+            &"column \"zip\": hardly any two of 200 codes are the same: grouped by their prefix of length 1, \
+              into 9 groups"
                 .into()
         ),
         "{warnings:?}"

@@ -440,7 +440,7 @@ fn measurements_are_no_classes() {
     assert!(prepared(&table(&rows_with(300, "z", |i| (i % 30).to_string()))).is_ok());
     assert_eq!(
         error(&rows_with(60, "z", |i| format!("Ms {i}")), &["y"], "z"),
-        "t.csv: column \"z\" has 60 classes in 60 rows, hardly two rows in one: nothing can be learned about them: choose a \
+        "t.csv: column \"z\" has 60 classes in 60 rows, hardly two rows in each: nothing can be learned about them: choose a \
          column whose values repeat"
     );
 }
@@ -473,7 +473,7 @@ fn what_is_odd_about_numbers_to_predict_is_said() {
         [(
             WarningCode::Outlier,
             "column \"z\": values more than 1000 times as far from the median as values usually are: 1 \
-             (the first on line 42: \"-1e6\"): they rule the loss; correct them, or name them in --missing"
+             (the first on line 42: \"-1e6\"): they dominate the loss; correct them, or name them in --missing"
                 .into()
         )]
     );
@@ -502,7 +502,7 @@ fn an_input_is_not_called_as_a_prediction_will_be() {
         assert_eq!(
             error(&csv, &["y"], "c"),
             format!(
-                "t.csv: the input {name:?} is called as a prediction will be: rename it, or leave it out with --drop if it \
+                "t.csv: the input {name:?} has the name that a prediction will have: rename it, or leave it out with --drop if it \
                  holds predictions"
             )
         );

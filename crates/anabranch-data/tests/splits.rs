@@ -117,6 +117,6 @@ fn classes_without_a_row_to_train_on_are_said() {
     let about = warnings.iter().find(|w| w.code == WarningCode::UntrainedClass).unwrap();
     assert_eq!(
         about.message,
-        "column \"c\": classes of which the split leaves no row to train on: 1 (the first is \"2\")"
+        "column \"c\": classes for which the split leaves no training rows: 1 (the first is \"2\")"
     );
 }

@@ -75,8 +75,7 @@ fn what_cannot_be_read_is_refused_in_one_line() {
     );
     assert_eq!(
         error(b"a,b\r\n1,2\r\n3,\x81\r\n"),
-        "t.csv: line 3: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or name its \
-         own with --encoding"
+        "t.csv: line 3: not UTF-8 text, nor in any other recognised encoding: save the file as UTF-8, or name its encoding with --encoding"
     );
     assert_eq!(
         error("a,b\n1,2\n3,\0\n"),

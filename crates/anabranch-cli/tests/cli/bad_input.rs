@@ -58,8 +58,7 @@ fn files_that_are_no_tables() {
     train_refused(
         [b"a,b\n1,\x81\n".to_vec(), shapes(3).into_bytes()].concat(),
         flags,
-        "t.csv: line 2: not UTF-8 text, nor any other that is recognised: save the file with the encoding UTF-8, or name \
-         its own with --encoding",
+        "t.csv: line 2: not UTF-8 text, nor in any other recognised encoding: save the file as UTF-8, or name its encoding with --encoding",
     );
     train_refused(
         "a,a\n1,2\n",
@@ -358,7 +357,7 @@ fn weights_and_losses_of_tasks_that_cannot_be() {
         ),
         (
             "--target-scale price=log",
-            "--target-scale price=log: no scale is called \"log\": expected standard, none, log1p or rank-normal, or auto",
+            "--target-scale price=log: there is no scale \"log\": expected standard, none, log1p or rank-normal, or auto",
         ),
         ("--loss kind=huber", "head \"b\" predicts numbers, but its targets are classes"),
         ("--loss price=hinge", "--loss price=hinge: unknown loss `hinge`: choose one of *"),

@@ -50,8 +50,8 @@ fn predictions_have_their_warnings_in_json() {
     dir.write("new.csv", "size,colour\n3,purple\n4,red\n");
     let json = dir.json("predict --model m --data new.csv --out p.csv");
     assert_eq!(json["columns"], json!(["price_pred", "kind_pred", "kind_p_large", "kind_p_small"]));
-    let message = "column \"colour\": cells with a category that training never saw, or hardly: 1 of 2 (the first on line \
-                   2: \"purple\"): encoded as other than all known ones";
+    let message = "column \"colour\": cells with a category that training saw rarely or never: 1 of 2 (the first on line \
+                   2: \"purple\"): encoded as different from all known ones";
     assert_eq!(
         json["warnings"],
         json!([{

@@ -25,10 +25,9 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
     assert_eq!(run.stdout, "4 rows predicted: p.csv\n");
     assert_eq!(
         run.stderr,
-        "warning: column \"size\": missing values, of which training had none: 2 of 4 (the first on line 3: \"\"): the \
-         median stands in\n\
-         warning: column \"colour\": cells with a category that training never saw, or hardly: 1 of 4 (the first on line 3: \
-         \"purple\"): encoded as other than all known ones\n\
+        "warning: column \"size\": missing values, of which training had none: 2 of 4 (the first on line 3: \"\"): replaced by the median\n\
+         warning: column \"colour\": cells with a category that training saw rarely or never: 1 of 4 (the first on line 3: \
+         \"purple\"): encoded as different from all known ones\n\
          warning: column \"colour\": missing values, of which training had none: 1 of 4 (the first on line 6: \"\"): encoded \
          as zeros\n"
     );
@@ -233,7 +232,7 @@ fn columns_are_what_the_flags_say() {
     assert!(text.starts_with("t.csv: 60 rows\n\ncolumn"), "{text}");
 
     for (flags, message) in [
-        ("--as code=numeric", "error: --as code=numeric: no kind of column is called \"numeric\""),
+        ("--as code=numeric", "error: --as code=numeric: there is no kind of column \"numeric\""),
         (
             "--separator ab",
             "error: invalid value 'ab' for '--separator <CHAR>': expected one character",

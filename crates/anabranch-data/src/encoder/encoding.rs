@@ -180,7 +180,7 @@ pub(crate) enum Outcome {
     UnseenCategory,
     /// Neither missing nor of the column's kind.
     Unreadable,
-    /// A number that lies as far outside of what training saw as that is wide, or farther.
+    /// A number that lies as far outside what training saw as that is wide, or farther.
     Outside,
 }
 

@@ -205,7 +205,7 @@ impl Fit<'_> {
         let n_rows = n_values - own.iter().map(|i| counts[*i]).sum::<usize>();
         let warning = (n_rare > 0).then(|| {
             let message = format!(
-                "column {:?}: {n_rare} of {} categories are rare and share an input, which unseen ones will have too: {n_rows} \
+                "column {:?}: {n_rare} of {} categories are rare and share an input, which unseen ones will use too: {n_rows} \
                  rows",
                 self.name(),
                 counts.len()
@@ -238,8 +238,8 @@ impl Fit<'_> {
         texts.dedup();
         let categories: Vec<String> = texts.into_iter().map(str::to_owned).collect();
         let message = format!(
-            "column {:?}: hardly two of {n_distinct} codes are alike: told apart by their first characters, of which {len} \
-             give {} groups",
+            "column {:?}: hardly any two of {n_distinct} codes are the same: grouped by their prefix of length {len}, \
+             into {} groups",
             self.name(),
             categories.len()
         );
@@ -257,7 +257,7 @@ impl Fit<'_> {
     /// Text that hardly any two rows share is not a category.
     fn identifier(&self, n_distinct: usize) -> Fitted {
         let message = format!(
-            "column {:?} is text of {n_distinct} values in {} training rows, none of them in {MIN_CATEGORY_ROWS}: left out",
+            "column {:?} is text with {n_distinct} values in {} training rows, none of them in {MIN_CATEGORY_ROWS} or more: left out",
             self.name(),
             self.rows.len()
         );

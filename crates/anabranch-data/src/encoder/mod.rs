@@ -59,7 +59,7 @@ pub struct RowNotes {
     pub unseen_categories: usize,
     /// Cells of numbers or dates that are neither, counted as missing.
     pub unreadable: usize,
-    /// Numbers far outside of what training saw.
+    /// Numbers far outside what training saw.
     pub outside: usize,
 }
 
@@ -183,7 +183,7 @@ impl Encoder {
     /// The decimal mark and the markers of missing values that the [table's rules](Table::rules)
     /// name take the place of those of training. Cells that are not what training saw are counted,
     /// in one warning for each column and kind. A column of which most cells cannot be read, or lie
-    /// far outside of what training saw, or that has no values though training had one in every
+    /// far outside what training saw, or that has no values though training had one in every
     /// row, is refused, unless the rules are lenient.
     ///
     /// # Errors

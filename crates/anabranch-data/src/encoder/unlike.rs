@@ -81,7 +81,7 @@ impl ColumnTally {
             return unlike(self.missing, problem, "fill them in".into());
         }
         if is_most(self.outside) {
-            let problem = format!("{} lie far outside of what training saw", share(self.outside));
+            let problem = format!("{} lie far outside what training saw", share(self.outside));
             return unlike(self.outside, problem, "check their unit and format".into());
         }
         Ok(())
@@ -98,7 +98,7 @@ impl ColumnTally {
         let had_all = column.missing() == MissingColumn::Absent;
         let stand_in = match &column.encoding {
             Encoding::Categorical { .. } => "encoded as zeros",
-            _ => "the median stands in",
+            _ => "replaced by the median",
         };
         let kind = match &column.encoding {
             Encoding::Date { .. } => "dates",
@@ -115,8 +115,8 @@ impl ColumnTally {
             (
                 WarningCode::UnseenCategories,
                 self.unseen,
-                "cells with a category that training never saw, or hardly".into(),
-                "encoded as other than all known ones",
+                "cells with a category that training saw rarely or never".into(),
+                "encoded as different from all known ones",
             ),
             (
                 WarningCode::NewlyMissing,
@@ -127,7 +127,7 @@ impl ColumnTally {
             (
                 WarningCode::OutsideTraining,
                 self.outside,
-                "values far outside of what training saw".into(),
+                "values far outside what training saw".into(),
                 "predictions for them are guesses",
             ),
         ]
