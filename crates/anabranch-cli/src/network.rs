@@ -173,15 +173,29 @@ impl NetworkArgs {
     }
 }
 
+/// Rows that each thread evaluates together.
+const EVALUATED_ROWS: usize = 256;
+
 /// Refuses a network whose numbers would fill the machine's memory in training.
 pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Result<(), Failure> {
+    check_memory_of(graph, batch_rows, 1)
+}
+
+/// [`check_memory`] of a run on so many threads.
+pub(crate) fn check_memory_of<T: Scalar>(
+    graph: &Graph<T>,
+    batch_rows: usize,
+    threads: usize,
+) -> Result<(), Failure> {
     let summary = graph.summary();
     let params = summary.params() as f64;
     let per_row: usize = summary.rows.iter().skip(1).map(|row| row.outputs).sum();
-    // Weights, the best ones, gradients, two moments; for each row, values, derivatives and what
-    // layers save.
-    let (copies, copies_per_row) = (5.0, 4.0);
-    let numbers = copies * params + copies_per_row * per_row as f64 * batch_rows as f64;
+    // Weights, the best ones, gradients, two moments, and the model, its bytes and its file; for
+    // each row of a batch, values, derivatives and what layers save; values of evaluated rows.
+    let (copies, copies_per_row) = (8.0, 3.0);
+    let evaluated = (threads * EVALUATED_ROWS) as f64;
+    let rows = copies_per_row * batch_rows as f64 + evaluated;
+    let numbers = copies * params + rows * per_row as f64;
     let gib = numbers * size_of::<T>() as f64 / f64::from(1 << 30);
     if gib <= MAX_GIB {
         return Ok(());

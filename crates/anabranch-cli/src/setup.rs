@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::failure::Failure;
 use crate::flags::{assignment, count, non_negative, number, seed};
-use crate::network::{NetworkArgs, check_memory};
+use crate::network::{NetworkArgs, check_memory_of};
 use crate::output;
 use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
@@ -109,7 +109,7 @@ impl SetupArgs {
         let set_up = |scales: &[(String, ScaleKind)]| {
             let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
             let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
-            self.of(prepared)
+            self.of(exec, prepared)
         };
         let scales = Asked::of(&self.target_scale, &columns)?;
         let (mut setup, about_scales) = scales.set_up(exec, set_up)?;
@@ -126,12 +126,13 @@ impl SetupArgs {
     }
 
     /// A run on these data: sizes the network.
-    fn of<T: Scalar>(&self, prepared: Prepared<T>) -> Result<Setup<T>, Failure> {
+    fn of<T: Scalar>(&self, exec: &Executor, prepared: Prepared<T>) -> Result<Setup<T>, Failure> {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;
         let config = self.config(data.split.validation.len());
-        check_memory(&graph, config.batch_size.min(data.split.train.len()))?;
+        let batch_rows = config.batch_size.min(data.split.train.len());
+        check_memory_of(&graph, batch_rows, exec.threads())?;
         Ok(Setup { prepared, river, graph, config })
     }
 

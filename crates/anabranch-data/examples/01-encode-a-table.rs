@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(
         warnings,
         [
-            "rows without a target: 1: left out",
+            "rows without a target: 1: left out (missing is \"price\" in 1)",
             "column \"lab\" has one value in all training rows: nothing to learn",
         ]
     );

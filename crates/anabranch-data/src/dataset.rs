@@ -11,7 +11,9 @@ use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
 use crate::target::{TargetColumns, Targets, TaskColumns, TaskTarget};
-use crate::target_check::{about_numbers, check_classes, check_names, without_absurd};
+use crate::target_check::{
+    about_missing, about_numbers, check_classes, check_names, without_absurd,
+};
 use crate::warning::{Warning, WarningCode};
 
 /// Encoded rows with their targets, and which of them train, validate and test. All matrices are
@@ -163,12 +165,7 @@ pub fn prepare_split<T: Scalar>(
         (unscaled, found) = read_targets(table, &unread)?;
     }
     check_classes(table, &schema, &unscaled, &found)?;
-    if found.rows_left_out > 0 {
-        let n = found.rows_left_out;
-        let message = format!("rows without a target: {n}: left out");
-        let warning = Warning::new(WarningCode::RowsWithoutTarget, message);
-        warnings.push(warning.share(n, table.n_rows()));
-    }
+    warnings.extend(about_missing(table, &found, &unscaled));
 
     let mut rules = rules.clone();
     if test.is_some() {

@@ -3,10 +3,12 @@
 
 use std::collections::HashSet;
 
+use crate::cell::value_of;
 use crate::column_kind::ColumnKind;
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::far::{ABSURD, FAR, Middle, far_warning};
+use crate::missing::MissingMarkers;
 use crate::raw_targets::{TargetValues, TaskValues};
 use crate::schema::Schema;
 use crate::split::Split;
@@ -85,6 +87,38 @@ pub(crate) fn check_names(
         None => Ok(()),
         Some(column) => Err(DataError::InputIsPrediction { file: table.name().to_owned(), column }),
     }
+}
+
+/// Which rows are left out, since they lack a target, and in which columns.
+pub(crate) fn about_missing(
+    table: &Table,
+    found: &TargetValues,
+    targets: &Targets,
+) -> Option<Warning> {
+    if found.rows_left_out == 0 {
+        return None;
+    }
+    let n_missing = |column: &str, markers: &MissingMarkers| {
+        let Ok(place) = table.column_index(column) else { return 0 };
+        let is_missing = |row: &usize| value_of(table.cell(*row, place), markers).is_none();
+        (0..table.n_rows()).filter(is_missing).count()
+    };
+    let columns = targets.tasks().iter().flat_map(|task| match task {
+        TaskTarget::Regression(columns) => {
+            columns.iter().map(|target| (&target.column, &target.missing_markers)).collect()
+        }
+        TaskTarget::Classification(class) => vec![(&class.column, &class.missing_markers)],
+    });
+    let counts = columns.map(|(column, markers)| (column, n_missing(column, markers)));
+    let counts: Vec<String> = counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(column, count)| format!("{column:?} in {count}"))
+        .collect();
+    let n = found.rows_left_out;
+    let message =
+        format!("rows without a target: {n}: left out (missing is {})", counts.join(", "));
+    let warning = Warning::new(WarningCode::RowsWithoutTarget, message);
+    Some(warning.share(n, table.n_rows()))
 }
 
 /// What a user should know about the numbers to be predicted.

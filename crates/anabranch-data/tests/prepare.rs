@@ -49,7 +49,10 @@ fn rows_without_a_target_are_left_out_and_counted() {
     assert_eq!(rows_left_out, 2);
     let Warning { code, count, message, .. } = &warnings[0];
     assert_eq!((*code, *count), (WarningCode::RowsWithoutTarget, Some(2)));
-    assert_eq!(message, "rows without a target: 2: left out");
+    assert_eq!(
+        message,
+        "rows without a target: 2: left out (missing is \"y\" in 1, \"label\" in 1)"
+    );
     let Dataset { n_rows, n_inputs, ref tasks, .. } = dataset;
     assert_eq!((n_rows, n_inputs, tasks[0].outputs(), tasks[1].outputs()), (38, 1, 2, 2));
     let (y, class) = targets_of(tasks);

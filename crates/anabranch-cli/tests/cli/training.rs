@@ -17,7 +17,10 @@ fn json_has_exactly_the_documented_keys() {
         &format!("train --data t.csv {QUICK} --regress price,size --out m --json")
             .replace("--regress price ", ""),
     );
-    assert_eq!(run.stderr, "warning: rows without a target: 2: left out\n");
+    assert_eq!(
+        run.stderr,
+        "warning: rows without a target: 2: left out (missing is \"price\" in 1, \"kind\" in 1)\n"
+    );
     let json = run.json();
     assert_eq!(
         keys(&json),
