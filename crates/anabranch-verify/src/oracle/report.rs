@@ -72,8 +72,8 @@ fn keeps_proportion(optimizer: &str) -> bool {
         .any(|kind| kind.name() == optimizer)
 }
 
-/// Compares every expectation of `case` with what was computed on each way. In f32, what follows the
-/// first update of an adaptive optimizer is not judged.
+/// Compares every expectation of `case` with what was computed on each way. In f32, what follows
+/// the first update of an adaptive optimizer is not judged.
 pub(super) fn judge(case: &Case, precision: Precision, computed: &[Computed]) -> Report {
     let spec = case.spec();
     let judges_all = precision == Precision::F64 || keeps_proportion(&spec.optimizer.kind);
