@@ -1,6 +1,7 @@
 //! Tests across crates, in one binary: the tests that invariants in ARCHITECTURE.md name.
 
 mod allocation;
+mod circles;
 mod conformance;
 mod differences;
 mod dropout;

@@ -108,15 +108,12 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
     /// Multiplies whole rows from row `row` on, `width` elements each, by M.
     #[inline(always)]
     pub(crate) fn apply_to_whole_rows(&self, row: usize, width: usize, values: &mut [T]) {
-        let n_rows = values.len() / width;
-        let mut rows = values.chunks_exact_mut(width);
-        self.apply(
-            row,
-            0,
-            n_rows,
-            #[inline(always)]
-            || rows.next().unwrap_or_default(),
-        );
+        match &self.kept {
+            Kept::Drawn { mask, first_row } => {
+                mask.apply_to_whole_rows(first_row + row, width, values, self.scale);
+            }
+            Kept::Given { mask, width } => keep_given(values, &mask[row * width..], self.scale),
+        }
     }
 }
 
