@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Setup, SetupArgs};
+use crate::run_setup::Setup;
+use crate::setup::SetupArgs;
 
 /// Check the gradient of one step of a run by independent routes
 ///

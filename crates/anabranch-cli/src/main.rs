@@ -15,6 +15,7 @@ mod network;
 mod output;
 mod predict;
 mod run_dir;
+mod run_setup;
 mod schema;
 mod setup;
 mod split_args;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{Prepared, ScaleKind, Table, TargetColumns, TaskColumns, prepare_split};
-use anabranch::graph::{Fusion, Graph, River};
+use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::TrainConfig;
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::flags::{assignment, count, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory_of};
 use crate::output;
+use crate::run_setup::Setup;
 use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
 use crate::target_scale::Asked;
@@ -84,15 +85,6 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
-}
-
-/// A run with its data.
-#[derive(Debug)]
-pub(crate) struct Setup<T> {
-    pub(crate) prepared: Prepared<T>,
-    pub(crate) river: River,
-    pub(crate) graph: Graph<T>,
-    pub(crate) config: TrainConfig,
 }
 
 impl SetupArgs {

@@ -9,7 +9,7 @@ use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::{NoObserver, RegressionMetrics, Trainer};
 
 use crate::failure::Failure;
-use crate::setup::Setup;
+use crate::run_setup::Setup;
 
 /// With logarithms, the RMSE has to be lower by this share: validation rows are few, and such a
 /// difference can be chance. Ranks are not tried: they lose more than they gain, since beyond the

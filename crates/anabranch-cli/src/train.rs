@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::flags::count;
 use crate::output;
 use crate::run_dir::RunDir;
-use crate::setup::{Setup, SetupArgs};
+use crate::run_setup::Setup;
+use crate::setup::SetupArgs;
 use crate::watch::Watch;
 
 /// Train a network on a table and save it

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::table::Table;
-
 /// A table, a request or a row that cannot be used. Each message is one line that says where, what,
 /// and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -409,24 +407,6 @@ pub enum DataError {
         /// Training rows there are.
         rows: usize,
     },
-}
-
-impl DataError {
-    /// A number that cannot be used.
-    pub(crate) fn out_of_range(
-        table: &Table,
-        row: usize,
-        column: usize,
-        problem: &'static str,
-    ) -> Self {
-        Self::OutOfRange {
-            file: table.name().to_owned(),
-            line: table.line(row),
-            column: table.columns()[column].trim().to_owned(),
-            cell: excerpt(table.cell(row, column)),
-            problem,
-        }
-    }
 }
 
 /// A single row that does not fit an encoder.

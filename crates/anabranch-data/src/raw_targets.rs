@@ -66,6 +66,18 @@ enum RawTask<'a> {
     Labels { column: usize, labels: Categories<'a> },
 }
 
+impl Targets {
+    /// Reads the targets of a table that a trained network is to be judged on. Rows of a class that
+    /// training never saw are left out, which is said.
+    ///
+    /// # Errors
+    /// [`DataError`] for a target column that the table lacks, text or infinity in a regression
+    /// column, or a table in which no row has all targets of known classes.
+    pub fn read(&self, table: &Table) -> Result<TargetValues, DataError> {
+        RawTargets::read(table, self)?.numbered(table, self)
+    }
+}
+
 impl<'a> RawTargets<'a> {
     /// Reads the rows that have a value in all columns of `targets`, in the formats that these
     /// have.

@@ -516,3 +516,21 @@ fn ends_in_quotes(raw: &[u8], last: &[u8]) -> bool {
     last.iter().any(|byte| is_line_end(*byte))
         && raw.iter().filter(|byte| **byte == b'"').count() % 2 == 1
 }
+
+impl DataError {
+    /// A number that cannot be used.
+    pub(crate) fn out_of_range(
+        table: &Table,
+        row: usize,
+        column: usize,
+        problem: &'static str,
+    ) -> Self {
+        Self::OutOfRange {
+            file: table.name().to_owned(),
+            line: table.line(row),
+            column: table.columns()[column].trim().to_owned(),
+            cell: excerpt(table.cell(row, column)),
+            problem,
+        }
+    }
+}

@@ -12,7 +12,6 @@ use crate::error::{DataError, StoredError};
 use crate::labels::Labels;
 use crate::missing::MissingMarkers;
 use crate::number::NumberFormat;
-use crate::raw_targets::{RawTargets, TargetValues};
 use crate::schema::{ColumnSchema, Schema};
 use crate::table::Table;
 use crate::target_scale::{ScaleKind, TargetScale, bounds};
@@ -346,16 +345,6 @@ impl Targets {
     /// The tasks, in the order of the network's heads.
     pub fn tasks(&self) -> &[TaskTarget] {
         &self.tasks
-    }
-
-    /// Reads the targets of a table that a trained network is to be judged on. Rows of a class that
-    /// training never saw are left out, which is said.
-    ///
-    /// # Errors
-    /// [`DataError`] for a target column that the table lacks, text or infinity in a regression
-    /// column, or a table in which no row has all targets of known classes.
-    pub fn read(&self, table: &Table) -> Result<TargetValues, DataError> {
-        RawTargets::read(table, self)?.numbered(table, self)
     }
 
     /// Those of the tasks whose columns `table` has, if there are any, and their places among all.

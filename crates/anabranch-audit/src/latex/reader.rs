@@ -1,12 +1,13 @@
 //! From what is on the page to the tree of an expression.
 
 mod derivative;
+mod differential;
 mod entries;
 mod functions;
 
 use std::collections::HashMap;
 
-use derivative::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
+use differential::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols};

@@ -22,7 +22,7 @@ use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
-use unlike::ColumnTally;
+use unlike::{ColumnTally, columns_for};
 
 /// Rows that one task encodes.
 const CHUNK_ROWS: usize = 1024;
@@ -199,7 +199,7 @@ impl Encoder {
         table: &Table,
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
-        let columns = self.columns_for(table);
+        let columns = columns_for(&self.columns, table);
         self.encode_with(exec, table, rows, &columns, table.rules().tolerance)
     }
 

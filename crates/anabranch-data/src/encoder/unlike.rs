@@ -1,6 +1,5 @@
 //! What a table's cells are to an encoder that was fitted on others.
 
-use super::Encoder;
 use super::encoding::{Encoding, InputColumn, MissingColumn, Outcome};
 use crate::cell::trimmed;
 use crate::error::{DataError, excerpt};
@@ -184,28 +183,24 @@ fn with_decimal(format: &NumberFormat, decimal: Mark) -> NumberFormat {
     NumberFormat { decimal, grouping: Some(grouping), unit: format.unit.clone() }
 }
 
-impl Encoder {
-    /// The encoder's columns, with the decimal mark and the markers of missing values that the
-    /// rules of `table` name.
-    pub(super) fn columns_for(&self, table: &Table) -> Vec<InputColumn> {
-        let rules = table.rules();
-        let mut columns = self.columns.clone();
-        for column in &mut columns {
-            if let Some(missing) = &rules.missing {
-                column.missing_markers = missing.clone();
-            }
-            let own = rules.column_missing.iter().find(|(name, _)| name.trim() == column.name);
-            if let Some((_, markers)) = own {
-                column.missing_markers = markers.clone();
-            }
-            if let (
-                Encoding::Numeric { format, .. } | Encoding::Robust { format, .. },
-                Some(decimal),
-            ) = (&mut column.encoding, rules.decimal)
-            {
-                *format = with_decimal(format, decimal);
-            }
+/// An encoder's columns, with the decimal mark and the markers of missing values that the
+/// rules of `table` name.
+pub(super) fn columns_for(columns: &[InputColumn], table: &Table) -> Vec<InputColumn> {
+    let rules = table.rules();
+    let mut columns = columns.to_vec();
+    for column in &mut columns {
+        if let Some(missing) = &rules.missing {
+            column.missing_markers = missing.clone();
         }
-        columns
+        let own = rules.column_missing.iter().find(|(name, _)| name.trim() == column.name);
+        if let Some((_, markers)) = own {
+            column.missing_markers = markers.clone();
+        }
+        if let (Encoding::Numeric { format, .. } | Encoding::Robust { format, .. }, Some(decimal)) =
+            (&mut column.encoding, rules.decimal)
+        {
+            *format = with_decimal(format, decimal);
+        }
     }
+    columns
 }

@@ -1,10 +1,11 @@
 //! Derivatives: of the loss, of one quantity with respect to another, and products of them.
 
+use super::differential::{gradient_of, is_differential};
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
-use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
+use crate::expr::{Expr, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::Meaning;
-use crate::quantity::{JACOBIANS, Kind, Quantity};
+use crate::quantity::JACOBIANS;
 
 impl Reader<'_> {
     /// `\partial L / \partial \theta`, `\nabla_\theta L`.
@@ -164,114 +165,4 @@ impl Reader<'_> {
         }
         Ok(with_indices(quantity(name, place), indices))
     }
-}
-
-/// The gradient of the loss with respect to a quantity.
-pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
-    let Meaning::Quantity(by) = meaning else { return None };
-    let name = match by.name {
-        "z_1a" => "delta_1a",
-        "y_a_hat" => "delta_2a",
-        "z_1b" => "delta_1b",
-        "z_2b" => "delta_2b",
-        "a_1b" => "d_a",
-        name @ ("a_1a" | "h" | "a_hat" | "bn" | "s" | "y_b_hat" | "theta_1a" | "b_1a"
-        | "theta_2a" | "b_2a" | "theta_1b" | "b_1b" | "gamma" | "beta" | "theta_j"
-        | "theta_2b" | "b_2b") => {
-            return Quantity::named(&format!("d_{name}"));
-        }
-        _ => return None,
-    };
-    Quantity::named(name)
-}
-
-/// Σⱼ … ∂u/∂v without an index of its own: of the component that the sum is over.
-pub(super) fn derivative_of_component(expr: Expr, name: char) -> Expr {
-    let column = expr.column;
-    match expr.node {
-        Node::Quantity(found) if found.kind == Kind::RowJacobian => Expr::new(
-            Node::Entry(
-                Box::new(Expr::new(Node::Quantity(found), column)),
-                vec![Index { name, slot: Slot::Component }],
-            ),
-            column,
-        ),
-        Node::Binary(operator, sides) => {
-            let [left, right] = *sides;
-            let sides = [derivative_of_component(left, name), derivative_of_component(right, name)];
-            Expr::new(Node::Binary(operator, Box::new(sides)), column)
-        }
-        Node::Negate(inner) => {
-            Expr::new(Node::Negate(Box::new(derivative_of_component(*inner, name))), column)
-        }
-        node => Expr::new(node, column),
-    }
-}
-
-/// Products with BatchNorm's Jacobian, bracketed from the right and with transposes taken inside:
-/// (θJ)ᵀδ = Jᵀ(θᵀδ), because J acts on what follows it in all rows of the batch.
-pub(super) fn couple(expr: Expr) -> Expr {
-    fn factors(expr: &Expr, transposed: bool, into: &mut Vec<Expr>) {
-        match &expr.node {
-            Node::Binary(Operator::Multiply, sides) => {
-                let order = if transposed { [1, 0] } else { [0, 1] };
-                order.iter().for_each(|at| factors(&sides[*at], transposed, into));
-            }
-            Node::Transpose(inner) => factors(inner, !transposed, into),
-            _ if transposed => {
-                into.push(Expr::new(Node::Transpose(Box::new(expr.clone())), expr.column));
-            }
-            _ => into.push(expr.clone()),
-        }
-    }
-    let is_jacobian =
-        |part: &Expr| matches!(part.node, Node::Quantity(q) if q.kind == Kind::UnitJacobian);
-    if !expr.any(&is_jacobian) {
-        return expr;
-    }
-    expr.replaced(&|part| {
-        let is_product = matches!(part.node, Node::Binary(Operator::Multiply, _))
-            || matches!(&part.node, Node::Transpose(_));
-        if !is_product {
-            return None;
-        }
-        let mut all = Vec::new();
-        factors(part, false, &mut all);
-        let mut product = all.pop()?;
-        while let Some(left) = all.pop() {
-            let column = left.column;
-            let sides = Box::new([left, product]);
-            product = Expr::new(Node::Binary(Operator::Multiply, sides), column);
-        }
-        Some(product)
-    })
-}
-
-/// ∂ or the d of d/dx.
-pub(super) fn is_differential(atom: &Atom) -> bool {
-    atom.is_symbol("partial") || (atom.is_symbol("d") && atom.is_bare())
-}
-
-/// A vector of ones times a row: 1bᵀ is b for each sample, 1ŷᵀ a matrix of equal rows.
-pub(super) fn with_ones(expr: Expr) -> Expr {
-    expr.replaced(&|part| {
-        let Node::Binary(Operator::Multiply, sides) = &part.node else { return None };
-        let (Node::Quantity(ones), Node::Transpose(row)) = (&sides[0].node, &sides[1].node) else {
-            return None;
-        };
-        let Node::Quantity(of) = row.node else { return None };
-        if ones.name != "ones_m" {
-            return None;
-        }
-        match of.kind {
-            Kind::Vector => Some((**row).clone()),
-            Kind::Rows => {
-                let one =
-                    Node::Binary(Operator::Divide, Box::new([(**row).clone(), (**row).clone()]));
-                let parts = vec![Expr::new(one, part.column), (**row).clone()];
-                Some(Expr::new(Node::Function(Function::Outer, parts), part.column))
-            }
-            _ => None,
-        }
-    })
 }
