@@ -22,7 +22,7 @@ impl<T: Scalar> Graph<T> {
         if nodes.end < self.nodes.len() {
             self.apply_backward(nodes.end, source, task);
         }
-        for i in nodes.clone().rev() {
+        for i in nodes.rev() {
             self.backward_node(i, source, task);
         }
     }
@@ -51,7 +51,7 @@ impl<T: Scalar> Graph<T> {
                         dx: dx.map(|values| Dx { values, accum: from.accum }),
                         params,
                         saved: &saved[layout.saved[i].clone()],
-                        scratch: &mut *scratch,
+                        scratch,
                     });
                     if params.is_empty() {
                         continue;
@@ -66,7 +66,7 @@ impl<T: Scalar> Graph<T> {
                             params,
                             grads: &mut *grads,
                             accum,
-                            scratch: &mut *scratch,
+                            scratch,
                         });
                     }
                 }
@@ -84,7 +84,7 @@ impl<T: Scalar> Graph<T> {
                         grads: &mut *grads,
                         accum,
                         summary: &mut all[layout.summaries[i].clone()],
-                        scratch: &mut *scratch,
+                        scratch,
                     });
                 }
             }

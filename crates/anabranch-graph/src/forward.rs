@@ -52,7 +52,7 @@ impl<T: Scalar> Graph<T> {
                     params: &params[node.params.clone()],
                     state: &state[node.state.clone()],
                     saved: &mut saved[layout.saved[i].clone()],
-                    scratch: &mut *scratch,
+                    scratch,
                     mask: source.batch.masks.of(node, first_row),
                 }),
                 Training::WholeBatch(layer) => {

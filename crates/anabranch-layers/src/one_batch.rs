@@ -33,7 +33,7 @@ pub fn forward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Forward<'_, T>, state:
 /// # Panics
 /// As there.
 pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>, grads: &mut [T]) {
-    let Backward { exec, input, x, y, mut dy, dx, params, saved, scratch } = cx;
+    let Backward { exec, input, x, y, mut dy, mut dx, params, saved, scratch } = cx;
     match layer.training() {
         Training::RowWise(rows) => {
             rows.backward(Backward {
@@ -42,7 +42,7 @@ pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>, grad
                 x,
                 y,
                 dy: dy.view_mut(),
-                dx: dx.map(|Dx { values, accum }| Dx { values, accum }),
+                dx: dx.as_mut().map(Dx::reborrow),
                 params,
                 saved,
                 scratch: &mut *scratch,
@@ -65,9 +65,7 @@ pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>, grad
                 summary: &mut *summary,
                 scratch,
             });
-            let Some(Dx { values, accum }) = dx else { return };
-            // Built anew, since the old one cannot outlive the sums.
-            let dx = Dx { values, accum };
+            let Some(dx) = dx.as_mut().map(Dx::reborrow) else { return };
             batch.merge_backward(Summaries::of_one(summary, x.nrows()), merged);
             batch.apply_backward(ApplyBackward { exec, x, dy, dx, saved, merged });
         }

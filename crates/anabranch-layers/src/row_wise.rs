@@ -55,6 +55,13 @@ pub struct Dx<'a, T> {
     pub accum: Accum,
 }
 
+impl<T> Dx<'_, T> {
+    /// The same place, for a shorter time.
+    pub fn reborrow(&mut self) -> Dx<'_, T> {
+        Dx { values: self.values.view_mut(), accum: self.accum }
+    }
+}
+
 /// Arguments of [`RowWise::backward`].
 #[derive(Debug)]
 pub struct Backward<'a, T> {
@@ -112,8 +119,8 @@ pub trait RowWise<T: Scalar>: Debug + Send + Sync {
     /// dL/dx from dL/dy, after `forward` on the same x.
     fn backward(&self, cx: Backward<'_, T>);
 
-    /// dL/dparams from dL/dy, after `backward`: a sum over the rows, which are perhaps some of those
-    /// that it had. The default is for layers without parameters.
+    /// dL/dparams from dL/dy, after `backward`: a sum over the rows, which may be some of those that
+    /// it had. The default is for layers without parameters.
     fn param_grads(&self, cx: ParamGrads<'_, T>) {
         let _ = cx;
     }

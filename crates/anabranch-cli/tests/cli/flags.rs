@@ -64,7 +64,7 @@ impl Run {
 
     fn hash(&self, dir: &Dir) -> String {
         let exec = Executor::serial();
-        let read = |name: &str| self.options.clone().read(&dir.path(name)).unwrap();
+        let read = |name: &str| self.options.clone().read(dir.path(name)).unwrap();
         let test = self.test.map(read);
         let (table, split) = (read(self.data), &self.split);
         let prepared =
