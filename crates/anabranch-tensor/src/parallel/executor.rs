@@ -65,6 +65,13 @@ struct Pool {
     workers: Workers,
 }
 
+/// [`Executor::serial`]: results do not depend on the number of threads.
+impl Default for Executor {
+    fn default() -> Self {
+        Self::serial()
+    }
+}
+
 impl Executor {
     /// An executor that works on the calling thread.
     pub const fn serial() -> Self {
