@@ -146,6 +146,13 @@ fn target_dir() -> PathBuf {
 
 /// Makes `tree` a copy of the files that git knows, with all mistakes in it.
 fn copy_tree(tree: &Path, mutants: &[Mutant]) -> Result<()> {
+    // Of the last copy, what is as it was moves over and is not built again.
+    let last = tree.with_extension("last");
+    fs::create_dir_all(tree)?;
+    if last.exists() {
+        fs::remove_dir_all(&last)?;
+    }
+    fs::rename(tree, &last)?;
     let mut git = Command::new("git");
     git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     for file in output(&mut git)?.lines() {
@@ -159,15 +166,15 @@ fn copy_tree(tree: &Path, mutants: &[Mutant]) -> Result<()> {
             }
             contents = text.into_bytes();
         }
-        // What is as it was is not built again.
-        let to = tree.join(file);
-        if fs::read(&to).is_ok_and(|old| old == contents) {
-            continue;
-        }
+        let (to, old) = (tree.join(file), last.join(file));
         fs::create_dir_all(to.parent().unwrap_or(tree))?;
-        fs::write(to, contents)?;
+        if fs::read(&old).is_ok_and(|old| old == contents) {
+            fs::rename(old, to)?;
+        } else {
+            fs::write(to, contents)?;
+        }
     }
-    Ok(())
+    Ok(fs::remove_dir_all(last)?)
 }
 
 /// The text of a file with its mistakes, which are numbered from 1.
