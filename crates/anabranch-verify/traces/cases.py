@@ -107,8 +107,8 @@ CASES = {
                             dropout=0.05),
     "one_cycle": dict(schedule={"one-cycle": {"rise": 0.3, "start_divisor": 25.0, "end_divisor": 1e4}}, lr=0.2),
     "plateau": dict(schedule={"plateau": {"gamma": 0.5, "patience": 1, "threshold": 0.05}}, lr=0.2, wanted=reductions(3)),
-    "plateau_of_training": dict(schedule={"plateau": {"gamma": 0.3, "patience": 0, "threshold": 0.01}}, lr=0.2,
-                                rows=(40, 0, 8), wanted=reductions(3)),
+    "plateau_of_training": dict(schedule={"plateau": {"gamma": 0.3, "patience": 0, "threshold": 0.01}}, lr=0.004,
+                                weight_a=30.0, weight_b=60.0, rows=(40, 0, 8), wanted=reductions(3)),
     # Clipping of most steps, before decay.
     "clip": dict(clip=0.3, lr=0.1),
     "clip_adam": dict(clip=0.5, optimizer="adam", schedule={"cosine": {"warmup": 0.0, "floor": 0.0}}, join="project"),
@@ -121,7 +121,7 @@ CASES = {
     "pinball": dict(loss_a={"pinball": {"quantile": 0.8}}, activation="gelu", bn_momentum=0.3, bn_eps=0.1, lr=0.02),
     "smoothed_classes": dict(loss_b={"cross_entropy": {"label_smoothing": 0.1, "class_weights": [0.5, 2.0, 1.0]}},
                              activation="tanh", join="project"),
-    "trunk": dict(river=trunk, optimizer="adam", lr=0.01, clip=2.0, weights="drawn"),
+    "trunk": dict(river=trunk, optimizer="adam", lr=0.01, clip=2.0, weights="drawn", rows=(32, 8, 40)),
     # Dropout: nearly everything, columns that share no groups, and those of two groups.
     "heavy_dropout": dict(dropout=0.9, hidden_a=11, epochs=20),
     "wide_dropout": dict(dropout=0.5, hidden_a=70, inputs=2, epochs=12, weights="drawn", classes=2),

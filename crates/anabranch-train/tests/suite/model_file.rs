@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use anabranch_graph::{Join, TwoBranch};
 use anabranch_train::{MODEL_FILE, Model, ModelError, model_path, weights_sha256};
 
 use crate::grapes::{model, table};
@@ -125,4 +126,35 @@ fn format_1_loads_and_predicts_as_it_did() {
     }
     // Saved again, it has the present format.
     assert_eq!(read(&file(&model)).unwrap().river(), model.river());
+}
+
+/// Each setting of a file of format 1 comes back, also where it is not the usual one.
+#[test]
+fn format_1_keeps_every_setting() {
+    let mut bytes = include_bytes!("../fixtures/format-1.safetensors").to_vec();
+    // Other numbers of the same length, so that the header keeps its own.
+    for (setting, usual, other) in [
+        ("dropout", "0.05", "0.35"),
+        ("bn_eps", "0.00001", "0.00100"),
+        ("bn_momentum", "0.1", "0.3"),
+        ("weight_a", "1.0", "2.5"),
+        ("weight_b", "1.0", "0.5"),
+    ] {
+        let [old, new] = [usual, other].map(|value| format!("\\\"{setting}\\\":{value}"));
+        let place = bytes.windows(old.len()).position(|part| part == old.as_bytes()).unwrap();
+        bytes[place..place + new.len()].copy_from_slice(new.as_bytes());
+    }
+    let model = read(&bytes).unwrap();
+    let outputs = |task: usize| model.targets().tasks()[task].outputs();
+    let (inputs, outputs_a, classes) = (model.encoder().width(), outputs(0), outputs(1));
+    let network = TwoBranch {
+        dropout: 0.35,
+        bn_eps: 1e-3,
+        bn_momentum: 0.3,
+        weight_a: 2.5,
+        weight_b: 0.5,
+        join: Join::Project,
+        ..TwoBranch::new(inputs, 4, outputs_a, 3, classes)
+    };
+    assert_eq!(*model.river(), network.river());
 }
