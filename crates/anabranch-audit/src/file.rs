@@ -10,6 +10,7 @@ use crate::{Evaluation, Formula, FormulaError, Verdict};
 
 /// Why a formula file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FileError {
     /// The file cannot be read, or is not UTF-8.
     #[error("{}: cannot be read: {error}", PlainPath(path))]

@@ -137,6 +137,7 @@ pub struct SyntaxError {
 
 /// Why something is not a formula.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FormulaError {
     /// The target is none of [`Target::all`].
     #[error("there is no target `{}`{suggestion}; targets are {}", Plain(name), TargetList)]

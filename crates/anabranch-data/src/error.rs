@@ -5,6 +5,7 @@ use std::io;
 /// A table, a request or a row that cannot be used. Each message is one line that says where, what,
 /// and what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The file is missing, is a directory, or cannot be read.
     #[error("{file}: cannot be read ({reason}): check the path")]
@@ -411,6 +412,7 @@ pub enum DataError {
 
 /// A single row that does not fit an encoder.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RowError {
     /// Too many or too few cells.
     #[error("a row of {found} cells: expected {expected}, one for each input column in order")]

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Why an optimizer, a schedule or a clipping norm could not be made or restored.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum OptimError {
     /// A name that is not an optimizer's, or not a schedule's.
     #[error("unknown {what} `{name}`: choose one of {known}")]

@@ -30,6 +30,7 @@ use crate::rules::{Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, RmsProp, Sgd}
 /// every rule except AdamW and Lion, whose decay is decoupled from the gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum OptimizerKind {
     /// [`Sgd`](crate::rules::Sgd).
     Sgd,

@@ -21,6 +21,7 @@ use crate::names::named;
 /// | `plateau` | each epoch | reduced whenever the loss stops falling | `ReduceLROnPlateau` |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ScheduleKind {
     /// The learning rate stays the same.
     Constant,

@@ -8,6 +8,7 @@ use crate::error::TrainError;
 
 /// Why a model cannot be read or written.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// The file system.
     #[error("cannot {action} {}: {reason}", path.display())]

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// Why a gradient cannot be checked.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum GradcheckError {
     /// Parameters or gradients that do not belong to the network.
     #[error("the network has {expected} parameters, but {found} numbers were given for {what}")]

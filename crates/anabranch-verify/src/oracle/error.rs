@@ -8,6 +8,7 @@ use super::spec::FORMAT;
 
 /// What is wrong with an oracle case. The messages do not name the file: whoever opened it knows.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum OracleError {
     /// The file cannot be opened or read.
     #[error("cannot be read: {0}")]
