@@ -9,6 +9,7 @@ mod audit;
 mod evaluate;
 mod failure;
 mod flags;
+mod folds;
 mod gradcheck;
 mod log;
 mod network;

@@ -147,10 +147,15 @@ impl Kind {
 }
 
 /// A metric as printed.
-struct Metric {
-    key: &'static str,
-    name: &'static str,
-    value: Option<f64>,
+pub(crate) struct Metric {
+    pub(crate) key: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) value: Option<f64>,
+}
+
+/// The metrics of each target column, in order.
+pub(crate) fn values(targets: &Targets, metrics: &[TaskMetrics]) -> Vec<(String, Vec<Metric>)> {
+    of_columns(targets, metrics).map(|(name, _, metrics)| (name.to_owned(), metrics)).collect()
 }
 
 /// The metrics of each target column, in order.
@@ -235,7 +240,7 @@ pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
 }
 
 /// A metric to four significant digits; a dash if it is undefined.
-fn figure(value: Option<f64>) -> String {
+pub(crate) fn figure(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(value) => {

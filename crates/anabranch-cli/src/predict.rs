@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::data::{LineEnd, Table, TaskTarget};
+use anabranch::data::{LineEnd, Table, Targets, TaskTarget};
 use anabranch::train::{Model, Predictions, TaskPredictions, model_path, replace_file};
 use serde_json::json;
 
@@ -159,24 +159,34 @@ fn with_predictions(
     csv.write_record(table.header().chain(names.iter().map(String::as_str)))?;
     for row in 0..table.n_rows() {
         table.row(row).try_for_each(|cell| csv.write_field(cell))?;
-        for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
-            match task {
-                TaskPredictions::Values { values, n_columns } => {
-                    for value in &values[row * n_columns..][..*n_columns] {
-                        csv.write_field(value.to_string())?;
-                    }
-                }
-                TaskPredictions::Classes { classes, probabilities, n_classes } => {
-                    csv.write_field(&target.labels()[classes[row]])?;
-                    for probability in &probabilities[row * n_classes..][..*n_classes] {
-                        csv.write_field(probability.to_string())?;
-                    }
-                }
-            }
-        }
-        csv.write_record(None::<&[u8]>)?;
+        write_predictions(&mut csv, row, predictions, model.targets())?;
     }
     let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
     // All of it was text in the file.
     Ok(format.encoding.encode(&String::from_utf8_lossy(&csv)))
+}
+
+/// Writes the predictions of a row behind the cells of the line, and ends it.
+pub(crate) fn write_predictions(
+    csv: &mut csv::Writer<Vec<u8>>,
+    row: usize,
+    predictions: &Predictions,
+    targets: &Targets,
+) -> csv::Result<()> {
+    for (task, target) in predictions.tasks.iter().zip(targets.tasks()) {
+        match task {
+            TaskPredictions::Values { values, n_columns } => {
+                for value in &values[row * n_columns..][..*n_columns] {
+                    csv.write_field(value.to_string())?;
+                }
+            }
+            TaskPredictions::Classes { classes, probabilities, n_classes } => {
+                csv.write_field(&target.labels()[classes[row]])?;
+                for probability in &probabilities[row * n_classes..][..*n_classes] {
+                    csv.write_field(probability.to_string())?;
+                }
+            }
+        }
+    }
+    csv.write_record(None::<&[u8]>)
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anabranch::data::{Prepared, ScaleKind, Table, TargetColumns, TaskColumns, prepare_split};
+use anabranch::data::{
+    Prepared, ScaleKind, SplitRules, Table, TargetColumns, TaskColumns, prepare_split,
+};
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
@@ -87,6 +89,17 @@ pub(crate) struct SetupArgs {
     threads: Option<usize>,
 }
 
+/// What a run reads.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) table: Table,
+    columns: TargetColumns,
+    pub(crate) rules: SplitRules,
+    /// The test rows, if they have a table of their own.
+    test: Option<Table>,
+    scales: Asked,
+}
+
 impl SetupArgs {
     /// What the user calls the data.
     pub(crate) fn data(&self) -> &Path {
@@ -95,17 +108,8 @@ impl SetupArgs {
 
     /// Reads and prepares the data, prints warnings about it, and sizes the network.
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
-        let table = self.table.read(&self.data)?;
-        let columns = self.targets(&table)?;
-        let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
-        let set_up = |scales: &[(String, ScaleKind)]| {
-            let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
-            let prepared = prepare_split::<T>(exec, &table, &columns, &rules, test.as_ref())?;
-            self.of(exec, prepared)
-        };
-        let scales = Asked::of(&self.target_scale, &columns)?;
-        let (mut setup, about_scales) = scales.set_up(exec, set_up)?;
-        setup.prepared.warnings.extend(about_scales);
+        let source = self.source()?;
+        let setup = self.set_up(exec, &source, &source.rules)?;
         let Prepared { dataset, warnings, .. } = &setup.prepared;
         tracing::info!(
             rows = dataset.n_rows,
@@ -114,6 +118,33 @@ impl SetupArgs {
             "table encoded"
         );
         output::warn(warnings);
+        Ok(setup)
+    }
+
+    /// Reads the data.
+    pub(crate) fn source(&self) -> Result<Source, Failure> {
+        let table = self.table.read(&self.data)?;
+        let columns = self.targets(&table)?;
+        let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
+        let scales = Asked::of(&self.target_scale, &columns)?;
+        Ok(Source { table, columns, rules, test, scales })
+    }
+
+    /// Prepares the data by other rules, and sizes the network.
+    pub(crate) fn set_up<T: Scalar>(
+        &self,
+        exec: &Executor,
+        source: &Source,
+        rules: &SplitRules,
+    ) -> Result<Setup<T>, Failure> {
+        let Source { table, columns, test, .. } = source;
+        let set_up = |scales: &[(String, ScaleKind)]| {
+            let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
+            let prepared = prepare_split::<T>(exec, table, &columns, rules, test.as_ref())?;
+            self.of(exec, prepared)
+        };
+        let (mut setup, about_scales) = source.scales.set_up(exec, set_up)?;
+        setup.prepared.warnings.extend(about_scales);
         Ok(setup)
     }
 

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anabranch::data::{Dataset, Split, Targets};
-use anabranch::train::{Model, Trainer, baselines, baselines_on, diverged, weights_sha256};
+use anabranch::train::{
+    Model, Trainer, baselines, baselines_on, diverged, replace_file, weights_sha256,
+};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::flags::count;
+use crate::folds::{self, Folds};
 use crate::output;
 use crate::run_dir::RunDir;
 use crate::run_setup::Setup;
@@ -32,6 +35,13 @@ pub(crate) struct Args {
     /// it is far worse than the simplest predictions
     #[arg(long, verbatim_doc_comment)]
     force: bool,
+    /// Cross-validate before, with so many folds: mean and deviation of every
+    /// metric, and in folds.csv, next to the model, a prediction of each row by
+    /// a network that did not see it
+    #[arg(long, value_name = "K", verbatim_doc_comment,
+        conflicts_with_all = ["test", "split_column", "time"],
+        allow_hyphen_values = true, value_parser = count(2, usize::MAX))]
+    folds: Option<usize>,
     /// Check the gradient of every Nth step by identities and against f64; 0 disables the checks
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
@@ -45,6 +55,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
+    let folds = args.folds.map(|n| Folds::run(&args.setup, &args.setup.source()?, &exec, n));
+    let folds = folds.transpose()?;
     let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
@@ -81,9 +93,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
     let path = RunDir::save(out, table, &model)?;
+    if let Some(folds) = &folds {
+        let file = path.with_file_name(folds::FILE);
+        replace_file(&file, &folds.csv).map_err(|e| {
+            let message = format!("cannot write {} ({e})", file.display());
+            Failure::on_the_way(message).coded("write")
+        })?;
+    }
 
     if args.json {
-        output::print(&json!({
+        let mut result = json!({
             "rows": data.n_rows,
             "train_rows": data.split.train.len(),
             "test_rows": data.split.test.len(),
@@ -98,7 +117,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
             "baselines": output::baselines_json(targets, &baselines),
             "warnings": prepared.warnings,
-        }))?;
+        });
+        if let Some(folds) = &folds {
+            result["folds"] = folds.json(targets);
+        }
+        output::print(&result)?;
     } else {
         if n_audits > 0 {
             output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
@@ -108,6 +131,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             output::metrics_table(targets, &metrics, &baselines),
             path.display()
         ))?;
+        if let Some(folds) = &folds {
+            let file = path.with_file_name(folds::FILE);
+            output::print(&format!(
+                "\n{}\n\npredictions: {}",
+                folds.table(targets),
+                file.display()
+            ))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

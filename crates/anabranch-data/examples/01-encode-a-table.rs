@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table = Table::from_reader("diamonds.csv", csv.as_bytes())?;
 
     let columns = TargetColumns::new().regress(["price"]).classify("certified");
-    let Prepared { dataset, encoder, targets, rows_left_out, warnings } =
+    let Prepared { dataset, encoder, targets, rows_left_out, warnings, .. } =
         prepare::<f32>(&Executor::serial(), &table, &columns, Fractions::default(), 42)?;
 
     assert_eq!(rows_left_out, 1);

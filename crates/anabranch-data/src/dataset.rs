@@ -114,6 +114,8 @@ pub struct Prepared<T> {
     pub encoder: Encoder,
     /// Scale and labels of the targets, the scale fitted on the training rows.
     pub targets: Targets,
+    /// The row of the table that each row of the data set was, those of a table of test rows apart.
+    pub rows: Vec<usize>,
     /// Rows of the table that lack a target and are in no part of the data set.
     pub rows_left_out: usize,
     /// What a user should know about the table.
@@ -212,7 +214,8 @@ pub fn prepare_split<T: Scalar>(
         rows_left_out += left_out;
         warnings.extend(about_test);
     }
-    Ok(Prepared { dataset, encoder, targets, rows_left_out, warnings })
+    let rows = found.rows;
+    Ok(Prepared { dataset, encoder, targets, rows, rows_left_out, warnings })
 }
 
 /// The targets of a table, and what they are read as, with the labels of classes.

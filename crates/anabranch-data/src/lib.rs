@@ -21,6 +21,8 @@ mod encoder;
 mod error;
 mod error_code;
 mod far;
+mod folds;
+mod groups;
 mod labels;
 mod missing;
 mod number;
@@ -49,6 +51,7 @@ pub use encoder::{
 };
 pub use error::{DataError, RowError, StoredError};
 pub use far::FAR;
+pub use folds::Fold;
 pub use labels::Labels;
 pub use missing::MissingMarkers;
 pub use number::{Mark, NumberFormat};

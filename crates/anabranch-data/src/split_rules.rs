@@ -1,18 +1,19 @@
 //! By what the rows of a table are divided: chance, groups, time, or a column that says it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use anabranch_tensor::random::{Purpose, Random};
 
 use crate::cell::{Cell, LARGEST, Reading, trimmed};
 use crate::column_kind::ColumnKind;
 use crate::encoder::read_date;
 use crate::error::{DataError, excerpt};
+use crate::folds::Fold;
+use crate::groups::by_group;
 use crate::raw_targets::{TargetValues, TaskValues};
 use crate::schema::Schema;
 use crate::split::{Fractions, Part, Split};
 use crate::table::Table;
-use crate::target::{Targets, TaskTarget};
+use crate::target::{ClassTarget, Targets, TaskTarget};
 use crate::warning::{Warning, WarningCode};
 
 /// How the rows of a table are divided into training, validation and test rows.
@@ -49,14 +50,18 @@ pub enum SplitBy {
     Time(String),
     /// This column, by the words `train`, `validation` and `test`. It is not an input.
     Column(String),
+    /// Cross-validation: chance decides which fold a row belongs to, and the rows of one fold test.
+    Fold(Fold),
 }
 
 impl SplitBy {
     /// A column that is not an input, though it is not a target.
     pub(crate) fn column_without_use(&self) -> Option<&str> {
         match self {
-            Self::Group(column) | Self::Column(column) => Some(column),
-            Self::Class | Self::Time(_) => None,
+            Self::Group(column)
+            | Self::Column(column)
+            | Self::Fold(Fold { group: Some(column), .. }) => Some(column),
+            Self::Class | Self::Time(_) | Self::Fold(_) => None,
         }
     }
 }
@@ -100,6 +105,17 @@ impl SplitRules {
                 rows.check_parts(&split, fractions, name, n_times)?;
                 split
             }
+            SplitBy::Fold(fold @ Fold { group: Some(name), .. }) => {
+                let groups = rows.groups(table.column_index(name)?);
+                let split = Split::of_parts(&fold.of_groups(&groups, fractions, self.seed)?);
+                let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
+                rows.check_parts(&split, Fractions { test: 1.0, ..fractions }, name, n_groups)?;
+                split
+            }
+            SplitBy::Fold(fold) => {
+                let (class, _) = class_of(found, targets);
+                fold.of_classes(&class, fractions, self.seed)?
+            }
             SplitBy::Column(name) => Split::of_parts(&rows.parts(table.column_index(name)?)?),
         };
         if split.train.len() < 2 {
@@ -116,18 +132,11 @@ impl SplitRules {
         found: &TargetValues,
         targets: &Targets,
     ) -> Result<(Split, Vec<Warning>), DataError> {
-        let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
-            (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
-                Some((class, target))
-            }
-            _ => None,
-        });
-        let Some((class, target)) = by_class else {
-            let rows = vec![0; found.rows.len()];
-            return Ok((Split::stratified(&rows, self.fractions, self.seed)?, Vec::new()));
+        let (class, target) = class_of(found, targets);
+        let split = Split::stratified(&class, self.fractions, self.seed)?;
+        let (Some(first), Some(target)) = (split.rare_classes.first(), target) else {
+            return Ok((split, Vec::new()));
         };
-        let split = Split::stratified(class, self.fractions, self.seed)?;
-        let Some(first) = split.rare_classes.first() else { return Ok((split, Vec::new())) };
         let (column, n_rare) = (&target.column, split.rare_classes.len());
         let n =
             class.iter().filter(|class| split.rare_classes.binary_search(class).is_ok()).count();
@@ -140,6 +149,21 @@ impl SplitRules {
         let warning = warning.share(n, class.len());
         Ok((split, vec![warning]))
     }
+}
+
+/// The class of each row in the first class task, and the task; rows of regressions alone are of
+/// one class.
+fn class_of<'a>(
+    found: &'a TargetValues,
+    targets: &'a Targets,
+) -> (Cow<'a, [u32]>, Option<&'a ClassTarget>) {
+    let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
+        (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
+            Some((Cow::Borrowed(&class[..]), Some(target)))
+        }
+        _ => None,
+    });
+    by_class.unwrap_or_else(|| (Cow::Owned(vec![0; found.rows.len()]), None))
 }
 
 /// Classes of which no row trains, so that nothing can be learned about them.
@@ -239,37 +263,6 @@ impl Rows<'_> {
     }
 }
 
-/// Gives each group to the part that lacks most rows, in the order of the seed; the last ones to
-/// parts that have none.
-fn by_group(groups: &[u32], fractions: Fractions, seed: u64) -> Vec<Part> {
-    let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
-    let mut sizes = vec![0.0; n_groups];
-    groups.iter().for_each(|group| sizes[*group as usize] += 1.0);
-    let mut order: Vec<usize> = (0..n_groups).collect();
-    Random::new(seed, Purpose::Split, 0).shuffle(&mut order);
-    let Fractions { validation, test } = fractions;
-    let shares = [
-        (Part::Train, 1.0 - validation - test),
-        (Part::Validation, validation),
-        (Part::Test, test),
-    ];
-    let asked_for = shares.into_iter().filter(|(_, share)| *share > 0.0);
-    // Each part with the rows that it lacks, and whether it has none.
-    let mut parts: Vec<(Part, f64, bool)> =
-        asked_for.map(|(part, share)| (part, share * groups.len() as f64, true)).collect();
-    let mut part_of = vec![Part::Train; n_groups];
-    for (i, group) in order.into_iter().enumerate() {
-        let n_empty = parts.iter().filter(|(.., is_empty)| *is_empty).count();
-        let must_fill = n_groups - i <= n_empty;
-        let open = parts.iter_mut().filter(|(.., is_empty)| !must_fill || *is_empty);
-        // Of equals, the first.
-        let Some(best) = open.rev().max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
-        *best = (best.0, best.1 - sizes[group], false);
-        part_of[group] = best.0;
-    }
-    groups.iter().map(|group| part_of[*group as usize]).collect()
-}
-
 /// Gives the last rows to the test, those before them to validation, cut where the time changes.
 fn by_time(times: &[f64], fractions: Fractions) -> Vec<Part> {
     let n = times.len();
@@ -300,38 +293,6 @@ mod tests {
 
     fn rows_of(parts: &[Part], part: Part) -> Vec<usize> {
         (0..parts.len()).filter(|row| parts[*row] == part).collect()
-    }
-
-    #[test]
-    fn groups_stay_together_and_parts_get_their_shares() {
-        let groups: Vec<u32> = (0..600).map(|i| i * 7 % 40).collect();
-        let parts = by_group(&groups, Fractions::default(), 3);
-        for group in 0..40 {
-            let of_group = parts.iter().zip(&groups).filter(|(_, g)| **g == group);
-            let mut of_group = of_group.map(|(part, _)| *part);
-            let first = of_group.next();
-            assert!(of_group.all(|part| Some(part) == first), "{group}");
-        }
-        let sizes = [Part::Train, Part::Validation, Part::Test].map(|p| rows_of(&parts, p).len());
-        assert_eq!(sizes, [420, 60, 120]);
-        assert_eq!(parts, by_group(&groups, Fractions::default(), 3));
-        assert_ne!(parts, by_group(&groups, Fractions::default(), 4));
-    }
-
-    #[test]
-    fn few_groups_leave_no_part_empty() {
-        for seed in 0..20 {
-            let groups = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2];
-            let parts = by_group(&groups, Fractions::default(), seed);
-            for part in [Part::Train, Part::Validation, Part::Test] {
-                assert!(!rows_of(&parts, part).is_empty(), "{seed}: {parts:?}");
-            }
-        }
-        let no_test = Fractions { validation: 0.2, test: 0.0 };
-        assert!(rows_of(&by_group(&[0, 1, 2, 3], no_test, 1), Part::Test).is_empty());
-        let no_validation = Fractions { validation: 0.0, test: 0.5 };
-        let parts = by_group(&[0, 1, 2, 3], no_validation, 1);
-        assert_eq!([Part::Validation, Part::Test].map(|p| rows_of(&parts, p).len()), [0, 2]);
     }
 
     #[test]

@@ -340,7 +340,7 @@ fn wine_is_prepared_without_warnings() {
         )
         .unwrap()
     };
-    let Prepared { dataset, encoder, targets, rows_left_out, warnings } = prepare(42);
+    let Prepared { dataset, encoder, targets, rows_left_out, warnings, .. } = prepare(42);
     assert_eq!((rows_left_out, warnings.len()), (0, 0));
     assert_eq!(targets.tasks()[1].labels(), ["3", "4", "5", "6", "7", "8"]);
     assert!(!encoder.feature_names().iter().any(|name| name == "alcohol" || name == "quality"));

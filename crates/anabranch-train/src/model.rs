@@ -260,6 +260,19 @@ impl Model {
         Ok((predictions, encoded.warnings))
     }
 
+    /// Predicts rows that the model's encoder has encoded, `[rows, width]`, row by row.
+    ///
+    /// # Panics
+    /// If the last row is not whole.
+    pub fn predict_encoded(&self, x: &[f32]) -> Predictions {
+        let width = self.encoder.width();
+        assert!(x.len().is_multiple_of(width), "{} numbers in rows of {width}", x.len());
+        let mut predictions = Predictions::default();
+        predictions.resize(x.len() / width, self.targets.tasks());
+        self.for_each_encoded(x, |rows, workspace| self.read(rows, workspace, &mut predictions));
+        predictions
+    }
+
     /// Judges the model on the rows of a table that have all targets, in those tasks whose columns
     /// the table has.
     ///

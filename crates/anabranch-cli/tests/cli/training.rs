@@ -274,6 +274,61 @@ fn validation_rows_choose_the_scale_of_a_target() {
 }
 
 #[test]
+fn every_row_is_predicted_by_a_network_that_did_not_see_it() {
+    let dir = Dir::new();
+    // One row lacks its kind; columns for groups.
+    let lines = shapes(60).replacen(",large\n", ",NA\n", 1);
+    let csv = lines.lines().enumerate().fold(String::new(), |csv, (i, line)| {
+        csv + &if i == 0 { format!("who,{line}\n") } else { format!("g{},{line}\n", i % 7) }
+    });
+    dir.write("t.csv", csv);
+    let train = format!("train --data t.csv {QUICK} --out m --force");
+    let plain = dir.json(&train);
+    assert!(plain["folds"].is_null());
+    for flags in ["--folds 4", "--folds 3 --group who"] {
+        let json = dir.json(&format!("{train} {flags}"));
+        let n = json["folds"]["n"].as_u64().unwrap() as usize;
+        let text = dir.read("m/folds.csv");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = ["line", "fold", "price_pred", "kind_pred", "kind_p_large", "kind_p_small"];
+        assert_eq!(reader.headers().unwrap(), header.as_slice());
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let number = |row: &csv::StringRecord, i: usize| row[i].parse::<usize>().unwrap();
+        let numbers: Vec<usize> = rows.iter().map(|row| number(row, 0)).collect();
+        assert!(numbers.is_sorted() && numbers.len() == 59 && numbers[0] == 2);
+        // The deviation is that of the folds, whose scores follow from the file.
+        let table = dir.read("t.csv");
+        let lines: Vec<&str> = table.lines().collect();
+        let mut hits = vec![(0.0, 0.0); n];
+        for row in &rows {
+            let (line, fold) = (number(row, 0), number(row, 1) - 1);
+            let cells: Vec<&str> = lines[line - 1].split(',').collect();
+            hits[fold].0 += f64::from(cells[4] == &row[3]);
+            hits[fold].1 += 1.0;
+            if flags.contains("group") {
+                let same = |other: &&csv::StringRecord| {
+                    lines[number(other, 0) - 1].split(',').next() == Some(cells[0])
+                };
+                assert!(rows.iter().filter(same).all(|other| other[1] == row[1]), "{}", cells[0]);
+            }
+        }
+        let scores: Vec<f64> = hits.iter().map(|(hits, rows)| hits / rows).collect();
+        let mean = scores.iter().sum::<f64>() / n as f64;
+        let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
+        let deviation = (squares / (n as f64 - 1.0)).sqrt();
+        let found = &json["folds"]["test"]["kind"]["accuracy"];
+        for (key, expected) in [("mean", mean), ("deviation", deviation)] {
+            assert!((found[key].as_f64().unwrap() - expected).abs() < 1e-12, "{flags} {found}");
+        }
+    }
+    // The model itself is what it is without.
+    let json = dir.json(&format!("{train} --folds 2"));
+    assert_eq!(json["weights_sha256"], plain["weights_sha256"]);
+    let text = dir.succeed(&format!("{train} --folds 2")).stdout;
+    assert!(text.contains("\n2 folds\n\ncolumn") && text.ends_with("predictions: m/folds.csv\n"));
+}
+
+#[test]
 fn other_targets_of_wine() {
     let dir = Dir::new();
     let json = dir.json("train --regress pH,density --epochs 1 --out m");
