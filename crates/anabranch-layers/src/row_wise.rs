@@ -119,8 +119,8 @@ pub trait RowWise<T: Scalar>: Debug + Send + Sync {
     /// dL/dx from dL/dy, after `forward` on the same x.
     fn backward(&self, cx: Backward<'_, T>);
 
-    /// dL/dparams from dL/dy, after `backward`: a sum over the rows, which may be some of those that
-    /// it had. The default is for layers without parameters.
+    /// dL/dparams from dL/dy, after `backward`: a sum over the given rows, all of `backward`'s or
+    /// some. The default is for layers without parameters.
     fn param_grads(&self, cx: ParamGrads<'_, T>) {
         let _ = cx;
     }
