@@ -1,6 +1,8 @@
 //! The layers of a river as data.
 
-use anabranch_layers::{Activation, Affine, BatchNorm, Dropout, Init, Linear, RunningVariance};
+use anabranch_layers::{
+    Activation, Affine, BatchNorm, Dropout, Init, LayerNorm, Linear, PRelu, RunningVariance,
+};
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,17 @@ pub enum LayerKind {
         /// The convention for the running variance.
         running: RunningVariance,
     },
+    /// [`LayerNorm`].
+    LayerNorm {
+        /// Added to the variance.
+        eps: f64,
+    },
+    /// [`PRelu`].
+    #[serde(rename = "prelu")]
+    PRelu {
+        /// The slopes at first.
+        initial: f64,
+    },
     /// [`Dropout`].
     Dropout {
         /// Probability of dropping an element.
@@ -47,6 +60,12 @@ impl LayerKind {
         affine: Affine::PerUnit,
         running: RunningVariance::Unbiased,
     };
+
+    /// [`LayerNorm`] with PyTorch's ε.
+    pub const LAYER_NORM: Self = Self::LayerNorm { eps: 1e-5 };
+
+    /// [`PRelu`] with PyTorch's slopes at first.
+    pub const PRELU: Self = Self::PRelu { initial: 0.25 };
 
     /// Adds the layer to a network.
     pub(super) fn add<T: Scalar>(
@@ -68,6 +87,8 @@ impl LayerKind {
                     .with_running_variance(running);
                 g.layer(name, batch_norm, x)
             }
+            Self::LayerNorm { eps } => g.layer(name, LayerNorm::new().with_eps(eps), x),
+            Self::PRelu { initial } => g.layer(name, PRelu::new().with_initial(initial), x),
             Self::Dropout { p } => g.layer(name, Dropout::new(p), x),
         }
     }

@@ -123,12 +123,12 @@ impl<'e, T: Scalar> Production<'e, T> {
         self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
 
-    /// On which side of each corner (of ReLUs, and of losses with corners) the last pass was. For
+    /// On which side of each corner (of ReLUs and PReLUs, and of losses with corners) the last pass was. For
     /// the unfused graph.
     pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
         let mut sides = Vec::new();
         for node in &network.nodes {
-            if let Op::Activation { x, f: Activation::Relu } = node.op
+            if let Op::Activation { x, f: Activation::Relu } | Op::PRelu { x, .. } = node.op
                 && x > 0
             {
                 let x = self.value(&network.nodes[x].name);

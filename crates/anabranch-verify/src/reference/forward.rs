@@ -223,6 +223,19 @@ impl Op {
                 y
             }
             Self::Activation { x, f } => values[x].map(|x| activation(f, *x)),
+            Self::LayerNorm { x, gamma, beta, eps } => {
+                // The statistics of rows are those of the transpose's columns.
+                let x = &values[x];
+                let (mean, var) = batch_statistics(&x.t().to_owned());
+                Array2::from_shape_fn(x.dim(), |(i, j)| {
+                    let x_hat = (x[[i, j]] - mean[[0, i]]) / (var[[0, i]] + eps).sqrt();
+                    params[gamma][[0, j]] * x_hat + params[beta][[0, j]]
+                })
+            }
+            Self::PRelu { x, a } => Array2::from_shape_fn(values[x].dim(), |(i, j)| {
+                let x = values[x][[i, j]];
+                if x.re() > 0.0 { x } else { params[a][[0, j]] * x }
+            }),
             Self::Join { left, right, join, w } => {
                 let (left, right) = (&values[left], &values[right]);
                 let joined = w.map(|w| product(right, &params[w]));

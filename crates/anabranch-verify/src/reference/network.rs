@@ -50,6 +50,18 @@ pub(crate) enum Op {
         f: Activation,
     },
     BatchNorm(BatchNorm),
+    /// γ·(x − μ)/√(σ² + ε) + β, with μ and σ² of each row.
+    LayerNorm {
+        x: usize,
+        gamma: usize,
+        beta: usize,
+        eps: f64,
+    },
+    /// x, or a·x where x is not above 0.
+    PRelu {
+        x: usize,
+        a: usize,
+    },
     /// x⊙M.
     Dropout {
         x: usize,
@@ -93,9 +105,11 @@ impl Op {
     pub(crate) fn inputs(&self) -> impl Iterator<Item = usize> {
         let (first, second) = match *self {
             Self::Input => (None, None),
-            Self::Linear { x, .. } | Self::Activation { x, .. } | Self::Dropout { x, .. } => {
-                (Some(x), None)
-            }
+            Self::Linear { x, .. }
+            | Self::Activation { x, .. }
+            | Self::LayerNorm { x, .. }
+            | Self::PRelu { x, .. }
+            | Self::Dropout { x, .. } => (Some(x), None),
             Self::BatchNorm(BatchNorm { x, .. }) => (Some(x), None),
             Self::Join { left, right, .. } => (Some(left), Some(right)),
         };
@@ -107,6 +121,8 @@ impl Op {
         let (first, second) = match *self {
             Self::Linear { w, b, .. } => (Some(w), Some(b)),
             Self::BatchNorm(BatchNorm { gamma, beta, .. }) => (Some(gamma), Some(beta)),
+            Self::LayerNorm { gamma, beta, .. } => (Some(gamma), Some(beta)),
+            Self::PRelu { a, .. } => (Some(a), None),
             Self::Join { w, .. } => (w, None),
             Self::Input | Self::Activation { .. } | Self::Dropout { .. } => (None, None),
         };
@@ -170,6 +186,15 @@ impl Network {
                 let var = mean + 1;
                 let op = BatchNorm { x, gamma, beta, eps, momentum, affine, running, mean, var };
                 (inputs, Op::BatchNorm(op))
+            }
+            LayerKind::LayerNorm { eps } => {
+                let gamma = self.add_param(name, "weight", 1, inputs);
+                let beta = self.add_param(name, "bias", 1, inputs);
+                (inputs, Op::LayerNorm { x, gamma, beta, eps })
+            }
+            LayerKind::PRelu { .. } => {
+                let a = self.add_param(name, "weight", 1, inputs);
+                (inputs, Op::PRelu { x, a })
             }
             LayerKind::Dropout { p } => (inputs, Op::Dropout { x, p }),
         };

@@ -15,6 +15,8 @@
 //! | linear | (S_x+\|x\|)·\|w\|ᵀ + \|b\| | d·w | (E+\|d\|)·\|w\| |
 //! | activation | \|f′\|·S_x + \|y\| | d·f′ | \|f′\|·(E+\|d\|) + \|d·f″\|·S_x |
 //! | batch norm | \|γ\|·(Ŝ+\|x̂\|) + \|β\| | γ·r·v, v = d − mean d − x̂·mean(d⊙x̂) | \|γ\|·r·(A + mean A + \|x̂\|·mean(A⊙\|x̂\| + \|d\|⊙Ŝ) + Ŝ·\|mean(d⊙x̂)\| + κ·\|v\|), A = E+\|d\| |
+//! | layer norm | as batch norm, along rows | as batch norm of d⊙γ, with γ = 1 | as that |
+//! | PReLU | \|slope\|·(S_x + \|x\|) | d·slope | (E+\|d\|)·\|slope\| |
 //! | dropout | S_x⊙M + \|y\| | d⊙M | (E+\|d\|)⊙M |
 //! | join | S_left + J(S_right) + terms | d, and Jᵀ(d) | E+\|d\|, and Jᵀ of it |
 //!
@@ -96,7 +98,7 @@ impl Network {
         for (i, node) in self.nodes.iter().enumerate() {
             let s = match &node.op {
                 Op::BatchNorm(bn) => {
-                    let normalised = Normalised::new(bn, &pass.values[bn.x], &values[bn.x]);
+                    let normalised = Normalised::new(bn.eps, &pass.values[bn.x], &values[bn.x]);
                     let (gamma, beta) = (&params[bn.gamma], &params[bn.beta]);
                     Array2::from_shape_fn(normalised.x_hat.dim(), |(i, j)| {
                         let unit = [0, bn.unit(j)];
@@ -152,8 +154,36 @@ impl Network {
                             slack[ij] * y.v1.abs() + (d * y.v2).abs() * s[ij] + side;
                     }
                 }
+                Op::LayerNorm { x, gamma, beta, eps } => {
+                    let normalised = Normalised::of_rows(*eps, &pass.values[*x], &values[*x]);
+                    let scale = &params[*gamma];
+                    let through = normalised.through(
+                        &(&d * scale).reversed_axes(),
+                        &(&slack * &scale.mapv(f64::abs)).reversed_axes(),
+                    );
+                    deltas[*x].add(&through.d.reversed_axes(), &through.e.reversed_axes());
+                    let (x_hat, s_hat) = (normalised.x_hat.t(), normalised.s_hat.t());
+                    let terms = &slack * &x_hat.mapv(f64::abs) + d.mapv(f64::abs) * s_hat;
+                    of_params[*gamma].add(&sum_rows(&(&d * &x_hat)), &sum_rows(&terms));
+                    of_params[*beta].add(&sum_rows(&d), &sum_rows(&slack));
+                }
+                Op::PRelu { x, a } => {
+                    let (at, s) = (&pass.values[*x], &values[*x]);
+                    for ((i, j), d) in d.indexed_iter() {
+                        let (at, s, a_j) = (at[[i, j]], s[[i, j]], params[*a][[0, j]]);
+                        let slope = if at > 0.0 { 1.0 } else { a_j };
+                        let is_corner = at.abs() < CORNER * unit * s;
+                        let side = if is_corner { (d * (1.0 - a_j)).abs() / unit } else { 0.0 };
+                        deltas[*x].d[[i, j]] += d * slope;
+                        deltas[*x].e[[i, j]] += slack[[i, j]] * slope.abs() + side;
+                        if at <= 0.0 || is_corner {
+                            of_params[*a].d[[0, j]] += d * at.min(0.0);
+                            of_params[*a].e[[0, j]] += slack[[i, j]] * at.abs() + d.abs() * s;
+                        }
+                    }
+                }
                 Op::BatchNorm(bn) => {
-                    let normalised = Normalised::new(bn, &pass.values[bn.x], &values[bn.x]);
+                    let normalised = Normalised::new(bn.eps, &pass.values[bn.x], &values[bn.x]);
                     let derivatives = (&mut deltas[bn.x], &mut of_params[..]);
                     normalised.add_derivatives(bn, params, (&d, &slack), derivatives);
                 }
@@ -242,6 +272,17 @@ impl Op {
                 let y = activation(f, Dual2_64::from_re(at[x][ij]).derivative());
                 y.re.abs() + y.v1.abs() * values[x][ij]
             }),
+            Self::LayerNorm { x, gamma, beta, eps } => {
+                let normalised = Normalised::of_rows(eps, &at[x], &values[x]);
+                Array2::from_shape_fn(at[x].dim(), |(i, j)| {
+                    let terms = normalised.s_hat[[j, i]] + normalised.x_hat[[j, i]].abs();
+                    params[gamma][[0, j]].abs() * terms + params[beta][[0, j]].abs()
+                })
+            }
+            Self::PRelu { x, a } => Array2::from_shape_fn(at[x].dim(), |(i, j)| {
+                let slope = if at[x][[i, j]] > 0.0 { 1.0 } else { params[a][[0, j]].abs() };
+                slope * (values[x][[i, j]] + at[x][[i, j]].abs())
+            }),
             Self::Join { left, right, join, w } => {
                 let left = &values[left] + &at[left].mapv(f64::abs);
                 match (join, w) {
@@ -268,10 +309,15 @@ fn sum_columns(x: &Array2<f64>) -> Array2<f64> {
 }
 
 impl Normalised {
-    fn new(bn: &BatchNorm, x: &Array2<f64>, s: &Array2<f64>) -> Self {
+    /// Of the rows of `x`, as the columns of its transpose.
+    fn of_rows(eps: f64, x: &Array2<f64>, s: &Array2<f64>) -> Self {
+        Self::new(eps, &x.t().to_owned(), &s.t().to_owned())
+    }
+
+    fn new(eps: f64, x: &Array2<f64>, s: &Array2<f64>) -> Self {
         let m = x.nrows() as f64;
         let (mean, var) = batch_statistics(x);
-        let r: Vec<f64> = var.iter().map(|v| 1.0 / (v + bn.eps).sqrt()).collect();
+        let r: Vec<f64> = var.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
         let mean_terms = sum_rows(&(s + &x.mapv(f64::abs))) / m;
         let centred = x - &mean;
         let x_hat = Array2::from_shape_fn(x.dim(), |(i, j)| centred[[i, j]] * r[j]);
@@ -288,6 +334,28 @@ impl Normalised {
         Self { r, kappa, x_hat, s_hat }
     }
 
+    /// The derivative by x, with its E, from those by x̂.
+    fn through(&self, d: &Array2<f64>, slack: &Array2<f64>) -> Derivative {
+        let m = d.nrows() as f64;
+        let mut of_x = Derivative::zeros(d);
+        for j in 0..d.ncols() {
+            let (d, slack) = (d.column(j), slack.column(j));
+            let (x_hat, s_hat) = (self.x_hat.column(j), self.s_hat.column(j));
+            let mean = |f: &dyn Fn(usize) -> f64| (0..d.len()).map(f).sum::<f64>() / m;
+            let (mean_d, mean_slack) = (mean(&|i| d[i]), mean(&|i| slack[i]));
+            let mean_dx = mean(&|i| d[i] * x_hat[i]);
+            let mean_products = mean(&|i| slack[i] * x_hat[i].abs() + d[i].abs() * s_hat[i]);
+            for i in 0..d.len() {
+                let v = d[i] - mean_d - x_hat[i] * mean_dx;
+                let terms = slack[i] + mean_slack + x_hat[i].abs() * mean_products;
+                let terms = terms + s_hat[i] * mean_dx.abs() + self.kappa[j] * v.abs();
+                of_x.d[[i, j]] = self.r[j] * v;
+                of_x.e[[i, j]] = self.r[j] * terms;
+            }
+        }
+        of_x
+    }
+
     fn add_derivatives(
         &self,
         bn: &BatchNorm,
@@ -295,28 +363,20 @@ impl Normalised {
         (d, slack): (&Array2<f64>, &Array2<f64>),
         (of_x, of_params): (&mut Derivative, &mut [Derivative]),
     ) {
-        let m = d.nrows();
+        let through = self.through(d, slack);
+        for ((i, j), d_x_hat) in through.d.indexed_iter() {
+            let gamma = params[bn.gamma][[0, bn.unit(j)]];
+            of_x.d[[i, j]] += gamma * d_x_hat;
+            of_x.e[[i, j]] += gamma.abs() * through.e[[i, j]];
+        }
+        let terms = slack * &self.x_hat.mapv(f64::abs) + d.mapv(f64::abs) * &self.s_hat;
+        let sums = [d * &self.x_hat, terms, d.clone(), slack.clone()].map(|x| sum_rows(&x));
         for j in 0..d.ncols() {
             let unit = [0, bn.unit(j)];
-            let sum = |f: &dyn Fn(usize) -> f64| (0..m).map(f).sum::<f64>();
-            let mean = |f: &dyn Fn(usize) -> f64| sum(f) / m as f64;
-            let (d, slack) = (d.column(j), slack.column(j));
-            let (x_hat, s_hat) = (self.x_hat.column(j), self.s_hat.column(j));
-            let products = |i: usize| slack[i] * x_hat[i].abs() + d[i].abs() * s_hat[i];
-            let (mean_d, mean_slack) = (mean(&|i| d[i]), mean(&|i| slack[i]));
-            let (mean_dx, mean_products) = (mean(&|i| d[i] * x_hat[i]), mean(&products));
-            let scale = params[bn.gamma][unit] * self.r[j];
-            for i in 0..m {
-                let v = d[i] - mean_d - x_hat[i] * mean_dx;
-                let terms = slack[i] + mean_slack + x_hat[i].abs() * mean_products;
-                let terms = terms + s_hat[i] * mean_dx.abs() + self.kappa[j] * v.abs();
-                of_x.d[[i, j]] += scale * v;
-                of_x.e[[i, j]] += scale.abs() * terms;
-            }
-            of_params[bn.gamma].d[unit] += sum(&|i| d[i] * x_hat[i]);
-            of_params[bn.gamma].e[unit] += sum(&products);
-            of_params[bn.beta].d[unit] += sum(&|i| d[i]);
-            of_params[bn.beta].e[unit] += sum(&|i| slack[i]);
+            of_params[bn.gamma].d[unit] += sums[0][[0, j]];
+            of_params[bn.gamma].e[unit] += sums[1][[0, j]];
+            of_params[bn.beta].d[unit] += sums[2][[0, j]];
+            of_params[bn.beta].e[unit] += sums[3][[0, j]];
         }
     }
 }

@@ -90,6 +90,35 @@ fn every_activation_and_loss() {
     }
 }
 
+/// Layers whose means run along rows, and slopes that are learned; over rows of one unit, and of two,
+/// whose x̂ is ±1 whatever they are.
+#[test]
+fn layer_norm_and_prelu() {
+    for (seed, (rows, units)) in
+        [(2, 1), (2, 2), (3, 7), (9, 2), (33, 12), (40, 3)].into_iter().enumerate()
+    {
+        let river = River::new(
+            3,
+            [
+                Branch::new("a")
+                    .hidden(units, Activation::Identity)
+                    .layer("prelu", LayerKind::PRELU)
+                    .layer("ln", LayerKind::LAYER_NORM)
+                    .head(2, LossKind::HalfSquaredError, 1.0),
+                Branch::new("b")
+                    .layer("ln", LayerKind::LAYER_NORM)
+                    .hidden(units + 1, Activation::Tanh)
+                    .batch_norm()
+                    .layer("prelu", LayerKind::PRELU)
+                    .join("a", Join::Project)
+                    .head(4, LossKind::CROSS_ENTROPY, 0.5),
+            ],
+        );
+        let report = check(&Data::<f32>::new(&river, rows, seed as u64).instance());
+        assert!(report.pass, "{rows} rows, {units} units\n{report}");
+    }
+}
+
 /// Odd sizes and weights: none may be a false alarm.
 #[test]
 fn odd_configurations_pass() {
