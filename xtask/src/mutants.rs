@@ -53,21 +53,24 @@ struct Mutant {
 /// Every mistake whose name or file contains one of `words`; all, if there are none.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mutants = list()?;
+    let is_meant = |m: &Mutant| {
+        words.is_empty() || words.iter().any(|word| m.name.contains(word) || m.file.contains(word))
+    };
+    let meant = || mutants.iter().enumerate().filter(|(_, mutant)| is_meant(mutant));
+    if meant().next().is_none() {
+        return Err(format!("no mistake is called {words:?}").into());
+    }
     let tree = target_dir().join("mutants/tree");
     copy_tree(&tree, &mutants)?;
-    let names: BTreeSet<&str> = mutants.iter().flat_map(|m| &m.caught_by).map(|s| &**s).collect();
+    let names: BTreeSet<&String> = meant().flat_map(|(_, mutant)| &mutant.caught_by).collect();
     for name in &names {
         println!("-- {name}, without a mistake");
         if let Some(why) = notices(&tree, name, 0)? {
             return Err(format!("{name} fails without a mistake: {why}").into());
         }
     }
-    let is_meant = |m: &Mutant| {
-        words.is_empty() || words.iter().any(|word| m.name.contains(word) || m.file.contains(word))
-    };
-    let (mut n_meant, mut survivors) = (0, Vec::new());
-    for (i, mutant) in mutants.iter().enumerate().filter(|(_, mutant)| is_meant(mutant)) {
-        n_meant += 1;
+    let mut survivors = Vec::new();
+    for (i, mutant) in meant() {
         for check in &mutant.caught_by {
             let start = Instant::now();
             let is_noticed = notices(&tree, check, i + 1)?.is_some();
@@ -80,7 +83,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         }
     }
     if survivors.is_empty() {
-        println!("all {n_meant} mistakes are noticed");
+        println!("all {} mistakes are noticed", meant().count());
         return Ok(());
     }
     Err(format!("{} not noticed: {}", survivors.len(), survivors.join("; ")).into())

@@ -31,17 +31,22 @@ pub use report::{Precision, Report};
 pub use spec::{LossSpec, NetworkSpec, OptimizerSpec, Spec};
 
 use anabranch_graph::Fusion;
+use anabranch_tensor::Executor;
 
 /// Replays `case` through the production network and judges every tensor; once more with each batch
-/// cut into shards of two rows, as large batches are. Of both ways, the larger error counts.
+/// cut into shards of two rows on two threads, as large batches are. Of both ways, the larger error
+/// counts.
 ///
 /// # Errors
 /// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row,
 /// labels that are not a distribution.
 pub fn verify(case: &Case, precision: Precision, fusion: Fusion) -> Result<Report, OracleError> {
-    let computed = |rows_per_shard| match precision {
-        Precision::F32 => replay::replay::<f32>(case, fusion, rows_per_shard),
-        Precision::F64 => replay::replay::<f64>(case, fusion, rows_per_shard),
+    let computed = |exec: &Executor, rows_per_shard| match precision {
+        Precision::F32 => replay::replay::<f32>(case, fusion, exec, rows_per_shard),
+        Precision::F64 => replay::replay::<f64>(case, fusion, exec, rows_per_shard),
     };
-    Ok(report::judge(case, precision, &[computed(case.spec().rows)?, computed(2)?]))
+    let whole = computed(&Executor::serial(), case.spec().rows)?;
+    // One thread takes all shards through a layer at once.
+    let cut = computed(&Executor::new(2).unwrap_or(Executor::serial()), 2)?;
+    Ok(report::judge(case, precision, &[whole, cut]))
 }

@@ -18,9 +18,10 @@ pub(super) type Computed = BTreeMap<String, Vec<f64>>;
 pub(super) fn replay<T: Scalar>(
     case: &Case,
     fusion: Fusion,
+    exec: &Executor,
     rows_per_shard: usize,
 ) -> Result<Computed, OracleError> {
-    let (spec, exec) = (case.spec(), &Executor::serial());
+    let spec = case.spec();
     let (rows, net) = (spec.rows, &spec.network);
     let graph = spec.two_branch().build::<T>(fusion)?;
     let mut workspace = Workspace::with_shards_of(rows_per_shard, &graph, exec, rows)?;
