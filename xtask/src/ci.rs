@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::Result;
 use crate::cargo::{cargo, output, root, run as call};
-use crate::package;
+use crate::{mutants, package};
 
 /// A part of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,6 +32,8 @@ pub(crate) enum Stage {
     Targets,
     /// Every benchmark runs on tiny sizes
     Benchmarks,
+    /// Every mistake on purpose is noticed
+    Mutants,
 }
 
 /// Runs the named stages, or all of them.
@@ -70,6 +72,7 @@ impl Stage {
                 let smoke = ["run", "--quiet", "--release", "--package", "anabranch-benches"];
                 call(cargo(&smoke).args(["--", "smoke"]).stdout(Stdio::null()))
             }
+            Self::Mutants => mutants::run(&[]),
         }
     }
 }
