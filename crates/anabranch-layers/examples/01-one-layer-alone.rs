@@ -1,5 +1,4 @@
-//! One layer without a network: its vector-Jacobian product, and the Jacobian that it is a product
-//! with.
+//! One layer without a network: its vector-Jacobian product, and the Jacobian behind it.
 //!
 //! `cargo run -p anabranch-layers --example 01-one-layer-alone`
 
@@ -7,11 +6,11 @@ use anabranch_layers::{BatchNorm, LayerError, Linear, Mask, Softmax, Vjp, vjp};
 use anabranch_tensor::matrix;
 
 fn main() -> Result<(), LayerError> {
-    // Only dropout looks at the mask.
+    // Only dropout uses the mask.
     let mask = Mask::Given(&[]);
 
-    // 1. A linear layer y = x·wᵀ + b of 2 inputs and 1 output on 2 rows; its parameters lie one
-    //    behind the other.
+    // 1. A linear layer y = x·wᵀ + b with 2 inputs, 1 output and 2 rows; its parameters are w, then
+    //    b.
     let x = [1.0, 2.0, 3.0, 4.0];
     let params = [0.5, -1.0, 0.25];
     let dy = [1.0, 10.0];
@@ -34,7 +33,7 @@ fn main() -> Result<(), LayerError> {
         assert!((dx[[0, j]] - product).abs() < 1e-15);
     }
 
-    // 3. Batch normalisation ties the rows of a column together: moving all of them by the same
+    // 3. Batch normalisation ties the rows of a column together: shifting all of them by the same
     //    amount changes nothing, so every row of its Jacobian sums to zero.
     let column: [f64; 4] = [0.1, -0.4, 2.0, 0.9];
     let jacobian = BatchNorm::new().jacobian(&column, 1.5);
@@ -43,7 +42,7 @@ fn main() -> Result<(), LayerError> {
         assert!(row.sum().abs() < 1e-14);
     }
 
-    // 4. What does not fit is refused: one row has no variance.
+    // 4. Invalid input is rejected: one row has no variance.
     let error = vjp(&BatchNorm::new(), matrix(&z, 1, 3), &[1.0; 6], mask, matrix(&dy, 1, 3));
     println!("one row: {}", error.as_ref().unwrap_err());
     assert!(matches!(error, Err(LayerError::Rows { expected: 2, rows: 1, .. })));

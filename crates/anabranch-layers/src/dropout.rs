@@ -1,12 +1,12 @@
-//! Dropout: y = x⊙M, where M is 1/(1−p) for the elements that are kept and 0 for the others.
+//! Dropout: y = x⊙M, where M is 1/(1−p) for kept elements and 0 for dropped ones.
 //!
 //! # Derivation
 //! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x,
 //! so that evaluation needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and
 //! 0 otherwise, so dx = dy⊙M.
 //!
-//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of that p: E[y] = x holds
-//! exactly. A given mask scales by 1/(1−p) of the p that was asked for.
+//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of the rounded p: E[y] = x
+//! holds exactly. A given mask scales by 1/(1−p) of the p requested.
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::DrawnMask;
@@ -45,12 +45,12 @@ impl Dropout {
     }
 }
 
-/// 1/(1−p), what a given mask multiplies a kept element by; 0 for p = 1, where none is kept.
+/// 1/(1−p), the factor of kept elements in a given mask; 0 for p = 1, where none is kept.
 fn keep_scale<T: Scalar>(p: f64) -> T {
     if p < 1.0 { T::from_f64(1.0 / (1.0 - p)) } else { T::ZERO }
 }
 
-/// M, ready to be multiplied with.
+/// M, ready to multiply with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DropoutMask<'a, T> {
     scale: T,
@@ -64,7 +64,7 @@ enum Kept<'a, T> {
 }
 
 impl<'a, T: Scalar> DropoutMask<'a, T> {
-    /// `width` is the number of columns that the mask is for.
+    /// The mask for a matrix of `width` columns.
     pub(crate) fn new(mask: Mask<'a, T>, width: usize, p: f64) -> Self {
         match mask {
             Mask::Drawn { seed, layer, step, first_row } => {
@@ -76,13 +76,13 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
         }
     }
 
-    /// What a kept element is multiplied by.
+    /// The factor of kept elements.
     pub(crate) fn scale(&self) -> T {
         self.scale
     }
 
-    /// Multiplies the elements `[row, col ..]` of `n_rows` rows from row `row` on by M; `next_run`
-    /// gives them row by row.
+    /// Multiplies the elements `[row, col ..]` of `n_rows` rows, starting at `row`, by M;
+    /// `next_run` yields them row by row.
     #[inline(always)]
     pub(crate) fn apply<'v>(
         &self,
@@ -105,7 +105,7 @@ impl<'a, T: Scalar> DropoutMask<'a, T> {
         }
     }
 
-    /// Multiplies whole rows from row `row` on, `width` elements each, by M.
+    /// Multiplies whole rows of `width` elements, starting at `row`, by M.
     #[inline(always)]
     pub(crate) fn apply_to_whole_rows(&self, row: usize, width: usize, values: &mut [T]) {
         match &self.kept {
@@ -155,7 +155,7 @@ impl<T: Scalar> Layer<T> for Dropout {
         Ok(Shape { pointwise, ..Shape::new(one_input("dropout", inputs)?) })
     }
 
-    /// M is saved: the backward pass needs it, and a drawn mask costs more than the memory.
+    /// M is saved for the backward pass: drawing it again would cost more than the memory.
     fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         Memory { saved_len: rows * inputs[0], scratch_len: 0 }
     }

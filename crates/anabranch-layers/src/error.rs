@@ -1,8 +1,8 @@
-//! What can be wrong with a layer or a loss before it runs.
+//! Errors of layers and losses, found before they run.
 
 use thiserror::Error;
 
-/// Why a layer cannot be planned or a target cannot be used.
+/// Why a layer cannot be planned, or a target cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LayerError {
     /// A width of zero.
@@ -18,22 +18,22 @@ pub enum LayerError {
     Inputs {
         /// The kind of layer.
         layer: &'static str,
-        /// Inputs that it takes.
+        /// The number of inputs it takes.
         expected: usize,
-        /// Inputs given.
+        /// The number of inputs given.
         got: usize,
     },
-    /// Inputs of other widths than a layer with several inputs takes.
+    /// Wrong input widths for a layer with several inputs.
     #[error("{layer}: takes inputs with {expected:?} columns, not {got:?}")]
     Widths {
         /// The kind of layer.
         layer: &'static str,
-        /// Columns of each input that it takes.
+        /// Columns of each input it takes.
         expected: Vec<usize>,
         /// Columns of each input given.
         got: Vec<usize>,
     },
-    /// A join whose inputs do not fit together.
+    /// A join of inputs whose widths do not match.
     #[error(
         "{join} needs {expected}, but the left input has {left} columns and the right one {right}"
     )]
@@ -47,14 +47,14 @@ pub enum LayerError {
         /// Columns of the right input.
         right: usize,
     },
-    /// A layer that is wider than any should be.
-    #[error("{layer}: a width of {width} columns: fewer than {max} are supported")]
+    /// A layer wider than supported.
+    #[error("{layer}: {width} columns, but fewer than {max} are supported")]
     Wide {
         /// The kind of layer.
         layer: &'static str,
         /// Columns.
         width: usize,
-        /// Most columns.
+        /// Exclusive limit on the columns.
         max: usize,
     },
     /// A hyperparameter outside its range.
@@ -66,7 +66,7 @@ pub enum LayerError {
         name: &'static str,
         /// The range in words.
         expected: &'static str,
-        /// What came.
+        /// The value given.
         value: f64,
     },
     /// A training batch that is too small to normalise.
@@ -82,9 +82,9 @@ pub enum LayerError {
         /// Rows given.
         rows: usize,
     },
-    /// A soft label that is no probability distribution.
+    /// A row of soft labels that is not a probability distribution.
     #[error(
-        "row {row} of the soft labels is no distribution: its values must be non-negative and sum to 1, but the \
+        "row {row} of the soft labels is not a distribution: its values must be non-negative and sum to 1, but the \
          smallest is {min} and the sum is {sum}"
     )]
     SoftLabels {
@@ -95,7 +95,7 @@ pub enum LayerError {
         /// Its sum.
         sum: f64,
     },
-    /// A class index that is not below the number of classes.
+    /// A class index that is too large.
     #[error("row {row} has class {class}, but there are {classes} classes (0 to {})", classes - 1)]
     Class {
         /// The row, counted from 0.
@@ -105,7 +105,7 @@ pub enum LayerError {
         /// The number of classes.
         classes: usize,
     },
-    /// An array of another shape than expected.
+    /// An array of the wrong shape.
     #[error("{what} has shape {got:?}, expected {expected:?}")]
     Shape {
         /// The array.
@@ -115,21 +115,21 @@ pub enum LayerError {
         /// Its shape.
         got: [usize; 2],
     },
-    /// A matrix whose rows do not follow each other in memory.
+    /// A matrix that is not contiguous and row-major.
     #[error("{what} must be contiguous and row-major")]
     Layout {
         /// The matrix.
         what: &'static str,
     },
-    /// A target of another kind than the loss compares predictions with.
+    /// A target of a kind that the loss does not take.
     #[error("the loss compares predictions with {expected}, not with {got}")]
     TargetKind {
-        /// What it compares them with.
+        /// The kind that the loss takes.
         expected: &'static str,
-        /// What came.
+        /// The kind given.
         got: &'static str,
     },
-    /// A value of a yes/no column that is not from 0 to 1.
+    /// A value of a yes/no column outside 0 to 1.
     #[error(
         "row {row}, column {column} holds {value}: yes is 1, no is 0, and a probability lies between"
     )]
@@ -141,20 +141,20 @@ pub enum LayerError {
         /// Its value.
         value: f64,
     },
-    /// A name that nothing of its kind has.
+    /// An unknown name.
     #[error("unknown {what} `{name}`: choose one of {known}")]
     Name {
-        /// What is named.
+        /// What the name stands for.
         what: &'static str,
         /// The name given.
         name: String,
-        /// All names, separated by commas.
+        /// All known names, separated by commas.
         known: String,
     },
     /// A backward pass without a forward pass before it.
-    #[error("there is no training pass to take back: call `forward` first")]
+    #[error("there is no training pass to differentiate: call `forward` first")]
     NoForward,
-    /// What a layer or loss from another crate has to say.
+    /// An error of a layer or loss from another crate.
     #[error("{layer}: {reason}")]
     Other {
         /// The kind of layer or loss.

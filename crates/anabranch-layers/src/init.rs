@@ -29,7 +29,7 @@ impl Init {
         }
     }
 
-    /// Fills the weights `[outputs, inputs]` of a layer. `f32` gets the rounded numbers of `f64`.
+    /// Fills the weights `[outputs, inputs]` of a layer. `f32` weights are the `f64` ones, rounded.
     pub fn fill<T: Scalar>(self, random: &mut Random, inputs: usize, outputs: usize, w: &mut [T]) {
         let deviation = self.variance(inputs, outputs).sqrt();
         // A uniform distribution on ±bound has variance bound²/3.
@@ -63,8 +63,7 @@ mod tests {
             init.fill(&mut Random::new(1, Purpose::Init, 0), inputs, outputs, &mut w);
             let n = w.len() as f64;
             let got = w.iter().map(|w| w * w).sum::<f64>() / n;
-            // Four standard deviations of the estimate; a uniform one spreads less than a normal
-            // one.
+            // Four standard deviations of the estimate for a normal; a uniform one spreads less.
             assert!((got / variance - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "{init:?}: {got}");
             let largest = w.iter().fold(0f64, |a, w| a.max(w.abs()));
             let bounded = largest <= (3.0 * variance).sqrt();

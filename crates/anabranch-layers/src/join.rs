@@ -1,4 +1,4 @@
-//! Joins: one branch flows back into another by a residual add, y = left + J(right).
+//! Joins: a residual add brings one branch into another, y = left + J(right).
 //!
 //! # Derivation
 //! The left input reaches y unchanged, so its derivative is dy. The right one reaches it through J:
@@ -25,14 +25,14 @@ use crate::linear::products_scratch_len;
 use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width};
 
-/// Rows whose sums are computed together.
+/// Rows summed together.
 const ROWS: usize = 32;
 
-/// How the right input of a join flows into the left one, `[rows, units]`.
+/// How the right input of a join enters the left one, `[rows, units]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Join {
-    /// y = left + right, both equally wide.
+    /// y = left + right, of equal width.
     Add,
     /// y = left + right, where right has one column that is added to every column of left.
     Broadcast,
@@ -51,7 +51,7 @@ impl Join {
         }
     }
 
-    /// The join that fits these widths: add where they agree, broadcast for one column, else
+    /// The join that fits these widths: add if they are equal, broadcast for one column, otherwise
     /// project.
     pub fn for_widths(left: usize, right: usize) -> Self {
         match right {

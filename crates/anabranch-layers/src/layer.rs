@@ -1,4 +1,4 @@
-//! The layer trait: a stateless object between flat slices that somebody else owns.
+//! The layer trait: a stateless object that works on slices owned by the caller.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::whole_batch::WholeBatch;
 pub struct Infer<'a, T> {
     /// Executor that runs the loops.
     pub exec: &'a Executor,
-    /// Which of the layer's inputs `x` is, counted from 0.
+    /// Index of the layer input that `x` holds, from 0.
     pub input: usize,
     /// The input `[rows, inputs]`.
     pub x: ArrayView2<'a, T>,
@@ -24,17 +24,17 @@ pub struct Infer<'a, T> {
     pub y: ArrayViewMut2<'a, T>,
     /// The learned arrays.
     pub params: &'a [T],
-    /// The arrays that are kept but not learned: an evaluation cannot write them.
+    /// The non-learned arrays, such as running statistics; evaluation does not write them.
     pub state: &'a [T],
-    /// Memory for this call, as much as [`Layer::memory`] says, with any contents.
+    /// Scratch memory of the size given by [`Layer::memory`], with any contents.
     pub scratch: &'a mut [T],
 }
 
 /// How a layer is trained.
 #[derive(Clone, Copy, Debug)]
 pub enum Training<'a, T> {
-    /// Row by row: no row of the output depends on another row of the input, so that the rows of a
-    /// batch may be shared out between threads.
+    /// Row by row: no output row depends on another input row, so the rows of a batch may be split
+    /// between threads.
     RowWise(&'a dyn RowWise<T>),
     /// With sums over all rows of the batch, as batch normalisation needs.
     WholeBatch(&'a dyn WholeBatch<T>),
@@ -43,28 +43,28 @@ pub enum Training<'a, T> {
 /// One layer of a network: y = f(x), and the derivative of a loss with respect to x and the
 /// parameters.
 ///
-/// A layer holds hyperparameters only. It says its [`shape`](Self::shape) once, the only call that
-/// can fail, and the [`memory`](Self::memory) of its passes; afterwards all memory comes from the
-/// caller, and nothing is allocated.
+/// A layer holds hyperparameters only. [`shape`](Self::shape) is the only call that can fail, and
+/// [`memory`](Self::memory) sizes the buffers; every other call works in the caller's memory and
+/// allocates nothing.
 ///
-/// A layer with several inputs, such as a join of two branches, is called once for each input, in
-/// their order; [`Infer::input`] and its like say which one it is. The calls write one output
-/// together: the first overwrites what it needs to, the others add their share.
+/// A layer with several inputs, such as a join of two branches, is called once per input, in order;
+/// [`Infer::input`] and its counterparts say which. The calls build one output together: the first
+/// overwrites what it must, the others add their share.
 pub trait Layer<T: Scalar>: Debug + Send + Sync {
-    /// The shape for inputs with so many columns: most layers have
-    /// [one](crate::one_input). Every hyperparameter is checked here.
+    /// The shape for inputs of the given widths; most layers take [one](crate::one_input). Every
+    /// hyperparameter is checked here.
     ///
     /// # Errors
     /// If the number of inputs or a width does not fit, or a hyperparameter is out of range.
     fn shape(&self, inputs: &[usize]) -> Result<Shape, LayerError>;
 
-    /// The memory that passes of up to `rows` rows need. The default is none.
+    /// The memory needed by passes of up to `rows` rows. The default is none.
     fn memory(&self, exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         let _ = (exec, rows, inputs);
         Memory::default()
     }
 
-    /// Fills `params` and `state` at the start of a run. The default is for layers that have
+    /// Initialises `params` and `state` at the start of a run. The default is for layers that have
     /// neither.
     fn init(&self, random: &mut Random, inputs: &[usize], params: &mut [T], state: &mut [T]) {
         let _ = (random, inputs, params, state);
@@ -76,20 +76,20 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     /// The passes of training: `Training::RowWise(self)` for most layers.
     fn training(&self) -> Training<'_, T>;
 
-    /// A layer that does this one's work and then `next` in one pass over memory, with the same
-    /// parameters: fusion asks it of a layer before one that [`Shape::pointwise`] calls a step.
+    /// A layer that computes this one and then `next` in one pass over memory, with the same
+    /// parameters. Fusion asks for it if the following layer is [`Shape::pointwise`].
     fn fuse(&self, next: Pointwise) -> Option<Box<dyn Layer<T>>> {
         let _ = next;
         None
     }
 
-    /// The kind and the hyperparameters, for people: `dropout p=0.5`.
+    /// The kind and hyperparameters in readable form: `dropout p=0.5`.
     fn describe(&self) -> String;
 
     /// The layer on the heap.
     ///
-    /// Those of this crate come with passes that were compiled in this crate, so that a program
-    /// without optimisation of its own runs them at full speed.
+    /// The passes of this crate's layers are compiled in this crate, so an unoptimised program
+    /// still runs them at full speed.
     fn boxed(self) -> Box<dyn Layer<T>>
     where
         Self: Sized + 'static,
@@ -98,8 +98,8 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// [`Layer::boxed`] of a layer of this crate: the two functions are not generic, so what they put
-/// on the heap is compiled here.
+/// [`Layer::boxed`] for a layer of this crate: the two functions are not generic, so the boxed code
+/// is compiled here.
 macro_rules! compiled_here {
     ($layer:ty) => {
         fn boxed(self) -> Box<dyn crate::Layer<T>> {

@@ -12,8 +12,8 @@ use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
 use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of
-/// each row (Ba, Kiros and Hinton, 2016). Rows do not depend on each other, so that training and
-/// evaluation are the same function.
+/// each row (Ba, Kiros and Hinton, 2016). Rows do not depend on each other, so training and
+/// evaluation compute the same function.
 ///
 /// # Shapes
 /// x and y `[rows, units]`, γ and β `[units]`, called `weight` and `bias`.
@@ -34,7 +34,7 @@ use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 /// dx_i = Σ_j d_j·∂x̂_j/∂x_i = r·(d_i − mean(d) − x̂_i·mean(d⊙x̂))
 /// ```
 ///
-/// with means over the units of the row: the formula of batch normalisation, along the other axis.
+/// with means over the units of the row: the batch normalisation formula along the other axis.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     eps: f64,
@@ -46,7 +46,7 @@ impl LayerNorm {
         Self { eps: 1e-5 }
     }
 
-    /// Another ε, above 0, which is added to the variance.
+    /// Sets ε, above 0, which is added to the variance.
     pub fn with_eps(self, eps: f64) -> Self {
         Self { eps }
     }
@@ -85,7 +85,7 @@ impl Default for LayerNorm {
     }
 }
 
-/// x − μ to `d`; r.
+/// Writes x − μ to `d` and returns r.
 #[inline(always)]
 fn normalise<T: Scalar>(x: &[T], d: &mut [T], eps: T) -> T {
     let one_over_n = T::from_f64(1.0 / x.len() as f64);
@@ -98,7 +98,7 @@ fn normalise<T: Scalar>(x: &[T], d: &mut [T], eps: T) -> T {
     T::ONE / (squares[0] * one_over_n + eps).sqrt()
 }
 
-/// The rows of a chunk: dx; `x_hat` is room for a row.
+/// dx for the rows of a chunk; `x_hat` has room for one row.
 #[inline(always)]
 fn backward_rows<T: Scalar>(
     [x, dy, gamma]: [&[T]; 3],
@@ -127,7 +127,7 @@ fn backward_rows<T: Scalar>(
     }
 }
 
-/// The rows of a chunk: the sums Σ dy⊙x̂ and Σ dy of each unit.
+/// Σ dy⊙x̂ and Σ dy of each unit over the rows of a chunk.
 #[inline(always)]
 fn gradient_rows<T: Scalar>([x, dy]: [&[T]; 2], sums: &mut [T], x_hat: &mut [T], eps: T) {
     let units = x_hat.len();
@@ -162,7 +162,7 @@ impl<T: Scalar> Layer<T> for LayerNorm {
         })
     }
 
-    /// Two sums and a row of each chunk.
+    /// Two sums and one row per chunk.
     fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         Memory { saved_len: 0, scratch_len: 3 * n_row_chunks(rows, inputs[0]) * inputs[0] }
     }

@@ -2,9 +2,9 @@
 //!
 //! # How the parts fit together
 //!
-//! A [`Layer`] is a stateless object: it says its sizes, then works on memory that its caller owns.
-//! [`vjp`] runs one layer alone. Every file holds the formula, its derivation, and the code with
-//! the same names.
+//! A [`Layer`] is a stateless object: it declares its sizes, then works on memory owned by the
+//! caller. [`vjp`] runs one layer on its own. Each file holds the formula, its derivation, and code
+//! that uses the same names.
 #![forbid(unsafe_code)]
 
 mod activation;
@@ -51,5 +51,5 @@ pub use standalone::{Standalone, Vjp, vjp};
 pub use target::{Target, TargetKind};
 pub use whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward, WholeBatch};
 
-// What a program needs to call a layer.
+// Everything needed to call a layer.
 pub use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};

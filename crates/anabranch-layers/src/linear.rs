@@ -2,7 +2,7 @@
 //!
 //! # Derivation
 //! For one row, y_o = Σᵢ w[o,i]·x_i + b_o, so ∂y_o/∂w[o,i] = x_i, ∂y_o/∂b_o = 1 and ∂y_o/∂x_i =
-//! w[o,i]. The chain rule, summed over the rows because every row uses the same w and b:
+//! w[o,i]. The chain rule, summed over the rows, which share w and b:
 //!
 //! ```text
 //! dw[o,i] = Σ_rows dy_o·x_i    dw = dyᵀ·x
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! # ReLU and dropout in the same pass
-//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the local derivative of y by z is M⊙[z>0].
-//! Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept: dz =
-//! dy⊙[y>0]/(1−p), and of z and the mask only the factor 1/(1−p) has to be stored.
+//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the derivative of y with respect to z is
+//! M⊙[z>0]. Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept:
+//! dz = dy⊙[y>0]/(1−p), so only the factor 1/(1−p) has to be saved, not z or the mask.
 
 use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
@@ -36,29 +36,29 @@ use crate::shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, check_widt
 ///
 /// # Shapes
 /// x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]`, y `[rows, outputs]`. The input width
-/// is found when the layer is planned.
+/// is determined when the layer is planned.
 #[derive(Clone, Debug)]
 pub struct Linear {
     outputs: usize,
     init: Init,
-    /// None: y is z; the other fields of the pass do not apply.
+    /// `None`: y is z.
     after: Option<AfterLinear>,
 }
 
-/// ReLU, and dropout behind it, done with the multiplication.
+/// ReLU and optional dropout, fused into the multiplication.
 #[derive(Clone, Copy, Debug)]
 struct AfterLinear {
-    /// Probability of dropping; `None` without dropout.
+    /// Drop probability; `None` without dropout.
     dropout: Option<f64>,
 }
 
 impl Linear {
-    /// A layer with `outputs` columns, its weights drawn by [`Init::KaimingUniform`].
+    /// A layer with `outputs` columns, its weights drawn from [`Init::KaimingUniform`].
     pub fn new(outputs: usize) -> Self {
         Self { outputs, init: Init::KaimingUniform, after: None }
     }
 
-    /// The same layer with other initial weights.
+    /// Sets the distribution of the initial weights.
     pub fn with_init(self, init: Init) -> Self {
         Self { init, ..self }
     }
@@ -153,7 +153,7 @@ impl<T: Scalar> Epilogue<T> for AddBiasReluDropout<'_, T> {
             #[inline(always)]
             || {
                 let y = next_run();
-                // The bias is that of the column, whatever the row.
+                // The bias depends on the column alone.
                 self.relu.apply(row, col, y);
                 y
             },
@@ -183,8 +183,8 @@ impl Linear {
     }
 }
 
-/// Elements of scratch for the three products of a map from `inputs` to `outputs` columns: x·wᵀ,
-/// dyᵀ·x and dy·w.
+/// Scratch elements for the three products of a map from `inputs` to `outputs` columns: x·wᵀ, dyᵀ·x
+/// and dy·w.
 pub(crate) fn products_scratch_len<T: Scalar>(
     exec: &Executor,
     rows: usize,
@@ -197,7 +197,7 @@ pub(crate) fn products_scratch_len<T: Scalar>(
         .fold(0, usize::max)
 }
 
-/// dz = dy⊙[y>0]·`scale` in the memory of `dy`.
+/// Replaces `dy` by dz = dy⊙[y>0]·`scale`.
 fn backward_through_relu<T: Scalar>(
     exec: &Executor,
     y: ArrayView2<'_, T>,
@@ -213,8 +213,7 @@ fn backward_through_relu<T: Scalar>(
         #[inline(always)]
         |rows, [dy]| {
             for (dy, y) in dy.iter_mut().zip(&y[rows.start * width..]) {
-                // Multiplied first, selected afterwards: a branch would keep the loop from being
-                // vectorised.
+                // Multiply first, then select: a branch would keep the loop from vectorising.
                 let passed = *dy * scale;
                 *dy = if *y > T::ZERO { passed } else { T::ZERO };
             }
@@ -246,7 +245,7 @@ impl<T: Scalar> Layer<T> for Linear {
     fn memory(&self, exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         let sums_len = column_sums_scratch_len(rows, self.outputs);
         Memory {
-            // The factor that dropout scales by.
+            // The dropout scale.
             saved_len: usize::from(matches!(self.after, Some(AfterLinear { dropout: Some(_) }))),
             scratch_len: products_scratch_len::<T>(exec, rows, inputs[0], self.outputs)
                 .max(sums_len),

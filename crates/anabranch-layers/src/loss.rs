@@ -1,4 +1,5 @@
-//! The loss trait: one number from predictions and targets, and its derivative by the predictions.
+//! The loss trait: one number from predictions and targets, and its derivative with respect to the
+//! predictions.
 
 use std::fmt::Debug;
 
@@ -18,9 +19,9 @@ pub struct LossGradient<'a, 't, T> {
     pub exec: &'a Executor,
     /// The predictions `[rows, outputs]`; scores for classes.
     pub prediction: ArrayView2<'a, T>,
-    /// What they are compared with, as many rows.
+    /// The target, with as many rows.
     pub target: Target<'t, T>,
-    /// What ∂ℓ/∂prediction is multiplied by: the task's weight over the rows of the batch.
+    /// The factor of ∂ℓ/∂prediction: the task's weight divided by the rows of the batch.
     pub scale: T,
     /// scale·∂ℓ/∂prediction `[rows, outputs]`, to be overwritten.
     pub d: ArrayViewMut2<'a, T>,
@@ -29,10 +30,10 @@ pub struct LossGradient<'a, 't, T> {
 }
 
 impl<'t, T: Scalar> LossGradient<'_, 't, T> {
-    /// The numbers of the target, row by row.
+    /// The target's numbers in row-major order.
     ///
     /// # Panics
-    /// If the target is not numbers of the shape of the predictions.
+    /// If the target is not numbers in the shape of the predictions.
     #[track_caller]
     pub(crate) fn values(&self) -> &'t [T] {
         match self.target {
@@ -41,7 +42,7 @@ impl<'t, T: Scalar> LossGradient<'_, 't, T> {
         }
     }
 
-    /// Runs `f(numbers, d, row losses)` for chunks of rows, with the places of their numbers.
+    /// Runs `f(numbers, d, row losses)` for chunks of rows; `numbers` is a range of elements.
     pub(crate) fn for_each_chunk(
         self,
         f: impl Fn(std::ops::Range<usize>, &mut [T], &mut [T]) + Sync,
@@ -58,21 +59,22 @@ impl<'t, T: Scalar> LossGradient<'_, 't, T> {
     }
 }
 
-/// What predictions cost, row by row, and how that changes with them.
+/// The cost of predictions, row by row, and its derivative.
 pub trait Loss<T: Scalar>: Debug + Send + Sync {
-    /// What predictions are compared with.
+    /// The kind of target it takes.
     fn target_kind(&self) -> TargetKind;
 
     /// Writes scale·∂ℓ/∂prediction and ℓ of each row.
     ///
     /// # Panics
-    /// If the target does not fit: [`check_target`](Self::check_target) tells.
+    /// If the target fails [`check_target`](Self::check_target).
     fn gradient(&self, cx: LossGradient<'_, '_, T>);
 
-    /// The kind and the hyperparameters, for people: `huber delta=1`.
+    /// The kind and hyperparameters in readable form: `huber delta=1`.
     fn describe(&self) -> String;
 
-    /// Checks the hyperparameters for a head with so many outputs. The default has none.
+    /// Checks the hyperparameters for a head with `outputs` outputs. The default is for losses
+    /// without hyperparameters.
     ///
     /// # Errors
     /// If one is out of range.
@@ -81,11 +83,11 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Checks that a target can be compared with predictions `[rows, outputs]`. The default asks
-    /// for what the [kind](Self::target_kind) says.
+    /// Checks that a target can be compared with predictions `[rows, outputs]`. The default checks
+    /// it against the [kind](Self::target_kind).
     ///
     /// # Errors
-    /// If it is of another kind or shape, or holds a value that it cannot have.
+    /// If it is of another kind or shape, or holds an invalid value.
     fn check_target(
         &self,
         target: &Target<'_, T>,
@@ -95,8 +97,8 @@ pub trait Loss<T: Scalar>: Debug + Send + Sync {
         target.check(self.target_kind(), rows, outputs)
     }
 
-    /// The mean loss of predictions `[rows, outputs]` and its derivative by them, for people who
-    /// explore.
+    /// The mean loss of predictions `[rows, outputs]` and its derivative with respect to them, for
+    /// exploring.
     ///
     /// # Errors
     /// If a hyperparameter is out of range, or the target does not fit.
@@ -149,9 +151,9 @@ impl<T: Scalar> Loss<T> for Box<dyn Loss<T>> {
     }
 }
 
-/// The loss of a batch from that of each row: weight·Σ ℓ/m, summed in f64.
+/// The loss of a batch from the losses of its rows: weight·Σ ℓ/m, summed in f64.
 pub fn mean_loss<T: Scalar>(weight: f64, row_losses: &[T]) -> f64 {
-    // Side by side: one running sum would wait for each of its additions.
+    // Several sums side by side, since a single one would wait for each addition.
     let mut sums = [0.0; LANES];
     for block in row_losses.chunks(LANES) {
         for (sum, loss) in sums.iter_mut().zip(block) {
@@ -161,8 +163,8 @@ pub fn mean_loss<T: Scalar>(weight: f64, row_losses: &[T]) -> f64 {
     weight * row_sum(&sums) / row_losses.len() as f64
 }
 
-/// A loss that is a sum over columns, each of one prediction ŷ and its target y: `of_element(ŷ, y)`
-/// is the column's part of ℓ, and its derivative by ŷ.
+/// A loss that is a sum over columns, each with a prediction ŷ and a target y: `of_element(ŷ, y)`
+/// is the column's part of ℓ, and its derivative with respect to ŷ.
 #[inline(always)]
 pub(crate) fn sum_over_columns<T: Scalar>(
     cx: LossGradient<'_, '_, T>,

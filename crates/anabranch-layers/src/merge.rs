@@ -1,5 +1,5 @@
-//! Nodes with several inputs that are no sums: concatenation and product, as examples of how such a
-//! layer is written.
+//! Nodes with several inputs that are not sums: concatenation and product, as examples of how to
+//! write such a layer.
 
 use std::ops::Range;
 
@@ -23,12 +23,12 @@ pub struct Concat {
 }
 
 impl Concat {
-    /// Inputs with so many columns each.
+    /// For inputs of these widths.
     pub fn new(widths: impl IntoIterator<Item = usize>) -> Self {
         Self { widths: widths.into_iter().collect() }
     }
 
-    /// Where the columns of an input lie among those of the output.
+    /// The output columns that hold an input.
     fn columns(&self, input: usize) -> Range<usize> {
         let start = self.widths[..input].iter().sum();
         start..start + self.widths[input]
@@ -89,21 +89,20 @@ impl<T: Scalar> RowWise<T> for Concat {
     }
 }
 
-/// y = x₀⊙x₁⊙…, a gate of one input by another.
+/// y = x₀⊙x₁⊙…: one input gates another.
 ///
 /// # Shapes
 /// xᵢ and y `[rows, width]`.
 ///
 /// # Derivation
-/// ∂y/∂xᵢ is the product of the other inputs, element by element: dxᵢ = dy⊙∏_(j≠i) xⱼ. The inputs
-/// are saved rather than y/xᵢ computed, which fails where xᵢ is 0.
+/// The inputs are saved, since computing y/xᵢ instead fails where xᵢ is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
     inputs: usize,
 }
 
 impl Product {
-    /// Of so many inputs.
+    /// For this many inputs.
     pub fn new(inputs: usize) -> Self {
         Self { inputs }
     }

@@ -1,4 +1,4 @@
-//! A layer's training passes on a batch in one piece, whatever kind it is.
+//! Training passes on an undivided batch, for layers of either kind.
 
 use anabranch_tensor::{Accum, Scalar};
 
@@ -6,11 +6,11 @@ use crate::layer::{Layer, Training};
 use crate::row_wise::{Backward, Dx, Forward, ParamGrads};
 use crate::whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward};
 
-/// The training pass of a layer with one input on a whole batch; `state` is updated, and takes the
-/// place of `cx.state`.
+/// The training pass of a single-input layer on a whole batch; updates `state`, which is used
+/// instead of `cx.state`.
 ///
 /// # Panics
-/// If an array is shorter than the layer's shape and memory say.
+/// If an array is shorter than the layer's shape and memory require.
 pub fn forward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Forward<'_, T>, state: &mut [T]) {
     match layer.training() {
         Training::RowWise(rows) => {
@@ -31,7 +31,7 @@ pub fn forward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Forward<'_, T>, state:
 /// The backward pass after [`forward_batch`]: dL/dx, and dL/dparams into `grads`.
 ///
 /// # Panics
-/// As there.
+/// As for [`forward_batch`].
 pub fn backward_batch<T: Scalar>(layer: &dyn Layer<T>, cx: Backward<'_, T>, grads: &mut [T]) {
     let Backward { exec, input, x, y, mut dy, mut dx, params, saved, scratch } = cx;
     match layer.training() {

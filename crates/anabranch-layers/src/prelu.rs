@@ -30,12 +30,12 @@ pub struct PRelu {
 }
 
 impl PRelu {
-    /// PyTorch's default: slopes of 0.25 at first.
+    /// PyTorch's default: initial slopes of 0.25.
     pub fn new() -> Self {
         Self { initial: 0.25 }
     }
 
-    /// Other slopes at first.
+    /// Sets the initial slope.
     pub fn with_initial(self, initial: f64) -> Self {
         Self { initial }
     }
@@ -85,7 +85,7 @@ impl<T: Scalar> Layer<T> for PRelu {
         Ok(Shape { params, ..Shape::new(units) })
     }
 
-    /// A sum for each chunk.
+    /// One sum per chunk.
     fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         Memory { saved_len: 0, scratch_len: n_row_chunks(rows, inputs[0]) * inputs[0] }
     }

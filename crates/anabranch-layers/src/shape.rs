@@ -1,8 +1,8 @@
-//! What a layer says of itself before it runs: its arrays, its output, its memory.
+//! What a layer declares before it runs: its arrays, output and memory.
 
 use crate::error::LayerError;
 
-/// What an array of parameters is for; optimizers treat them differently (no weight decay on
+/// What an array of parameters is for; optimizers may treat roles differently (no weight decay on
 /// biases, say).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -44,25 +44,25 @@ impl ArraySpec {
     }
 }
 
-/// What may happen to the memory of a layer's output or first input.
+/// How the memory of a layer's output or first input may be reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// `backward` reads `y`.
     Kept,
-    /// `backward` does not look at `y`: its memory may be overwritten after the forward pass, by a
-    /// join say.
+    /// `backward` does not read `y`: its memory may be overwritten after the forward pass, by a
+    /// join for example.
     Free,
-    /// As `Free`, and y is the first input plus what the other inputs bring. Where the first input
-    /// is free too, y takes over its memory, and the calls for input 0 are left out.
+    /// As `Free`, and y is the first input plus contributions of the other inputs. If the first
+    /// input is free too, y takes over its memory and the calls for input 0 are skipped.
     Sum,
 }
 
-/// An element-wise step that the layer before it can do while its result is in the cache.
+/// An element-wise step that the preceding layer can apply while its result is still in cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pointwise {
     /// max(0, x).
     Relu,
-    /// Dropout with this probability of dropping.
+    /// Dropout with this drop probability.
     Dropout(f64),
 }
 
@@ -71,22 +71,22 @@ pub enum Pointwise {
 pub struct Shape {
     /// Columns of the output.
     pub outputs: usize,
-    /// The learned arrays, in the order in which they lie in `params` and `grads`.
+    /// The learned arrays, in the order of `params` and `grads`.
     pub params: Vec<ArraySpec>,
-    /// The arrays that are kept but not learned, in the order in which they lie in `state`.
+    /// The non-learned arrays, in the order of `state`.
     pub state: Vec<ArraySpec>,
     /// The smallest training batch.
     pub min_rows: usize,
-    /// What may happen to the output's memory.
+    /// How the output's memory may be reused.
     pub output: Output,
     /// Floating-point operations of the forward pass for one row.
     pub flops_per_row: usize,
-    /// The layer as a step that the one before it may do, if it is one.
+    /// The layer as a step that the preceding layer may apply, if it is one.
     pub pointwise: Option<Pointwise>,
 }
 
 impl Shape {
-    /// A layer without arrays whose output has `outputs` columns and is free for reuse.
+    /// A layer without arrays whose output has `outputs` columns and may be reused.
     pub fn new(outputs: usize) -> Self {
         Self {
             outputs,
@@ -100,19 +100,19 @@ impl Shape {
     }
 }
 
-/// The memory of a layer's passes.
+/// The memory needed by a layer's passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Elements handed from `forward` to `backward`.
+    /// Elements passed from `forward` to `backward`.
     pub saved_len: usize,
-    /// Elements that one call needs for itself, the most of any call.
+    /// The largest number of scratch elements that any one call needs.
     pub scratch_len: usize,
 }
 
-/// The width of the one input of a layer of this kind.
+/// The width of the input of a single-input layer.
 ///
 /// # Errors
-/// If there is another number of inputs, or it has no columns.
+/// If there is not exactly one input, or it has no columns.
 pub fn one_input(layer: &'static str, inputs: &[usize]) -> Result<usize, LayerError> {
     match inputs {
         [0] => Err(LayerError::Empty { layer, what: "inputs" }),
@@ -121,11 +121,10 @@ pub fn one_input(layer: &'static str, inputs: &[usize]) -> Result<usize, LayerEr
     }
 }
 
-/// Inputs and layers have fewer columns than this: products of two widths stay far from the limits
-/// of `usize`.
+/// Exclusive limit on widths: the product of two widths stays far below the limit of `usize`.
 const MAX_WIDTH: usize = 1 << 28;
 
-/// `width`, if no computation of a size can overflow by it.
+/// Returns `width` if it is small enough that no size computation can overflow.
 pub(crate) fn check_width(layer: &'static str, width: usize) -> Result<usize, LayerError> {
     if width < MAX_WIDTH {
         Ok(width)

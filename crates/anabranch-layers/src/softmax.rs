@@ -25,11 +25,11 @@ use crate::shape::{Output, Shape, one_input};
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 
-/// Rows that are worked on together: their maxima, sums, logarithms and divisions vectorise, and
-/// they stay in the cache.
+/// Rows processed together: maxima, sums, logarithms and divisions vectorise across them, and they
+/// stay in cache.
 pub(crate) const SOFTMAX_ROWS: usize = 32;
 
-/// e^(x − max) into `y`, where max is the largest x of a row, which goes to `maxima`.
+/// Writes e^(x − max) to `y`, and max, the largest x of each row, to `maxima`.
 ///
 /// The exponentials run over all rows at once, so that narrow rows vectorise too.
 #[inline(always)]

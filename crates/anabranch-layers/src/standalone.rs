@@ -1,4 +1,4 @@
-//! A layer by itself, with its arrays and its memory in one value: for people who explore.
+//! A layer by itself, with its arrays and memory in one value, for exploring.
 
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar};
@@ -10,11 +10,10 @@ use crate::one_batch::{backward_batch, forward_batch};
 use crate::row_wise::{Backward, Dx, Forward, Mask};
 use crate::shape::{ArraySpec, Pointwise};
 
-/// A layer that owns its parameters, gradients and running state, and brings the memory of its
-/// passes.
+/// A layer that owns its parameters, gradients and running state, and the memory of its passes.
 ///
-/// It takes and gives ndarray's arrays, and allocates as it goes; a network owns the memory of its
-/// layers itself, and reuses it.
+/// It works on ndarray arrays and allocates as it goes, whereas a network owns and reuses the
+/// memory of its layers.
 ///
 /// ```
 /// use anabranch_layers::{BatchNorm, Standalone};
@@ -24,11 +23,11 @@ use crate::shape::{ArraySpec, Pointwise};
 /// layer.param_mut("weight").unwrap().copy_from_slice(&[1.5, -0.5]);
 /// let x = array![[0.1, 3.0], [-0.4, 1.0], [2.0, -1.0]];
 ///
-/// // ∂y/∂x, an entry for each output of each row and each input of each row.
+/// // ∂y/∂x: a row for each element of y, a column for each element of x.
 /// let jacobian = layer.jacobian(x.view())?;
 /// assert_eq!(jacobian.dim(), (6, 6));
 ///
-/// // The derivatives of ⟨dy, y⟩: by x, which is Jᵀ·dy, and by the parameters.
+/// // The derivatives of ⟨dy, y⟩ with respect to x, which is Jᵀ·dy, and to the parameters.
 /// let y = layer.forward(x.view())?;
 /// let dx = layer.backward(y.view())?;
 /// assert!((dx[[0, 1]] - jacobian.column(1).dot(&y.flatten())).abs() < 1e-14);
@@ -44,11 +43,11 @@ pub struct Standalone<T> {
     state: Arrays<T>,
     seed: u64,
     steps: u64,
-    /// What the last training pass left for the backward pass.
+    /// What the last training pass saved for the backward pass.
     pass: Option<Pass<T>>,
 }
 
-/// Named arrays, one behind the other.
+/// Named arrays, one after the other.
 #[derive(Debug)]
 struct Arrays<T> {
     specs: Vec<ArraySpec>,
@@ -64,11 +63,11 @@ struct Pass<T> {
 }
 
 impl<T: Scalar> Standalone<T> {
-    /// `layer` for an input of `inputs` columns, its parameters drawn by `seed`, as are its dropout
-    /// masks.
+    /// `layer` for an input of `inputs` columns; `seed` determines its initial parameters and its
+    /// dropout masks.
     ///
     /// # Errors
-    /// If the layer refuses the width or a hyperparameter.
+    /// If the layer rejects the width or a hyperparameter.
     pub fn new(
         layer: impl Layer<T> + 'static,
         inputs: usize,
@@ -84,20 +83,20 @@ impl<T: Scalar> Standalone<T> {
         Ok(Self { layer, inputs, params, grads, state, seed, steps: 0, pass: None })
     }
 
-    /// The training pass: y `[rows, outputs]` from x `[rows, inputs]`. Each call is a step, whose
-    /// dropout mask is its own.
+    /// The training pass: y `[rows, outputs]` from x `[rows, inputs]`. Each call is a step with its
+    /// own dropout mask.
     ///
     /// # Errors
-    /// If x has another width, or too few rows for the layer.
+    /// If x has the wrong width, or too few rows for the layer.
     pub fn forward(&mut self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
         let mask = Mask::Drawn { seed: self.seed, layer: 0, step: self.steps, first_row: 0 };
         self.forward_with_mask(x, mask)
     }
 
-    /// The training pass with a mask of one's own; only dropout looks at it.
+    /// The training pass with a mask of your own; only dropout uses it.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), or if a given mask has not an element for each of x.
+    /// As [`forward`](Self::forward), or if a given mask does not have as many elements as x.
     pub fn forward_with_mask(
         &mut self,
         x: ArrayView2<'_, T>,
@@ -110,10 +109,10 @@ impl<T: Scalar> Standalone<T> {
         Ok(pass.y.clone())
     }
 
-    /// The evaluation pass: y `[rows, outputs]` from x `[rows, inputs]`, by the running state.
+    /// The evaluation pass: y `[rows, outputs]` from x `[rows, inputs]`, using the running state.
     ///
     /// # Errors
-    /// If x has another width.
+    /// If x has the wrong width.
     pub fn infer(&self, x: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
         self.check_width(x)?;
         let exec = Executor::serial();
@@ -136,16 +135,16 @@ impl<T: Scalar> Standalone<T> {
     /// dL/dparams is then in [`grads`](Self::grads).
     ///
     /// # Errors
-    /// If there was no training pass, or dy has not the shape of its output.
+    /// If there was no training pass, or dy does not have the shape of its output.
     pub fn backward(&mut self, dy: ArrayView2<'_, T>) -> Result<Array2<T>, LayerError> {
         let pass = self.pass.as_ref().ok_or(LayerError::NoForward)?;
         pass.backward(&*self.layer, &self.params.values, &mut self.grads, dy)
     }
 
-    /// ∂y/∂x of the training pass at `x` `[rows, inputs]`, as a matrix
-    /// `[rows·outputs, rows·inputs]`, rows and columns in row-major order of y and x: as many
-    /// backward passes as y has elements. The mask is that of the next [`forward`](Self::forward);
-    /// the layer stays as it is.
+    /// ∂y/∂x of the training pass at `x` `[rows, inputs]`, as a matrix `[rows·outputs,
+    /// rows·inputs]` over the elements of y and x in row-major order; takes one backward pass per
+    /// element of y. It uses the mask of the next [`forward`](Self::forward) and leaves the layer
+    /// unchanged.
     ///
     /// # Errors
     /// As `forward`.
@@ -181,7 +180,7 @@ impl<T: Scalar> Standalone<T> {
         &self.params.values
     }
 
-    /// All parameters, to be changed.
+    /// All parameters, mutably.
     pub fn params_mut(&mut self) -> &mut [T] {
         &mut self.params.values
     }
@@ -191,7 +190,7 @@ impl<T: Scalar> Standalone<T> {
         self.params.range(name).map(|range| &self.params.values[range])
     }
 
-    /// The parameters of the array `name`, to be changed.
+    /// The parameters of the array `name`, mutably.
     pub fn param_mut(&mut self, name: &str) -> Option<&mut [T]> {
         self.params.range(name).map(|range| &mut self.params.values[range])
     }
@@ -206,7 +205,7 @@ impl<T: Scalar> Standalone<T> {
         self.params.range(name).map(|range| &self.grads[range])
     }
 
-    /// The running state called `name`: `running_mean`, say.
+    /// The running state array `name`, such as `running_mean`.
     pub fn state(&self, name: &str) -> Option<&[T]> {
         self.state.range(name).map(|range| &self.state.values[range])
     }
@@ -292,20 +291,21 @@ impl<T: Scalar> Pass<T> {
 /// A layer's output and the derivatives of ⟨dy, y⟩.
 #[derive(Clone, Debug)]
 pub struct Vjp<T> {
-    /// The output `[rows, outputs]` of the training pass.
+    /// The output of the training pass `[rows, outputs]`.
     pub y: Array2<T>,
-    /// dx = Jᵀ·dy by the input `[rows, inputs]`.
+    /// dx = Jᵀ·dy, `[rows, inputs]`.
     pub dx: Array2<T>,
-    /// The same by the parameters, in the order of the layer's arrays.
+    /// The derivatives with respect to the parameters, in the order of the layer's arrays.
     pub grads: Vec<T>,
 }
 
-/// The vector-Jacobian product of `layer` at `x` `[rows, inputs]`: what its training pass gives,
-/// and how ⟨dy, y⟩ changes with x and with the parameters. A [`Standalone`] layer in one call.
+/// The vector-Jacobian product of `layer` at `x` `[rows, inputs]`: the output of its training pass,
+/// and the derivatives of ⟨dy, y⟩ with respect to x and the parameters. A [`Standalone`] layer in
+/// one call.
 ///
 /// # Errors
-/// If the layer refuses the input's size, the batch is too small for it, or `dy`, `params` or a
-/// given mask do not fit.
+/// If the layer rejects the width of x, the batch is too small for it, or `dy`, `params` or a given
+/// mask do not fit.
 pub fn vjp<T: Scalar>(
     layer: &dyn Layer<T>,
     x: ArrayView2<'_, T>,
@@ -334,7 +334,7 @@ impl<T: Scalar> Arrays<T> {
 }
 
 impl<T> Arrays<T> {
-    /// Where the array `name` lies.
+    /// Range of the array `name`.
     fn range(&self, name: &str) -> Option<std::ops::Range<usize>> {
         let place = self.specs.iter().position(|spec| spec.name == name)?;
         let start = self.specs[..place].iter().map(ArraySpec::n_elements).sum();

@@ -1,4 +1,4 @@
-//! What predictions are compared with.
+//! Targets: what predictions are compared with.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use ndarray::Axis;
 
 use crate::error::LayerError;
 
-/// What a loss compares predictions with.
+/// The kind of target that a loss takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
     /// A number for each output.
     Values,
-    /// One class of as many as there are outputs, or a probability for each.
+    /// One class, out of as many as there are outputs, or a probability for each.
     Classes,
     /// Yes or no in each column: 1, 0, or a probability.
     Binary,
@@ -31,10 +31,10 @@ pub enum Target<'a, T> {
 }
 
 impl<'a, T: Scalar> Target<'a, T> {
-    /// The target of some rows.
+    /// The targets of a range of rows.
     ///
     /// # Panics
-    /// If there are no such rows.
+    /// If the range goes beyond the rows.
     pub fn rows(&self, rows: Range<usize>) -> Self {
         let of = |view: &ArrayView2<'a, T>| {
             let (to_end, _) = view.split_at(Axis(0), rows.end);
@@ -51,7 +51,7 @@ impl<'a, T: Scalar> Target<'a, T> {
     /// `classes`.
     ///
     /// # Panics
-    /// If there are no such rows, or the copy is longer than where it goes.
+    /// If a row does not exist, or the copy does not fit its destination.
     pub fn gather<'b>(
         &self,
         row_idx: &[usize],
@@ -75,13 +75,13 @@ impl<'a, T: Scalar> Target<'a, T> {
         }
     }
 
-    /// Checks what a step relies on: the kind and shape, that the rows are contiguous, that classes
-    /// exist, that soft labels are distributions, and that yes/no columns hold values from 0 to 1.
+    /// Checks everything a step relies on: kind and shape, contiguous rows, classes in range, soft
+    /// labels that are distributions, and yes/no values from 0 to 1.
     ///
     /// # Errors
-    /// If the target is not of this kind, does not have `rows` rows and `outputs` columns, a class
-    /// is not below `outputs`, a row of soft labels has a negative value or a sum further than 1e-4
-    /// from 1, or a yes/no column a value outside [0, 1].
+    /// If the target is of another kind, does not have `rows` rows and `outputs` columns, a class
+    /// is not below `outputs`, a row of soft labels has a negative value or a sum more than 1e-4
+    /// from 1, or a yes/no value is outside [0, 1].
     pub fn check(&self, kind: TargetKind, rows: usize, outputs: usize) -> Result<(), LayerError> {
         let refused = |got| Err(LayerError::TargetKind { expected: kind.name(), got });
         match (kind, self) {
@@ -115,7 +115,7 @@ impl<'a, T: Scalar> Target<'a, T> {
 }
 
 impl TargetKind {
-    /// In words.
+    /// The kind in words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Values => "numbers",
@@ -140,7 +140,7 @@ fn check_distributions<T: Scalar>(y: &ArrayView2<'_, T>) -> Result<(), LayerErro
     for (row, labels) in y.rows().into_iter().enumerate() {
         let min = labels.iter().fold(f64::INFINITY, |min, v| min.min(v.to_f64()));
         let sum = labels.iter().map(|v| v.to_f64()).sum::<f64>();
-        // Written so that NaN is refused; f32 labels are rounded.
+        // Written so that NaN is rejected; the tolerance is for rounded f32 labels.
         let is_distribution = min >= 0.0 && (sum - 1.0).abs() <= 1e-4;
         if !is_distribution {
             return Err(LayerError::SoftLabels { row, min, sum });

@@ -1,5 +1,4 @@
-//! The training passes of layers whose rows depend on each other, on a batch that is cut into
-//! shards of rows.
+//! Training passes of layers whose rows depend on each other, on a batch split into shards of rows.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -8,16 +7,16 @@ use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 use crate::row_wise::Dx;
 
-/// The training passes of a layer with one input that needs sums over all rows of a batch, which
-/// may lie on several threads or machines.
+/// The training passes of a single-input layer that needs sums over all rows of a batch, which may
+/// be spread over several threads or machines.
 ///
-/// A pass has three parts. Each shard is *summarised*, the summaries are *merged* in the order of
-/// the shards, and the result is *applied* to each shard.
+/// A pass has three parts: each shard is *summarised*, the summaries are *merged* in shard order,
+/// and the result is *applied* to each shard.
 pub trait WholeBatch<T: Scalar>: Debug + Send + Sync {
-    /// Elements of a shard's summary, in either direction, for an input of `inputs` columns.
+    /// Elements of a shard's summary, in either pass, for an input of `inputs` columns.
     fn summary_len(&self, inputs: usize) -> usize;
 
-    /// What the rows of `x` `[rows, inputs]` tell of the batch.
+    /// Summary statistics of the rows of `x` `[rows, inputs]`.
     fn summarise(
         &self,
         exec: &Executor,
@@ -26,40 +25,40 @@ pub trait WholeBatch<T: Scalar>: Debug + Send + Sync {
         scratch: &mut [T],
     );
 
-    /// What all rows tell: into `saved`, which is as long as the layer's plan says, and into the
-    /// running state.
+    /// Merges all summaries into `saved` ([`Memory::saved_len`](crate::Memory::saved_len) elements)
+    /// and the running state.
     fn merge(&self, cx: Merge<'_, T>);
 
-    /// y from x for the rows of a shard `[rows, inputs]`.
+    /// Computes y from x for the rows of a shard `[rows, inputs]`.
     fn apply(&self, exec: &Executor, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>, saved: &[T]);
 
-    /// What the rows of a shard tell of the batch's derivatives, and their part of dL/dparams.
+    /// Summarises the derivatives of a shard's rows, and computes their part of dL/dparams.
     fn summarise_backward(&self, cx: SummariseBackward<'_, T>);
 
-    /// What all rows tell, into `merged`, as long as a summary.
+    /// Merges all summaries into `merged`, which is as long as one summary.
     fn merge_backward(&self, summaries: Summaries<'_, T>, merged: &mut [T]);
 
-    /// dL/dx from dL/dy for the rows of a shard.
+    /// Computes dL/dx from dL/dy for the rows of a shard.
     fn apply_backward(&self, cx: ApplyBackward<'_, T>);
 }
 
 /// The summaries of all shards of a batch.
 #[derive(Clone, Debug)]
 pub struct Summaries<'a, T> {
-    /// What each shard tells, of several layers perhaps, one shard after the other.
+    /// The summaries, shard after shard; a shard may summarise several layers.
     pub all: &'a [T],
-    /// Elements of each shard.
+    /// Elements per shard.
     pub stride: usize,
-    /// Where this layer's summary lies among them.
+    /// Range of this layer's summary within a shard's elements.
     pub range: Range<usize>,
-    /// Rows of the batch.
+    /// Rows in the batch.
     pub n_rows: usize,
-    /// Rows of each shard but the last.
+    /// Rows in every shard but the last.
     pub rows_per_shard: usize,
 }
 
 impl<'a, T> Summaries<'a, T> {
-    /// Of a batch that is one shard of `n_rows` rows.
+    /// The summary of a batch that is a single shard of `n_rows` rows.
     pub(crate) fn of_one(summary: &'a [T], n_rows: usize) -> Self {
         let stride = summary.len();
         Self { all: summary, stride, range: 0..stride, n_rows, rows_per_shard: n_rows }
@@ -80,13 +79,13 @@ impl<'a, T> Summaries<'a, T> {
 /// Arguments of [`WholeBatch::merge`].
 #[derive(Debug)]
 pub struct Merge<'a, T> {
-    /// Of all shards.
+    /// The summaries of all shards.
     pub summaries: Summaries<'a, T>,
     /// The learned arrays.
     pub params: &'a [T],
-    /// The arrays that are kept but not learned, to be updated.
+    /// The non-learned arrays, to be updated.
     pub state: &'a mut [T],
-    /// For `apply` and the backward pass.
+    /// Output for `apply` and the backward pass.
     pub saved: &'a mut [T],
 }
 
@@ -99,15 +98,15 @@ pub struct SummariseBackward<'a, T> {
     pub x: ArrayView2<'a, T>,
     /// dL/dy `[rows, outputs]`.
     pub dy: ArrayView2<'a, T>,
-    /// What `merge` left.
+    /// What `merge` saved.
     pub saved: &'a [T],
     /// The shard's part of dL/dparams.
     pub grads: &'a mut [T],
-    /// Whether to replace what is there or to add to it.
+    /// Whether to overwrite `grads` or add to it.
     pub accum: Accum,
-    /// To be filled.
+    /// The shard's summary, to be overwritten.
     pub summary: &'a mut [T],
-    /// Memory for this call, as much as [`Layer::memory`](crate::Layer::memory) says, with any
+    /// Scratch memory of the size given by [`Layer::memory`](crate::Layer::memory), with any
     /// contents.
     pub scratch: &'a mut [T],
 }
@@ -121,10 +120,10 @@ pub struct ApplyBackward<'a, T> {
     pub x: ArrayView2<'a, T>,
     /// dL/dy `[rows, outputs]`.
     pub dy: ArrayView2<'a, T>,
-    /// Where dL/dx of the rows goes.
+    /// Destination of dL/dx of the rows.
     pub dx: Dx<'a, T>,
-    /// What `merge` left.
+    /// What `merge` saved.
     pub saved: &'a [T],
-    /// What `merge_backward` left.
+    /// The output of `merge_backward`.
     pub merged: &'a [T],
 }

@@ -1,4 +1,4 @@
-//! What layers refuse, and that the refusal names it.
+//! Invalid layers and inputs are rejected with an error that names the cause.
 
 use anabranch_layers::{
     Activation, BatchNorm, Dropout, Layer, LayerError, Linear, Mask, Output, Shape, Softmax,
@@ -36,7 +36,7 @@ fn hyperparameters_out_of_range() {
     for p in [-0.01, 1.01, f64::NAN] {
         assert!(matches!(shape(&Dropout::new(p), 3), Err(LayerError::Range { .. })), "{p}");
     }
-    // The ends of each range belong to it.
+    // Each range includes both ends.
     for layer in [BatchNorm::new().with_momentum(0.0), BatchNorm::new().with_momentum(1.0)] {
         assert!(shape(&layer, 3).is_ok());
     }
@@ -68,7 +68,7 @@ fn a_standalone_layer_refuses_what_does_not_fit_and_stays_as_it_is() {
     let no_rows = Array2::zeros((0, 3));
     let error = layer.forward(no_rows.view()).unwrap_err().to_string();
     assert_eq!(error, "a layer by itself: the number of rows must be at least 1");
-    // A Jacobian moves neither the running statistics nor the gradients.
+    // A Jacobian changes neither the running statistics nor the gradients.
     let before = layer.state("running_mean").unwrap().to_vec();
     layer.jacobian(x.view()).unwrap();
     assert_eq!(layer.state("running_mean").unwrap(), before);
@@ -86,8 +86,8 @@ fn a_standalone_layer_refuses_what_does_not_fit_and_stays_as_it_is() {
     }
 }
 
-/// Batch normalisation's Jacobian of several columns is block by block that of one column, and its
-/// backward pass is the product with it.
+/// Batch normalisation's Jacobian over several columns is that of each column, block by block, and
+/// its backward pass is the product with it.
 #[test]
 fn a_jacobian_is_that_of_the_formula() {
     let mut layer = Standalone::<f64>::new(BatchNorm::new(), 2, 1).unwrap();
@@ -124,7 +124,7 @@ fn shapes_and_memories_say_the_sizes() {
     let dropout = shape(&Dropout::new(0.5), 3).unwrap();
     assert_eq!((dropout.outputs, dropout.output), (3, Output::Free));
     assert_eq!(saved_len(&Dropout::new(0.5)), 12);
-    // Whose backward pass reads y.
+    // Its backward pass reads y.
     assert_eq!(shape(&Softmax, 3).unwrap().output, Output::Kept);
     assert_eq!(shape(&Activation::Tanh, 3).unwrap().output, Output::Kept);
     assert_eq!(shape(&Activation::Relu, 3).unwrap().output, Output::Free);

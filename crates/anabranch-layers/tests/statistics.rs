@@ -1,5 +1,5 @@
-//! Running statistics of batch normalisation, by hand and in each convention, and what evaluation
-//! makes of them.
+//! Running statistics of batch normalisation, by hand and in each convention, and their use in
+//! evaluation.
 
 use anabranch_layers::{
     Affine, BatchNorm, Forward, Infer, Layer, Mask, RunningVariance, forward_batch,
@@ -112,7 +112,7 @@ fn merged_statistics_keep_their_digits_under_an_offset() {
     let layer = BatchNorm::new().with_momentum(1.0).with_running_variance(RunningVariance::Biased);
     let mut state = [0.0; 4];
     forward(&layer, &x, &[1.0, 1.0, 0.0, 0.0], &mut state);
-    // The mean is a number of size 1e6: its rounding is 1e-10. The variance sees its square only.
+    // The mean is of size 1e6, so its rounding is 1e-10; the variance depends on the square alone.
     assert!((state[0] - 1_000_004.5).abs() < 1e-8 && (state[1] + 4.5).abs() < 1e-13, "{state:?}");
     assert!((state[2] - 8.25).abs() < 1e-10 && (state[3] - 8.25).abs() < 1e-12, "{state:?}");
 }

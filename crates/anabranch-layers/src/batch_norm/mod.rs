@@ -13,12 +13,12 @@
 //! dγ = Σ_i dy_i·â_i      dβ = Σ_i dy_i
 //! ```
 //!
-//! With one γ and one β shared by all columns, dγ and dβ are these sums over all columns too.
+//! If all columns share one γ and one β, dγ and dβ are summed over the columns too.
 //!
 //! # Statistics
-//! Each chunk of rows gives (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then
-//! shards of a batch, are merged in order by Chan, Golub and LeVeque's formula, which would merge
-//! those of several machines just as well.
+//! Each chunk of rows yields (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then
+//! shards of a batch, are merged in order by Chan, Golub and LeVeque's formula, which would work
+//! across machines too.
 
 mod rows;
 
@@ -46,7 +46,7 @@ pub enum Affine {
     Shared,
 }
 
-/// Which variance goes into the running statistics; the batch itself is always normalised with the
+/// Which variance enters the running statistics; a training batch is always normalised with the
 /// biased one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,7 +57,7 @@ pub enum RunningVariance {
     Biased,
 }
 
-/// y = γâ + β, with the statistics of the batch in training and running ones in evaluation.
+/// y = γâ + β, with batch statistics in training and running statistics in evaluation.
 ///
 /// # Shapes
 /// x and y `[rows, units]`; γ and β `[units]`, or `[1]` if shared.
@@ -80,22 +80,22 @@ impl BatchNorm {
         }
     }
 
-    /// Another ε, above 0, which is added to the variance.
+    /// Sets ε, above 0, which is added to the variance.
     pub fn with_eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
 
-    /// Another weight of a new batch in the running statistics, in [0, 1].
+    /// Sets the weight of a new batch in the running statistics, in [0, 1].
     pub fn with_momentum(self, momentum: f64) -> Self {
         Self { momentum, ..self }
     }
 
-    /// Another number of γ and β.
+    /// Sets how many γ and β there are.
     pub fn with_affine(self, affine: Affine) -> Self {
         Self { affine, ..self }
     }
 
-    /// Another convention for the running variance.
+    /// Sets the convention for the running variance.
     pub fn with_running_variance(self, running: RunningVariance) -> Self {
         Self { running, ..self }
     }
@@ -142,8 +142,8 @@ fn normalise<T: Scalar>(
     );
 }
 
-/// Adds (count, mean, M2) of some rows to those of `n_merged` rows before them (Chan, Golub and
-/// LeVeque).
+/// Merges (count, mean, M2) of some rows into those of the `n_merged` rows before them (Chan, Golub
+/// and LeVeque).
 fn merge_moments<T: Scalar>(
     (n_merged, n): (usize, usize),
     (mean, m2): (&mut [T], &mut [T]),
@@ -164,7 +164,7 @@ fn merge_moments<T: Scalar>(
     }
 }
 
-/// A summary or what is merged from summaries: two vectors of one element for each unit.
+/// Splits a summary, or merged summaries, into two vectors with one element per unit.
 fn halves<T>(summary: &mut [T]) -> (&mut [T], &mut [T]) {
     summary.split_at_mut(summary.len() / 2)
 }
@@ -215,7 +215,7 @@ impl<T: Scalar> Layer<T> for BatchNorm {
         })
     }
 
-    /// The mean, r, γ·r and β are saved; each chunk sums two vectors.
+    /// Saves the mean, r, γ·r and β; each chunk sums two vectors.
     fn memory(&self, _exec: &Executor, rows: usize, inputs: &[usize]) -> Memory {
         let n_chunks = n_row_chunks(rows, inputs[0]).max(1);
         Memory { saved_len: 4 * inputs[0], scratch_len: 2 * n_chunks * inputs[0] }

@@ -1,4 +1,4 @@
-//! Batch normalisation's loops over the rows of a chunk.
+//! Row loops of batch normalisation within a chunk.
 
 use anabranch_tensor::lanes::{
     LANES, for_lanes, is_narrow, load_lanes, repeat_side_by_side, store_lanes, sum_columns,
@@ -62,7 +62,7 @@ pub(super) fn backward_sums<T: Scalar>(
     );
 }
 
-/// Numbers of an array in the rows that are worked on together.
+/// Elements of an array in the rows that are processed together.
 const BLOCK_LEN: usize = 2048;
 
 /// dx = scale·(dy − mean(dy) − â·mean(dy⊙â)), where scale = γ·r.
@@ -76,7 +76,7 @@ pub(super) fn backward_rows<T: Scalar>(
 ) {
     let units = vectors[0].len();
     if is_narrow(units) {
-        // Rows side by side are one row; what is left of them, each its own.
+        // Rows side by side form one wide row; the remaining rows are processed one by one.
         let repeated = vectors.map(repeat_side_by_side);
         let side_by_side = repeated.each_ref().map(|vector| &vector[..LANES * units]);
         let whole = x.len() - x.len() % (LANES * units);
@@ -88,7 +88,7 @@ pub(super) fn backward_rows<T: Scalar>(
     }
 }
 
-/// The same, for rows that fill a vector or are few.
+/// The same, for rows that fill a vector, or for few rows.
 #[inline(always)]
 fn backward_wide_rows<T: Scalar>(
     x: &[T],
@@ -99,15 +99,14 @@ fn backward_wide_rows<T: Scalar>(
 ) {
     let units = vectors[0].len();
     let [mean, r, scale, mean_dy, mean_dy_a_hat] = vectors.map(|vector| &vector[..units]);
-    // Some rows at a time, which stay in the cache while one group of columns after the other is
-    // worked on.
+    // Blocks of rows stay in cache while one group of columns after the other is processed.
     let block = (BLOCK_LEN / units).max(1) * units;
     for ((dx, x), dy) in dx.chunks_mut(block).zip(x.chunks(block)).zip(dy.chunks(block)) {
         for_lanes(
             units,
             #[inline(always)]
             |j, len| {
-                // Eight slices in one loop would be too many for the compiler to tell apart.
+                // Eight slices in one loop are too many for the compiler to prove distinct.
                 let (mean, r) = (load_lanes(&mean[j..], len), load_lanes(&r[j..], len));
                 let scale = load_lanes(&scale[j..], len);
                 let mean_dy = load_lanes(&mean_dy[j..], len);

@@ -6,7 +6,7 @@ use crate::loss::{Loss, LossGradient, sum_over_columns};
 use crate::target::TargetKind;
 
 /// ℓ = Σ_j |ŷ_j − y_j|, for numbers: its best constant prediction is the median, which single
-/// far-off targets do not move.
+/// outliers do not move.
 ///
 /// # Derivation
 /// ∂ℓ/∂ŷ_j = sign(ŷ_j − y_j); at ŷ_j = y_j, where |·| has a corner, 0 (as in PyTorch).

@@ -5,8 +5,8 @@ use anabranch_tensor::Scalar;
 use crate::loss::{Loss, LossGradient, sum_over_columns};
 use crate::target::TargetKind;
 
-/// ℓ = −Σ_j [ y_j·log σ(z_j) + (1 − y_j)·log(1 − σ(z_j)) ], for columns that each say yes (1) or no
-/// (0) independently of each other, or a probability; z are scores, σ(z) = 1/(1 + e^(−z)).
+/// ℓ = −Σ_j [ y_j·log σ(z_j) + (1 − y_j)·log(1 − σ(z_j)) ], for independent columns that are yes
+/// (1), no (0) or a probability; z are scores, σ(z) = 1/(1 + e^(−z)).
 ///
 /// # Derivation
 /// log σ(z) = −log(1 + e^(−z)) and log(1 − σ(z)) = −z − log(1 + e^(−z)), so a column costs
@@ -15,7 +15,7 @@ use crate::target::TargetKind;
 /// log(1 + e^(−z)) + (1 − y)·z  =  max(z, 0) − y·z + log(1 + e^(−|z|))
 /// ```
 ///
-/// where the right side overflows for no z. With σ′ = σ·(1 − σ),
+/// The right-hand side cannot overflow. With σ′ = σ·(1 − σ),
 ///
 /// ```text
 /// ∂ℓ/∂z = −y·(1 − σ) + (1 − y)·σ = σ(z) − y

@@ -11,9 +11,9 @@ use crate::target::{Target, TargetKind};
 
 /// ℓ = −Σ_j t_j·log ŷ_j with ŷ = softmax(z), for one class of several; z are scores.
 ///
-/// t_j = w_j·((1 − ε)·y_j + ε/K) is what is asked for: y_j is 1 for the class of the row and else
-/// 0, or the class's probability; ε the label smoothing, K the number of classes, w_j the weight of
-/// a class. Without smoothing and weights, t = y.
+/// The target is t_j = w_j·((1 − ε)·y_j + ε/K), where y_j is the class's probability, or 1 for the
+/// class of the row and 0 for the others, ε the label smoothing, K the number of classes and w_j
+/// the weight of a class. Without smoothing and weights, t = y.
 ///
 /// # Derivation
 /// Since log ŷ_j = z_j − log Σ_k e^(z_k), a row costs S·log Σ_k e^(z_k) − Σ_j t_j·z_j with S = Σ_j
@@ -24,16 +24,16 @@ use crate::target::{Target, TargetKind};
 ///         = −t_k + ŷ_k·Σ_j t_j = S·ŷ_k − t_k
 /// ```
 ///
-/// which is ŷ − y in the plain case, where S = 1. Nothing is divided by ŷ and no logarithm of it is
-/// taken: scores of any size are fine.
+/// which is ŷ − y in the plain case, where S = 1. Nothing is divided by ŷ and its logarithm is not
+/// taken, so scores may be of any size.
 ///
-/// A batch's loss is the mean over its rows also where classes have weights; PyTorch's, with class
+/// A batch's loss is the mean over its rows even if classes have weights; PyTorch's, with class
 /// indices, divides by the sum of the rows' weights instead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrossEntropy {
     /// ε, in [0, 1).
     pub label_smoothing: f64,
-    /// w, one for each class, at least 0; none for weights of 1.
+    /// w, one weight of at least 0 per class; empty for weights of 1.
     pub class_weights: Vec<f64>,
 }
 
@@ -127,8 +127,8 @@ impl<T: Scalar> Loss<T> for CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// From softmax(z)·scale and log Σ e^z to (S·softmax(z) − t)·scale and S·log Σ e^z − Σ t·z,
-    /// where `y(row, class)` is what is asked for before smoothing and weights.
+    /// Turns softmax(z)·scale and log Σ e^z into (S·softmax(z) − t)·scale and S·log Σ e^z − Σ t·z,
+    /// where `y(row, class)` is the target before smoothing and weights.
     #[inline(always)]
     fn subtract<T: Scalar>(
         &self,
@@ -154,7 +154,7 @@ impl CrossEntropy {
     }
 }
 
-/// `d` becomes softmax(z)·scale; `losses` log Σ e^z of each row.
+/// Writes softmax(z)·scale to `d`, and log Σ e^z of each row to `losses`.
 #[inline(always)]
 fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();
@@ -175,7 +175,7 @@ fn softmax_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
 fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();
     let mut maxima = [T::ZERO; SOFTMAX_ROWS];
-    // Rows that are missing have the sum 1.
+    // Missing rows have the sum 1.
     let mut sums = [T::ONE; SOFTMAX_ROWS];
     shifted_exp(z, d, &mut maxima[..losses.len()]);
     row_sums(d, width, &mut sums[..losses.len()]);
@@ -185,8 +185,8 @@ fn softmax_wide_rows<T: Scalar>(z: &[T], scale: T, d: &mut [T], losses: &mut [T]
     }
 }
 
-/// The same for rows of fewer than [`LANES`] classes, class by class: rows that short would leave
-/// vectors empty. Rows that are missing have some scores in `classes`.
+/// The same for rows of fewer than [`LANES`] classes, class by class, since rows that short would
+/// leave vectors partly empty. The scores of missing rows in `classes` are unspecified.
 #[inline(always)]
 fn softmax_narrow_rows<T: Scalar>(
     z: &[T],
@@ -204,7 +204,7 @@ fn softmax_narrow_rows<T: Scalar>(
     let mut maxima = [T::NEG_INFINITY; SOFTMAX_ROWS];
     for class in classes.iter() {
         for i in 0..SOFTMAX_ROWS {
-            // NaN is left out, as in a row's maximum.
+            // NaN is ignored, as in a row's maximum.
             maxima[i] = if class[i] > maxima[i] { class[i] } else { maxima[i] };
         }
     }
@@ -226,7 +226,8 @@ fn softmax_narrow_rows<T: Scalar>(
     }
 }
 
-/// log Σ e^z of each row to `losses`, and what turns e^(z − max) into softmax(z)·scale.
+/// Writes log Σ e^z of each row to `losses`; returns the factors from e^(z − max) to
+/// softmax(z)·scale.
 #[inline(always)]
 fn finish_softmax<T: Scalar>(
     scale: T,
@@ -243,13 +244,13 @@ fn finish_softmax<T: Scalar>(
     factors
 }
 
-/// From softmax(z)·scale and log Σ e^z to (softmax(z) − y)·scale and −log softmax(z)[class], where
-/// y is 1 for the class of a row and else 0.
+/// Turns softmax(z)·scale and log Σ e^z into (softmax(z) − y)·scale and −log softmax(z)[class],
+/// where y is 1 for the class of a row and 0 for the others.
 #[inline(always)]
 fn subtract_classes<T: Scalar>(z: &[T], classes: &[u32], scale: T, d: &mut [T], losses: &mut [T]) {
     let width = d.len() / losses.len();
     for (row, (class, loss)) in classes.iter().zip(losses).enumerate() {
-        // Within the row: a class that there is not must not reach into the next one.
+        // An invalid class must not reach into the next row.
         let i = row * width + (*class as usize);
         assert!((*class as usize) < width, "class {class} of {width}");
         d[i] -= scale;

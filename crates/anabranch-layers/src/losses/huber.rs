@@ -15,11 +15,11 @@ use crate::target::TargetKind;
 /// ```
 ///
 /// # Derivation
-/// h′(e) = e for |e| ≤ δ, and δ·sign(e) beyond: ∂ℓ/∂ŷ_j is e_j, cut off at ±δ. Both pieces and
-/// their derivatives meet at |e| = δ. As PyTorch's `HuberLoss`.
+/// h′(e) = e for |e| ≤ δ, and δ·sign(e) beyond: ∂ℓ/∂ŷ_j is e_j clipped to ±δ. Both pieces and their
+/// derivatives meet at |e| = δ. As PyTorch's `HuberLoss`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Huber {
-    /// δ, above 0: from where on errors count linearly, in the units of the predictions.
+    /// δ, above 0: the error beyond which the loss is linear, in the units of the predictions.
     pub delta: f64,
 }
 
@@ -40,7 +40,7 @@ impl<T: Scalar> Loss<T> for Huber {
                 } else if error > T::ZERO {
                     (delta * (error - half * delta), delta)
                 } else {
-                    // Also where the error is NaN: the loss is NaN then.
+                    // Also where the error is NaN, which makes the loss NaN.
                     (delta * (-error - half * delta), -delta)
                 }
             },

@@ -16,9 +16,9 @@ use crate::error::LayerError;
 use crate::loss::Loss;
 use crate::target::TargetKind;
 
-/// A built-in loss with its hyperparameters, as configurations and files hold it.
+/// A built-in loss with its hyperparameters, as configurations and files store it.
 ///
-/// Parsed from its [name](Self::name), the hyperparameters are the usual ones.
+/// Parsing a [name](Self::name) gives the usual hyperparameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LossKind {
@@ -28,12 +28,12 @@ pub enum LossKind {
     AbsoluteError,
     /// [`Huber`].
     Huber {
-        /// From where on errors count linearly.
+        /// The error beyond which the loss is linear.
         delta: f64,
     },
     /// [`Pinball`].
     Pinball {
-        /// The share of targets that should lie below the prediction.
+        /// The fraction of targets that should lie below the prediction.
         quantile: f64,
     },
     /// [`CrossEntropy`].
@@ -41,7 +41,7 @@ pub enum LossKind {
         /// Label smoothing.
         #[serde(default)]
         label_smoothing: f64,
-        /// The weight of each class; none for weights of 1.
+        /// One weight per class; empty for weights of 1.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         class_weights: Vec<f64>,
     },
@@ -54,7 +54,7 @@ impl LossKind {
     pub const HUBER: Self = Self::Huber { delta: 1.0 };
     /// [`Pinball`](Self::Pinball) of the median.
     pub const PINBALL: Self = Self::Pinball { quantile: 0.5 };
-    /// [`CrossEntropy`](Self::CrossEntropy) without smoothing and weights.
+    /// [`CrossEntropy`](Self::CrossEntropy) without smoothing or weights.
     pub const CROSS_ENTROPY: Self =
         Self::CrossEntropy { label_smoothing: 0.0, class_weights: Vec::new() };
 
@@ -68,7 +68,7 @@ impl LossKind {
         Self::BinaryCrossEntropy,
     ];
 
-    /// The name, as flags and files spell it.
+    /// The name in flags and files.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::HalfSquaredError => "half_squared_error",
@@ -80,7 +80,7 @@ impl LossKind {
         }
     }
 
-    /// What predictions are compared with.
+    /// The kind of target it takes.
     pub const fn target_kind(&self) -> TargetKind {
         match self {
             Self::CrossEntropy { .. } => TargetKind::Classes,

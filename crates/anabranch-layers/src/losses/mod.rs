@@ -1,8 +1,9 @@
-//! Losses: one number from predictions and targets, and its derivative by the predictions.
+//! Losses: one number from predictions and targets, and its derivative with respect to the
+//! predictions.
 //!
-//! A [`Loss`](crate::Loss) says what one row costs, ℓ(ẑ, y), and how that changes with the row's
-//! prediction ẑ. The loss of a batch is L = w/m·Σ_rows ℓ, with the weight w of its task, so every
-//! derivative carries the same factor w/m: it is an argument, and a loss knows neither batches nor
+//! A [`Loss`](crate::Loss) gives the cost of one row, ℓ(ẑ, y), and its derivative with respect to
+//! the row's prediction ẑ. The loss of a batch is L = w/m·Σ_rows ℓ with the weight w of its task,
+//! so every derivative has the factor w/m. It is an argument: a loss knows neither batches nor
 //! weights.
 //!
 //! | loss | of a row | compared with |
@@ -14,7 +15,7 @@
 //! | [`CrossEntropy`] | −Σ y·log softmax(z) | a class, or a probability for each |
 //! | [`BinaryCrossEntropy`] | −Σ y·log σ(z) + (1−y)·log σ(−z) | yes or no in each column |
 //!
-//! Each file holds its derivation. A loss of one's own implements
+//! Each file holds its derivation. A custom loss implements
 //! [`Loss::target_kind`](crate::Loss::target_kind), [`Loss::gradient`](crate::Loss::gradient) and
 //! [`Loss::describe`](crate::Loss::describe).
 

@@ -14,7 +14,7 @@ use crate::target::TargetKind;
 /// where ŷ_j > y_j, and 0 at the corner ŷ_j = y_j.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pinball {
-    /// q, in (0, 1): the share of targets that should lie below the prediction.
+    /// q, in (0, 1): the fraction of targets that should lie below the prediction.
     pub quantile: f64,
 }
 

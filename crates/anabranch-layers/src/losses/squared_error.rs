@@ -9,7 +9,7 @@ use crate::target::TargetKind;
 /// ℓ = ½‖ŷ − y‖², for numbers.
 ///
 /// # Derivation
-/// ∂ℓ/∂ŷ_j = ½·2·(ŷ_j − y_j) = ŷ_j − y_j. The half is there so that no factor 2 is.
+/// ∂ℓ/∂ŷ_j = ½·2·(ŷ_j − y_j) = ŷ_j − y_j: the half cancels the factor 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HalfSquaredError;
 
@@ -33,10 +33,10 @@ impl<T: Scalar> Loss<T> for HalfSquaredError {
     }
 }
 
-/// Numbers in the rows that are worked on together.
+/// Elements of the rows that are processed together.
 const ROWS_LEN: usize = 2048;
 
-/// `d` becomes (ŷ − y)·scale; `losses` ½‖ŷ − y‖² of each row.
+/// Writes (ŷ − y)·scale to `d`, and ½‖ŷ − y‖² of each row to `losses`.
 #[inline(always)]
 fn squared_error_rows<T: Scalar>(
     prediction: &[T],
@@ -46,7 +46,7 @@ fn squared_error_rows<T: Scalar>(
     losses: &mut [T],
 ) {
     let width = d.len() / losses.len();
-    // So few rows that what one loop has written is in the cache for the next.
+    // Few enough rows that what one loop writes is still in cache for the next.
     let n_rows = (ROWS_LEN / width).max(1);
     let block = n_rows * width;
     let rows = prediction.chunks(block).zip(y.chunks(block));

@@ -57,7 +57,7 @@ fn the_best_constant_of_the_pinball_loss_is_the_quantile() {
         let target = Target::Values(matrix(&y, 9, 1));
         gradient(&Pinball { quantile: 0.8 }, 1.0, &[constant; 9], 9, target).0
     };
-    // Seven of nine lie below 8, which is less than 0.8, and eight of them do not lie above.
+    // Seven of nine lie below 8, which is less than 0.8; eight do not lie above.
     for other in [1.0, 5.0, 7.5, 8.5, 9.0] {
         assert!(cost(8.0) < cost(other), "{other}");
     }
@@ -95,7 +95,7 @@ fn classes_and_one_hot_labels_agree_and_huge_scores_are_finite() {
     assert_eq!(&d_class[..3], [0.5, -0.5, 0.0]);
 }
 
-/// By the formula in plain loops: −Σ w_j·((1 − ε)·y_j + ε/K)·log softmax(z)_j.
+/// The formula in plain loops: −Σ w_j·((1 − ε)·y_j + ε/K)·log softmax(z)_j.
 #[test]
 fn smoothing_and_weights_by_the_formula() {
     let loss = CrossEntropy { label_smoothing: 0.1, class_weights: vec![0.5, 2.0, 1.0] };
@@ -111,7 +111,7 @@ fn smoothing_and_weights_by_the_formula() {
         }
     }
     assert!((value - expected).abs() < 1e-15, "{value} {expected}");
-    // No smoothing and weights of 1 are the plain loss, by another way.
+    // No smoothing and weights of 1 give the plain loss by another path.
     let ones = CrossEntropy { class_weights: vec![1.0; 3], ..CrossEntropy::default() };
     let plain = gradient(&CrossEntropy::default(), 1.0, &z, 2, Target::Classes(&classes));
     let (value, d) = gradient(&ones, 1.0, &z, 2, Target::Classes(&classes));
@@ -119,7 +119,7 @@ fn smoothing_and_weights_by_the_formula() {
     assert!(d.iter().zip(&plain.1).all(|(a, b)| (a - b).abs() < 1e-16));
 }
 
-/// Central differences, away from corners; their own error is some 1e-10.
+/// Central differences, away from corners; their own error is about 1e-10.
 #[test]
 fn every_derivative_is_that_of_its_loss() {
     let (rows, width) = (5, 3);
@@ -155,8 +155,7 @@ fn every_derivative_is_that_of_its_loss() {
     }
 }
 
-/// Rows are worked on together: many of them, also where the last are few, give what each gives
-/// alone.
+/// Rows are processed in groups: each gives what it gives alone, also in a partial last group.
 #[test]
 fn many_rows_give_what_each_gives_alone() {
     let rows = 70;
@@ -181,7 +180,7 @@ fn many_rows_give_what_each_gives_alone() {
             sums = [sums[0] + loss_a, sums[1] + loss_b];
             for (d, alone) in [(&d_a[span.clone()], alone_a), (&d_b[span], alone_b)] {
                 for (d, alone) in d.iter().zip(alone) {
-                    // The scale 1/70 is rounded once, and multiplied earlier or later.
+                    // The scale 1/70 is rounded once, and applied earlier or later.
                     assert!((d * rows as f64 - alone).abs() <= 4e-16 * alone.abs().max(1.0));
                 }
             }
@@ -208,7 +207,7 @@ fn bad_targets_are_named() {
     let no_class = LayerError::Class { row: 1, class: 3, classes: 3 };
     assert_eq!(check(classes, 2, 3), Err(no_class));
     assert!(matches!(check(classes, 3, 4), Err(LayerError::Shape { .. })));
-    // Numbers are no classes, and classes no numbers.
+    // Numbers are not classes, and classes are not numbers.
     let numbers = Target::Values(matrix(&labels, 3, 2));
     assert_eq!(
         check(numbers, 3, 2).unwrap_err().to_string(),
@@ -217,7 +216,7 @@ fn bad_targets_are_named() {
     assert!(Target::<f64>::check(&classes, TargetKind::Values, 2, 1).is_err());
     let outside = LayerError::Binary { row: 2, column: 0, value: -0.1 };
     assert_eq!(numbers.check(TargetKind::Binary, 3, 2), Err(outside));
-    // Columns one after the other in memory.
+    // A column-major matrix.
     let turned = Target::Values(matrix(&labels, 2, 3).reversed_axes());
     assert!(matches!(turned.check(TargetKind::Values, 3, 2), Err(LayerError::Layout { .. })));
 }
