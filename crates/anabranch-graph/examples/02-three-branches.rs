@@ -1,5 +1,5 @@
-//! A network of three branches from the same parts as the two-branch one, trained by plain gradient
-//! descent.
+//! A network of three branches, built from the same parts as the two-branch one and trained by
+//! plain gradient descent.
 //!
 //! ```text
 //! x ─┬─ a1 ─ relu ─ a2 ───────────────┬─ ŷa   the product of the inputs
@@ -88,8 +88,7 @@ fn main() -> Result<(), GraphError> {
         first.get_or_insert(workspace.losses().to_vec());
     }
 
-    // Every task has learned: dropout leaves some noise, so a factor of three is asked for, and
-    // more is reached.
+    // Every task has learned. Dropout leaves some noise, so only a factor of three is required.
     println!("the end:  {:.4?}", workspace.losses());
     for (first, last) in first.into_iter().flatten().zip(workspace.losses()) {
         assert!(*last < first / 3.0, "{last} after {first}");

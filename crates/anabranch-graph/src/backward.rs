@@ -1,4 +1,4 @@
-//! Backward: derivatives by every parameter.
+//! The backward pass: derivatives with respect to every parameter.
 
 use anabranch_layers::{ApplyBackward, Backward, Dx, ParamGrads, SummariseBackward, Training};
 use anabranch_tensor::parallel::Shard;
@@ -10,8 +10,7 @@ use crate::node::Op;
 use crate::pass::{Source, Task};
 
 impl<T: Scalar> Graph<T> {
-    /// Takes the derivatives of a task's rows back through a stage, and summarises them for the
-    /// layer that begins it.
+    /// Runs a stage backward on a task's rows, and summarises them for the layer that begins it.
     pub(crate) fn backward_stage(
         &self,
         stage: usize,
@@ -27,8 +26,8 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The backward pass of a node; of one that needs the whole batch, what its shards say of the
-    /// derivatives by its output.
+    /// The backward pass of a node; for a node that needs the whole batch, only its shards'
+    /// summaries of the derivatives with respect to its output.
     fn backward_node(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let node = &self.nodes[i];
         let Some(layer) = node.layer() else { return };
@@ -91,8 +90,8 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The derivatives by the input of a layer that needs the whole batch, once all shards have
-    /// been summarised.
+    /// The derivatives with respect to the input of a layer that needs the whole batch, once all
+    /// shards are summarised.
     fn apply_backward(&self, i: usize, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let node = &self.nodes[i];
         let (Some(layer), input) = (node.whole_batch(), node.inputs[0]) else { return };
@@ -108,7 +107,7 @@ impl<T: Scalar> Graph<T> {
         });
     }
 
-    /// The derivatives by the outputs of nodes `x` and `y` in a task; nobody needs those by an
+    /// The derivatives with respect to the outputs of nodes `x` and `y` in a task; `None` for an
     /// input matrix.
     fn deltas<'a>(
         &self,

@@ -9,13 +9,13 @@ use crate::fusion::{Fusion, fuse};
 use crate::graph::{Array, Arrays, BuiltNode, Graph, Head};
 use crate::node::{Node, NodeId, NodeInput, Op};
 
-/// Collects the nodes of a network; a node's inputs exist before it, so the order of calls is a
+/// Collects the nodes of a network. A node's inputs exist before it, so the order of calls is a
 /// topological order.
 #[derive(Debug)]
 pub struct GraphBuilder<T> {
     nodes: Vec<Node<T>>,
     heads: Vec<Head<T>>,
-    /// That of the next node.
+    /// The stream of the next node.
     stream: u32,
 }
 
@@ -27,8 +27,8 @@ impl<T: Scalar> GraphBuilder<T> {
         builder
     }
 
-    /// Adds an input matrix `[rows, width]`, behind those that are there: passes take one matrix
-    /// for each, in this order. It takes no stream.
+    /// Adds an input matrix `[rows, width]` after the existing ones; passes take one matrix per
+    /// input, in this order. It uses no stream.
     ///
     /// # Errors
     /// If the name is taken.
@@ -46,7 +46,7 @@ impl<T: Scalar> GraphBuilder<T> {
         self.push(name.into(), Op::Input(matrix), Vec::new(), shape)
     }
 
-    /// The node that holds the rows of the first input matrix.
+    /// The node of the first input matrix.
     pub fn input(&self) -> NodeId {
         NodeId(0)
     }
@@ -54,21 +54,21 @@ impl<T: Scalar> GraphBuilder<T> {
     /// Columns of a node's output.
     ///
     /// # Panics
-    /// If another builder made the node.
+    /// If the node is from another builder.
     pub fn width(&self, node: NodeId) -> usize {
         self.nodes[node.0].width()
     }
 
-    /// Sets the stream of the next node, the number that its initial weights and its masks are
-    /// drawn by; the nodes behind it count on. Without a call, it is the node's running number.
+    /// Sets the stream of the next node, which seeds its initial weights and masks; later nodes
+    /// count up from it. Without a call, streams are numbered in node order.
     pub fn stream(&mut self, stream: u32) {
         self.stream = stream;
     }
 
-    /// Adds `layer` on the output of `x`. Its arrays will be called `name.weight` and so on.
+    /// Adds `layer` on the output of `x`. Its arrays are named `name.weight` and so on.
     ///
     /// # Errors
-    /// If the name is taken, `x` is not of this builder, or the layer refuses the width of `x`.
+    /// If the name is taken, `x` is from another builder, or the layer rejects the width of `x`.
     pub fn layer(
         &mut self,
         name: &str,
@@ -78,11 +78,11 @@ impl<T: Scalar> GraphBuilder<T> {
         self.node(name, layer.boxed(), &[x])
     }
 
-    /// Adds a join of `right` into `left`. A projection's weight will be called `name.weight`.
+    /// Adds a join of `right` into `left`. A projection's weight is named `name.weight`.
     ///
     /// # Errors
-    /// If the name is taken, an input is not of this builder, or the widths do not fit the kind of
-    /// join.
+    /// If the name is taken, an input is from another builder, or the widths do not suit the kind
+    /// of join.
     pub fn join(
         &mut self,
         name: &str,
@@ -96,7 +96,7 @@ impl<T: Scalar> GraphBuilder<T> {
     /// Adds `layer` on the outputs of any number of nodes.
     ///
     /// # Errors
-    /// If the name is taken, an input is not of this builder, or the layer refuses the number of
+    /// If the name is taken, an input is from another builder, or the layer rejects the number of
     /// inputs or their widths.
     pub fn node(
         &mut self,
@@ -112,12 +112,13 @@ impl<T: Scalar> GraphBuilder<T> {
         Ok(self.push(name.into(), Op::Layer(layer), inputs.collect(), shape))
     }
 
-    /// Makes `node` the prediction of a task called `name`, judged by `loss`, which has this weight
-    /// in the sum that is minimised. Targets are given in the order of these calls.
+    /// Makes `node` the prediction of a task called `name`; `weight` is the weight of its `loss` in
+    /// the sum that is minimised. Targets are given in the order of these calls.
     ///
     /// # Errors
-    /// If the name is taken by another head, the node is the input, is not of this builder or has a
-    /// head already, the weight is not finite and at least 0, or the loss refuses the node's width.
+    /// If the name is taken by another head; the node is the input, is from another builder or has
+    /// a head already; the weight is not finite and at least 0; or the loss rejects the node's
+    /// width.
     pub fn head(
         &mut self,
         name: &str,
@@ -146,10 +147,10 @@ impl<T: Scalar> GraphBuilder<T> {
         Ok(())
     }
 
-    /// The finished network.
+    /// Builds the network.
     ///
     /// # Errors
-    /// If there is no head, a node leads to none, or layers cannot be fused as they say.
+    /// If there is no head, a node leads to no head, or layers cannot be fused as they declare.
     pub fn build(self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         let Self { mut nodes, mut heads, .. } = self;
         check_all_used(&nodes, &heads)?;
@@ -196,7 +197,7 @@ impl<T: Scalar> GraphBuilder<T> {
     }
 }
 
-/// Every node is read by another or has a head.
+/// Checks that every node is read by another or has a head.
 fn check_all_used<T: Scalar>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(), GraphError> {
     if heads.is_empty() {
         return Err(GraphError::NoHead);
@@ -210,7 +211,7 @@ fn check_all_used<T: Scalar>(nodes: &[Node<T>], heads: &[Head<T>]) -> Result<(),
     Ok(())
 }
 
-/// Lets a sum work in the memory of its first input where nobody else needs what lies there.
+/// Lets a sum reuse the memory of its first input where nothing else needs the contents.
 fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     for i in 0..nodes.len() {
         let Some(first) = nodes[i].input_nodes().next() else { continue };
@@ -224,8 +225,8 @@ fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     }
 }
 
-/// Says of each node's inputs whose share of the derivative by it comes first in a backward pass,
-/// from the last node to the first.
+/// Marks which share of the derivative by a node's output comes first in a backward pass, which
+/// runs from the last node to the first.
 fn order_shares<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     let mut has_share: Vec<bool> =
         (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();
@@ -237,7 +238,7 @@ fn order_shares<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     }
 }
 
-/// Gives every node its ranges of the flat parameters and state, and names the arrays.
+/// Assigns every node its ranges of the flat parameters and state, and names the arrays.
 fn lay_out<T: Scalar>(nodes: &mut [Node<T>]) -> Arrays {
     let mut arrays = Arrays::default();
     for node in nodes {
@@ -247,7 +248,7 @@ fn lay_out<T: Scalar>(nodes: &mut [Node<T>]) -> Arrays {
     arrays
 }
 
-/// Appends the arrays of one node; returns the range of elements that they take.
+/// Appends the arrays of one node; returns their range of elements.
 fn append(arrays: &mut Vec<Array>, node: &str, specs: &[ArraySpec]) -> std::ops::Range<usize> {
     let start = arrays.last().map_or(0, |array| array.range.end);
     let mut end = start;

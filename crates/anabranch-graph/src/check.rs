@@ -1,4 +1,4 @@
-//! What a caller checks once, so that no pass can fail.
+//! Checks that a caller runs once, so that no pass can fail.
 
 use anabranch_tensor::Scalar;
 
@@ -9,14 +9,14 @@ use crate::pass::Batch;
 use crate::workspace::{Mode, Workspace};
 
 impl<T: Scalar> Graph<T> {
-    /// Checks what the training passes rely on, for this batch and every one like it.
+    /// Checks everything that training passes rely on, for this batch and every one like it.
     ///
     /// # Errors
-    /// If the workspace is another network's or for inference; parameters or state are not as many
-    /// as the network has; an input matrix is missing or not contiguous `[rows, columns]`, or they
-    /// have not as many rows as each other, or as the workspace and training allow; a row of the
-    /// batch is not among them; a target does not fit its head; or masks are given that do not fit
-    /// the dropout layers, one for each by its name.
+    /// If the workspace is for another network or for inference; parameters or state have the wrong
+    /// length; an input matrix is missing or not contiguous `[rows, columns]`, or the number of
+    /// rows differs between matrices or is not what the workspace and training allow; a row of the
+    /// batch does not exist; a target does not fit its head; or given masks do not match the
+    /// dropout layers, one each, by name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,
@@ -74,10 +74,10 @@ impl<T: Scalar> Graph<T> {
         self.check_masks(batch.masks, rows)
     }
 
-    /// Stops a pass that would compute something else than it is asked for.
+    /// Stops a pass that would compute something other than what was asked for.
     ///
     /// # Panics
-    /// If parameters, state or given masks are not the network's.
+    /// If parameters, state or given masks do not fit the network.
     #[track_caller]
     pub(crate) fn assert_fits(&self, params: &[T], state: Option<&[T]>, batch: &Batch<'_, '_, T>) {
         let (expected, got) = (self.params_len(), params.len());
@@ -91,7 +91,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// A given mask for each dropout layer, and none for anything else.
+    /// Requires a given mask for each dropout layer, and no others.
     fn check_masks(&self, masks: Masks<'_, T>, rows: usize) -> Result<(), GraphError> {
         let Masks::Given(masks) = masks else { return Ok(()) };
         let refused = |name: &str, expected, got| {

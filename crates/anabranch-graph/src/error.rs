@@ -1,4 +1,4 @@
-//! What can be wrong with a network or a batch.
+//! Errors of networks and batches.
 
 use anabranch_layers::LayerError;
 use thiserror::Error;
@@ -6,12 +6,12 @@ use thiserror::Error;
 /// Why a network cannot be built or a batch cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum GraphError {
-    /// A layer or loss refused its input, its target or its hyperparameters.
+    /// A layer or loss rejected its input, its target or its hyperparameters.
     #[error("node {node:?}: {reason}")]
     Layer {
         /// The node.
         node: String,
-        /// What the layer says.
+        /// The layer's reason.
         reason: LayerError,
     },
     /// A branch of a river that cannot be built.
@@ -22,13 +22,13 @@ pub enum GraphError {
         /// What is wrong with it.
         reason: Box<GraphError>,
     },
-    /// A branch that reads one that is not there or comes later.
+    /// A branch that reads a missing or later branch.
     #[error("no earlier branch is called {name:?}: a branch reads the input or branches before it")]
     UnknownBranch {
         /// The branch that is read.
         name: String,
     },
-    /// A join of a branch that predicts nothing.
+    /// A join of a branch without a prediction.
     #[error("branch {name:?} has no head, so it has no prediction to join")]
     NoPrediction {
         /// The branch without a head.
@@ -37,19 +37,19 @@ pub enum GraphError {
     /// Two nodes with one name.
     #[error("there are two nodes named {0:?}: give each its own name")]
     DuplicateName(String),
-    /// A node that was made by another builder.
+    /// A node from another builder.
     #[error("node {node:?} takes its input from a node that this builder did not make")]
     UnknownInput {
         /// The node.
         node: String,
     },
-    /// A node whose output nobody uses.
+    /// A node whose output nothing uses.
     #[error("node {0:?} leads to no head: connect it or leave it out")]
     Unused(String),
     /// A network without a loss.
     #[error("the network has no head: give at least one node a loss")]
     NoHead,
-    /// A head whose weight cannot be one.
+    /// A head with an invalid weight.
     #[error("head {head:?}: its weight must be finite and at least 0, not {weight}")]
     Weight {
         /// The head.
@@ -58,29 +58,29 @@ pub enum GraphError {
         weight: f64,
     },
     /// Two losses on one node, or one on the input.
-    #[error("node {0:?} cannot have this head: a node has one at most, and the input has none")]
+    #[error("node {0:?} cannot have this head: a node has at most one, and the input has none")]
     Head(String),
-    /// A batch of another shape than the network takes.
+    /// A batch of the wrong shape.
     #[error("{what}: expected {expected}, got {got}")]
     Batch {
-        /// What is wrong.
+        /// The quantity that is wrong.
         what: &'static str,
         /// The number expected.
         expected: usize,
-        /// The number that came.
+        /// The number given.
         got: usize,
     },
-    /// A workspace that was made for something else.
+    /// A workspace made for something else.
     #[error("the workspace is for {0}: make one with `Workspace::new` for this network")]
     Workspace(&'static str),
-    /// An input whose rows do not follow each other in memory.
+    /// An input that is not contiguous and row-major.
     #[error("x must be contiguous and row-major")]
     Layout,
     /// A batch without rows.
     #[error("a batch needs at least one row")]
     NoRows,
-    /// A row of a batch that its table does not have.
-    #[error("the batch has row {row} of a table of {rows} rows, counted from 0")]
+    /// A batch row that its table does not have.
+    #[error("the batch has row {row}, counted from 0, but the table has {rows} rows")]
     Row {
         /// The row.
         row: usize,

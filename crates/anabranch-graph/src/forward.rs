@@ -1,4 +1,4 @@
-//! Forward: a stage of training, its losses, and evaluation.
+//! The forward pass: a stage of training, the losses, and evaluation.
 
 use std::ops::Range;
 
@@ -26,8 +26,8 @@ struct Call<'a, T> {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// Takes a task's rows through a stage, and summarises them for the layer that begins the next
-    /// one.
+    /// Runs a stage forward on a task's rows, and summarises them for the layer that begins the
+    /// next stage.
     pub(crate) fn forward_stage(
         &self,
         stage: usize,
@@ -71,7 +71,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// Copies a task's rows of the input matrices from the tables that they are picked from.
+    /// Copies a task's rows of the input matrices from the tables they are picked from.
     fn gather_inputs(
         &self,
         tables: &[ArrayView2<'_, T>],
@@ -87,7 +87,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The losses of a task's rows, and the derivatives by their predictions.
+    /// The losses of a task's rows, and the derivatives with respect to their predictions.
     pub(crate) fn losses_of(&self, source: &Source<'_, '_, '_, T>, task: &mut Task<'_, T>) {
         let Batch { targets, row_idx, .. } = source.batch;
         assert!(targets.len() == self.heads.len(), "one target for each head");
@@ -119,7 +119,7 @@ impl<T: Scalar> Graph<T> {
     /// The evaluation pass on the input matrices `[rows, columns]`: running statistics, no dropout.
     ///
     /// # Panics
-    /// If a matrix has other columns, or more rows than the workspace.
+    /// If a matrix has the wrong number of columns, or more rows than the workspace.
     pub fn infer(
         &self,
         exec: &Executor,
@@ -188,8 +188,8 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// How many of a node's inputs are in its output from the start: 1 where a sum has taken over
-    /// the memory of its first input.
+    /// How many of a node's inputs are in its output from the start: 1 if a sum has taken over the
+    /// memory of its first input, else 0.
     pub(crate) fn in_place(&self, i: usize) -> usize {
         usize::from(self.nodes[i].slot != i)
     }
@@ -230,7 +230,7 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// Some rows of a contiguous matrix.
+/// A range of rows of a contiguous matrix.
 pub(crate) fn rows_of<T: Scalar>(x: ArrayView2<'_, T>, rows: Range<usize>) -> ArrayView2<'_, T> {
     let width = x.ncols();
     matrix(&flat(x)[rows.start * width..rows.end * width], rows.len(), width)

@@ -1,4 +1,4 @@
-//! Fusion: element-wise layers are done by the layer before them, in one pass over memory.
+//! Fusion: element-wise layers are computed by the layer before them, in one pass over memory.
 
 use anabranch_layers::{Layer, Shape};
 use anabranch_tensor::Scalar;
@@ -12,15 +12,15 @@ use crate::node::{Node, NodeInput, Op};
 pub enum Fusion {
     /// Linear, ReLU and dropout in one pass, and so on.
     Fused,
-    /// Every layer by itself: the reference that the fused network must agree with.
+    /// Every layer by itself: the reference for the fused network.
     Unfused,
 }
 
-/// Merges a node into the one before it as long as the layers can, and nobody else reads what lies
-/// between.
+/// Merges a node into the one before it as long as the layers support it and nothing else reads the
+/// result in between.
 ///
 /// # Errors
-/// If the layer that does the work of both refuses what each took by itself.
+/// If the merged layer rejects what the separate layers accepted.
 pub(crate) fn fuse<T: Scalar>(
     nodes: &mut Vec<Node<T>>,
     heads: &mut [Head<T>],
@@ -48,7 +48,7 @@ pub(crate) fn fuse<T: Scalar>(
     Ok(())
 }
 
-/// The node before `i` and a layer that does the work of both.
+/// The node before `i`, and a layer that computes both.
 fn fused_pair<T: Scalar>(
     nodes: &[Node<T>],
     heads: &[Head<T>],
@@ -62,7 +62,7 @@ fn fused_pair<T: Scalar>(
     Some((before, nodes[before].layer()?.fuse(nodes[i].shape.pointwise?)?))
 }
 
-/// After node `removed` has gone: its readers read `before`, and the nodes behind it move up.
+/// Renumbers once node `removed` is gone: its readers read `before`, and later nodes move up.
 fn renumber<T: Scalar>(
     nodes: &mut [Node<T>],
     heads: &mut [Head<T>],

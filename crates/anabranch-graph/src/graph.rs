@@ -1,4 +1,4 @@
-//! A finished network: its nodes, its heads, and where every array lies in the flat slices.
+//! A finished network: its nodes, its heads, and the range of every array in the flat slices.
 
 use std::ops::Range;
 
@@ -11,23 +11,23 @@ use crate::node::{Node, NodeId, Op};
 /// A named array in the flat parameters or state of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array {
-    /// The name, as PyTorch's `state_dict` has it: `fc1a.weight`.
+    /// The name, as in PyTorch's `state_dict`: `fc1a.weight`.
     pub name: String,
     /// One axis for a vector, two for a matrix `[out, in]`.
     pub shape: Vec<usize>,
     /// What the array is for.
     pub role: Role,
-    /// Where it lies.
+    /// Its range of elements.
     pub range: Range<usize>,
 }
 
-/// A task of a network: a node whose output is a prediction, and the loss that judges it.
+/// A task of a network: a node whose output is a prediction, and its loss.
 #[derive(Debug)]
 pub struct Head<T> {
     pub(crate) name: String,
-    /// The node, as the builder called it.
+    /// The builder's id of the node.
     pub(crate) id: NodeId,
-    /// The node among those of the finished network.
+    /// Index of the node in the finished network.
     pub(crate) node: usize,
     pub(crate) outputs: usize,
     pub(crate) weight: f64,
@@ -55,21 +55,20 @@ impl<T: Scalar> Head<T> {
         self.weight
     }
 
-    /// What the prediction is judged by.
+    /// The loss of the prediction.
     pub fn loss(&self) -> &dyn Loss<T> {
         &*self.loss
     }
 }
 
-/// What is known of a node by the name that its builder gave it.
+/// A node as its builder added it.
 #[derive(Debug)]
 pub(crate) struct BuiltNode {
     pub(crate) name: String,
     pub(crate) width: usize,
-    /// Whether it is a dropout layer, which a given mask is for.
+    /// Whether it is a dropout layer, which takes a given mask.
     pub(crate) is_dropout: bool,
-    /// The node of the finished network whose output its output is; `None` where fusion left it
-    /// inside of one.
+    /// The node of the finished network with the same output; `None` if fusion made it internal.
     place: Option<usize>,
 }
 
@@ -87,16 +86,16 @@ pub(crate) struct Arrays {
     pub(crate) state: Vec<Array>,
 }
 
-/// A network without its numbers: parameters, gradients and running state are flat slices that the
-/// caller owns.
+/// A network without its numbers: the caller owns parameters, gradients and running state as flat
+/// slices.
 ///
 /// Made by [`GraphBuilder`](crate::GraphBuilder); runs with a [`Workspace`](crate::Workspace).
 #[derive(Debug)]
 pub struct Graph<T> {
     pub(crate) nodes: Vec<Node<T>>,
     pub(crate) heads: Vec<Head<T>>,
-    /// The nodes in order, cut before each whose rows depend on each other: what a shard of a batch
-    /// does between two meetings with the others.
+    /// The nodes in order, split before each whose rows depend on each other: a shard runs a stage
+    /// without the other shards.
     pub(crate) stages: Vec<Range<usize>>,
     arrays: Arrays,
     /// The nodes that the builder made, in its order.
@@ -124,22 +123,22 @@ impl<T: Scalar> Graph<T> {
         graph
     }
 
-    /// Columns of the input: of all matrices together, where there are several.
+    /// Columns of the input; of all input matrices together if there are several.
     pub fn inputs(&self) -> usize {
         self.input_widths().sum()
     }
 
-    /// Columns of each input matrix, in the order in which passes take them.
+    /// Columns of each input matrix, in the order that passes take them.
     pub fn input_widths(&self) -> impl Iterator<Item = usize> {
         self.nodes.iter().filter(|node| matches!(node.op, Op::Input(_))).map(Node::width)
     }
 
-    /// The learned arrays, in the order in which they lie in the flat parameters and gradients.
+    /// The learned arrays, in the order of the flat parameters and gradients.
     pub fn params(&self) -> &[Array] {
         &self.arrays.params
     }
 
-    /// The arrays that are kept but not learned, in the order in which they lie in the flat state.
+    /// The non-learned arrays, in the order of the flat state.
     pub fn state(&self) -> &[Array] {
         &self.arrays.state
     }
@@ -164,7 +163,7 @@ impl<T: Scalar> Graph<T> {
         self.built.iter().position(|node| node.name == name).map(NodeId)
     }
 
-    /// The node of the finished network whose output is that of `node`, if fusion left it one.
+    /// The node of the finished network with the output of `node`, unless fusion made it internal.
     pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
         self.built[node.0].place
     }
@@ -177,13 +176,13 @@ impl<T: Scalar> Graph<T> {
     /// Columns of a node's output.
     ///
     /// # Panics
-    /// If the node is not of this network.
+    /// If the node is not from this network.
     pub fn width(&self, node: NodeId) -> usize {
         self.built[node.0].width
     }
 
-    /// Initial parameters and state, drawn by (seed, node): a node's weights do not depend on the
-    /// other nodes.
+    /// Initial parameters and state, seeded by `seed` and each node's stream: a node's weights do
+    /// not depend on the other nodes.
     pub fn init(&self, seed: u64) -> (Buffer<T>, Buffer<T>) {
         let mut params = Buffer::zeros(self.params_len());
         let mut state = Buffer::zeros(self.state_len());

@@ -2,9 +2,9 @@
 //!
 //! # How the parts fit together
 //!
-//! A [`GraphBuilder`] collects nodes and makes a [`Graph`]; a [`Workspace`] holds the memory of its
-//! passes. Parameters, gradients and running state are flat slices that the caller owns, with a
-//! name and a shape for every array in them.
+//! A [`GraphBuilder`] collects nodes and builds a [`Graph`]; a [`Workspace`] holds the memory of
+//! its passes. The caller owns parameters, gradients and running state as flat slices, in which
+//! every array has a name and a shape.
 #![forbid(unsafe_code)]
 
 mod backward;
@@ -35,7 +35,7 @@ pub use summary::{Summary, SummaryRow};
 pub use two_branch::TwoBranch;
 pub use workspace::{Mode, Workspace};
 
-// What a program needs to build a network and to call its passes.
+// Everything needed to build a network and run its passes.
 pub use anabranch_layers as layers;
 pub use anabranch_layers::Join;
 pub use anabranch_tensor::{Executor, Gradients, Scalar, matrix};

@@ -8,21 +8,20 @@ use crate::node::Node;
 /// Where dropout masks come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Masks<'a, T> {
-    /// Drawn by (seed, layer, step, element).
+    /// Drawn at random from (seed, layer, step, element).
     Drawn {
         /// The seed of the run.
         seed: u64,
         /// The step, counted from the start of the run.
         step: u64,
     },
-    /// Given by the names of the dropout layers, `[rows, columns]` row by row: 0 drops an element,
-    /// 1 keeps it.
+    /// Given by name of the dropout layer, `[rows, columns]` in row-major order: 0 drops an
+    /// element, 1 keeps it.
     Given(&'a [(&'a str, &'a [T])]),
 }
 
 impl<'a, T: Scalar> Masks<'a, T> {
-    /// The mask for the rows of `node` from `first_row` on. A node without dropout does not look at
-    /// it.
+    /// The mask for the rows of `node` from `first_row` on; nodes without dropout ignore it.
     pub(crate) fn of(&self, node: &Node<T>, first_row: usize) -> Mask<'a, T> {
         match *self {
             Self::Drawn { seed, step } => {

@@ -5,14 +5,14 @@ use std::ops::Range;
 use anabranch_layers::{Layer, Output, Pointwise, Shape, Training, WholeBatch};
 use anabranch_tensor::{Accum, Scalar};
 
-/// A node of the network that a builder made; it means the same node in the finished network.
+/// A node as added to a builder; it stands for the same node in the finished network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub(crate) usize);
 
 /// What a node does.
 #[derive(Debug)]
 pub(crate) enum Op<T> {
-    /// Holds the rows of an input matrix of the network, by its number.
+    /// Holds the rows of the input matrix with this index.
     Input(usize),
     /// Runs a layer.
     Layer(Box<dyn Layer<T>>),
@@ -21,36 +21,34 @@ pub(crate) enum Op<T> {
 /// An input of a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeInput {
-    /// The node whose output it is.
+    /// The node it reads.
     pub(crate) node: usize,
-    /// Whether this share of the derivative by that output is the first one in a backward pass.
+    /// Whether its share of the derivative comes first in a backward pass, and so overwrites.
     pub(crate) accum: Accum,
 }
 
-/// A node in its place in the network.
+/// A node within the network.
 #[derive(Debug)]
 pub(crate) struct Node<T> {
-    /// The name that parameters are called by.
+    /// The name used for its parameters.
     pub(crate) name: String,
     /// The names of the nodes that fusion merged into this one, its own first.
     pub(crate) names: Vec<String>,
     pub(crate) op: Op<T>,
     pub(crate) inputs: Vec<NodeInput>,
     pub(crate) shape: Shape,
-    /// Where this node's parameters lie in the network's.
+    /// Range of its parameters in the network's.
     pub(crate) params: Range<usize>,
-    /// Where this node's running state lies in the network's.
+    /// Range of its running state in the network's.
     pub(crate) state: Range<usize>,
-    /// The node whose memory the output shares: its own, or the first input's of a sum done in
-    /// place.
+    /// The node whose memory holds the output: itself, or the first input of a sum done in place.
     pub(crate) slot: usize,
-    /// The number, before fusion, of the node whose output this one's is: its own, or that of the
-    /// last node merged into it.
+    /// The index, before fusion, of the node with this output: itself, or the last node merged into
+    /// it.
     pub(crate) number: usize,
-    /// What its initial weights are drawn by.
+    /// Seeds its initial weights.
     pub(crate) stream: u32,
-    /// What its dropout mask is drawn by: the stream of the last node that fusion merged into this
-    /// one.
+    /// Seeds its dropout mask: the stream of the last node that fusion merged into this one.
     pub(crate) mask_stream: u32,
 }
 
@@ -60,7 +58,7 @@ impl<T: Scalar> Node<T> {
         self.shape.outputs
     }
 
-    /// The nodes that it reads.
+    /// The nodes it reads.
     pub(crate) fn input_nodes(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().map(|input| input.node)
     }
@@ -73,7 +71,7 @@ impl<T: Scalar> Node<T> {
         }
     }
 
-    /// The passes of its layer, if these need the whole batch.
+    /// The passes of its layer, if they need the whole batch.
     pub(crate) fn whole_batch(&self) -> Option<&dyn WholeBatch<T>> {
         match self.layer()?.training() {
             Training::WholeBatch(layer) => Some(layer),
@@ -81,12 +79,12 @@ impl<T: Scalar> Node<T> {
         }
     }
 
-    /// Whether it is a dropout layer by itself, which a given mask is for.
+    /// Whether it is a dropout layer by itself, which takes a given mask.
     pub(crate) fn is_dropout(&self) -> bool {
         matches!(self.shape.pointwise, Some(Pointwise::Dropout(_)))
     }
 
-    /// Whether nothing in a backward pass reads the output, so that a sum may take its memory.
+    /// Whether no backward pass reads the output, so that a sum may take over its memory.
     pub(crate) fn is_free(&self) -> bool {
         matches!((&self.op, self.shape.output), (Op::Layer(_), Output::Free))
     }

@@ -1,10 +1,10 @@
-//! A training pass: who works on which rows, and where the shards of a batch meet.
+//! A training pass: which thread works on which rows, and where the shards of a batch meet.
 //!
 //! ```text
 //! forward(0)                                  each shard, up to the first layer that needs all rows
-//! merge what the shards say of its input
+//! merge the shards' summaries of its input
 //! forward(1) · losses · backward(1)           each shard, without waiting for the others
-//! merge what the shards say of its derivative
+//! merge the shards' summaries of its derivative
 //! backward(0)                                 each shard
 //! add up the gradients of the shards
 //! ```
@@ -18,17 +18,17 @@ use crate::masks::Masks;
 use crate::shards::Cut;
 use crate::workspace::{Layout, Workspace};
 
-/// What a training pass reads beside the network's numbers.
+/// Inputs of a training pass besides the network's numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, 't, T> {
     /// The input matrices `[rows, columns]`, one for most networks.
     pub inputs: &'a [ArrayView2<'a, T>],
-    /// One for each head.
+    /// One target per head.
     pub targets: &'a [Target<'t, T>],
-    /// Which rows of `inputs` and `targets` make the batch, in this order, where these are a table;
-    /// `None` where they are the batch. Each thread copies the rows that it works on.
+    /// The rows of `inputs` and `targets` that make up the batch, in this order, if these are a
+    /// table; `None` if they are the batch. Each thread copies the rows it works on.
     pub row_idx: Option<&'a [usize]>,
-    /// What dropout keeps.
+    /// The dropout masks.
     pub masks: Masks<'a, T>,
 }
 
@@ -43,7 +43,7 @@ impl<T> Batch<'_, '_, T> {
     }
 }
 
-/// What a task does with its rows; stages are counted from the input.
+/// What a task does with its rows; stages are numbered from the input.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Forward(usize),
@@ -53,14 +53,14 @@ enum Step {
 
 /// What all shards of a pass read.
 pub(crate) struct Source<'a, 'b, 't, T> {
-    /// Runs a task.
+    /// Executor that runs a task.
     pub(crate) exec: &'a Executor,
     pub(crate) params: &'a [T],
-    /// As it was before the batch.
+    /// The state before the batch.
     pub(crate) state: &'a [T],
     pub(crate) batch: Batch<'b, 't, T>,
     pub(crate) cut: Cut,
-    /// What the shards have told each other, at the places that the layout names.
+    /// The merged summaries of the shards, laid out by the plan.
     pub(crate) merged: &'a [T],
     pub(crate) layout: &'a Layout,
 }
@@ -78,19 +78,19 @@ impl<'b, T> Source<'_, 'b, '_, T> {
 /// Where a shard finds its rows of the input matrices.
 #[derive(Clone, Copy)]
 pub(crate) enum Inputs<'a, 'x, T> {
-    /// At their places in the batch.
+    /// In their place in the batch.
     Batch(&'a [ArrayView2<'x, T>]),
-    /// Copied to the shard's own.
+    /// Copied to the shard's own memory.
     Copied,
 }
 
-/// Rows of a batch, one shard or all of them, and what a pass writes for them.
+/// Rows of a batch, one shard or all of them, and the memory that a pass writes for them.
 pub(crate) struct Task<'t, T> {
     pub(crate) values: Shard<'t, T>,
     pub(crate) deltas: Shard<'t, T>,
     pub(crate) saved: &'t mut [T],
     pub(crate) scratch: &'t mut [T],
-    /// What each of its shards tells the others.
+    /// The summaries of its shards.
     pub(crate) summaries: &'t mut [T],
     pub(crate) grads: &'t mut [T],
     /// Room for the class of each row.
@@ -116,12 +116,12 @@ enum Part {
 }
 
 impl<T: Scalar> Graph<T> {
-    /// The gradient of the summed losses on a batch by all parameters, into `grads`:
-    /// [`forward`](Self::forward), [`losses`](Self::losses) and [`backward`](Self::backward), to
-    /// the same bits, with fewer meetings of the threads.
+    /// The gradient of the summed losses on a batch with respect to all parameters, into `grads`:
+    /// the same bits as [`forward`](Self::forward), [`losses`](Self::losses) and
+    /// [`backward`](Self::backward), with fewer synchronisations of the threads.
     ///
     /// # Panics
-    /// As these.
+    /// As those methods.
     pub fn gradient(
         &self,
         exec: &Executor,
@@ -140,7 +140,7 @@ impl<T: Scalar> Graph<T> {
     /// The training pass on the input matrices `[rows, columns]`.
     ///
     /// # Panics
-    /// If [`check`](Self::check) would refuse the batch, or a dropout layer finds no given mask.
+    /// If [`check`](Self::check) would reject the batch, or a dropout layer has no given mask.
     pub fn forward(
         &self,
         exec: &Executor,
@@ -157,21 +157,21 @@ impl<T: Scalar> Graph<T> {
     }
 
     /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
-    /// derivative by the head's prediction.
+    /// derivative with respect to the head's prediction.
     ///
     /// # Panics
-    /// If [`check`](Self::check) would refuse the targets, or the workspace is for inference.
+    /// If [`check`](Self::check) would reject the targets, or the workspace is for inference.
     pub fn losses(&self, exec: &Executor, workspace: &mut Workspace<T>, targets: &[Target<'_, T>]) {
         let batch = Batch { inputs: &[], targets, row_idx: None, masks: Masks::Given(&[]) };
         let pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
         self.train(pass, None, Part::Losses);
     }
 
-    /// The derivative of the summed losses by all parameters, into `grads`, after
+    /// The derivative of the summed losses with respect to all parameters, into `grads`, after
     /// [`losses`](Self::losses).
     ///
     /// # Panics
-    /// If `inputs` or `params` are not those of the forward pass, or `grads` has another length.
+    /// If `inputs` or `params` are not those of the forward pass, or `grads` has the wrong length.
     pub fn backward(
         &self,
         exec: &Executor,
@@ -188,7 +188,7 @@ impl<T: Scalar> Graph<T> {
         self.train(pass, Some(grads), Part::Backward);
     }
 
-    /// Cuts `grads` into a part for each task of the batch at hand; allocates in the first pass
+    /// Splits `grads` into a part for each task of the current batch; allocates in the first pass
     /// only.
     #[track_caller]
     fn cut_gradients(&self, exec: &Executor, workspace: &Workspace<T>, grads: &mut Gradients<T>) {
@@ -197,7 +197,7 @@ impl<T: Scalar> Graph<T> {
         grads.cut(workspace.cut.tasks(exec).n_tasks);
     }
 
-    /// Does a part of a training step, compiled in this crate.
+    /// Runs a part of a training step, compiled in this crate.
     fn train(&self, pass: Pass<'_, '_, '_, T>, grads: Option<&mut Gradients<T>>, part: Part) {
         (T::select::<Train>(train_f32, train_f64))(self, pass, grads, part);
     }
@@ -238,7 +238,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// Does `steps` with the rows of each task; a backward step needs `grads`.
+    /// Runs `steps` on the rows of each task; a backward step needs `grads`.
     fn run(
         &self,
         pass: &mut Pass<'_, '_, '_, T>,
@@ -282,7 +282,7 @@ impl<T: Scalar> Graph<T> {
         );
     }
 
-    /// Merges what the shards say of the input of the layer that begins a stage.
+    /// Merges the shards' summaries of the input of the layer that begins a stage.
     fn merge(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize) {
         let i = self.stages[stage].start;
         let Some(layer) = self.nodes[i].whole_batch() else { return };
@@ -295,7 +295,8 @@ impl<T: Scalar> Graph<T> {
         });
     }
 
-    /// Merges what the shards say of the derivative by the output of the layer that begins a stage.
+    /// Merges the shards' summaries of the derivative with respect to the output of the layer that
+    /// begins a stage.
     fn merge_backward(&self, pass: &mut Pass<'_, '_, '_, T>, stage: usize) {
         let i = self.stages[stage].start;
         let Some(layer) = self.nodes[i].whole_batch() else { return };
@@ -304,7 +305,7 @@ impl<T: Scalar> Graph<T> {
         layer.merge_backward(summaries, &mut merged[layout.merged_backward[i].clone()]);
     }
 
-    /// What becomes of the state of the layers that work row by row, after the forward pass.
+    /// Updates the state of row-wise layers, after the forward pass.
     fn update_state(&self, state: &mut [T]) {
         for node in self.nodes.iter().filter(|node| !node.state.is_empty()) {
             if let Some(Training::RowWise(layer)) = node.layer().map(|layer| layer.training()) {
@@ -313,7 +314,7 @@ impl<T: Scalar> Graph<T> {
         }
     }
 
-    /// The loss of each head from those of the rows.
+    /// Computes the loss of each head from the losses of its rows.
     fn take_losses(&self, workspace: &mut Workspace<T>) {
         let Workspace { cut, deltas, losses, .. } = workspace;
         for (h, (head, loss)) in self.heads.iter().zip(losses).enumerate() {

@@ -1,12 +1,12 @@
-//! How a batch is cut into shards of rows.
+//! How a batch is split into shards of rows.
 //!
-//! Splitting every pass of a step between threads pays for large products only: of small ones, each
-//! thread would wait longer for what the others have written than it works. So a step of middle
-//! size is cut once: each thread takes some rows through many layers, and the threads meet only
-//! where a layer needs all rows of the batch, and to add up the gradients of the shards.
+//! Splitting every pass of a step between threads pays for large products only: with small ones, a
+//! thread waits longer for what the others wrote than it works. So a medium-sized step is split
+//! once: each thread takes some rows through many layers, and the threads meet only where a layer
+//! needs all rows of the batch, and to add up the gradients of the shards.
 //!
-//! One thread takes all rows through a layer at once, and sums over the rows shard by shard: the
-//! same sums.
+//! A single thread takes all rows through a layer at once, but sums over the rows shard by shard:
+//! the sums are the same.
 
 use std::ops::Range;
 
@@ -15,35 +15,36 @@ use anabranch_tensor::{Accum, Executor, Scalar};
 
 use crate::graph::Graph;
 
-/// Work that is worth a shard, in the flops of large products: on one core some 50 µs, of which a
-/// hundredth is handing it out a few times.
+/// Least work worth a shard, in flops of large products: some 50 µs on one core, a hundredth of
+/// which goes into handing the shard out a few times.
 const MIN_COST: usize = 8_000_000;
-/// What a number that a layer writes costs in the passes around the products, in flops.
+/// Cost, in flops, of an element that a layer writes in the passes around the products.
 const COST_OF_ELEMENT: usize = 150;
-/// Fewest rows of a shard: each packs all weights, and adds to all gradients.
+/// Fewest rows of a shard: each shard packs all weights and adds to all gradients.
 const MIN_ROWS: usize = 64;
-/// Most rows of a shard: what its layers write stays in the cache.
+/// Most rows of a shard: the outputs of its layers stay in cache.
 const MAX_ROWS: usize = 256;
-/// Most numbers in the gradients of all shards.
+/// Most elements in the gradients of all shards together.
 const MAX_GRADS: usize = 1 << 19;
 
 /// Runs a shard while other threads run the others.
 static SERIAL: Executor = Executor::serial();
 
-/// What decides how batches of a network are cut.
+/// The rule by which batches of a network are split.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sharding {
     /// Fewest rows of a shard.
     min_rows: usize,
     most_shards: usize,
-    /// Rows of a shard, if it is not to be decided by the work.
+    /// Rows of a shard, if fixed; `None` to decide by the work.
     rows_per_shard: Option<usize>,
 }
 
 impl Sharding {
-    /// The rule for `graph`: for training, of which an evaluation is a third, but in one piece.
+    /// The rule for `graph`, by the cost of training. Evaluation costs a third, but a shard runs it
+    /// in one piece, so the same rule serves.
     pub(crate) fn new<T: Scalar>(graph: &Graph<T>) -> Self {
-        // Forward, and twice as much backward.
+        // Forward, plus twice as much backward.
         let flops: usize = graph.nodes.iter().map(|node| 3 * node.shape.flops_per_row).sum();
         let written = graph.nodes.iter().filter(|node| node.layer().is_some());
         let elements: usize = written.map(|node| node.width()).sum();
@@ -55,13 +56,14 @@ impl Sharding {
         }
     }
 
-    /// The rule that cuts every batch into shards of so many rows, at least 1.
+    /// The rule that splits every batch into shards of `rows_per_shard` rows, at least 1.
     pub(crate) fn every(self, rows_per_shard: usize) -> Self {
         Self { rows_per_shard: Some(rows_per_shard.max(1)), ..self }
     }
 
-    /// How a batch of `n_rows` is cut: in two, or in as many as leave each few enough rows. Depends
-    /// on nothing but the network and the batch, since sums over the rows do.
+    /// How a batch of `n_rows` is split: in two or more shards of at most [`MAX_ROWS`] rows, or not
+    /// at all if that does not pay. Depends on the network and the batch alone, and so do sums over
+    /// the rows.
     pub(crate) fn cut(self, n_rows: usize) -> Cut {
         if let Some(rows_per_shard) = self.rows_per_shard {
             return Cut { n_rows, rows_per_shard };
@@ -72,12 +74,12 @@ impl Sharding {
         Cut { n_rows, rows_per_shard: n_rows.div_ceil(n_shards).max(1) }
     }
 
-    /// The most shards, tasks, and rows of a task, of batches of up to `max_rows` rows.
+    /// The most shards, tasks, and rows of a task, over all batches of up to `max_rows` rows.
     pub(crate) fn most(self, exec: &Executor, max_rows: usize) -> Most {
         let mut most = Most { shards: 1, tasks: 1, rows: 1 };
         for n_shards in 2..=max_rows.div_ceil(MAX_ROWS).max(2) {
-            // Of the batches that would be cut into so many shards, the largest, and the largest
-            // that is not worth it: a smaller batch may be in one piece where a larger one is cut.
+            // Of the batches that could be split into `n_shards`: the largest, and the largest that
+            // is not worth it, since a smaller batch may stay whole where a larger one is split.
             let largest = max_rows.min(n_shards * MAX_ROWS);
             for n_rows in [largest, largest.min(n_shards * self.min_rows - 1)] {
                 let cut = self.cut(n_rows);
@@ -91,7 +93,7 @@ impl Sharding {
     }
 }
 
-/// The most of what any batch of a workspace needs memory for.
+/// Upper bounds over all batches of a workspace, to size its memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) shards: usize,
@@ -100,7 +102,7 @@ pub(crate) struct Most {
     pub(crate) rows: usize,
 }
 
-/// How a batch is cut into shards.
+/// How a batch is split into shards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) n_rows: usize,
@@ -116,7 +118,7 @@ pub(crate) struct Tasks<'e> {
     pub(crate) rows_per_task: usize,
     pub(crate) n_tasks: usize,
     pub(crate) shards_per_task: usize,
-    /// Runs a task: all threads together where there is only one.
+    /// Executor of a task: all threads together if there is only one task.
     pub(crate) inner: &'e Executor,
 }
 
@@ -137,7 +139,7 @@ impl Cut {
         self.n_rows.div_ceil(self.rows_per_shard)
     }
 
-    /// A task for each shard, or one for all if there is one thread or one shard.
+    /// One task per shard, or a single task if there is one thread or one shard.
     pub(crate) fn tasks(self, exec: &Executor) -> Tasks<'_> {
         let Self { n_rows, rows_per_shard } = self;
         let n_shards = self.n_shards();
@@ -150,8 +152,7 @@ impl Cut {
         }
     }
 
-    /// The rows of each of `n_rows` rows' shards, and whether what it adds to sums over the rows
-    /// replaces what is there.
+    /// The shards of `n_rows` rows, and whether each overwrites sums over the rows or adds to them.
     pub(crate) fn shards_of(self, n_rows: usize) -> impl Iterator<Item = (Range<usize>, Accum)> {
         (0..n_rows).step_by(self.rows_per_shard).map(move |start| {
             let accum = if start == 0 { Accum::Replace } else { Accum::Add };

@@ -1,4 +1,4 @@
-//! What a network looks like: layers, shapes, parameters, operations.
+//! Summary of a network: layers, shapes, parameters, operations.
 
 use std::fmt;
 
@@ -20,18 +20,18 @@ pub struct SummaryRow {
     pub name: String,
     /// What it does: `linear + relu`, `join add`.
     pub kind: String,
-    /// The names of the nodes that it reads.
+    /// The names of the nodes it reads.
     pub inputs: Vec<String>,
     /// Columns of its output.
     pub outputs: usize,
-    /// Learned numbers.
+    /// Number of learned parameters.
     pub params: usize,
     /// Floating-point operations of a forward pass for one row.
     pub flops_per_row: usize,
 }
 
 impl Summary {
-    /// Learned numbers of the whole network.
+    /// Number of learned parameters of the whole network.
     pub fn params(&self) -> usize {
         self.rows.iter().map(|row| row.params).sum()
     }
@@ -58,7 +58,7 @@ impl<T: Scalar> Graph<T> {
 }
 
 impl fmt::Display for Summary {
-    /// A line for each node below a header, numbers flush right; 80 columns for names of usual
+    /// One line per node below a header, numbers right-aligned; 80 columns for names of usual
     /// length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = [self.params(), self.flops_per_row()].map(|n| n.to_string());

@@ -15,8 +15,7 @@ use crate::river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 
 /// The sizes and hyperparameters of a two-branch network.
 ///
-/// Its first target are the numbers of task A `[rows, outputs_a]`, its second the classes of task
-/// B.
+/// The first target is the numbers of task A `[rows, outputs_a]`, the second the classes of task B.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TwoBranch {
     /// Columns of the input.
@@ -29,11 +28,11 @@ pub struct TwoBranch {
     pub hidden_b: usize,
     /// Classes of task B.
     pub classes: usize,
-    /// Probability of dropping a hidden unit of branch A.
+    /// Drop probability of branch A's hidden units.
     pub dropout: f64,
     /// The activation of both branches.
     pub activation: Activation,
-    /// How the prediction of task A flows into branch B.
+    /// How the prediction of task A enters branch B.
     pub join: Join,
     /// How many γ and β the batch normalisation has.
     pub affine: Affine,
@@ -74,7 +73,7 @@ impl TwoBranch {
         }
     }
 
-    /// The description: branches `a` and `b`, with the layer names of the source's derivation.
+    /// The description: branches `a` and `b`, with the layer names of the derivation.
     pub fn river(&self) -> River {
         let layer = |name: &str, stream, layer| NamedLayer { name: name.to_owned(), stream, layer };
         let linear = |outputs, init| LayerKind::Linear { outputs, init };

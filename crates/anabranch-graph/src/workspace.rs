@@ -1,4 +1,4 @@
-//! The memory of a network's passes: arenas that a plan sizes once.
+//! The memory of a network's passes: arenas sized once by a plan.
 
 use std::ops::Range;
 
@@ -24,41 +24,41 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(crate) min_rows: usize,
-    /// Most tasks of a batch.
+    /// Most tasks of any batch.
     pub(crate) max_tasks: usize,
     sharding: Sharding,
-    /// The batch at hand.
+    /// How the current batch is split.
     pub(crate) cut: Cut,
     /// The output of each node that has memory of its own.
     pub(crate) values: Arena<T>,
-    /// Derivatives of the loss by the values, and a column of each head's loss of each row; empty
-    /// in inference.
+    /// Derivatives of the loss with respect to the values, and one column per head of row losses;
+    /// empty in inference.
     pub(crate) deltas: Arena<T>,
-    /// Of each task.
+    /// For each task.
     pub(crate) saved: Buffer<T>,
-    /// Of each task.
+    /// For each task.
     pub(crate) scratch: Buffer<T>,
-    /// Of each shard: what it tells the others.
+    /// For each shard.
     pub(crate) summaries: Buffer<T>,
-    /// What the shards of a batch told each other.
+    /// The merged summaries of a batch.
     pub(crate) merged: Buffer<T>,
     /// Room for the class of each row, where a batch is picked from a table.
     pub(crate) classes: Vec<u32>,
-    /// The loss of each head in the batch at hand.
+    /// The loss of each head in the current batch.
     pub(crate) losses: Vec<f64>,
-    /// Where the output of each node lies that the builder made; `None` where it has no memory.
+    /// Location of the output of each builder node; `None` if it has no memory.
     places: Vec<Option<Place>>,
-    /// Columns of each node, and learned numbers of the network.
+    /// Columns of each node, and the number of learned parameters.
     sizes: Vec<usize>,
     pub(crate) mode: Mode,
     pub(crate) layout: Layout,
 }
 
-/// Where a node's output and its derivative lie.
+/// Location of a node's output and its derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     slot: usize,
-    /// Whether the output is there after a pass: no join has taken the memory over.
+    /// Whether the output is still there after a pass: no join has taken over its memory.
     holds_value: bool,
 }
 
@@ -77,24 +77,24 @@ fn sizes<T: Scalar>(graph: &Graph<T>) -> impl Iterator<Item = usize> {
     graph.nodes.iter().map(Node::width).chain([graph.params_len()])
 }
 
-/// Where each node's numbers lie, and how many there are for a task.
+/// Location of each node's arrays, and their total lengths per task.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// A node's part of what a task saves.
+    /// Each node's range in what a task saves.
     pub(crate) saved: Vec<Range<usize>>,
     pub(crate) saved_len: usize,
     pub(crate) scratch_len: usize,
-    /// A coupled node's part of a shard's summaries; empty for others.
+    /// Each coupled node's range in a shard's summaries; empty for other nodes.
     pub(crate) summaries: Vec<Range<usize>>,
     pub(crate) summaries_len: usize,
-    /// What a coupled node saves of a batch forward.
+    /// Where a coupled node's forward merge is saved.
     pub(crate) merged: Vec<Range<usize>>,
-    /// What it merges of a batch backward.
+    /// Where its backward merge is saved.
     pub(crate) merged_backward: Vec<Range<usize>>,
 }
 
 impl Layout {
-    /// What all shards tell of node `i`, from their summaries.
+    /// The summaries of node `i` from all shards.
     pub(crate) fn summaries<'a, T>(&self, i: usize, cut: Cut, all: &'a [T]) -> Summaries<'a, T> {
         Summaries {
             all: &all[..cut.n_shards() * self.summaries_len],
@@ -106,7 +106,7 @@ impl Layout {
     }
 }
 
-/// The next `len` elements, beginning at a cache line, of an array that is `total` long so far.
+/// The next `len` elements, starting at a cache line, of an array that is `total` long so far.
 fn append<T>(total: &mut usize, len: usize) -> Range<usize> {
     let start = *total;
     *total += len.next_multiple_of(CACHE_LINE / size_of::<T>());
@@ -127,9 +127,8 @@ impl<T: Scalar> Workspace<T> {
         Self::with_sharding(graph, exec, max_rows, mode, Sharding::new(graph))
     }
 
-    /// Memory for training in which every batch is cut into shards of `rows_per_shard` rows,
-    /// whether or not that is worth the while: what a check runs to see the way that large batches
-    /// take.
+    /// Memory for training in which every batch is split into shards of `rows_per_shard` rows,
+    /// whether or not that pays: lets small batches check the path that large batches take.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -183,8 +182,8 @@ impl<T: Scalar> Workspace<T> {
         }
         let line = CACHE_LINE / size_of::<T>();
         layout.scratch_len = layout.scratch_len.next_multiple_of(line);
-        // A node may share another one's memory, and an input needs its own for batches that are
-        // picked from a table only.
+        // A node may share another's memory, and an input needs its own only for batches that are
+        // picked from a table.
         let widths = |of_inputs: fn(usize) -> usize| {
             graph.nodes.iter().enumerate().map(move |(i, node)| match node.op {
                 Op::Input(_) => of_inputs(node.width()),
@@ -222,7 +221,7 @@ impl<T: Scalar> Workspace<T> {
         })
     }
 
-    /// The largest batch.
+    /// The largest batch, in rows.
     pub fn max_rows(&self) -> usize {
         self.values.max_rows()
     }
@@ -232,8 +231,8 @@ impl<T: Scalar> Workspace<T> {
         &self.losses
     }
 
-    /// The output of `node` `[rows, width]` in the last pass. `None` where it has no memory of its
-    /// own: the input, which is the caller's; a node inside of a fused one; a node whose memory a
+    /// The output of `node` `[rows, width]` in the last pass. `None` if it has no memory of its
+    /// own: the input, which is the caller's, a node inside a fused one, or a node whose memory a
     /// join took over.
     ///
     /// # Panics
@@ -252,15 +251,15 @@ impl<T: Scalar> Workspace<T> {
         self.rows_of(&self.values, place.slot)
     }
 
-    /// The smallest batch that the network can be trained on.
+    /// The smallest batch that the network can be trained on, in rows.
     pub fn min_rows(&self) -> usize {
         self.min_rows
     }
 
     /// dL/d(output) of `node` `[rows, width]`: after [`Graph::losses`] for heads, after
-    /// [`Graph::backward`] for all. A layer with a fused ReLU leaves the derivative by its
-    /// pre-activation there. `None` for the input, for a node inside of a fused one, and in a
-    /// workspace for inference.
+    /// [`Graph::backward`] for all. For a layer with a fused ReLU it is the derivative with respect
+    /// to the pre-activation. `None` for the input, for a node inside a fused one, and in
+    /// inference.
     ///
     /// # Panics
     /// If the node is not of this network.
@@ -282,7 +281,7 @@ impl<T: Scalar> Workspace<T> {
     /// Begins a pass over `rows` rows.
     ///
     /// # Panics
-    /// If these are more than the workspace was planned for.
+    /// If there are more than the workspace was planned for.
     pub(crate) fn begin(&mut self, rows: usize) {
         assert!(rows <= self.max_rows(), "more rows than the workspace was planned for");
         self.cut = self.sharding.cut(rows);

@@ -1,4 +1,4 @@
-//! Rivers: what they build, what they refuse, and that they are plain data.
+//! Rivers: what they build, what they reject, and that they are plain data.
 
 use anabranch_graph::{
     Batch, Branch, Fusion, Graph, GraphError, Join, LayerKind, Masks, Mode, River, TwoBranch,
@@ -102,7 +102,7 @@ fn a_river_is_plain_data() {
     for river in [four_tasks(), TwoBranch::new(4, 5, 2, 3, 4).river()] {
         let json = serde_json::to_string(&river).unwrap();
         assert_eq!(serde_json::from_str::<River>(&json).unwrap(), river);
-        // What is not known is refused: a setting that nothing reads would be lost without a word.
+        // Unknown fields are rejected: a misspelt setting would be ignored silently.
         let misspelt = json.replacen("\"stream\"", "\"streem\"", 1);
         assert!(serde_json::from_str::<River>(&misspelt).is_err());
     }
@@ -128,7 +128,7 @@ fn a_river_is_plain_data() {
     );
 }
 
-/// Weights and masks are drawn by a node's stream: the same, wherever its branch stands.
+/// Weights and masks are seeded by a node's stream: the same wherever its branch stands.
 #[test]
 fn moving_a_branch_leaves_its_numbers() {
     let a = || Branch::new("a").hidden(9, Activation::Relu).dropout(0.5);

@@ -1,5 +1,5 @@
-//! What builders refuse, how arrays are named and laid out, what fusion merges, and what a batch
-//! must be like.
+//! What builders reject, how arrays are named and laid out, what fusion merges, and what a batch
+//! must look like.
 
 use anabranch_graph::{
     Batch, Fusion, Graph, GraphBuilder, GraphError, Join, Masks, Mode, TwoBranch, Workspace,
@@ -68,12 +68,13 @@ fn fusion_merges_layers_and_keeps_their_names() {
         ])
     );
     assert_eq!(kinds(&unfused).len(), 10);
-    // A name means the same node, whatever it was merged into.
+    // An id stands for the same node, whatever it was merged into.
     assert_eq!(fused.node("dp1a"), unfused.node("dp1a"));
     assert_ne!(fused.node("dp1a"), fused.node("fc1a"));
     assert_eq!(fused.node("fc9"), None);
     assert_eq!(fused.params(), unfused.params());
-    // What is computed does not change: 2·4·3+4 + 4 + 4, 2·2·4+2, 2·5·3+5 + 5, 7·5, 2·5·2, 2·6·5+6.
+    // Fusion leaves the operations as they are: 2·4·3+4 + 4 + 4, 2·2·4+2, 2·5·3+5 + 5, 7·5, 2·5·2,
+    // 2·6·5+6.
     let flops = 36 + 18 + 40 + 35 + 20 + 66;
     assert_eq!(fused.summary().flops_per_row(), flops);
     assert_eq!(unfused.summary().flops_per_row(), flops);
@@ -98,14 +99,14 @@ fn initial_weights_belong_to_seed_and_node() {
     let (params, state) = fused.init(7);
     assert_eq!((params.clone(), state.clone()), unfused.init(7));
     assert_ne!(params, fused.init(8).0);
-    // A wider last layer leaves the others' weights as they are.
+    // A wider last layer leaves the other weights unchanged.
     let other = TwoBranch::new(3, 4, 2, 5, 9).build::<f64>(Fusion::Fused).unwrap();
     assert_eq!(other.init(7).0[..66], params[..66]);
     let of = |name: &str| &params[fused.param(name).unwrap().range.clone()];
     assert!(of("fc1b.bias").iter().all(|b| *b == 0.0));
     assert_eq!((of("bn1b.weight"), of("bn1b.bias")), (&[1.0; 5][..], &[0.0; 5][..]));
     assert_eq!(state[..], [[0.0; 5], [1.0; 5]].concat());
-    // Kaiming's bound √(6/inputs) for what a ReLU follows, Xavier's √(6/(inputs + outputs)) else.
+    // Kaiming's bound √(6/inputs) before a ReLU, Xavier's √(6/(inputs + outputs)) otherwise.
     let within = |name: &str, bound: f64| {
         let largest = of(name).iter().fold(0f64, |a, w| a.max(w.abs()));
         assert!(largest <= bound.sqrt() && largest > 0.5 * bound.sqrt(), "{name}: {largest}");
@@ -236,7 +237,7 @@ fn batches_are_checked() {
     );
     assert_eq!(
         check(&workspace, of, Batch { row_idx: Some(&[0, 4]), ..batch }),
-        "the batch has row 4 of a table of 4 rows, counted from 0"
+        "the batch has row 4, counted from 0, but the table has 4 rows"
     );
     assert_eq!(
         check(&workspace, (&params[1..], &state), batch),
@@ -250,7 +251,7 @@ fn batches_are_checked() {
     let other = Workspace::new(&other, &exec, 4, Mode::Training).unwrap();
     assert!(check(&other, of, batch).starts_with("the workspace is for another network"));
 
-    // A network that one row is enough for has no variance to speak of.
+    // A network without batch normalisation can be trained on one row, but not on none.
     let mut g = GraphBuilder::<f64>::new(1);
     let y = g.layer("y", Linear::new(1), g.input()).unwrap();
     g.head("y", y, 1.0, HalfSquaredError).unwrap();
@@ -293,8 +294,8 @@ fn given_masks_are_checked_and_a_pass_without_them_stops() {
     assert!(panic.downcast_ref::<String>().unwrap().contains("mask \"dp1b\""));
 }
 
-/// What the builder called a node is that node after fusion too; one that lies inside of another,
-/// or whose memory a join took over, has nothing to show.
+/// A builder's node is the same node after fusion; one inside another, or whose memory a join took
+/// over, has no value.
 #[test]
 fn nodes_keep_their_ids() {
     let run = |fusion| {
@@ -339,8 +340,7 @@ fn nodes_keep_their_ids() {
     assert!(tanh.iter().zip(fc2).all(|(y, x)| (y - x.tanh()).abs() < 1e-15));
 }
 
-/// Rows of a smaller batch, and of an evaluation, come out as if the workspace had been made for
-/// them.
+/// A smaller batch, or an evaluation, gives what it gives in a workspace of its own size.
 #[test]
 fn a_workspace_serves_smaller_batches() {
     let graph = two_branch(Fusion::Fused);
@@ -361,7 +361,7 @@ fn a_workspace_serves_smaller_batches() {
     };
     assert_eq!(run(9, 2), run(2, 2));
     assert_eq!(run(9, 1), run(1, 1));
-    // No rows have no predictions.
+    // No rows give no predictions.
     assert_eq!(run(9, 0), run(0, 0));
 
     // A training step leaves predictions and their derivatives: (ŷ − y)/m, here with y = 0.
@@ -378,9 +378,9 @@ fn a_workspace_serves_smaller_batches() {
     assert!((workspace.losses()[0] - squares / 5.0).abs() < 1e-14 * squares);
 }
 
-/// A workspace serves every smaller batch, also one that is cut into more shards than the largest:
-/// as 1,024 rows are not where four gradients would be too many numbers, and 700 rows are, in
-/// three; or 513 rows in three, which are not worth it, and 512 in two.
+/// A workspace serves every smaller batch, also one that is split into more shards than the
+/// largest: 1,024 rows are not split, as four gradients would have too many elements, but 700 rows
+/// are, in three; 513 rows are not worth splitting in three, but 512 are in two.
 #[test]
 fn smaller_batches_may_be_cut_into_more_shards() {
     for (config, max_rows, rows, expected) in [
@@ -416,8 +416,8 @@ fn smaller_batches_may_be_cut_into_more_shards() {
     }
 }
 
-/// A batch picked from a table by row numbers is the batch of these rows, to the bit: one shard and
-/// several, and rows twice.
+/// A batch picked from a table by row index is the batch of these rows, to the bit: with one shard
+/// or several, and with repeated rows.
 #[test]
 fn batches_are_picked_from_a_table() {
     let config = TwoBranch::new(20, 128, 1, 64, 5);
@@ -489,7 +489,7 @@ impl RowWise<f64> for Louder {
     }
 }
 
-/// Once for each batch, after its forward pass, whether or not it is cut.
+/// Once per batch, after its forward pass, whether or not it is split.
 #[test]
 fn the_state_of_a_row_wise_layer_counts_batches() {
     let mut g = GraphBuilder::new(2);

@@ -1,4 +1,4 @@
-//! From the description of a network to the network.
+//! Builds a network from its description.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::fusion::Fusion;
 use crate::graph::Graph;
 use crate::node::NodeId;
 
-/// What later branches may read of a branch.
+/// The nodes of a branch that later branches may read.
 struct Built {
-    /// Its last layer, in front of the joins.
+    /// Its last layer before the joins.
     trunk: NodeId,
     /// Its prediction.
     head: Option<NodeId>,
@@ -25,7 +25,7 @@ impl River {
     /// # Errors
     /// [`GraphError::Branch`], with the branch's name, if a branch reads one that is not before it,
     /// joins one without a prediction, has a name that is taken, or has a layer, join or loss that
-    /// is refused; and if a branch leads to no head.
+    /// is rejected; and if a branch leads to no head.
     pub fn build<T: Scalar>(&self, fusion: Fusion) -> Result<Graph<T>, GraphError> {
         let mut g = GraphBuilder::new(self.inputs);
         let mut built: HashMap<&str, Built> = HashMap::new();
@@ -45,7 +45,7 @@ impl River {
 }
 
 impl Branch {
-    /// Adds the nodes of the branch to a network that has those of the branches before it.
+    /// Adds the nodes of the branch to a network that has the branches before it.
     fn add<T: Scalar>(
         &self,
         g: &mut GraphBuilder<T>,

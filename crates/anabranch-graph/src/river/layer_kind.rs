@@ -10,7 +10,7 @@ use crate::builder::GraphBuilder;
 use crate::error::GraphError;
 use crate::node::NodeId;
 
-/// A built-in layer with its hyperparameters; its input's width follows from its place.
+/// A built-in layer with its hyperparameters; its input width follows from its position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LayerKind {
@@ -18,7 +18,7 @@ pub enum LayerKind {
     Linear {
         /// Columns of the output.
         outputs: usize,
-        /// How its weights are drawn.
+        /// Distribution of its initial weights.
         init: Init,
     },
     /// An [`Activation`].
@@ -47,7 +47,7 @@ pub enum LayerKind {
     },
     /// [`Dropout`].
     Dropout {
-        /// Probability of dropping an element.
+        /// Drop probability.
         p: f64,
     },
 }

@@ -2,8 +2,8 @@
 //!
 //! A [`River`] is an ordered list of [`Branch`]es. A branch reads the input, or the last hidden
 //! layer of an earlier branch (its *trunk*), and runs its layers; the predictions of earlier
-//! branches may join before its head; and it ends in a head, which is a task, or in none where it
-//! is a trunk.
+//! branches may join before its head. It ends in a head, which is a task, or has none if it is a
+//! trunk.
 //!
 //! ```text
 //! x ── trunk ─┬─ price ──────────┬─ a number
@@ -12,9 +12,9 @@
 //! ```
 //!
 //! Everything that needs to know the network reads this description: [`River::build`] makes a
-//! [`Graph`] of it, a model file stores it (`serde`), a reference implementation walks it. Every
-//! layer has its name and its *stream*, the number that its initial weights and masks are drawn by:
-//! moving a branch, or adding one, leaves the numbers of the others as they are.
+//! [`Graph`] from it, a model file stores it (`serde`), a reference implementation walks it. Every
+//! layer has a name and a *stream*, which seeds its initial weights and masks: moving or adding a
+//! branch leaves the numbers of the others unchanged.
 
 mod build;
 mod layer_kind;
@@ -55,7 +55,7 @@ use crate::graph::Graph;
 pub struct River {
     /// Columns of the input.
     pub inputs: usize,
-    /// The branches: each may read those before it.
+    /// The branches; each may read the earlier ones.
     pub branches: Vec<Branch>,
 }
 
@@ -63,7 +63,7 @@ pub struct River {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Branch {
-    /// The branch's name, which its task is called by.
+    /// The name of the branch and of its task.
     pub name: String,
     /// The earlier branch whose last layer it reads; `None` reads the input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,21 +71,21 @@ pub struct Branch {
     /// The layers, in order.
     #[serde(default)]
     pub layers: Vec<NamedLayer>,
-    /// The predictions that flow in behind the layers, in order.
+    /// The predictions that join after the layers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joins: Vec<NamedJoin>,
-    /// What the branch predicts, if it is not a trunk alone.
+    /// What the branch predicts; `None` for a mere trunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<BranchHead>,
 }
 
-/// A layer in its place.
+/// A layer with its name and stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedLayer {
-    /// The name of its node; its arrays are called `name.weight` and so on.
+    /// The name of its node; its arrays are named `name.weight` and so on.
     pub name: String,
-    /// What its initial weights and its masks are drawn by.
+    /// Seeds its initial weights and its masks.
     pub stream: u32,
     /// The layer.
     pub layer: LayerKind,
@@ -95,13 +95,13 @@ pub struct NamedLayer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedJoin {
-    /// The name of its node; a projection's weight is called `name.weight`.
+    /// The name of its node; a projection's weight is named `name.weight`.
     pub name: String,
-    /// What a projection's initial weights are drawn by.
+    /// Seeds a projection's initial weights.
     pub stream: u32,
-    /// The branch whose prediction flows in, as scores where it is a class.
+    /// The branch whose prediction joins, as scores if it is a class.
     pub from: String,
-    /// How it flows in.
+    /// How it joins.
     pub join: Join,
 }
 
@@ -109,23 +109,23 @@ pub struct NamedJoin {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchHead {
-    /// The layer that makes the prediction; its columns are the head's outputs.
+    /// The layer that computes the prediction; its columns are the head's outputs.
     pub layer: NamedLayer,
-    /// What the prediction is judged by.
+    /// The loss of the prediction.
     pub loss: LossKind,
     /// The weight of this loss in the sum that is minimised.
     pub weight: f64,
 }
 
 impl River {
-    /// A network of `branches` on `inputs` columns. Layers get their streams by their places.
+    /// A network of `branches` on `inputs` columns. Layers get their streams by position.
     pub fn new(inputs: usize, branches: impl IntoIterator<Item = Branch>) -> Self {
         let mut river = Self { inputs, branches: Vec::new() };
         branches.into_iter().for_each(|branch| river.push(branch));
         river
     }
 
-    /// Appends a branch, whose layers get streams that no other layer has.
+    /// Appends a branch; its layers get streams that no other layer has.
     pub fn push(&mut self, mut branch: Branch) {
         let used = self.branches.iter().flat_map(Branch::streams).max();
         let first = used.map_or(1, |stream| stream + 1);
@@ -188,7 +188,7 @@ impl Branch {
         self
     }
 
-    /// Lets the prediction of an earlier branch flow in, as the node `NAME.join.OTHER`.
+    /// Joins the prediction of an earlier branch, as the node `NAME.join.OTHER`.
     #[must_use]
     pub fn join(mut self, branch: &str, join: Join) -> Self {
         let name = format!("{}.join.{}", escaped(&self.name), escaped(branch));
@@ -196,7 +196,7 @@ impl Branch {
         self
     }
 
-    /// Ends the branch in a head `NAME.head` with so many outputs.
+    /// Ends the branch in a head `NAME.head` with `outputs` outputs.
     #[must_use]
     pub fn head(mut self, outputs: usize, loss: LossKind, weight: f64) -> Self {
         let name = format!("{}.head", escaped(&self.name));
@@ -225,19 +225,19 @@ impl Branch {
 }
 
 impl NamedLayer {
-    /// With stream 0, until a river gives it one.
+    /// With stream 0, until a river assigns one.
     fn new(name: &str, layer: LayerKind) -> Self {
         Self { name: name.to_owned(), stream: 0, layer }
     }
 }
 
-/// A branch's name as a part of a node's: with `.`, `%` and control characters as `%2E` and so on,
-/// so that the dots between the parts stay the only ones.
+/// A branch's name as part of a node's name: `.`, `%` and control characters become `%2E` and so
+/// on, so that dots only separate the parts.
 fn escaped(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     for c in name.chars() {
         if c == '.' || c == '%' || c.is_control() {
-            // A string takes whatever is written.
+            // Writing to a string cannot fail.
             let _ = write!(escaped, "%{:02X}", u32::from(c));
         } else {
             escaped.push(c);
