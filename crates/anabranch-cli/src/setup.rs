@@ -108,8 +108,16 @@ impl SetupArgs {
 
     /// Reads and prepares the data, prints warnings about it, and sizes the network.
     pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
-        let source = self.source()?;
-        let setup = self.set_up(exec, &source, &source.rules)?;
+        self.setup_of(exec, &self.source()?)
+    }
+
+    /// [`setup`](Self::setup) of data that have been read.
+    pub(crate) fn setup_of<T: Scalar>(
+        &self,
+        exec: &Executor,
+        source: &Source,
+    ) -> Result<Setup<T>, Failure> {
+        let setup = self.set_up(exec, source, &source.rules)?;
         let Prepared { dataset, warnings, .. } = &setup.prepared;
         tracing::info!(
             rows = dataset.n_rows,

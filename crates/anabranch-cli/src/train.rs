@@ -55,9 +55,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let folds = args.folds.map(|n| Folds::run(&args.setup, &args.setup.source()?, &exec, n));
-    let folds = folds.transpose()?;
-    let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
+    let source = args.setup.source()?;
+    let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;
+    let Setup { prepared, river, graph, config } = args.setup.setup_of::<f32>(&exec, &source)?;
+    drop(source);
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
     // An impossible directory is better reported now than after hours of training; an interrupted

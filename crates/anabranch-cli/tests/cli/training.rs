@@ -321,6 +321,11 @@ fn every_row_is_predicted_by_a_network_that_did_not_see_it() {
             assert!((found[key].as_f64().unwrap() - expected).abs() < 1e-12, "{flags} {found}");
         }
     }
+    // The standard input can be read only once.
+    let mut command =
+        dir.command(&format!("{train} --folds 2 --data -").replace("--data t.csv", ""));
+    let stdin = fs::File::open(dir.path("t.csv")).unwrap();
+    assert!(command.stdin(stdin).output().unwrap().status.success());
     // The model itself is what it is without.
     let json = dir.json(&format!("{train} --folds 2"));
     assert_eq!(json["weights_sha256"], plain["weights_sha256"]);
