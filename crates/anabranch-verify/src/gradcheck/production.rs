@@ -123,8 +123,8 @@ impl<'e, T: Scalar> Production<'e, T> {
         self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
 
-    /// On which side of each corner (of ReLUs and PReLUs, and of losses with corners) the last pass was. For
-    /// the unfused graph.
+    /// On which side of each corner (of ReLUs and PReLUs, and of losses with corners) the last pass
+    /// was. For the unfused graph.
     pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
         let mut sides = Vec::new();
         for node in &network.nodes {
