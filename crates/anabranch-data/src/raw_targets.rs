@@ -8,8 +8,9 @@ use crate::encoder::NOT_FINITE;
 use crate::error::{DataError, excerpt, list};
 use crate::labels::{Categories, Numbering};
 use crate::profile::Tally;
+use crate::regression_target::RegressionTarget;
 use crate::table::Table;
-use crate::target::{ClassTarget, RegressionTarget, Targets, TaskTarget};
+use crate::target::{ClassTarget, Targets, TaskTarget};
 use crate::warning::{Warning, WarningCode};
 
 /// The targets of one task for some rows.

@@ -10,10 +10,11 @@ use crate::error::DataError;
 use crate::far::{ABSURD, FAR, Middle, far_warning};
 use crate::missing::MissingMarkers;
 use crate::raw_targets::{TargetValues, TaskValues};
+use crate::regression_target::RegressionTarget;
 use crate::schema::Schema;
 use crate::split::Split;
 use crate::table::Table;
-use crate::target::{ClassTarget, RegressionTarget, Targets, TaskTarget};
+use crate::target::{ClassTarget, Targets, TaskTarget};
 use crate::warning::{Warning, WarningCode};
 
 /// So few classes are never too many.
