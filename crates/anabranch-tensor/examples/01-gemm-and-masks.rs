@@ -1,5 +1,5 @@
-//! Products with work on each element while it is in the cache, and random masks that any thread
-//! can ask for.
+//! Products that process each element while it is in cache, and random masks that any thread can
+//! ask for.
 //!
 //! `cargo run -p anabranch-tensor --example 01-gemm-and-masks`
 
@@ -8,7 +8,7 @@ use anabranch_tensor::parallel::ExecutorError;
 use anabranch_tensor::random::DrawnMask;
 use anabranch_tensor::{Accum, Executor, matrix, matrix_mut};
 
-/// max(0, c), done by the multiplication.
+/// max(0, c), applied by the multiplication.
 struct Relu;
 
 impl Epilogue<f32> for Relu {
@@ -36,7 +36,7 @@ fn main() -> Result<(), ExecutorError> {
     gemm_naive(a, w.t(), Accum::Replace, matrix_mut(&mut expected, m, n));
     let largest = c.iter().zip(&expected).map(|(c, e)| (c - e).abs()).fold(0.0, f32::max);
     println!("{m}x{n}x{k}: off from three plain loops by {largest:.1e}");
-    // 150 products below 1/4: rounding in another order.
+    // 150 products below 1/4, rounded in another order.
     assert!(largest < 1e-4);
 
     // 2. The number of threads changes who computes an element, never its bits.
@@ -44,7 +44,7 @@ fn main() -> Result<(), ExecutorError> {
         assert_eq!(product(&Executor::new(threads)?), c);
     }
 
-    // 3. An epilogue sees every element once, while it is in the cache.
+    // 3. An epilogue sees every element once, while it is in cache.
     let exec = Executor::serial();
     let mut rectified = vec![f32::NAN; m * n];
     let mut scratch = vec![0.0; gemm_scratch_len::<f32>(&exec, m, n, k)];

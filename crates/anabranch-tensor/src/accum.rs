@@ -1,14 +1,14 @@
-//! Replacing against adding.
+//! Overwriting or adding.
 
 use crate::scalar::Scalar;
 
-/// Whether a result replaces what an array holds or is added to it, so that no gradient buffer is
-/// ever zeroed.
+/// Whether a result overwrites an array or is added to it, so that no gradient buffer is ever
+/// zeroed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accum {
-    /// Overwrite; what the array held before is not read.
+    /// Overwrite; the old contents are not read.
     Replace,
-    /// Add to what the array holds.
+    /// Add to the contents.
     Add,
 }
 

@@ -7,14 +7,13 @@ use crate::scalar::Scalar;
 /// Bytes of a cache line, and of the widest vector.
 pub const CACHE_LINE: usize = 64;
 
-/// A slice of numbers on the heap that begins at a cache line.
+/// A slice of numbers on the heap, aligned to a cache line.
 ///
-/// A vector that straddles two lines takes two accesses to load, and the allocator places large
-/// arrays so that every vector does: a step on 256 rows is a twentieth faster in memory that begins
-/// at a line.
+/// Loading a vector that straddles two lines takes two accesses, and the allocator places large
+/// arrays so that every vector does: in aligned memory, a step on 256 rows is a twentieth faster.
 #[derive(Debug, Default)]
 pub struct Buffer<T> {
-    /// Never grows, so that it stays where it is.
+    /// Never grows, so that it does not move.
     memory: Vec<T>,
     start: usize,
     len: usize,
@@ -44,7 +43,7 @@ impl<T: Scalar> From<&[T]> for Buffer<T> {
 impl<T: Clone> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         let mut memory = self.memory.clone();
-        // The copy may lie differently.
+        // The copy may be aligned differently.
         let start = memory.as_ptr().align_offset(CACHE_LINE).min(memory.len() - self.len);
         memory.rotate_left(self.start);
         memory.rotate_right(start);

@@ -1,5 +1,4 @@
-//! Sums over the rows of a matrix, one for each column, with the same bits for any number of
-//! threads.
+//! Column sums over the rows of a matrix, with the same bits for any number of threads.
 //!
 //! ```
 //! use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
@@ -12,15 +11,15 @@
 //! assert_eq!(sums, [9.0, 12.0]);
 //! ```
 //!
-//! The rows are cut into chunks whose bounds depend on the shape alone. A chunk's partial result is
-//! summed in row order, and the partial results are folded in chunk order.
+//! The rows are split into chunks whose bounds depend on the shape alone. Each chunk is summed in
+//! row order, and the partial sums are added in chunk order.
 
 use crate::accum::Accum;
 use crate::lanes::sum_columns;
 use crate::parallel::{Executor, Part, rows_per_chunk};
 use crate::scalar::Scalar;
 
-/// Chunks that a sum over `n_rows` rows of `width` elements is cut into.
+/// Number of chunks that a sum over `n_rows` rows of `width` elements is split into.
 pub fn n_row_chunks(n_rows: usize, width: usize) -> usize {
     n_rows.div_ceil(rows_per_chunk(width))
 }
@@ -33,7 +32,7 @@ pub fn column_sums_scratch_len(n_rows: usize, width: usize) -> usize {
 /// Sums over the rows of `x` `[n_rows, width]`: `out[j]` (+)= Σᵢ `x[i, j]`.
 ///
 /// # Panics
-/// If `x` is not a multiple of `out.len()` long or `scratch` is shorter than
+/// If the length of `x` is not a multiple of `out.len()`, or `scratch` is shorter than
 /// [`column_sums_scratch_len`].
 pub fn column_sums<T: Scalar>(
     exec: &Executor,
@@ -68,8 +67,8 @@ pub fn column_sums<T: Scalar>(
     fold_partials(partials, accum, out);
 }
 
-/// `out` (+)= the sum of the rows of `partials`, added in order, which is left in the first of
-/// them.
+/// `out` (+)= the sum of the rows of `partials`, added in order; the sum is also left in the first
+/// row.
 ///
 /// # Panics
 /// If `out` is empty.
@@ -97,8 +96,8 @@ mod tests {
 
     #[test]
     fn sums_columns_exactly_and_the_same_for_any_threads() {
-        // Rows of more than a vector, and narrow ones, of which the last chunk has no whole number
-        // of vectors.
+        // Rows wider than a vector, and narrow rows whose last chunk is not a whole number of
+        // vectors.
         check_sums(2_500, 49);
         check_sums(2_500, 17);
         check_sums(11_001, 3);

@@ -6,7 +6,7 @@
 //! the last place. 2ⁿ is written into the exponent bits, in two factors, so that results near the
 //! overflow and underflow bounds come out right.
 //!
-//! Only +, −, × and bit operations: the result does not depend on the machine's mathematical
+//! Uses only +, −, × and bit operations, so the result does not depend on the machine's math
 //! library.
 
 /// eˣ in `f32`, within 2 units in the last place.
@@ -29,8 +29,8 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     let e_r = (p * r) * r + r + 1.0;
-    // The integer is what the low bits of `shifted` are beyond those of ROUND. A cast, which
-    // saturates, would keep the loop from being vectorised.
+    // The integer is the difference of the low bits of `shifted` and ROUND. A cast, which
+    // saturates, would keep the loop from vectorising.
     let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = n >> 1;
     let two_to = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
@@ -67,8 +67,7 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
         p = p * r + c;
     }
     let e_r = (p * r) * r + r + 1.0;
-    // The integer sits in the low bits of `shifted`: no float-to-int conversion, which AVX2 lacks
-    // for 64 bits.
+    // The integer is in the low bits of `shifted`: AVX2 lacks a 64-bit float-to-int conversion.
     let n = shifted.to_bits() as i32;
     let half = n >> 1;
     let two_to = |e: i32| f64::from_bits(((e + 1023) as u64) << 52);
@@ -79,7 +78,7 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Distance in units in the last place of `want`.
+    /// Error in units in the last place of `want`.
     fn ulps_f32(got: f32, want: f64) -> f64 {
         let want_f32 = want as f32;
         let ulp = f64::from(want_f32.next_up()) - f64::from(want_f32);
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(exp_f32(1e4), f32::INFINITY);
         assert_eq!(exp_f64(1e4), f64::INFINITY);
         assert!(exp_f32(f32::NAN).is_nan() && exp_f64(f64::NAN).is_nan());
-        // Subnormal results are reached gradually.
+        // Underflow is gradual.
         assert!(exp_f32(-100.0) > 0.0 && exp_f64(-740.0) > 0.0);
     }
 }

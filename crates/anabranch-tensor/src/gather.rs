@@ -1,10 +1,10 @@
-//! Rows of a table, copied next to each other.
+//! Gathering rows of a table.
 
 use crate::lanes::LANES;
 use crate::prefetch::prefetch_slice;
 
 /// Copies rows of a matrix: row `row_idx[i]` of `src` becomes row `i` of `dst`. Both are row-major,
-/// `width` numbers a row (1 for a vector). Allocates nothing.
+/// with `width` elements per row (1 for a vector). Allocates nothing.
 ///
 /// # Panics
 /// If `dst` does not hold `row_idx.len()` rows, or an index is out of range.
@@ -21,7 +21,7 @@ pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mu
         &src[row * width..(row + 1) * width]
     };
     for (i, &row) in row_idx.iter().enumerate() {
-        // Rows of a shuffled batch lie anywhere.
+        // Rows of a shuffled batch are scattered.
         if let Some(&next) = row_idx.get(i + ROWS_AHEAD) {
             prefetch_slice(row_of(next));
         }
@@ -29,11 +29,11 @@ pub fn gather_rows<T: Copy>(src: &[T], width: usize, row_idx: &[usize], dst: &mu
     }
 }
 
-/// Rows that are asked for ahead of their use: what comes from memory then has time to arrive.
+/// How many rows ahead to prefetch, so that data from memory has time to arrive.
 const ROWS_AHEAD: usize = 8;
 
-/// `dst` = `src`, of the same length: in pieces of a fixed length, the last of which overlaps the
-/// one before. For rows of a few vectors, calling `memcpy` would take longer than copying.
+/// Copies `src` to `dst`, of the same length, in pieces of a fixed length, the last of which
+/// overlaps the one before: for rows of a few vectors, calling `memcpy` takes longer than copying.
 fn copy_row<T: Copy>(dst: &mut [T], src: &[T]) {
     let Some(last) = src.len().checked_sub(LANES) else { return dst.copy_from_slice(src) };
     for j in (0..last).step_by(LANES).chain([last]) {

@@ -1,4 +1,4 @@
-//! The gradient of a loss by all parameters, as one array or as parallel arrays whose sum it is.
+//! The gradient of a loss with respect to all parameters, as one array or as several to be summed.
 
 use std::ops::Range;
 
@@ -6,15 +6,14 @@ use crate::buffer::{Buffer, CACHE_LINE};
 use crate::parallel::{Executor, Part, even_chunk_len};
 use crate::scalar::Scalar;
 
-/// Most elements that one task adds up.
+/// Most elements that one task sums.
 const CHUNK_LEN: usize = 1024;
 
-/// The derivative of a loss by each parameter of a network.
+/// The derivative of a loss with respect to each parameter of a network.
 ///
-/// A backward pass that cuts its batch into shards of rows writes one array, a *part*, for each
-/// shard; the gradient is the sum of the parts in their order. Whoever goes over the parameters
-/// anyway adds them up on the way, as an optimizer does; everybody else asks for the
-/// [`whole`](Self::whole).
+/// A backward pass that splits its batch into shards of rows writes one array, a *part*, per shard;
+/// the gradient is the sum of the parts in order. Code that walks the parameters anyway, such as an
+/// optimizer, adds the parts on the way; other code asks for the [`whole`](Self::whole).
 ///
 /// ```
 /// use anabranch_tensor::{Executor, Gradients};
@@ -24,7 +23,7 @@ const CHUNK_LEN: usize = 1024;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Gradients<T> {
-    /// One part after another, each beginning at a cache line.
+    /// One part after another, each starting at a cache line.
     values: Buffer<T>,
     /// Number of parameters.
     len: usize,
@@ -32,7 +31,7 @@ pub struct Gradients<T> {
 }
 
 impl<T: Scalar> Gradients<T> {
-    /// The gradient 0 by `len` parameters.
+    /// The zero gradient for `len` parameters.
     pub fn zeros(len: usize) -> Self {
         let mut gradients = Self { values: Buffer::zeros(0), len, n_parts: 1 };
         gradients.reserve(1);
@@ -49,34 +48,34 @@ impl<T: Scalar> Gradients<T> {
         self.len == 0
     }
 
-    /// Number of arrays whose sum the gradient is.
+    /// Number of parts whose sum is the gradient.
     pub fn n_parts(&self) -> usize {
         self.n_parts
     }
 
-    /// Makes room for `n_parts` parts, so that a later [`cut`](Self::cut) into as many allocates
-    /// nothing. The values are lost if there was less room.
+    /// Makes room for `n_parts` parts, so that a later [`cut`](Self::cut) into as many does not
+    /// allocate. The values are lost if there was less room.
     pub fn reserve(&mut self, n_parts: usize) {
         if self.values.len() < n_parts * self.stride() {
             self.values = Buffer::zeros(n_parts * self.stride());
         }
     }
 
-    /// Cuts the gradient into `n_parts` parts, all of which the caller then writes with
+    /// Splits the gradient into `n_parts` parts, all of which the caller must then fill through
     /// [`part`](Self::part).
     pub fn cut(&mut self, n_parts: usize) {
         self.reserve(n_parts);
         self.n_parts = n_parts;
     }
 
-    /// A part for each task of a loop on an executor. What a task gets may be longer than the
-    /// number of parameters.
+    /// One part for each task of an executor's loop. A task's slice may be longer than the number
+    /// of parameters.
     pub fn part(&mut self) -> Part<'_, T> {
         let stride = self.stride();
         Part::Chunks(&mut self.values[..self.n_parts * stride], stride)
     }
 
-    /// The whole gradient: its parts are added up in their order, unless there is only one.
+    /// The whole gradient: adds up the parts in order, unless there is only one.
     pub fn whole(&mut self, exec: &Executor) -> &mut [T] {
         let (len, stride, n_parts) = (self.len, self.stride(), self.n_parts);
         self.cut(1.max(n_parts));
@@ -101,7 +100,7 @@ impl<T: Scalar> Gradients<T> {
         &mut self.values[..len]
     }
 
-    /// The gradient to read, as it is.
+    /// A read-only view of the gradient, as it is.
     pub fn view(&self) -> GradientView<'_, T> {
         let stride = self.stride();
         GradientView { values: &self.values[..self.n_parts * stride], len: self.len, stride }
@@ -121,7 +120,7 @@ impl<T: Scalar> From<&[T]> for Gradients<T> {
     }
 }
 
-/// A gradient to read: [`Gradients`], or a slice with an element for each parameter.
+/// A read-only gradient: [`Gradients`], or a slice with one element per parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct GradientView<'a, T> {
     values: &'a [T],
@@ -141,19 +140,19 @@ impl<'a, T: Scalar> GradientView<'a, T> {
         self.len == 0
     }
 
-    /// Number of arrays whose sum the gradient is.
+    /// Number of parts whose sum is the gradient.
     pub fn n_parts(&self) -> usize {
         self.values.len() / self.stride
     }
 
-    /// The arrays whose sum, in this order, the gradient is.
+    /// The parts, in the order in which they are summed.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &'a [T]> + use<'a, T> {
         let len = self.len;
         self.values.chunks_exact(self.stride).map(move |part| &part[..len])
     }
 
-    /// The elements `range` of the gradient: those of the only part, or else sums, for which `room`
-    /// is filled.
+    /// The elements `range` of the gradient: a slice of the only part, or sums that are written to
+    /// `room`.
     ///
     /// # Panics
     /// If the range ends past the last parameter, or there are several parts and the range is
@@ -218,7 +217,7 @@ impl<'a, T: Scalar> From<&'a Gradients<T>> for GradientView<'a, T> {
 mod tests {
     use super::*;
 
-    /// Part `i` is aⱼ = (i + 1)·j, whole numbers that are added without rounding.
+    /// Part `i` is aⱼ = (i + 1)·j: whole numbers, which add without rounding.
     fn cut_gradients(len: usize, n_parts: usize) -> Gradients<f64> {
         let mut gradients = Gradients::zeros(len);
         gradients.cut(n_parts);

@@ -1,7 +1,7 @@
 //! Loops over columns in groups that fill a vector.
 //!
-//! The compiler turns a loop over an array of fixed length into vector instructions where it would
-//! not risk that for a slice.
+//! The compiler vectorises a loop over an array of fixed length where it would not risk that for a
+//! slice.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::scalar::Scalar;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use crate::simd::InstructionSet;
 
-/// Numbers that are worked on side by side: an AVX-512 register of `f32`, two of `f64`.
+/// Numbers processed side by side: one AVX-512 register of `f32`, two of `f64`.
 pub const LANES: usize = 16;
 
 /// The first `len` numbers of `row`, at most [`LANES`], then zeros.
@@ -54,7 +54,7 @@ pub fn store_lanes<T: Scalar>(row: &mut [T], lanes: &[T; LANES], len: usize) {
     }
 }
 
-/// Parts of vectors in memory: a copy of unknown length would be a call, or a loop that waits for
+/// Partial vectors in memory: a copy of unknown length would be a call, or a loop that waits for
 /// its own stores.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod masked {
@@ -70,7 +70,7 @@ mod masked {
         ((1u32 << n.min(16)) - 1) as u16
     }
 
-    /// `len` numbers of one or two words from `src`, then zeros.
+    /// Loads `len` numbers of one or two words from `src`, then zeros.
     ///
     /// # Safety
     /// The processor has AVX-512; `src` is readable at `len` numbers, fewer than LANES.
@@ -82,8 +82,8 @@ mod masked {
         for part in 0..words_each {
             let n = (len * words_each).saturating_sub(16 * part);
             let at = 16 * part;
-            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for
-            // each part.
+            // SAFETY: promised by the caller; masked words are not touched, and `lanes` has 16
+            // words for each part.
             unsafe {
                 let v = _mm512_maskz_loadu_epi32(first(n), src.wrapping_add(at));
                 _mm512_storeu_epi32(dst.add(at), v);
@@ -91,7 +91,7 @@ mod masked {
         }
     }
 
-    /// The first `len` numbers of one or two words to `dst`.
+    /// Stores the first `len` numbers of one or two words to `dst`.
     ///
     /// # Safety
     /// The processor has AVX-512; `dst` is writable at `len` numbers, fewer than LANES.
@@ -103,8 +103,8 @@ mod masked {
         for part in 0..words_each {
             let n = (len * words_each).saturating_sub(16 * part);
             let at = 16 * part;
-            // SAFETY: as the caller's; masked words are not touched, and `lanes` has 16 words for
-            // each part.
+            // SAFETY: promised by the caller; masked words are not touched, and `lanes` has 16
+            // words for each part.
             unsafe {
                 let v = _mm512_loadu_epi32(src.add(at));
                 _mm512_mask_storeu_epi32(dst.wrapping_add(at), first(n), v);
@@ -113,13 +113,12 @@ mod masked {
     }
 }
 
-/// Fewest columns of rows that are never narrow.
+/// Rows with at least this many columns are never narrow.
 const WIDE: usize = 3 * LANES;
-/// Numbers of [`LANES`] narrow rows, at most.
+/// Most numbers in [`LANES`] narrow rows.
 const SIDE_BY_SIDE: usize = LANES * WIDE;
 
-/// Whether rows of `width` columns are narrow: a large part of a vector would be idle in each of
-/// them.
+/// Whether rows of `width` columns are narrow: each would leave a large part of a vector idle.
 #[inline(always)]
 pub fn is_narrow(width: usize) -> bool {
     width < WIDE && !width.is_multiple_of(LANES)
@@ -129,8 +128,8 @@ pub fn is_narrow(width: usize) -> bool {
 /// element n of `f([x[i, j] of each matrix x], [v[j] of each vector v])`. Mark `f`
 /// `#[inline(always)]`.
 ///
-/// Rows that fill their vectors are added up in order, some columns at a time; of
-/// [narrow](is_narrow) ones, [`LANES`] side by side first, then these.
+/// Rows that fill their vectors are summed in order, some columns at a time; [narrow](is_narrow)
+/// rows are first summed [`LANES`] side by side.
 ///
 /// ```
 /// use anabranch_tensor::lanes::sum_columns;
@@ -143,7 +142,7 @@ pub fn is_narrow(width: usize) -> bool {
 /// ```
 ///
 /// # Panics
-/// If the vectors are shorter than the totals, or the matrices shorter than the first of them.
+/// If the vectors are shorter than the totals, or a matrix is shorter than the first.
 #[inline(always)]
 pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
     matrices: [&[T]; X],
@@ -237,8 +236,8 @@ fn lane_of<T: Scalar, const N: usize>(groups: &[[T; LANES]; N], lane: usize) -> 
     elements
 }
 
-/// Calls `add(j, len, sums)` for the columns `j .. j + len` of every [`LANES`] columns of `width`,
-/// with sums that start at zero and stay in registers, and then copies these to `totals`.
+/// Calls `add(j, len, sums)` for the columns `j .. j + len` of each group of [`LANES`] columns of
+/// `width`, with sums that start at zero and stay in registers, then copies these to `totals`.
 #[inline(always)]
 fn sum_by_lanes<T: Scalar, const N: usize>(
     width: usize,
@@ -258,16 +257,15 @@ fn sum_by_lanes<T: Scalar, const N: usize>(
     );
 }
 
-/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, of `len` in all,
-/// to add to `sums[n][i]` what the i-th of these numbers contributes; then adds up the sums of each
-/// column.
+/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, `len` in all, to
+/// add to `sums[n][i]` the contribution of the i-th number; then adds up the sums of each column.
 #[inline(always)]
 fn sum_side_by_side<T: Scalar, const N: usize>(
     (len, width): (usize, usize),
     totals: [&mut [T]; N],
     add: impl FnMut(Range<usize>, [&mut [T]; N]),
 ) {
-    // Clearing the sums of wider rows would take as long as adding up a few narrow ones.
+    // Clearing the sums of wider rows would take as long as summing a few narrow ones.
     if width <= LANES {
         sum_up_to::<T, N, { LANES * LANES }>((len, width), totals, add);
     } else {
@@ -275,7 +273,7 @@ fn sum_side_by_side<T: Scalar, const N: usize>(
     }
 }
 
-/// The same for rows of which [`LANES`] have at most `LEN` numbers.
+/// The same for rows with at most `LEN` numbers per [`LANES`] rows.
 #[inline(always)]
 fn sum_up_to<T: Scalar, const N: usize, const LEN: usize>(
     (len, width): (usize, usize),
@@ -297,7 +295,7 @@ fn sum_up_to<T: Scalar, const N: usize, const LEN: usize>(
     }
 }
 
-/// `vector`, of as many numbers as a narrow row, for [`LANES`] rows side by side.
+/// Repeats `vector`, at most as long as a narrow row, for [`LANES`] rows side by side.
 ///
 /// # Panics
 /// If `vector` is longer than a narrow row.
@@ -308,7 +306,7 @@ pub fn repeat_side_by_side<T: Scalar>(vector: &[T]) -> [T; SIDE_BY_SIDE] {
     repeated
 }
 
-/// The same in memory that is there; what is behind does not change.
+/// The same in existing memory; what lies beyond is unchanged.
 #[inline(always)]
 fn repeat_into<T: Scalar>(repeated: &mut [T; SIDE_BY_SIDE], vector: &[T]) {
     let mut len = vector.len();
@@ -320,8 +318,8 @@ fn repeat_into<T: Scalar>(repeated: &mut [T; SIDE_BY_SIDE], vector: &[T]) {
     }
 }
 
-/// x ← f(x, v) for the elements x of some rows and that element v of `vector` which stands in the
-/// same column. Mark `f` `#[inline(always)]`.
+/// x ← f(x, v) for each element x of some rows, where v is the element of `vector` in its column.
+/// Mark `f` `#[inline(always)]`.
 ///
 /// # Panics
 /// If `rows` are not whole rows as long as `vector`.
@@ -341,7 +339,7 @@ pub fn map_rows<T: Scalar>(rows: &mut [T], vector: &[T], f: impl Fn(T, T) -> T) 
         }
         return;
     }
-    // In long rows the compiler's loops are as good, and memory is read in order.
+    // For long rows the compiler's loops are as good, and they read memory in order.
     let whole = if width < 2 * WIDE { width - width % LANES } else { 0 };
     for j in (0..whole).step_by(LANES) {
         let vector = load_lanes(&vector[j..], LANES);
@@ -362,8 +360,9 @@ pub fn map_rows<T: Scalar>(rows: &mut [T], vector: &[T], f: impl Fn(T, T) -> T) 
     }
 }
 
-/// Calls `f(j, len)` for the columns `j .. j + len` of every [`LANES`] columns of `width`: with a
-/// constant `len` where it is LANES, so that loops over it vectorise. Mark `f` `#[inline(always)]`.
+/// Calls `f(j, len)` for the columns `j .. j + len` of each group of [`LANES`] columns of `width`;
+/// `len` is the constant LANES for full groups, so that loops over it vectorise. Mark `f`
+/// `#[inline(always)]`.
 #[inline(always)]
 pub fn for_lanes(width: usize, mut f: impl FnMut(usize, usize)) {
     let whole = width - width % LANES;
@@ -381,7 +380,7 @@ mod tests {
 
     #[test]
     fn every_element_meets_that_of_its_column() {
-        // Short and long rows of each kind, side by side in whole blocks and in parts.
+        // Narrow and wide rows, side by side in whole blocks and in parts.
         for width in [1, 5, 8, 15, 16, 17, 33, 48, 64, 95, 96, 100] {
             for n_rows in [0, 1, 3, 47, 48, 70] {
                 let x = |i: usize| (i * 7 % 31) as f32;

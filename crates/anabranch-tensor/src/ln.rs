@@ -6,7 +6,7 @@
 //! s·f and s·f = ½f² − s·½f², so that ln(1 + f) = f − ½f² + s·(½f² + R): the leading term f enters
 //! without rounding. k·ln 2 is added in two parts, the high one exact.
 //!
-//! Only +, −, ×, ÷ and bit operations: the result does not depend on the machine's mathematical
+//! Uses only +, −, ×, ÷ and bit operations, so the result does not depend on the machine's math
 //! library.
 
 macro_rules! impl_ln {
@@ -45,7 +45,7 @@ macro_rules! impl_ln {
     };
 }
 
-// High parts of ln 2 with so many zero bits that their product with k is exact.
+// High parts of ln 2 with enough trailing zero bits that their product with k is exact.
 impl_ln!(ln_f32, f32, u32, i32, 23, 0x3f35_04f3, 355.0 / 512.0, -2.121_944_4e-4, 4);
 impl_ln!(
     ln_f64,
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn f32_is_within_two_ulps_of_the_f64_library() {
         let mut worst = 0.0f64;
-        // Every exponent, subnormals included, and mantissas between.
+        // Every exponent, including subnormals, and mantissas in between.
         for bits in (1..0x7f80_0000u32).step_by(9_973) {
             let x = f32::from_bits(bits);
             let want = libm::log(f64::from(x));

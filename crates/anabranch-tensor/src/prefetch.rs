@@ -1,19 +1,19 @@
-//! Asking for cache lines ahead of their use.
+//! Prefetching of cache lines.
 
 use crate::buffer::CACHE_LINE;
 
-/// Asks for the memory of `slice`, which is to be read soon.
+/// Prefetches the memory of `slice`, which is read soon.
 #[inline]
 pub(crate) fn prefetch_slice<T>(slice: &[T]) {
     let start = slice.as_ptr().cast::<u8>();
     for offset in (0..size_of_val(slice)).step_by(CACHE_LINE) {
         prefetch(start.wrapping_add(offset));
     }
-    // Where the slice straddles one line more.
+    // The slice may straddle one more line.
     prefetch(start.wrapping_add(size_of_val(slice)).wrapping_sub(1));
 }
 
-/// Asks for the cache line of `p`, which need not be valid.
+/// Prefetches the cache line of `p`, which need not be valid.
 #[inline(always)]
 pub(crate) fn prefetch<T>(p: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -26,14 +26,13 @@ pub(crate) fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
-/// Asks for the cache line of `p`, which need not be valid, to be written: other cores that have it
-/// give it up.
+/// Prefetches the cache line of `p`, which need not be valid, for writing: other cores give it up.
 #[inline(always)]
 pub(crate) fn prefetch_to_write<T>(p: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch never faults; x86-64 processors that lack this one do nothing. Not the
-    // intrinsic, which is an ordinary prefetch where the compilation target is not known to have
-    // it.
+    // SAFETY: a prefetch never faults; x86-64 processors that lack this one do nothing. The
+    // intrinsic would be an ordinary prefetch if the compilation target is not known to have this
+    // one.
     unsafe {
         std::arch::asm!("prefetchw [{}]", in(reg) p, options(nostack, preserves_flags, readonly));
     }

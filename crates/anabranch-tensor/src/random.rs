@@ -12,11 +12,11 @@ use crate::scalar::Scalar;
 use crate::simd::vectorized;
 
 const ROUNDS: usize = 7;
-/// Blocks that are computed together: eight 64-bit products fill one AVX-512 register.
+/// Blocks computed together: eight 64-bit products fill one AVX-512 register.
 const LANES: usize = 8;
-/// Blocks whose words a sequence of numbers keeps: two registers take turns.
+/// Blocks whose words a sequence buffers: two registers take turns.
 const DRAWN: usize = 2 * LANES;
-/// Mask elements that a group of blocks decides about, by a byte each.
+/// Mask elements decided by a group of blocks, one byte each.
 const GROUP_BYTES: usize = 16 * LANES;
 
 /// What random numbers are drawn for: draws for different purposes are independent.
@@ -30,7 +30,7 @@ pub enum Purpose {
     Shuffle,
     /// Dropout masks.
     Dropout,
-    /// Test cases, samples of entries to check and other draws that no result depends on.
+    /// Test cases, samples of entries to check, and other draws that do not affect results.
     Sample,
 }
 
@@ -51,8 +51,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What Philox's rounds mix in, derived from a key once: in the loop over counters they are
-/// constants.
+/// What Philox's rounds mix in, derived from a key once: constants in the loop over counters.
 #[derive(Clone, Copy, Debug)]
 struct RoundKeys([[u64; 2]; ROUNDS]);
 
@@ -88,9 +87,9 @@ fn philox<const N: usize>(keys: &RoundKeys, mut counter: [[u64; N]; 4]) -> [[u64
 pub struct Random {
     keys: RoundKeys,
     index: u64,
-    /// The next block that is not in `words`.
+    /// The first block not yet in `words`.
     block: u64,
-    /// The words of `DRAWN` blocks, of which `used` have been given.
+    /// The words of `DRAWN` blocks; `used` of them have been returned.
     words: [u32; 4 * DRAWN],
     used: usize,
 }
@@ -118,7 +117,7 @@ impl Random {
         self.words[self.used - 1]
     }
 
-    /// The words of the next blocks.
+    /// Draws the words of the next blocks.
     fn draw(&mut self) {
         let Self { keys, index, block, words, .. } = self;
         let (index, block) = (*index, *block);
@@ -170,7 +169,7 @@ impl Random {
         radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 
-    /// A whole number below `n`, all equally likely (Lemire's method with rejection).
+    /// An integer below `n`, uniformly distributed (Lemire's method with rejection).
     ///
     /// # Panics
     /// If `n` is 0.
@@ -179,15 +178,15 @@ impl Random {
         assert!(n > 0, "below: n must be at least 1");
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
-            // What is rejected is below 2⁶⁴ mod n, which is below n: the slow remainder is hardly
-            // ever needed.
+            // Only products below 2⁶⁴ mod n, which is below n, are rejected: the slow remainder is
+            // rarely needed.
             if product as u64 >= n || product as u64 >= n.wrapping_neg() % n {
                 return (product >> 64) as u64;
             }
         }
     }
 
-    /// Puts `items` into a random order (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     pub fn shuffle<I>(&mut self, items: &mut [I]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
@@ -199,31 +198,31 @@ impl Random {
 /// where p is rounded to a multiple of 2⁻¹⁶.
 ///
 /// An element is dropped if its 16 random bits are below p·2¹⁶. The upper 8 are its own; the lower
-/// 8, which matter to one element in 256, are those of its row. Where p is a multiple of 2⁻⁸, as
-/// 1/2 is, elements are independent; else two elements of a row are correlated by at most
+/// 8, which matter for one element in 256, are shared by its row. If p is a multiple of 2⁻⁸, such
+/// as 1/2, elements are independent; otherwise two elements of a row are correlated by at most
 /// 2⁻¹⁸/(p·(1−p)): 4·10⁻⁵ for p = 1/10.
 ///
-/// The mask is a function, not an array: any element can be asked for, by any thread, in any order.
+/// The mask is a function, not an array: any thread can ask for any element, in any order.
 #[derive(Clone, Copy, Debug)]
 pub struct DrawnMask {
     keys: RoundKeys,
     step: u64,
-    /// Where the sequence begins that rows take their bits from.
+    /// Start of the sequence that rows take their bits from.
     rows: u64,
     /// An element is dropped when its 16 random bits are below this.
     threshold: u32,
-    /// Rows that share a group of bytes: as many as it has room for.
+    /// Rows that share a group of bytes: as many as fit.
     rows_per_group: usize,
 }
 
 impl DrawnMask {
-    /// The mask of layer number `layer`, with rows of `width` elements, in `step` for dropping
+    /// The mask of layer number `layer`, with rows of `width` elements, in `step`, for drop
     /// probability `p` in [0, 1].
     pub fn new(seed: u64, layer: u32, width: usize, step: u64, p: f64) -> Self {
         let key = key(seed, Purpose::Dropout, layer);
         let rows = mix(mix(u64::from(key[0]) << 32 | u64::from(key[1])) ^ step);
-        // p = 1 gives 2¹⁶, which no 16 bits reach: everything is dropped. No other p may do that:
-        // the kept elements have to make up for the dropped ones.
+        // p = 1 gives 2¹⁶, above every 16-bit value: everything is dropped. No other p may do that,
+        // since the kept elements have to make up for the dropped ones.
         let threshold = match p {
             1.0 => 1 << 16,
             p => ((p * 65_536.0).round() as u32).min(65_535),
@@ -232,8 +231,8 @@ impl DrawnMask {
         Self { keys: RoundKeys::new(key), step, rows, threshold, rows_per_group }
     }
 
-    /// 1/(1−p) for the p that elements are really dropped with, a multiple of 2⁻¹⁶, so that the
-    /// mask times this has the mean 1; 0 where everything is dropped.
+    /// 1/(1−p) for the actual drop probability p, a multiple of 2⁻¹⁶, so that the mask times this
+    /// has mean 1; 0 if everything is dropped.
     pub fn keep_scale(&self) -> f64 {
         match 65_536 - self.threshold {
             0 => 0.0,
@@ -241,9 +240,9 @@ impl DrawnMask {
         }
     }
 
-    /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows from row `row` on by
-    /// `scale` where the mask keeps and by zero where it drops; `next_run` gives them row by row. A
-    /// dropped element becomes 0 whatever it was.
+    /// Multiplies the elements `[row, col .. col + len]` of `n_rows` rows, starting at `row`, by
+    /// `scale` where the mask keeps and by zero where it drops; `next_run` yields them row by row.
+    /// A dropped element becomes 0 whatever it was.
     #[inline(always)]
     pub fn apply<'v, T: Scalar>(
         &self,
@@ -277,11 +276,11 @@ impl DrawnMask {
         }
     }
 
-    /// [`apply`](Self::apply) to whole rows of `width` elements from row `row` on, which `values`
+    /// [`apply`](Self::apply) for whole rows of `width` elements, starting at `row`, which `values`
     /// holds one after the other.
     ///
     /// # Panics
-    /// If `width` is 0 or not that of the mask.
+    /// If `width` is 0 or not the mask's.
     #[inline(always)]
     pub fn apply_to_whole_rows<T: Scalar>(
         &self,
@@ -290,8 +289,8 @@ impl DrawnMask {
         values: &mut [T],
         scale: T,
     ) {
-        // Rows that fill their groups and share a threshold are one run of elements: 4 % of the
-        // instructions of a tiny step.
+        // Rows that fill their groups and share a threshold are one run of elements, which saves 4
+        // % of the instructions of a tiny step.
         if width * self.rows_per_group != GROUP_BYTES || !self.threshold.is_multiple_of(256) {
             let n_rows = values.len() / width;
             let mut rows = values.chunks_exact_mut(width);
@@ -313,8 +312,8 @@ impl DrawnMask {
         }
     }
 
-    /// What the upper 8 bits of a dropped element of `row` are below: 256·upper + lower < threshold
-    /// is solved for upper.
+    /// Bound on the upper 8 bits of a dropped element of `row`: 256·upper + lower < threshold,
+    /// solved for upper.
     #[inline(always)]
     fn threshold_of(&self, row: usize) -> u32 {
         if self.threshold.is_multiple_of(256) {
@@ -325,9 +324,9 @@ impl DrawnMask {
         (self.threshold + 255 - lower) / 256
     }
 
-    /// The random bytes of group `group` of `row`, or of the rows number `row` that share one:
-    /// those of the blocks whose counters are (LANES·group + lane, row, step), the first two words
-    /// of all blocks before the others.
+    /// The random bytes of group `group` of `row`, or of the rows numbered `row` that share one,
+    /// from the blocks with counters (LANES·group + lane, row, step): the first two words of all
+    /// blocks, then the others.
     #[inline(always)]
     fn bytes(&self, row: usize, group: usize) -> [u8; GROUP_BYTES] {
         let mut counter = [[0u64; LANES]; 4];
@@ -380,7 +379,7 @@ mod tests {
         );
     }
 
-    /// `n_rows` rows of the mask from `row` on, each one whole, as factors.
+    /// `n_rows` rows of the mask from `row` on, each as a whole, as factors.
     fn rows_of(mask: &DrawnMask, row: usize, n_rows: usize, width: usize) -> Vec<f32> {
         part_of(mask, (row, 0), n_rows, width)
     }
@@ -393,7 +392,7 @@ mod tests {
         values
     }
 
-    /// Rows of several groups, of one, and of which several share one.
+    /// Rows of several groups, rows of one group, and rows that share a group.
     #[test]
     fn mask_elements_do_not_depend_on_how_rows_are_cut() {
         for (width, p) in [
@@ -469,9 +468,8 @@ mod tests {
         assert_eq!(DrawnMask::new(42, 0, 256, 1, 1.0).keep_scale(), 0.0);
     }
 
-    /// Whether the lower bits that a row's elements share are as random as their own: rows are
-    /// dropped from as if each element had 16 bits, to the number of elements in 65536 of them,
-    /// whatever p.
+    /// The lower bits, which the elements of a row share, are as random as the upper ones: averaged
+    /// over rows, the threshold of the upper bits is that of all 16 bits, for any p.
     #[test]
     fn thresholds_of_rows_average_to_that_of_16_bits() {
         for p in [0.1, 0.3, 0.999] {

@@ -1,5 +1,5 @@
-//! Work on whole rows of a matrix: sums, dot products and maxima along each row, and copies of some
-//! rows.
+//! Operations on whole rows of a matrix: sums, dot products and maxima along each row, and copies
+//! of selected rows.
 //!
 //! ```
 //! use anabranch_tensor::rows::{gather_rows, row_sums};
@@ -41,7 +41,7 @@ pub fn row_sums<T: Scalar>(x: &[T], width: usize, sums: &mut [T]) {
     let ones = [T::ONE; LANES];
     let ones = Matrix { ptr: ones.as_ptr(), row: 0, col: 0 };
     let (rows, shape) = (rows_of(x, width), (sums.len(), width));
-    // SAFETY: x has so many rows of so many elements; the kernels are those of this processor.
+    // SAFETY: x has the rows and elements of `shape`; the kernels suit this processor.
     unsafe { (row_kernels::<T>().dots)(rows, ones, shape, sums.as_mut_ptr(), false) };
 }
 
@@ -60,13 +60,12 @@ pub fn row_dots<T: Scalar>(a: &[T], b: &[T], width: usize, dots: &mut [T]) {
         return;
     }
     let (a, b) = (rows_of(a, width), rows_of(b, width));
-    // SAFETY: a and b have so many rows of so many elements; the kernels are those of this
-    // processor.
+    // SAFETY: a and b have these rows and elements; the kernels suit this processor.
     unsafe { (row_kernels::<T>().dots)(a, b, (dots.len(), width), dots.as_mut_ptr(), false) };
 }
 
-/// `maxima[i]` becomes the largest element of row `i` of `x` `[rows, width]`, NaN left out; −∞
-/// where there is none.
+/// `maxima[i]` becomes the largest element of row `i` of `x` `[rows, width]`, ignoring NaN; −∞ if
+/// there is none.
 ///
 /// # Panics
 /// If `x` does not have as many rows as `maxima` has elements.
@@ -74,7 +73,7 @@ pub fn row_maxima<T: Scalar>(x: &[T], width: usize, maxima: &mut [T]) {
     check(x, width, maxima);
     if width >= LANES {
         let (shape, least) = ((maxima.len(), width), T::NEG_INFINITY);
-        // SAFETY: x has so many rows of so many elements; the kernels are those of this processor.
+        // SAFETY: x has these rows and elements; the kernels suit this processor.
         unsafe {
             (row_kernels::<T>().maxima)(rows_of(x, width), shape, least, maxima.as_mut_ptr());
         };
@@ -93,7 +92,7 @@ pub fn row_sum<T: Scalar>(row: &[T]) -> T {
     sum[0]
 }
 
-/// The largest element of one row, NaN left out; −∞ where there is none.
+/// The largest element of one row, ignoring NaN; −∞ if there is none.
 pub fn row_max<T: Scalar>(row: &[T]) -> T {
     let mut max = [T::ZERO];
     row_maxima(row, row.len(), &mut max);

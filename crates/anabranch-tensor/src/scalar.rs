@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 /// A floating-point number that networks compute with: `f32` or `f64`.
 ///
-/// The trait is sealed: what is compiled for a processor's instructions exists for these two types
+/// The trait is sealed: code compiled for a processor's instructions exists for these two types
 /// only.
 pub trait Scalar:
     sealed::Sealed
@@ -43,8 +43,8 @@ pub trait Scalar:
     /// eˣ by a polynomial without branches, so that loops over it vectorise; within 2 units in the
     /// last place, and the same bits on every machine. Underflows to 0, overflows to ∞.
     fn exp(self) -> Self;
-    /// Natural logarithm, as [`exp`](Self::exp) without branches, within 2 units in the last place
-    /// and the same bits on every machine. −∞ at 0, NaN below.
+    /// Natural logarithm, without branches like [`exp`](Self::exp), within 2 units in the last
+    /// place and the same bits on every machine. −∞ at 0, NaN below.
     fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
@@ -54,21 +54,21 @@ pub trait Scalar:
     fn erf(self) -> Self;
     /// Absolute value.
     fn abs(self) -> Self;
-    /// The larger of two numbers; the other one where one is NaN.
+    /// The larger of two numbers; if one is NaN, the other.
     fn max(self, other: Self) -> Self;
-    /// The smaller of two numbers; the other one where one is NaN.
+    /// The smaller of two numbers; if one is NaN, the other.
     fn min(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
 
-    /// The one for this number type: of two tables of kernels, say, or of two functions that are
-    /// not generic, which a crate compiles itself rather than the crate that calls them.
+    /// Selects the variant for this number type: one of two tables of kernels, say, or one of two
+    /// non-generic functions, which their own crate compiles rather than the crate that calls them.
     fn select<P: PerScalar>(for_f32: P::Of<f32>, for_f64: P::Of<f64>) -> P::Of<Self>;
 }
 
-/// A family of types with one for each number type, for [`Scalar::select`].
+/// A family of types, one per number type, for [`Scalar::select`].
 pub trait PerScalar {
-    /// The one for `T`.
+    /// The type for `T`.
     type Of<T: Scalar>;
 }
 

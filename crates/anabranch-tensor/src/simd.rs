@@ -1,11 +1,11 @@
-//! Which vector instructions the machine has, and plain loops compiled for each of them.
+//! The machine's vector instructions, and plain loops compiled for each set of them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Vector instructions, from the plainest to the widest.
+/// Sets of vector instructions, from the narrowest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstructionSet {
-    /// What every machine of the target has.
+    /// The baseline of the compilation target.
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -14,10 +14,10 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
-    /// The widest set that this machine has; found out once.
+    /// The widest set that this machine has; detected once.
     #[inline]
     pub fn detected() -> Self {
-        // 0: not asked yet. Racing threads find the same answer.
+        // 0: not detected yet. Racing threads find the same answer.
         static DETECTED: AtomicU8 = AtomicU8::new(0);
         match DETECTED.load(Ordering::Relaxed) {
             1 => Self::Portable,
@@ -61,8 +61,8 @@ fn detect() -> InstructionSet {
 /// Runs `f`, compiled for the widest vector instructions of the machine: its loops vectorise
 /// without intrinsics.
 ///
-/// The instructions change the speed only: neither the order of operations nor their rounding,
-/// since multiplications and additions are never contracted.
+/// The instructions affect speed only, neither the order of operations nor their rounding, since
+/// multiplications and additions are never contracted.
 #[inline(always)]
 pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 #[track_caller]
 pub fn matrix<T>(data: &[T], n_rows: usize, n_cols: usize) -> ArrayView2<'_, T> {
     check(data.len(), n_rows, n_cols);
-    // SAFETY: as many elements as the matrix has; a small step makes some forty views.
+    // SAFETY: the lengths match. Unchecked, since a small step makes some forty views.
     unsafe { ArrayView2::from_shape_ptr((n_rows, n_cols), data.as_ptr()) }
 }
 
@@ -22,7 +22,7 @@ pub fn matrix<T>(data: &[T], n_rows: usize, n_cols: usize) -> ArrayView2<'_, T> 
 #[track_caller]
 pub fn matrix_mut<T>(data: &mut [T], n_rows: usize, n_cols: usize) -> ArrayViewMut2<'_, T> {
     check(data.len(), n_rows, n_cols);
-    // SAFETY: as many elements as the matrix has, uniquely borrowed.
+    // SAFETY: the lengths match, and `data` is uniquely borrowed.
     unsafe { ArrayViewMut2::from_shape_ptr((n_rows, n_cols), data.as_mut_ptr()) }
 }
 
@@ -36,7 +36,7 @@ fn check(len: usize, n_rows: usize, n_cols: usize) {
 /// The elements of a contiguous row-major matrix.
 ///
 /// # Panics
-/// If the rows of `view` are not contiguous or do not follow each other.
+/// If `view` is not contiguous and row-major.
 #[inline]
 #[track_caller]
 pub fn flat<'a, T>(view: ArrayView2<'a, T>) -> &'a [T] {
@@ -46,7 +46,7 @@ pub fn flat<'a, T>(view: ArrayView2<'a, T>) -> &'a [T] {
 /// The elements of a writable contiguous row-major matrix.
 ///
 /// # Panics
-/// If the rows of `view` are not contiguous or do not follow each other.
+/// If `view` is not contiguous and row-major.
 #[inline]
 #[track_caller]
 pub fn flat_mut<'a, T>(view: ArrayViewMut2<'a, T>) -> &'a mut [T] {

@@ -1,4 +1,4 @@
-//! The project's GEMM against the library `matrixmultiply`, which works on every machine.
+//! The crate's GEMM against the library `matrixmultiply`, which works on every machine.
 #![allow(unsafe_code)]
 
 use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
@@ -35,7 +35,7 @@ macro_rules! agrees {
                     $library(m, k, n, 1.0, a, k_step, 1, b, 1, k_step, 1.0, c, n_step, 1);
                 }
                 // Two orders of one sum of k + 1 terms below 1 differ by at most k + 1 roundings of
-                // numbers below k + 1; the bound is far from being reached.
+                // numbers below k + 1; this bound is far from reached.
                 let bound = (k + 1) as $t * <$t>::EPSILON * (k as $t).sqrt().max(1.0);
                 for (c, expected) in c.iter().zip(&expected) {
                     assert!((c - expected).abs() <= bound, "{m}×{n}×{k}: {c} and {expected}");

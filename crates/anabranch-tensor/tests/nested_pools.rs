@@ -1,5 +1,5 @@
-//! Executors that are used from threads of other pools, as a server does. None of these tests
-//! fails: they hang.
+//! Executors used from threads of other pools, as in a server. A bug makes these tests hang, not
+//! fail.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use anabranch_tensor::{Accum, Executor, matrix, matrix_mut};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-/// A product that is split between threads; its bits.
+/// The bits of a product that is split between threads.
 fn product(exec: &Executor) -> Vec<u32> {
     let (m, n, k) = (200, 120, 150);
     let operand = |len: usize| (0..len).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect::<Vec<f32>>();
@@ -70,7 +70,7 @@ fn panics_and_drops_while_others_are_busy() {
     let expected = product(&Executor::serial());
     (0..64).into_par_iter().for_each(|i| match i % 4 {
         0 => assert!(product(&exec) == expected),
-        // An executor that ends in a thread of another pool, or in a task of another executor.
+        // An executor dropped in a thread of another pool, or in a task of another executor.
         1 => assert!(product(&Executor::new(3).unwrap()) == expected),
         2 => exec.run(2, |_| drop(Executor::new(2).unwrap())),
         _ => {

@@ -42,7 +42,7 @@ pub enum LayerKind {
     /// [`PRelu`].
     #[serde(rename = "prelu")]
     PRelu {
-        /// The slopes at first.
+        /// The initial slopes.
         initial: f64,
     },
     /// [`Dropout`].
@@ -64,7 +64,7 @@ impl LayerKind {
     /// [`LayerNorm`] with PyTorch's ε.
     pub const LAYER_NORM: Self = Self::LayerNorm { eps: 1e-5 };
 
-    /// [`PRelu`] with PyTorch's slopes at first.
+    /// [`PRelu`] with PyTorch's initial slopes.
     pub const PRELU: Self = Self::PRelu { initial: 0.25 };
 
     /// Adds the layer to a network.

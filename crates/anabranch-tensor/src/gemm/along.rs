@@ -1,8 +1,8 @@
 //! Kernels along rows: dot products, sums and maxima of many short rows.
 //!
-//! The lanes of a vector run along the row. There are [`LANES`] partial results, of every LANES-th
-//! element, whatever the vectors of the machine; they are folded in halves, those of a block of
-//! rows at once, after a transpose. So the bits depend on the length of a row alone.
+//! The lanes of a vector run along the row. There are [`LANES`] partial results, each of every
+//! LANES-th element, whatever the machine's vectors; they are folded in halves, for a block of rows
+//! at once, after a transpose. So the bits depend on the length of a row alone.
 
 use std::hint::black_box;
 
@@ -10,12 +10,12 @@ use super::pack::Matrix;
 use super::simd::Transpose;
 use crate::lanes::LANES;
 
-/// Rows whose sums take turns: one alone would wait for each of its multiply-adds.
+/// Rows whose sums take turns: a single one would wait for each of its multiply-adds.
 const ROWS: usize = 4;
 
-/// The dot products of rows of `a` and of `b`, `rows` rows of `k` elements each, replace `c` or are
-/// added to it. The rows of `b` may be one row, and its elements one vector of [`LANES`] elements:
-/// distances of rows and columns are 0 then.
+/// The dot products of `rows` rows of `a` and `b`, `k` elements each, overwrite `c` or are added to
+/// it. The rows of `b` may all be one row, and its elements one vector of [`LANES`] elements: the
+/// strides of rows or columns are then 0.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes, which divides [`LANES`]; the
@@ -31,8 +31,8 @@ pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     // SAFETY: reads at most k elements of each row; writes `rows` elements of c.
     unsafe {
         for first in (0..rows).step_by(L) {
-            // The compiler, did it know that these are few, would unroll the loops over them, and
-            // run out of registers.
+            // If the compiler knew how few these are, it would unroll the loops over them and run
+            // out of registers.
             let n = black_box(L.min(rows - first));
             let mut sums = [V::zero(); L];
             let (mut a, mut b) = (a.at(first, 0), b.at(first, 0));
@@ -54,8 +54,8 @@ pub(super) unsafe fn dots<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// The largest elements of `rows` rows of `a`, `k` of at least [`LANES`] elements each, replace
-/// `c`. NaN is left out, and −∞ if there is nothing else.
+/// The largest elements of `rows` rows of `a`, each of `k` ≥ [`LANES`] elements, overwrite `c`. NaN
+/// is ignored; −∞ if there is nothing else.
 ///
 /// # Safety
 /// As [`dots`].
@@ -84,7 +84,7 @@ pub(super) unsafe fn maxima<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// Lane i of the result is what the lanes of vector i are folded to, in halves.
+/// Lane i of the result is vector i, folded in halves.
 ///
 /// # Safety
 /// The processor has V's instruction set.
@@ -103,7 +103,7 @@ unsafe fn fold<V: Transpose<L>, const L: usize>(vectors: [V; L], f: impl Fn(V, V
     lanes[0]
 }
 
-/// Σ a·b of every L-th element, for each of `R` rows.
+/// Σ a·b over every L-th element, for each of `R` rows.
 ///
 /// # Safety
 /// As [`dots`].
@@ -113,7 +113,7 @@ unsafe fn lane_sums<V: Transpose<L>, const L: usize, const R: usize>(
     b: Matrix<V::Elem>,
     k: usize,
 ) -> [V; R] {
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe {
         let mut sums = [[V::zero(); LANES]; R];
         let mut l = 0;

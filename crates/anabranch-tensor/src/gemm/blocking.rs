@@ -5,18 +5,18 @@
 //!   for pc in 0..k by phase rows               cache with all k-blocks, or some
 //!     pack B[pc.., jc..] into panels           tasks: some panels of one k-block
 //!     for each block (i, j) of C[.., jc..]     tasks: MC rows × NC columns
-//!       for p in k-blocks by KC                B[p.., j..] stays in the second-level cache
+//!       for p in k-blocks by KC                B[p.., j..] stays in L2
 //!         rows of the block (`dense.rs`)       C[i.., j..] (+)= A[i.., p..] · B[p.., j..], then the epilogue
 //! ```
 //!
 //! The same loops serve every size; a small product is one block and skips the outer ones. A is
-//! read where it lies if its rows are contiguous, or its columns and C is narrow; B if its rows are
-//! contiguous and near each other. A product with few columns goes through the loops as its
-//! transposed where that fills the vectors better.
+//! read in place if its rows are contiguous, or if its columns are and C is narrow; B if its rows
+//! are contiguous and near each other. A product with few columns is computed as its transpose if
+//! that fills the vectors better.
 //!
 //! An element of C is the sum of its k-blocks in order, each the chain of multiply-adds of one
-//! micro-kernel; the blocks depend on k alone. So its bits depend neither on which tile or task it
-//! lies in, nor on the instruction set as long as that has a fused multiply-add.
+//! micro-kernel; the blocks depend on k alone. So its bits depend neither on its tile or task nor
+//! on the instruction set, as long as that has a fused multiply-add.
 
 use std::ops::Range;
 
@@ -46,7 +46,7 @@ pub(super) struct Product<'a, T: 'static> {
     pub(super) a: Matrix<T>,
     pub(super) b: Matrix<T>,
     pub(super) accum: Accum,
-    /// Contiguous, row by row, or column by column if so.
+    /// Contiguous: row-major, or column-major if `c_transposed`.
     pub(super) c: *mut T,
     pub(super) c_transposed: bool,
 }
@@ -63,7 +63,7 @@ pub(super) struct Phase<'a, T> {
     thread_len: usize,
 }
 
-/// The first whole cache line of `scratch`, or where it would be.
+/// The first cache line boundary of `scratch`, or where it would be.
 fn aligned<T>(scratch: &mut [T]) -> *mut T {
     let skip = scratch.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / size_of::<T>());
     scratch.as_mut_ptr().wrapping_add(skip)
@@ -73,7 +73,7 @@ fn check_len<T>(scratch: &[T], needed: usize) {
     let len = scratch.len();
     assert!(
         len >= needed,
-        "gemm: {len} elements of scratch, {needed} needed (gemm_scratch_len tells what is always enough)"
+        "gemm: {len} elements of scratch, {needed} needed (gemm_scratch_len gives what is always enough)"
     );
 }
 
@@ -83,10 +83,10 @@ unsafe impl<T: Send + Sync> Sync for Product<'_, T> {}
 unsafe impl<T: Send + Sync> Sync for Phase<'_, T> {}
 
 impl<T: Scalar> Product<'_, T> {
-    /// Computes the product with [`scratch_len`] elements of scratch, small ones with less.
+    /// Computes the product with [`scratch_len`] elements of scratch, or fewer for small ones.
     ///
     /// # Panics
-    /// If that is not there.
+    /// If there is less.
     ///
     /// # Safety
     /// A, B and C are valid for the shape, and C is not otherwise accessed; the processor has the
@@ -95,20 +95,20 @@ impl<T: Scalar> Product<'_, T> {
     pub(super) unsafe fn run<E: Epilogue<T>>(&self, scratch: &mut [T], epilogue: &E) {
         let Self { kernels, m, n, k, .. } = *self;
         if m == 0 || n == 0 || k == 0 {
-            // SAFETY: as the caller's.
+            // SAFETY: promised by the caller.
             return unsafe { self.run_empty(epilogue) };
         }
         if self.is_column() {
             let parallel = self.exec.threads() > 1 && is_worth_threads((m, 1, k));
-            // SAFETY: as the caller's.
+            // SAFETY: promised by the caller.
             return unsafe { self.run_column(parallel, epilogue) };
         }
         if let Some(plan) = Plan::small(kernels, (m, n, k), self.kc, (&self.a, &self.b)) {
-            // SAFETY: as the caller's.
+            // SAFETY: promised by the caller.
             return unsafe { self.run_small(&plan, scratch, epilogue) };
         }
         check_len(scratch, scratch_len(kernels, self.exec.threads(), (m, n, k)));
-        // SAFETY: as the caller's; the scratch is long enough.
+        // SAFETY: promised by the caller; the scratch is long enough.
         unsafe {
             if self.is_large_enough_to_skip_zeros() && self.run_skipping(scratch, epilogue) {
                 return;
@@ -120,13 +120,13 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The product's Cᵀ = Bᵀ·Aᵀ, where C is.
+    /// The product Cᵀ = Bᵀ·Aᵀ, with the same C.
     pub(super) fn swapped(&self) -> Self {
         let (a, b) = (self.b.transposed(), self.a.transposed());
         Self { m: self.n, n: self.m, a, b, ..*self }
     }
 
-    /// The product, multiplying zeros.
+    /// Computes the product without skipping zeros.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -135,11 +135,11 @@ impl<T: Scalar> Product<'_, T> {
         let Self { kernels, m, n, k, kc, .. } = *self;
         let threads = self.exec.threads();
         let plan = Plan::new(kernels, (m, n, k), kc, threads, (&self.a, &self.b));
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { self.run_phases(&plan, scratch, epilogue) };
     }
 
-    /// A product of one block by a plan for it.
+    /// Computes a product of one block by its plan.
     ///
     /// # Panics
     /// If there is too little scratch.
@@ -150,11 +150,11 @@ impl<T: Scalar> Product<'_, T> {
     unsafe fn run_small<E: Epilogue<T>>(&self, plan: &Plan, scratch: &mut [T], epilogue: &E) {
         let Self { kernels, m, n, k, .. } = *self;
         check_len(scratch, plan.small_scratch_len(kernels, (n, k)));
-        // A is read where it lies: no thread needs scratch of its own.
+        // A is read in place: no thread needs scratch of its own.
         let (threads, thread_len) = (std::ptr::null_mut(), 0);
         let b_panels = aligned(scratch);
         let phase = Phase { plan, rows: 0..k, cols: 0..n, b_panels, threads, thread_len };
-        // SAFETY: as the caller's; the scratch is long enough.
+        // SAFETY: promised by the caller; the scratch is long enough.
         unsafe {
             if plan.pack_b {
                 self.pack_block(&phase, 0, 0..n, (0, 1));
@@ -163,7 +163,7 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The product by a plan for it.
+    /// Computes the product by its plan.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -187,7 +187,7 @@ impl<T: Scalar> Product<'_, T> {
                 let rows = row..k.min(row + plan.phase_rows);
                 let cols = cols.clone();
                 let phase = Phase { plan, rows, cols, b_panels, threads, thread_len };
-                // SAFETY: as the caller's; the scratch is long enough.
+                // SAFETY: promised by the caller; the scratch is long enough.
                 unsafe {
                     if plan.pack_b {
                         self.pack_b(&phase);
@@ -200,7 +200,7 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The product by way of Cᵀ = Bᵀ·Aᵀ: the same sums, in the same order.
+    /// Computes the product as Cᵀ = Bᵀ·Aᵀ: the same sums, in the same order.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -224,7 +224,7 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The product with an empty matrix: sums without terms.
+    /// Computes the product with an empty matrix: sums without terms.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -246,7 +246,7 @@ impl<T: Scalar> Product<'_, T> {
         let Plan { kc, nc, parallel, .. } = *phase.plan;
         if !parallel {
             // The phase is one block.
-            // SAFETY: as the caller's.
+            // SAFETY: promised by the caller.
             return unsafe { self.pack_block(phase, phase.rows.start, phase.cols.clone(), (0, 1)) };
         }
         let (width, _) = phase.plan.full_panels(self.kernels, nc);
@@ -258,15 +258,15 @@ impl<T: Scalar> Product<'_, T> {
             let p = phase.rows.start + task / tasks / n_blocks * kc;
             let j = phase.cols.start + task / tasks % n_blocks * nc;
             let block = j..phase.cols.end.min(j + nc);
-            // SAFETY: each task packs other panels.
+            // SAFETY: each task packs its own panels.
             unsafe { self.pack_block(phase, p, block, (task % tasks, tasks)) };
         };
         let n_tasks = phase.rows.len().div_ceil(kc) * n_blocks * tasks;
         self.exec.run(n_tasks, pack);
     }
 
-    /// Packs a part of the columns `block` of the k-block at row `p`: panels as wide as the tiles
-    /// that will read them.
+    /// Packs a part of the columns `block` of the k-block at row `p`, into panels as wide as the
+    /// tiles that read them.
     ///
     /// # Safety
     /// As [`run`](Self::run), and the panels are this call's alone.
@@ -292,7 +292,7 @@ impl<T: Scalar> Product<'_, T> {
         let end = full.min(first + per_part);
         if first < end {
             let col = block.start + first * nr;
-            // Of the last vector of a full panel some columns may be missing.
+            // The last vector of a full panel may lack some columns.
             pack(col, block.end.min(block.start + end * nr) - col, nr);
         }
         if part == parts - 1 {
@@ -305,13 +305,13 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The element `[p, col]` of B, packed if the phase's B is: the first of a k-block and of a
-    /// panel.
+    /// The element `[p, col]` of B, the first of a k-block and of a panel; packed if the phase's B
+    /// is.
     pub(super) fn b_at(&self, phase: &Phase<T>, p: usize, col: usize) -> *const T {
         if phase.plan.pack_b { self.b_panel(phase, p, col) } else { self.b.at(p, col).ptr }
     }
 
-    /// Where the packed panel at column `col` of the k-block at row `p` begins.
+    /// Start of the packed panel at column `col` of the k-block at row `p`.
     fn b_panel(&self, phase: &Phase<T>, p: usize, col: usize) -> *mut T {
         let width = round_up(phase.cols.len(), self.kernels.lanes);
         let rows = phase.rows.end.min(p + phase.plan.kc) - p;
@@ -329,7 +329,7 @@ impl<T: Scalar> Product<'_, T> {
         if !phase.plan.parallel {
             let mut j = phase.cols.start;
             while j < phase.cols.end {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { self.block(phase, 0..self.m, j..phase.cols.end.min(j + nc), epilogue) };
                 j += nc;
             }

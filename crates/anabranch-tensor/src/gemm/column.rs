@@ -1,8 +1,8 @@
 //! Products with one column, C[m,1] (+)= A[m,k]·B[k,1]: dot products with the rows of A.
 //!
 //! The micro-kernel would leave all but one lane of its vectors idle. Here the lanes run along k
-//! instead (`along.rs`), so the order of the sum is another one; but it too depends on k, and on
-//! its blocks, alone.
+//! instead (`along.rs`), so the order of the sum differs; but it too depends on k and its blocks
+//! alone.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ use crate::scalar::Scalar;
 const ROWS: usize = 512;
 
 impl<T: Scalar> Product<'_, T> {
-    /// Whether this is a product with one column whose operands lie right for dot products. Not a
-    /// matter of how many terms there are: a last block of few has to be summed as it is alone.
+    /// Whether this is a product with one column whose operands are laid out for dot products. The
+    /// number of terms must not matter: a short last block has to be summed as it is alone.
     #[inline]
     pub(super) fn is_column(&self) -> bool {
         self.n == 1 && self.a.col == 1 && self.b.row == 1
@@ -29,7 +29,7 @@ impl<T: Scalar> Product<'_, T> {
     /// As [`run`](Self::run).
     pub(super) unsafe fn run_column<E: Epilogue<T>>(&self, parallel: bool, epilogue: &E) {
         let task = |task: usize| {
-            // SAFETY: as the caller's; the tasks' rows are disjoint.
+            // SAFETY: promised by the caller; the tasks' rows are disjoint.
             unsafe { self.column_rows(task * ROWS..self.m.min((task + 1) * ROWS), epilogue) };
         };
         let n_tasks = self.m.div_ceil(ROWS);

@@ -1,8 +1,8 @@
 //! The inner loops of products that multiply zeros: some rows of C, tile by tile.
 //!
 //! ```text
-//! for ir in rows of the block by MR         A[ir.., p..] stays in the first-level cache; several MR where tiles are small
-//!   pack some rows of A[ir.., p..]          where need be, once in as many rows
+//! for ir in rows of the block by MR         A[ir.., p..] stays in L1; several MR if tiles are small
+//!   pack some rows of A[ir.., p..]          if needed, once per that many rows
 //!   for jr in columns of the block by NR
 //!     tiles                                 C[ir.., jr..] (+)= A[ir.., p..] · B[p.., jr..]
 //!   epilogue on C[ir.., j..]                after the last k-block
@@ -18,11 +18,11 @@ use super::tile::{Contiguous, Tile};
 use crate::accum::Accum;
 use crate::scalar::Scalar;
 
-/// A block of A, packed or where it lies.
+/// A block of A, packed or in place.
 struct BlockOfA<T> {
     first: Matrix<T>,
     contiguous: Contiguous,
-    /// Rows whose columns are next to each other, and elements from so many rows to the next.
+    /// Rows whose columns are contiguous, and elements from one such group to the next.
     group: usize,
     step: usize,
 }
@@ -36,7 +36,7 @@ impl<T: Scalar> BlockOfA<T> {
         self.first.at(row % self.group, 0).ptr.wrapping_add(row / self.group * self.step)
     }
 
-    /// Elements from a row to the next where rows are contiguous, else from a column to the next.
+    /// Elements from a row to the next if rows are contiguous, else from a column to the next.
     fn stride(&self) -> isize {
         match self.contiguous {
             Contiguous::Rows => self.first.row,
@@ -84,8 +84,8 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: where they lie, or
-    /// packed to this thread's scratch.
+    /// The rows `rows` of A, at most `block_rows`, and the k-block `terms`: in place, or packed to
+    /// this thread's scratch.
     ///
     /// # Safety
     /// As [`block`](Self::block).
@@ -112,8 +112,8 @@ impl<T: Scalar> Product<'_, T> {
         BlockOfA { first, contiguous: Contiguous::Columns, group, step: stride * k }
     }
 
-    /// Adds the products of the rows of A at `rows_of_a` in the block `a`, for `tiles` tiles of
-    /// `height` rows from row `first` of C on, and the k-block `terms`, with B's columns `cols`.
+    /// Adds the products of the rows of A at `rows_of_a` in the block `a` with B's columns `cols`
+    /// over the k-block `terms`, for `tiles` tiles of `height` rows from row `first` of C on.
     ///
     /// # Safety
     /// As [`block`](Self::block).

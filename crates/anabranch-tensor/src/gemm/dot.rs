@@ -1,4 +1,4 @@
-//! A product without any preparations.
+//! A product without any preparation.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -8,8 +8,8 @@ use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
-/// `A[m,k]·B[k,n]`, of views with any strides or of arrays, in a new array `[m, n]`. On this
-/// thread; allocates the result and scratch memory, which [`gemm`] is given.
+/// `A[m,k]·B[k,n]`, for views with any strides or arrays, as a new array `[m, n]`. Runs on this
+/// thread; allocates the result and the scratch memory for [`gemm`].
 ///
 /// ```
 /// use anabranch_tensor::gemm::dot;

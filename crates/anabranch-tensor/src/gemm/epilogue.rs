@@ -1,18 +1,17 @@
-//! Work on a product's elements while they are in the cache.
+//! Work on a product's elements while they are in cache.
 
-/// Work on the elements of C right after they have been computed, while they are in the cache.
+/// Work on the elements of C right after they have been computed, while they are in cache.
 ///
-/// Each element is given exactly once, in a run of consecutive elements of one row, a whole row of
-/// C or large parts of a long one, or in several whole rows at once. `apply` is all that has to be
-/// written; an epilogue that can do better on several rows has its own `apply_rows` or
-/// `apply_whole_rows` too. Mark them `#[inline(always)]`: they are then compiled for the vector
-/// instructions that the kernels use.
+/// Each element is passed exactly once, in a run of consecutive elements of one row (all of it, or
+/// a large part of a long one), or in several whole rows at once. Only `apply` is required; an
+/// epilogue that can do better on several rows also overrides `apply_rows` or `apply_whole_rows`.
+/// Mark them `#[inline(always)]`: they are then compiled for the kernels' vector instructions.
 pub trait Epilogue<T>: Sync {
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);
 
-    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows from row `row` on, which
-    /// `next_run` gives one after the other, and nothing but empty ones afterwards.
+    /// [`apply`](Self::apply) for the runs at `col` of `n_rows` rows, starting at `row`, which
+    /// `next_run` yields one after the other, and only empty ones afterwards.
     #[inline(always)]
     fn apply_rows<'c>(
         &self,
@@ -28,8 +27,8 @@ pub trait Epilogue<T>: Sync {
         }
     }
 
-    /// The same for all of some rows from row `row` on, `width` elements each, which `c` holds one
-    /// after the other.
+    /// The same for whole rows of `width` elements, starting at `row`, which `c` holds one after
+    /// the other.
     ///
     /// # Panics
     /// If `width` is 0.

@@ -1,5 +1,4 @@
-//! Operands between pages that cannot be accessed: what is read or written outside of them ends the
-//! test program.
+//! Operands between inaccessible pages: an access outside of them ends the test program.
 
 use std::ptr::null_mut;
 
@@ -15,7 +14,7 @@ struct Guarded {
     len: usize,
 }
 
-/// Bytes of a guard: a page of any machine.
+/// Bytes of a guard: at least a page on any machine.
 const GUARD: usize = 1 << 16;
 
 impl Guarded {
@@ -34,14 +33,13 @@ impl Guarded {
         }
     }
 
-    /// The last `len` elements before the guard behind the memory, or the first ones after that
-    /// before it.
+    /// The last `len` elements before the rear guard, or the first ones after the front guard.
     fn slice<T: Scalar>(&mut self, len: usize, at_end: bool) -> &mut [T] {
         let bytes = len * size_of::<T>();
         assert!(bytes <= self.len);
         let skip = if at_end { self.len - bytes } else { 0 };
-        // SAFETY: the elements lie in the open memory, aligned as its pages are; all bits are
-        // numbers.
+        // SAFETY: the elements lie in the accessible memory, aligned to its pages; all bit patterns
+        // are numbers.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(skip).cast(), len) }
     }
 }
@@ -88,7 +86,7 @@ fn stays_inside<T: Scalar>() {
             let b = if b_rows { matrix(b, k, n) } else { matrix(b, n, k).reversed_axes() };
             let c = matrix_mut(c.slice(m * n, at_end), m, n);
             let kc = plan::kc::<T>(k);
-            // No more than is needed.
+            // No more than needed.
             let small = plan::Plan::small(kernels, (m, n, k), kc, (&Matrix::of(a), &Matrix::of(b)));
             let scratch_len = match small {
                 Some(plan) => plan.small_scratch_len(kernels, (n, k)),

@@ -1,8 +1,8 @@
 //! The kernels of each instruction set, and which of them this processor runs.
 //!
 //! The generic sources in `tile.rs`, `pack.rs`, `sparse.rs` and `along.rs` are inlined into
-//! functions that enable an instruction set; pointers to these stand in one table per instruction
-//! set and number type. All that enters the table is compiled once, here, whoever calls `gemm` with
+//! functions that enable an instruction set; one table of pointers to these exists per instruction
+//! set and number type. Everything in a table is compiled once, here, whoever calls `gemm` with
 //! whatever epilogue.
 
 use super::along::{dots, maxima};
@@ -14,25 +14,25 @@ use super::tile::{Contiguous, Tile, tile};
 use crate::scalar::{PerScalar, Scalar};
 use crate::simd::InstructionSet;
 
-/// Most vectors of columns in a row of the kernel that skips zeros: the more, the less of its time
-/// goes to finding them.
+/// Most vectors of columns per row in the kernel that skips zeros: the more, the smaller the share
+/// of time spent finding them.
 pub(super) const SPARSE_VECTORS: usize = 8;
 
-/// Most bytes of the rows that an epilogue gets at once: they are to stay in the first-level cache.
+/// Most bytes of the rows that an epilogue gets at once, so that they stay in L1.
 const EPILOGUE_BYTES: usize = 16 << 10;
 
-/// How many of `rows` rows of `cols` elements an epilogue gets at once: all, or a power of two, as
-/// is the number of rows that share random bytes.
+/// How many of `rows` rows of `cols` elements an epilogue gets at once: all, or a power of two,
+/// like the number of rows that share random bytes.
 #[inline(always)]
 fn whole_rows<T>(rows: usize, cols: usize) -> usize {
     let most = EPILOGUE_BYTES / size_of::<T>();
-    // Divisions are for what is large.
+    // Only large blocks can afford a division.
     if rows * cols <= most { rows.max(1) } else { 1 << (most / cols).max(1).ilog2() }
 }
 
 type TileFn<T> = unsafe fn(&Tile<T>);
-/// Tiles of one number of rows: with a narrow vector, with one vector, with two, and with as many
-/// as there can be.
+/// Tiles of one height: with a narrow vector, with one vector, with two, and with the most there
+/// can be.
 type Tiles<T> = [TileFn<T>; 4];
 type SparseFn<T> = unsafe fn(&SparseRows<T>);
 type PutSumsFn<T> = unsafe fn((*const T, usize), (usize, usize), Matrix<T>, bool);
@@ -52,13 +52,13 @@ pub(super) struct Kernels<T: 'static> {
     pub(super) lanes: usize,
     /// Most vectors in a row of a tile.
     pub(super) vectors: usize,
-    /// Numbers in the narrow vector, 0 where there is none that costs less than a whole one.
+    /// Numbers in the narrow vector; 0 if none costs less than a whole one.
     pub(super) narrow: usize,
-    /// At `[r − 1]`, tiles of r rows whose terms are next to each other in A, and tiles of terms
-    /// whose rows are.
+    /// At `[r − 1]`, tiles of r rows: with the terms of a row contiguous in A, and with the rows of
+    /// a term.
     by_rows: &'static [Tiles<T>],
     by_columns: &'static [Tiles<T>],
-    /// At `[n − 1]`, rows of n vectors of columns, where zeros of A are skipped.
+    /// At `[n − 1]`, rows of n vectors of columns, skipping zeros of A.
     pub(super) sparse: [SparseFn<T>; SPARSE_VECTORS],
     pub(super) find_nonzero: unsafe fn(Matrix<T>, (usize, usize), usize, *mut u64),
     pub(super) count_nonzero: unsafe fn(*const T, usize) -> usize,
@@ -78,21 +78,21 @@ impl<T> Kernels<T> {
         self.vectors * self.lanes
     }
 
-    /// Vectors that hold `cols` columns. The number of lanes is a power of two: small products feel
-    /// a division.
+    /// Vectors that hold `cols` columns. Uses that the number of lanes is a power of two: a
+    /// division would slow down small products.
     pub(super) fn vectors_of(&self, cols: usize) -> usize {
         (cols + self.lanes - 1) >> self.lanes.trailing_zeros()
     }
 
-    /// Vectors that hold `cols` columns, but for those of a narrow vector behind them.
+    /// Whole vectors that hold `cols` columns, apart from a narrow vector after them.
     fn wide_vectors_of(&self, cols: usize) -> usize {
         let left = cols & (self.lanes - 1);
         self.vectors_of(cols) - usize::from(left > 0 && left <= self.narrow)
     }
 
-    /// Vectors in the next tile of a row of which `cols` columns are left, 0 for a narrow one: as
-    /// wide as there are, but two of middle width rather than a full one and one of a single
-    /// vector, which has too few sums to keep the processor busy.
+    /// Vectors in the next tile of a row with `cols` columns left, 0 for a narrow one: as wide as
+    /// possible, but two of medium width rather than a full one and a single vector, which has too
+    /// few sums to keep the processor busy.
     pub(super) fn panel(&self, cols: usize) -> usize {
         if cols <= self.narrow {
             return 0;
@@ -108,7 +108,7 @@ impl<T> Kernels<T> {
         (vectors / self.vectors).saturating_sub(usize::from(left == 1))
     }
 
-    /// The kernel for tiles of `rows` rows, where A lies so, and `vectors` vectors of columns, 0
+    /// The kernel for tiles of `rows` rows, this layout of A, and `vectors` vectors of columns, 0
     /// for a narrow one.
     #[inline]
     pub(super) fn tile(&self, a: Contiguous, rows: usize, vectors: usize) -> TileFn<T> {
@@ -132,7 +132,7 @@ impl<T> Kernels<T> {
         c: *mut T,
         stride: usize,
     ) {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe {
             match self.instruction_set {
                 #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -201,7 +201,7 @@ macro_rules! kernels {
             unsafe fn tile_of<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
                 t: &Tile<V::Elem>,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { tile::<V, R, N, ROWS>(t) }
             }
             const fn tiles<V: Simd, Narrow: Simd<Elem = V::Elem>, const R: usize, const ROWS: bool>()
@@ -221,12 +221,12 @@ macro_rules! kernels {
                 dst: *mut V::Elem,
                 panels: Panels,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { pack::<V, L>(src, rows, cols, dst, panels) }
             }
             $(#[$feature])*
             unsafe fn sparse_of<V: Simd, const N: usize>(rows: &SparseRows<V::Elem>) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { sparse_rows::<V, N>(rows) }
             }
             const fn sparse<V: Simd>() -> [SparseFn<V::Elem>; SPARSE_VECTORS] {
@@ -248,12 +248,12 @@ macro_rules! kernels {
                 per_word: usize,
                 words: *mut u64,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { find_nonzero::<V, L>(a, shape, per_word, words) }
             }
             $(#[$feature])*
             unsafe fn count_nonzero_of<V: Simd>(p: *const V::Elem, len: usize) -> usize {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { count_nonzero::<V>(p, len) }
             }
             $(#[$feature])*
@@ -263,7 +263,7 @@ macro_rules! kernels {
                 c: Matrix<V::Elem>,
                 add: bool,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { put_sums::<V, L>(sums, shape, c, add) }
             }
             $(#[$feature])*
@@ -274,7 +274,7 @@ macro_rules! kernels {
                 c: *mut V::Elem,
                 add: bool,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { dots::<V, L>(a, b, shape, c, add) }
             }
             $(#[$feature])*
@@ -284,7 +284,7 @@ macro_rules! kernels {
                 least: V::Elem,
                 c: *mut V::Elem,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { maxima::<V, L>(a, shape, least, c) }
             }
             $(#[$feature])*
@@ -295,7 +295,7 @@ macro_rules! kernels {
                 c: *mut T,
                 stride: usize,
             ) {
-                // SAFETY: as the caller's.
+                // SAFETY: promised by the caller.
                 unsafe { apply_to_block(epilogue, (row, col), (rows, cols), c, stride) }
             }
 
@@ -358,7 +358,7 @@ impl PerScalar for Tables {
     type Of<T: Scalar> = &'static Kernels<T>;
 }
 
-/// The kernels that suit this processor best, if there are any for it.
+/// The best kernels for this processor, if there are any.
 #[inline]
 pub(super) fn kernels<T: Scalar>() -> Option<&'static Kernels<T>> {
     match InstructionSet::detected() {

@@ -1,7 +1,7 @@
-//! Products on machines for which there are no kernels here: those of the crate `matrixmultiply`,
-//! which has its own for aarch64 and plain ones for the rest.
+//! Products on machines without kernels of ours: by the crate `matrixmultiply`, which has its own
+//! for aarch64 and plain ones for the rest.
 //!
-//! The sums are cut into blocks no longer than the library's own, with a call for each. The library
+//! Sums are split into blocks no longer than the library's own, with a call for each. The library
 //! packs both operands into memory that it allocates: on these machines, a product is the one
 //! exception to the rule that a step allocates nothing.
 
@@ -15,7 +15,7 @@ use crate::accum::Accum;
 use crate::parallel::Executor;
 use crate::scalar::{PerScalar, Scalar};
 
-/// Terms that the library sums in one go; longer sums it would cut by itself.
+/// Terms that the library sums in one go; it would split longer sums by itself.
 pub(super) const MAX_TERMS: usize = 256;
 
 /// `C[m,n] ← alpha·A[m,k]·B[k,n] + beta·C`, as the library declares it: m, k, n, alpha, A and its
@@ -71,7 +71,7 @@ impl<T: Scalar> LibraryProduct<'_, T> {
         let is_split = self.exec.threads() > 1 && is_worth_threads((self.m, self.n, self.k));
         let mc = if is_split { task_rows(self.m) } else { self.m.max(1) };
         let task = |task: usize| {
-            // SAFETY: as the caller's; the tasks' rows are disjoint.
+            // SAFETY: promised by the caller; the tasks' rows are disjoint.
             unsafe { self.rows(task * mc..self.m.min((task + 1) * mc), epilogue) };
         };
         let n_tasks = self.m.div_ceil(mc);

@@ -1,7 +1,7 @@
 //! General matrix multiplication, `C[m,n] (+)= A[m,k]·B[k,n]`.
 //!
-//! [`gemm`] multiplies views of any strides into memory of the caller's, with an [`Epilogue`] on
-//! each element of C while it is in the cache; [`dot`] returns a new array; [`gemm_naive`] is the
+//! [`gemm`] multiplies views with any strides into the caller's memory, with an [`Epilogue`] on
+//! each element of C while it is in cache; [`dot`] returns a new array; [`gemm_naive`] is the
 //! reference, three plain loops.
 //!
 //! ```
@@ -20,21 +20,21 @@
 //! ```
 //!
 //! # The bits
-//! Every element of C is one sum over k in one order that depends on k alone (and, for a single
-//! column, on that and on how the operands lie): not on m, so that a part of the rows gives the
-//! same bits as all of them, nor on the number of threads or on which thread computes it.
+//! Every element of C is one sum over k, in an order that depends on k alone (for a single column,
+//! also on the operands' layout): not on m, so that some of the rows give the same bits as all of
+//! them, nor on the number of threads or on which thread computes it.
 //!
-//! Where enough elements of an operand are 0, they are skipped, which changes none of these bits.
+//! If enough elements of an operand are 0, they are skipped, which changes none of these bits.
 //!
 //! # The routes
-//! What a product goes through, in the order of decision: `multiply.rs` and `blocking.rs` decide
-//! the way, `plan.rs` the rest. A route that gains less than 5 % on every shape has no place here.
-//! Steps are named as in `docs/performance.md`; instructions were counted by callgrind, which runs
-//! the AVX2 kernels.
+//! The decisions on a product's way, in order: `multiply.rs` and `blocking.rs` choose the route,
+//! `plan.rs` the rest. A route that gains less than 5 % on every shape is not kept. Steps are named
+//! as in `docs/performance.md`; instructions were counted with callgrind, which runs the AVX2
+//! kernels.
 //!
 //! | if | then | what it gains |
 //! |---|---|---|
-//! | the machine has no kernels here | `matrixmultiply`, a call for each block of terms | needed; not timed on such a machine |
+//! | we have no kernels for the machine | `matrixmultiply`, a call for each block of terms | needed; not timed on such a machine |
 //! | there are no terms | C is cleared or kept | needed |
 //! | C has one column, and A's rows and B are contiguous | dot products, lanes along the terms | else one lane of 16 works; not timed alone |
 //! | one block of fewer than 100 000 multiply-adds | a plan in half the instructions, no search for zeros | step *tiny*, with the next and whole rows: 5.8 → 5.2 µs |
@@ -42,20 +42,20 @@
 //! | C is not cut into blocks of columns | the epilogue gets whole rows, up to 16 KB | as above |
 //! | a sample of A or B has many zeros | the zeros are found and skipped | 1.8 to 2.5 times as fast where a quarter is left |
 //! | C is narrow, and Cᵀ fills vectors better | Cᵀ = Bᵀ·Aᵀ, copied back | not timed alone |
-//! | A's rows are contiguous, or its columns and C is narrow | A is read where it lies, else packed | not timed alone |
-//! | B's rows are contiguous and near each other | B is read where it lies, else packed | 10 % at width 128 |
+//! | A's rows are contiguous, or its columns and C is narrow | A is read in place, else packed | not timed alone |
+//! | B's rows are contiguous and near each other | B is read in place, else packed | 10 % at width 128 |
 //! | up to half a vector of columns is left (AVX-512) | a vector of half width | a third at 17 columns, where at most 0.71 of the rate of 32 can be reached, instead of 0.53; under 2 % of a step |
 //! | at least four million flops, and threads | tasks on all threads | two threads take 0.53 of the time of *large* |
 //!
 //! # The files
 //! From the inside out: `simd.rs` and `x86.rs` are vectors, `tile.rs` is the micro-kernel,
-//! `pack.rs` copies A and B to where it reads them fast, `kernels.rs` compiles these for each
-//! instruction set, `plan.rs` chooses sizes, `dense.rs` runs the inner loops and `blocking.rs` the
-//! outer ones; `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros;
-//! `library.rs` multiplies on machines without kernels; `column.rs` has products with one column,
-//! `along.rs` kernels along rows.
+//! `pack.rs` copies A and B for fast reading, `kernels.rs` compiles these for each instruction set,
+//! `plan.rs` chooses sizes, `dense.rs` runs the inner loops and `blocking.rs` the outer ones;
+//! `sparse.rs` and `skip.rs` are the micro-kernel and the loops that skip zeros; `library.rs`
+//! multiplies on machines without kernels; `column.rs` has products with one column, `along.rs`
+//! kernels along rows.
 
-// Without kernels, nothing uses what they are made of.
+// Without kernels, their building blocks are unused.
 #![cfg_attr(any(not(target_arch = "x86_64"), miri), allow(dead_code, unused_imports))]
 
 mod along;

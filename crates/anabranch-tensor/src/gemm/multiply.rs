@@ -22,12 +22,12 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 
 /// `C[m,n] (+)= A[m,k]·B[k,n]`, then `epilogue` on every element.
 ///
-/// A and B may be views of any strides, transposed, reversed or with steps: what lies in rows or
-/// columns is read or packed by whole vectors, anything else element by element. C is row-major and
-/// contiguous. Where A or B has many zeros, products with them may be left out: that changes no
-/// bit, and a zero times an infinity is still NaN. `scratch` has [`gemm_scratch_len`] elements or
-/// more, of which a small product may need fewer; its contents do not matter. On machines without
-/// kernels of ours, `matrixmultiply` computes the product, and allocates memory for it.
+/// A and B may be views with any strides, transposed, reversed or with steps: contiguous rows or
+/// columns are read or packed by whole vectors, anything else element by element. C is row-major
+/// and contiguous. If A or B has many zeros, products with them may be skipped: that changes no
+/// bit, and a zero times an infinity is still NaN. `scratch` has at least [`gemm_scratch_len`]
+/// elements, with any contents; a small product may need fewer. On machines without kernels of
+/// ours, `matrixmultiply` computes the product, and allocates memory for it.
 ///
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use crate::accum::Accum;
 use crate::scalar::Scalar;
 
-/// `C[m,n] (+)= A[m,k]·B[k,n]`, each element one sum over k in rising order.
+/// `C[m,n] (+)= A[m,k]·B[k,n]`, each element one sum over k in ascending order.
 ///
 /// # Panics
 /// If the shapes do not agree.

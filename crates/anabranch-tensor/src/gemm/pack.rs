@@ -1,11 +1,11 @@
-//! Packing: blocks of A and B copied to where the micro-kernel reads them in order.
+//! Packing: copies of blocks of A and B in the order in which the micro-kernel reads them.
 //!
-//! A panel of B holds NR columns, row by row: `panel[l·NR + j] = B[l, j]`. Where B is a transposed
+//! A panel of B holds NR columns, row by row: `panel[l·NR + j] = B[l, j]`. If B is a transposed
 //! view, its columns are contiguous, and square blocks are transposed in registers.
 //!
-//! A panel of A holds MR rows, in the order in which they lie: `panel[i·stride + l]` for a
-//! row-major A, `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in
-//! order needs no shuffles.
+//! A panel of A holds MR rows in their memory order: `panel[i·stride + l]` for a row-major A,
+//! `panel[l·MR + i]` for a transposed one. The micro-kernel takes both, and copying in order needs
+//! no shuffles.
 
 use ndarray::ArrayView2;
 
@@ -17,9 +17,9 @@ use crate::prefetch::prefetch;
 pub(crate) struct Matrix<T> {
     /// The element [0, 0].
     pub(crate) ptr: *const T,
-    /// Elements from a row to the next.
+    /// Elements from one row to the next.
     pub(crate) row: isize,
-    /// Elements from a column to the next.
+    /// Elements from one column to the next.
     pub(crate) col: isize,
 }
 
@@ -41,19 +41,18 @@ impl<T> Matrix<T> {
     }
 }
 
-/// How a packed block is cut into panels of columns.
+/// How a packed block is split into panels of columns.
 #[derive(Clone, Copy)]
 pub(super) struct Panels {
-    /// Columns of a panel: a multiple of the lanes of a vector where columns of the source are
-    /// contiguous.
+    /// Columns of a panel: a multiple of a vector's lanes if columns of the source are contiguous.
     pub(super) width: usize,
-    /// Elements from a row of a panel to the next: the width rounded up to whole vectors.
+    /// Elements from one row of a panel to the next: the width rounded up to whole vectors.
     pub(super) row: usize,
-    /// Elements from a panel to the next.
+    /// Elements from one panel to the next.
     pub(super) step: usize,
 }
 
-/// Rows of a panel that are packed before those of the next one, where rows of the source are
+/// Rows of a panel that are packed before moving to the next panel, if rows of the source are
 /// contiguous.
 const ROWS: usize = 16;
 
@@ -72,7 +71,7 @@ pub(super) unsafe fn pack<V: Transpose<L>, const L: usize>(
     dst: *mut V::Elem,
     panels: Panels,
 ) {
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe {
         if src.col == 1 {
             pack_contiguous::<V>(src, rows, cols, dst, panels);
@@ -89,7 +88,7 @@ pub(super) unsafe fn pack<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// [`pack`] where rows of the source are contiguous.
+/// [`pack`] for contiguous rows of the source.
 #[inline(always)]
 unsafe fn pack_contiguous<V: Simd>(
     src: Matrix<V::Elem>,
@@ -121,7 +120,7 @@ unsafe fn pack_contiguous<V: Simd>(
                         } else {
                             V::load_first(from, left).store(to);
                         }
-                        // The next panel's part of the row: too far apart for the processor to
+                        // The next panel's part of the row is too far away for the processor to
                         // foresee it.
                         prefetch(from.wrapping_add(panels.width));
                         from = from.wrapping_offset(src.row);
@@ -134,7 +133,7 @@ unsafe fn pack_contiguous<V: Simd>(
     }
 }
 
-/// [`pack`] where columns of the source are contiguous.
+/// [`pack`] for contiguous columns of the source.
 #[inline(always)]
 unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     src: Matrix<V::Elem>,
@@ -148,7 +147,7 @@ unsafe fn pack_transposed<V: Transpose<L>, const L: usize>(
     unsafe {
         for j in (0..cols).step_by(L) {
             let to = dst.add(j / panels.width * panels.step + j % panels.width);
-            // Where columns are missing the last one stands in: what it writes is beyond `cols`.
+            // The last column stands in for missing ones: what it writes is beyond `cols`.
             let last = L.min(cols - j) - 1;
             let columns: [_; L] = std::array::from_fn(|c| src.at(0, j + c.min(last)).ptr);
             let mut i = 0;

@@ -1,4 +1,4 @@
-//! The machine's peak, which benchmarks compare products with.
+//! The machine's peak, for benchmarks to compare products with.
 
 use super::kernels::kernels;
 use super::simd::Simd;
@@ -21,7 +21,7 @@ impl PerScalar for Lanes {
 }
 
 /// Runs `iterations` of independent multiply-adds in registers, with the instructions of
-/// [`gemm`](crate::gemm::gemm) and as many chains as hide their latency: nothing that computes with
+/// [`gemm`](crate::gemm::gemm) and enough chains to hide their latency: nothing that computes with
 /// them can be faster. The result keeps the work from being optimised away.
 pub fn fma_peak_loop<T: Scalar>(iterations: usize) -> T {
     // SAFETY: the processor can run the loop for its own instruction set.
@@ -55,14 +55,14 @@ fn peak<T: Scalar>() -> unsafe fn(usize) -> T {
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 unsafe fn with_avx512<V: Simd<Elem: Scalar>>(iterations: usize) -> V::Elem {
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe { peak_loop::<V>(iterations) }
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn with_avx2<V: Simd<Elem: Scalar>>(iterations: usize) -> V::Elem {
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe { peak_loop::<V>(iterations) }
 }
 

@@ -1,8 +1,9 @@
-//! How a product is cut: sizes of blocks and tasks, and what is packed.
+//! How a product is split: sizes of blocks and tasks, and what is packed.
 //!
 //! The k-blocks, which are all that the bits of the result depend on, follow from k alone. The rest
-//! decides who works when on which tile. It follows from the shape, the strides and constants; one
-//! thread alone takes all rows of C as one task, so that it reads each block of B once.
+//! decides which thread works on which tile when. It follows from the shape, the strides and
+//! constants; a single thread takes all rows of C as one task, so that it reads each block of B
+//! once.
 
 use super::kernels::{Kernels, SPARSE_VECTORS};
 use super::pack::Matrix;
@@ -10,58 +11,55 @@ use super::sparse::WORD;
 use super::tile::{Contiguous, SPARSE_TERMS};
 use crate::buffer::CACHE_LINE;
 
-/// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of a first-level cache of
-/// 32 KB or more.
+/// Most bytes of a row of A in a k-block: a panel of 8 rows takes 16 KB of an L1 of at least 32 KB.
 const KC_BYTES: usize = 2048;
-/// Most bytes of a block of B, which is to stay in a second-level cache of 1 MB or more.
+/// Most bytes of a block of B, so that it stays in an L2 of at least 1 MB.
 const B_BLOCK_BYTES: usize = 768 << 10;
-/// Rows of A that are packed at once, with those that fill up vectors.
+/// Rows of A that are packed at once, including those that fill up vectors.
 const PACKED_ROWS: usize = 48;
-/// Tiles, one below the other, that are computed in one go if their A and their C take at most so
-/// many bytes each.
+/// Tiles, one below the other, that are computed in one call if their A and their C take at most
+/// `TILES_BYTES` each.
 const TILES: usize = 8;
 const TILES_BYTES: usize = 32 << 10;
-/// Rows of C in a task, most to least: multiples of most tiles' rows.
+/// Rows of C in a task, from most to fewest: multiples of most tiles' rows.
 const TASK_ROWS: [usize; 3] = [96, 48, 24];
-/// Tasks to aim at: enough that a thread that lags delays the others by little.
+/// Target number of tasks: enough that a lagging thread delays the others by little.
 const TASKS: usize = 16;
-/// Fewest columns of C in a task that is made narrower to get more tasks.
+/// Fewest columns of C in a task that is narrowed to get more tasks.
 const NC_MIN: usize = 128;
-/// Most bytes of packed B that several threads share, a part of the last-level cache that others
-/// leave.
+/// Most bytes of packed B that several threads share: a modest part of the last-level cache.
 const PACKED_BYTES: usize = 2 << 20;
 /// Fewest flops that are worth a second thread: half of them take ten microseconds or more.
-/// Measured: from a tenth on, a step on 128 rows is a third slower, though a split costs half a
-/// microsecond, presumably because one core has to fetch what the other wrote.
+/// Measured: splitting from a tenth on makes a step on 128 rows a third slower, though a split
+/// costs half a microsecond, presumably because one core has to fetch what the other wrote.
 const PARALLEL_FLOPS: usize = 4_000_000;
 /// Columns of C from which a transposed A is packed.
 const PACK_A_COLS: usize = 129;
-/// Rows of C from which B is packed though its rows are contiguous.
+/// Rows of C from which B is packed even if its rows are contiguous.
 const PACK_B_ROWS: usize = 48;
-/// Most bytes from one contiguous row of B to the next for which it is read where it lies.
-/// Measured: up to here packing costs more than it gains, by a tenth on products of width 128; at 4
-/// KB, where all rows compete for the same cache sets and each has a page of its own, products
-/// without packing are a quarter slower.
+/// Most bytes from one contiguous row of B to the next for reading it in place. Measured: up to
+/// here packing costs more than it gains, by a tenth on products of width 128; at 4 KB, where all
+/// rows compete for the same cache sets and each has a page of its own, products without packing
+/// are a quarter slower.
 const NEAR_ROWS: usize = 2048;
 
-/// Rows of A whose sums are taken together where zeros are skipped.
+/// Rows of A whose sums are computed together when zeros are skipped.
 const SPARSE_ROWS: usize = 256;
-/// Rows of C in a task that skips zeros, most to least: every task moves its part of B to its
-/// first-level cache.
+/// Rows of C in a task that skips zeros, from most to fewest: every task moves its part of B to its
+/// L1.
 const SPARSE_TASK_ROWS: [usize; 3] = [192, 96, 64];
-/// Tasks to aim at then.
+/// Target number of such tasks.
 const SPARSE_TASKS: usize = 8;
-/// Most bytes of B in the first-level cache while zeros are skipped.
+/// Most bytes of B in L1 while zeros are skipped.
 const SPARSE_B_BYTES: usize = 24 << 10;
 /// Most words for the terms of a k-block.
 const WORDS: usize = 12;
-/// Fewest rows and multiply-adds of a product that may skip zeros; below, looking for them takes
-/// too much of its time.
+/// Fewest rows and multiply-adds of a product that may skip zeros; below, finding them takes too
+/// much of its time.
 const SPARSE_LEAST_ROWS: usize = 16;
 pub(super) const SPARSE_MULTIPLY_ADDS: usize = 100_000;
 
-/// Multiply-adds of a product, or as many as can be counted: views with strides of 0 may be larger
-/// than memory.
+/// Multiply-adds of a product, saturating: views with strides of 0 may be larger than memory.
 #[inline]
 pub(super) fn multiply_adds((m, n, k): (usize, usize, usize)) -> usize {
     m.saturating_mul(n).saturating_mul(k)
@@ -84,17 +82,17 @@ const fn kc_max<T>() -> usize {
     KC_BYTES / size_of::<T>()
 }
 
-/// The length of k-blocks that suits sums of `k` terms: as few as there can be, of the same length.
+/// The length of k-blocks for sums of `k` terms: as few blocks as possible, of equal length.
 pub(super) fn kc<T>(k: usize) -> usize {
     even_blocks(k, kc_max::<T>())
 }
 
-/// The length of blocks of at most `most` terms that cut `k` terms evenly.
+/// The length of blocks of at most `most` terms that split `k` terms evenly.
 pub(super) fn even_blocks(k: usize, most: usize) -> usize {
     if k <= most { k } else { k.div_ceil(k.div_ceil(most)) }
 }
 
-/// The cuts of one product.
+/// How one product is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// Length of a k-block; the last may be shorter.
@@ -111,23 +109,22 @@ pub(super) struct Plan {
     pub(super) mc: usize,
     /// Columns of C in a block or task, a multiple of a vector.
     pub(super) nc: usize,
-    /// Rows of C in a tile, but for the last ones.
+    /// Rows of C in a tile, except the last ones.
     pub(super) mr: usize,
-    /// Tiles, one below the other, that are computed in one go.
+    /// Tiles, one below the other, that are computed in one call.
     pub(super) tiles: usize,
-    /// Rows of A that are worked on together: packed at once, or those whose zeros are skipped,
-    /// else all.
+    /// Rows of A processed together: packed at once, or searched for zeros, else all.
     pub(super) block_rows: usize,
     /// Whether A is packed, panel by panel.
     pub(super) pack_a: bool,
-    /// Vectors in a panel of B where A's zeros are skipped, 0 where they are multiplied.
+    /// Vectors in a panel of B if A's zeros are skipped, 0 if they are multiplied.
     pub(super) sparse_panel: usize,
-    /// Terms in a word of bits that tells where A is not 0.
+    /// Terms in a word of bits that marks where A is not 0.
     pub(super) per_word: usize,
 }
 
 impl Plan {
-    /// The cuts of C[m,n] (+)= A[m,k]·B[k,n] with k-blocks of `kc`, where none of m, n and k is 0.
+    /// The plan for C[m,n] (+)= A[m,k]·B[k,n] with k-blocks of `kc`, where none of m, n and k is 0.
     #[inline]
     pub(super) fn new<T>(
         kernels: &Kernels<T>,
@@ -144,7 +141,7 @@ impl Plan {
         }
         let terms = k.min(kc);
         if multiply_adds((n, terms, size)) > B_BLOCK_BYTES {
-            // Blocks of columns of one width, as few as there can be.
+            // Blocks of columns of equal width, as few as possible.
             let most = (B_BLOCK_BYTES / size / terms / lanes * lanes).max(lanes);
             plan.nc = round_up(n.div_ceil(n.div_ceil(most)), lanes);
             plan.phase_cols = plan.nc;
@@ -155,9 +152,8 @@ impl Plan {
         plan
     }
 
-    /// The same cuts, found faster, of a product that is one block of so few multiplications that
-    /// no zeros are looked for, if A is read where it lies and the product is not better computed
-    /// transposed.
+    /// The same plan, found faster, for a product of one block with too few multiplications to look
+    /// for zeros, if A is read in place and the product is not better computed transposed.
     #[inline]
     pub(super) fn small<T>(
         kernels: &Kernels<T>,
@@ -172,7 +168,7 @@ impl Plan {
         is_small.then(|| Self::one_block(kernels, (m, n, k), kc, b))
     }
 
-    /// The cuts of a product with one block of rows and columns, whose A is read where it lies.
+    /// The plan of a product with one block of rows and columns, whose A is read in place.
     #[inline]
     fn one_block<T>(
         kernels: &Kernels<T>,
@@ -182,7 +178,7 @@ impl Plan {
     ) -> Self {
         let far = b.row.unsigned_abs() * size_of::<T>() > NEAR_ROWS;
         let pack_b = (b.col != 1 && n > 1) || (far && m >= PACK_B_ROWS);
-        // Tiles of one height, as few as there can be. Divisions are for what is large.
+        // Tiles of equal height, as few as possible. Only large products can afford divisions.
         let most = kernels.mr();
         let mr = if m <= most { m } else { m.div_ceil(m.div_ceil(most)) };
         let longest_row = k.min(kc).max(n);
@@ -205,7 +201,7 @@ impl Plan {
         }
     }
 
-    /// Elements of scratch that a product of `n` columns and `k` terms needs whose plan is
+    /// Elements of scratch for a product of `n` columns and `k` terms whose plan is
     /// [`small`](Self::small).
     pub(super) fn small_scratch_len<T>(
         &self,
@@ -215,7 +211,7 @@ impl Plan {
         if self.pack_b { round_up(n, kernels.lanes) * k + CACHE_LINE / size_of::<T>() } else { 0 }
     }
 
-    /// The cuts of the same product where A's zeros are skipped.
+    /// The plan of the same product if A's zeros are skipped.
     pub(super) fn sparse<T>(
         kernels: &Kernels<T>,
         (m, n, k): (usize, usize, usize),
@@ -229,7 +225,7 @@ impl Plan {
         let words = kc.div_ceil(WORD.min(SPARSE_B_BYTES / size / width));
         debug_assert!(words <= WORDS, "{words} words for {kc} terms");
         let panels = n.div_ceil(width).min((PACKED_BYTES / size / kc / width).max(1));
-        // As narrow as one panel, B may lie as a packed one would.
+        // If B is as narrow as one panel, it may already lie as a packed one would.
         let is_panel = b.col == 1 && n == width && b.row == width as isize;
         let mut plan = Self {
             kc,
@@ -253,8 +249,7 @@ impl Plan {
         plan
     }
 
-    /// Vectors in the next panel of a row of B of which `cols` columns are left, 0 for a narrow
-    /// one.
+    /// Vectors in the next panel of a row of B with `cols` columns left, 0 for a narrow one.
     pub(super) fn panel<T>(&self, kernels: &Kernels<T>, cols: usize) -> usize {
         match self.sparse_panel {
             0 => kernels.panel(cols),
@@ -270,8 +265,8 @@ impl Plan {
         }
     }
 
-    /// Makes tasks of the plan for one thread, and larger phases, at whose ends the threads wait
-    /// for each other.
+    /// Splits the plan for one thread into tasks, with larger phases, at whose ends the threads
+    /// wait for each other.
     fn share_out(&mut self, (m, n, k): (usize, usize, usize), size: usize, lanes: usize) {
         let Self { kc, mut nc, .. } = *self;
         let most = PACKED_BYTES / size;
@@ -290,7 +285,7 @@ impl Plan {
     }
 }
 
-/// Rows of C in a task of a product whose columns are not cut.
+/// Rows of C in a task of a product whose columns are not split.
 pub(super) fn task_rows(m: usize) -> usize {
     let [.., least] = TASK_ROWS;
     TASK_ROWS.into_iter().find(|mc| m.div_ceil(*mc) >= TASKS).unwrap_or(least)
@@ -305,8 +300,8 @@ fn packs_a<T>(a: &Matrix<T>, (m, n, k): (usize, usize, usize)) -> bool {
     }
 }
 
-/// Rows of a packed group of panels of A with `mr` rows whose columns are next to each other: as
-/// many panels as fill a vector, or one.
+/// Rows in a packed group of panels of A with `mr` rows and contiguous columns: as many panels as
+/// fill a vector, or one.
 pub(super) fn a_group<T>(kernels: &Kernels<T>, mr: usize) -> usize {
     if kernels.lanes.is_multiple_of(mr) { kernels.lanes } else { mr }
 }
@@ -317,7 +312,7 @@ fn a_packed_rows<T>(kernels: &Kernels<T>, mr: usize) -> usize {
     PACKED_ROWS / round_up(group, kernels.lanes) * group
 }
 
-/// How the micro-kernel can read a matrix of `rows`×`cols` where it lies.
+/// How the micro-kernel can read a matrix of `rows`×`cols` in place.
 pub(super) fn contiguous<T>(a: &Matrix<T>, (rows, cols): (usize, usize)) -> Option<Contiguous> {
     if a.col == 1 || cols == 1 {
         Some(Contiguous::Rows)
@@ -343,11 +338,11 @@ fn needs_sparse_scratch<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize
     multiply_adds((m, n, k)) >= SPARSE_MULTIPLY_ADDS && m >= SPARSE_LEAST_ROWS && n > kernels.lanes
 }
 
-/// What a product of `m`×`n` elements costs that skips zeros, if the share `nonzero` of A is not 0,
-/// in multiply-adds of vectors for each term; `None` where multiplying the zeros costs less.
-/// Measured, and rounded to what leaves a gain: each element costs the time of two multiply-adds
-/// besides its own, from two vectors of columns to eight; reading a panel of B costs the time of
-/// two rows, and packing several that of four more.
+/// The cost of a product of `m`×`n` elements that skips zeros, if the share `nonzero` of A is not
+/// 0, in multiply-adds of vectors per term; `None` if multiplying the zeros costs less. Measured,
+/// and rounded so that a gain remains: each element costs two multiply-adds besides its own, for
+/// two to eight vectors of columns; reading a panel of B costs as much as two rows, and packing
+/// several as much as four more.
 pub(super) fn cost_of_skipping<T>(
     kernels: &Kernels<T>,
     (m, n): (usize, usize),
@@ -360,20 +355,19 @@ pub(super) fn cost_of_skipping<T>(
     (share <= 0.8).then_some(share * (m * of_row) as f64)
 }
 
-/// Vectors in a panel of B where zeros of A are skipped: panels of one width, as few as there can
-/// be.
+/// Vectors in a panel of B if zeros of A are skipped: panels of equal width, as few as possible.
 fn sparse_panel<T>(kernels: &Kernels<T>, n: usize) -> usize {
     let vectors = kernels.vectors_of(n);
     vectors.div_ceil(vectors.div_ceil(SPARSE_VECTORS))
 }
 
-/// Elements of a thread's words of bits, whole cache lines.
+/// Elements of a thread's words of bits, in whole cache lines.
 pub(super) const fn words_len<T>() -> usize {
     SPARSE_ROWS * WORDS * size_of::<u64>() / size_of::<T>()
 }
 
-/// Elements of one thread's scratch, whole cache lines: a packed block of A, or words of bits and
-/// sums.
+/// Elements of one thread's scratch, in whole cache lines: a packed block of A, or words of bits
+/// and sums.
 pub(super) fn thread_len<T>(kernels: &Kernels<T>, (m, n, k): (usize, usize, usize)) -> usize {
     let packed = round_up(PACKED_ROWS * k.min(kc_max::<T>()), CACHE_LINE / size_of::<T>());
     if needs_sparse_scratch(kernels, (m, n, k)) {
@@ -390,20 +384,20 @@ const NARROW_VECTORS: usize = 3;
 const TRANSPOSED_TERMS: usize = 64;
 
 /// Whether Cᵀ = Bᵀ·Aᵀ is the better product: few columns, which would leave a large part of a
-/// vector idle, become rows. A transposed A and a row-major B lie as that product reads them.
+/// vector idle, become rows. A transposed A and a row-major B already suit that product.
 pub(super) fn is_better_transposed<T>(
     kernels: &Kernels<T>,
     (m, n, k): (usize, usize, usize),
     (a, b): (&Matrix<T>, &Matrix<T>),
 ) -> bool {
     let leaves_lanes_idle = n < NARROW_VECTORS * kernels.lanes && !n.is_multiple_of(kernels.lanes);
-    // Where A has to be packed for it, which costs as much as half a vector of columns, less than
-    // that must be left.
+    // If A has to be packed for it, which costs as much as half a vector of columns, fewer must be
+    // left.
     let pays = (a.row == 1 && b.col == 1) || 2 * n <= kernels.lanes;
     leaves_lanes_idle && m >= 2 * n && m >= 2 * kernels.lanes && k >= TRANSPOSED_TERMS && pays
 }
 
-/// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; whole
+/// Elements of Cᵀ, read by whole vectors, for a product that may be computed transposed; in whole
 /// cache lines.
 pub(super) fn transposed_len<T>(kernels: &Kernels<T>, m: usize, n: usize) -> usize {
     let narrow = m.saturating_mul(n.min(NARROW_VECTORS * kernels.lanes));
@@ -416,7 +410,7 @@ pub(super) fn scratch_len<T>(
     threads: usize,
     (m, n, k): (usize, usize, usize),
 ) -> usize {
-    // The columns of a transposed product are m.
+    // A transposed product has m columns.
     let direct = direct_scratch_len(kernels, threads, (m, n, k));
     let narrow = n.min(NARROW_VECTORS * kernels.lanes);
     let transposed =

@@ -1,4 +1,4 @@
-//! Vectors: the few operations that the kernels are written with.
+//! Vectors: the few operations that the kernels are built from.
 //!
 //! One kernel source serves every instruction set and number type: it is generic over [`Simd`],
 //! marked `#[inline(always)]`, and inlined into a function that enables the instruction set (see
@@ -31,13 +31,13 @@ pub(super) trait Simd: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self · `factor` + `addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// The larger of self and `other`; `other` where one of them is NaN.
+    /// The larger of self and `other`; `other` if one of them is NaN.
     unsafe fn max(self, other: Self) -> Self;
-    /// A bit for each lane, from the lowest on: whether it is not 0. NaN is not.
+    /// One bit per lane, from the lowest on: whether it is not 0. NaN is not 0.
     unsafe fn nonzero_bits(self) -> u32;
 }
 
-/// Vectors of `L` lanes of which `L` make a square block.
+/// Vectors of `L` lanes; `L` of them make a square block.
 pub(super) trait Transpose<const L: usize>: Simd {
     /// The rows of a square block whose columns are contiguous: `L` elements from each pointer.
     unsafe fn load_transposed(columns: [*const Self::Elem; L]) -> [Self; L];
@@ -55,7 +55,7 @@ macro_rules! multiply_add {
     };
 }
 
-/// Vectors as arrays of 16 bytes, a size that the compiler turns into registers on every machine.
+/// Vectors as arrays of 16 bytes, a size that the compiler keeps in registers on every machine.
 macro_rules! impl_simd_for_array {
     ($elem:ty, $lanes:literal) => {
         impl Simd for [$elem; $lanes] {

@@ -1,17 +1,17 @@
 //! Products that skip zeros: when that pays, and their loops.
 //!
 //! ```text
-//! for each block (i, j) of C                     tasks: MC rows × NC columns, of which B is packed
+//! for each block (i, j) of C                     tasks: MC rows × NC columns, with B packed
 //!   for p in k-blocks by KC
-//!     for ir in rows of the block by 256         sums of so many rows stay in the second-level cache
+//!     for ir in rows of the block by 256         their sums stay in L2
 //!       find zeros of A[ir.., p..]               a word of bits for each row and some 50 terms
 //!       for jr in columns of the block           a panel of eight vectors
-//!         for l in terms by word                 B[l.., jr..] stays in the first-level cache
+//!         for l in terms by word                 B[l.., jr..] stays in L1
 //!           sums += A[ir.., l..] · B[l.., jr..]  skipping zeros
 //!         C[ir.., jr..] (+)= sums
 //! ```
 //!
-//! Zeros of B are skipped in Cᵀ = Bᵀ·Aᵀ, whose sums are transposed on their way to C.
+//! Zeros of B are skipped by computing Cᵀ = Bᵀ·Aᵀ, whose sums are transposed on their way to C.
 
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ use super::tile::Contiguous;
 use crate::accum::Accum;
 use crate::scalar::Scalar;
 
-/// Rows or columns of an operand, as they lie, in which zeros are counted.
+/// Number of contiguous rows or columns of an operand in which zeros are counted.
 const SAMPLE_LINES: usize = 8;
 
 /// The operand whose zeros are worth skipping.
@@ -38,13 +38,13 @@ pub(super) enum Sparse {
 }
 
 impl<T: Scalar> Product<'_, T> {
-    /// Whether looking for zeros could pay, without having looked.
+    /// Whether looking for zeros could pay, judged without looking.
     #[inline]
     pub(super) fn is_large_enough_to_skip_zeros(&self) -> bool {
         multiply_adds((self.m, self.n, self.k)) >= SPARSE_MULTIPLY_ADDS
     }
 
-    /// Computes the product if that pays by skipping zeros, and says whether it did.
+    /// Computes the product by skipping zeros if that pays, and returns whether it did.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -61,20 +61,20 @@ impl<T: Scalar> Product<'_, T> {
         };
         let Self { kernels, m, n, k, kc, .. } = product;
         let plan = Plan::sparse(kernels, (m, n, k), kc, self.exec.threads(), &product.b);
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { product.run_phases(&plan, scratch, epilogue) };
         true
     }
 
-    /// The operand whose zeros spare the most, if they are enough to skip them. The choice changes
-    /// no bit of the result.
+    /// The operand whose zeros save the most, if skipping them pays. The choice changes no bit of
+    /// the result.
     pub(super) fn sparse_operand(&self) -> Option<Sparse> {
         let Self { kernels, m, n, k, kc, .. } = *self;
         let of = |operand, matrix, (rows, cols)| {
             if !may_skip_zeros(kernels, (rows, cols, k), kc) {
                 return None;
             }
-            // SAFETY: A, or Bᵀ, is readable, which whoever made the product promised.
+            // SAFETY: A, or Bᵀ, is readable, as promised by the product's creator.
             let share = unsafe { self.nonzero_share(matrix, (rows, k)) }?;
             cost_of_skipping(kernels, (rows, cols), share).map(|cost| (operand, cost))
         };
@@ -83,8 +83,8 @@ impl<T: Scalar> Product<'_, T> {
         a.into_iter().chain(b).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(operand, _)| operand)
     }
 
-    /// About how much of a matrix is not 0, or `None` if neither its rows nor its columns are
-    /// contiguous.
+    /// Approximate share of a matrix that is not 0, or `None` if neither its rows nor its columns
+    /// are contiguous.
     ///
     /// # Safety
     /// The matrix is readable.
@@ -131,7 +131,7 @@ impl<T: Scalar> Product<'_, T> {
                 let b = self.b_at(phase, terms.start, col);
                 let shape = (rows.len(), width.min(cols.end - col));
                 let c = self.c_matrix().at(rows.start, col);
-                // Sums of whole vectors that nothing is added to are taken in C itself.
+                // Whole-vector sums that nothing is added to are computed in C itself.
                 let in_place = !add && !self.c_transposed && width == shape.1;
                 let (sums, sums_row) =
                     if in_place { (c.ptr.cast_mut(), self.n) } else { (sums, width) };
@@ -159,7 +159,7 @@ impl<T: Scalar> Product<'_, T> {
         }
     }
 
-    /// C, whose elements may be written.
+    /// C as a writable matrix.
     fn c_matrix(&self) -> Matrix<T> {
         let (row, col) = if self.c_transposed { (1, self.m) } else { (self.n, 1) };
         Matrix { ptr: self.c, row: row as isize, col: col as isize }

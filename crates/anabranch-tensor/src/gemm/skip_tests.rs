@@ -1,5 +1,5 @@
 //! Products that skip zeros against plain loops, and to the bit against the same products row by
-//! row: a single row is too small a product to skip any.
+//! row: a single row is too small to skip any.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -12,7 +12,7 @@ use super::tests::{ACCUMS, CountAndDouble, LAYOUTS, Layout, fractions, matrix, p
 use super::*;
 use crate::{Accum, Executor, Scalar};
 
-/// Whether the element [i, l] of an operand is left: two in seven are.
+/// Whether the element [i, l] of an operand stays: two in seven do.
 fn is_left(i: usize, l: usize) -> bool {
     (i * 3 + l * 5 + i * l) % 7 < 2
 }
@@ -77,7 +77,7 @@ fn row_by_row<T: Scalar>(
     (0..a.nrows()).flat_map(row).collect()
 }
 
-/// The bits of a number, those of all NaN the same.
+/// The bits of a number; all NaN have the same.
 fn bits<T: Scalar>(x: &T) -> u64 {
     let x = x.to_f64();
     if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
@@ -88,7 +88,7 @@ fn same_bits<T: Scalar>(got: &[T], want: &[T]) -> bool {
 }
 
 /// More and fewer columns and rows than a panel and a block of rows have, one k-block and several,
-/// of whole vectors and not.
+/// in whole vectors and not.
 const SHAPES: [(usize, usize, usize); 9] = [
     (64, 64, 64),
     (150, 128, 21),
@@ -136,9 +136,9 @@ fn skipping_changes_no_bit_of_f64() {
     skipping_changes_no_bit::<f64>();
 }
 
-/// Sums of integers, exact in any order, against plain loops. As dW of a first layer behind ReLU,
-/// with one-hot inputs: A has more zeros, those of B spare more, since a row of B does not fill its
-/// vectors.
+/// Sums of integers, exact in any order, against plain loops. Like dW of a first layer with ReLU
+/// and one-hot inputs: A has more zeros, but skipping B's saves more, since a row of B does not
+/// fill its vectors.
 #[test]
 fn the_operand_whose_zeros_spare_more_is_chosen() {
     let one_in_four =
@@ -172,7 +172,7 @@ fn products_that_skip_zeros_are_exact() {
     }
 }
 
-/// Zeros are not skipped where they would be multiplied with what is not finite.
+/// Zeros are not skipped if they would be multiplied with non-finite numbers.
 #[test]
 fn zero_times_infinity_is_nan() {
     let exec = Executor::serial();
@@ -195,7 +195,7 @@ fn zero_times_infinity_is_nan() {
     }
 }
 
-/// What a panel holds beyond its columns is multiplied too: were it not finite, no zero would be
+/// Padding beyond a panel's columns is multiplied too: if it were not finite, no zero would be
 /// skipped.
 #[test]
 fn packed_panels_are_filled() {

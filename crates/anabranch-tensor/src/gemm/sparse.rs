@@ -1,20 +1,20 @@
-//! The micro-kernel that skips zeros: rows of C for which many elements of A are 0, as behind ReLU
+//! The micro-kernel that skips zeros: rows of C for which many elements of A are 0, as after ReLU
 //! and dropout.
 //!
 //! ```text
 //! for i in rows
 //!     acc = sums[i]                              N vectors
 //!     for l in terms where A[i, l] ≠ 0           one bit each in a word
-//!         acc += A[i, l] · B[l, 0..N·LANES]      A broadcast, N multiply-adds that read B from the first-level cache
+//!         acc += A[i, l] · B[l, 0..N·LANES]      A broadcast, N multiply-adds that read B from L1
 //!     sums[i] = acc
 //! ```
 //!
 //! The sums have the same bits as if the zeros had been multiplied: fma(0, b, s) = s for a finite
-//! b, but for the sign of a sum that is 0. Where B is not finite, nothing is skipped; and to the
-//! sum of a k-block 0 is added, which leaves no −0, here and in `tile.rs`.
+//! b, except for the sign of a sum that is 0. If B is not finite, nothing is skipped; and 0 is
+//! added to the sum of a k-block, which leaves no −0, here and in `tile.rs`.
 //!
-//! A multiply-add has a load to itself, as much as a first-level cache gives: this kernel reaches
-//! three quarters of the dense one's rate, on what is left of its work.
+//! Each multiply-add needs a load of its own, as much as L1 delivers: this kernel reaches three
+//! quarters of the dense one's rate, on the work that is left.
 
 use super::pack::Matrix;
 use super::simd::{Simd, Transpose};
@@ -22,29 +22,28 @@ use super::simd::{Simd, Transpose};
 /// Terms in a word of bits.
 pub(super) const WORD: usize = 64;
 
-/// Some rows of A, of which each has a word of bits, and the sums of their products with a panel of
-/// B.
+/// Some rows of A, each with a word of bits, and the sums of their products with a panel of B.
 pub(super) struct SparseRows<T> {
     pub(super) rows: usize,
-    /// Terms that the words tell of, at most [`WORD`].
+    /// Terms that the words cover, at most [`WORD`].
     pub(super) terms: usize,
-    /// For each row, a bit for each term, from the lowest on: whether it is not 0.
+    /// For each row, one bit per term, from the lowest on: whether it is not 0.
     pub(super) nonzero: *const u64,
     /// A's first row and term.
     pub(super) a: Matrix<T>,
-    /// A row of N vectors for each term; rows are next to each other.
+    /// A row of N vectors for each term; rows are contiguous.
     pub(super) b: *const T,
     /// The same for each row of A.
     pub(super) sums: *mut T,
-    /// Elements from the sums of a row to those of the next.
+    /// Elements from one row's sums to the next.
     pub(super) sums_row: usize,
-    /// Whether these are the first terms: the sums are not read then.
+    /// Whether these are the first terms: the sums are then not read.
     pub(super) first: bool,
-    /// Whether these are the last terms of their k-block: a sum that is −0 becomes 0 then.
+    /// Whether these are the last terms of their k-block: a sum that is −0 then becomes 0.
     pub(super) last: bool,
 }
 
-/// Adds products to the sums, of `N` vectors a row.
+/// Adds products to the sums, `N` vectors per row.
 ///
 /// # Safety
 /// The processor has V's instruction set; A and B are readable, the sums writable and not otherwise
@@ -54,8 +53,8 @@ pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem
     let width = N * V::LANES;
     // SAFETY: every access is to A[0..rows, 0..terms], B[0..terms] or sums[0..rows].
     unsafe {
-        // 0 · b is 0 for finite numbers and NaN for all others; the panel is in the cache
-        // afterwards.
+        // 0 · b is 0 for finite numbers and NaN for all others; this also brings the panel into the
+        // cache.
         let mut products = [V::zero(); N];
         for l in 0..t.terms {
             for j in 0..N {
@@ -93,8 +92,8 @@ pub(super) unsafe fn sparse_rows<V: Simd, const N: usize>(t: &SparseRows<V::Elem
     }
 }
 
-/// For `rows`×`terms` elements of `a`, whose rows or columns are contiguous, which are not 0: words
-/// of `per_word` terms, those of all rows for the first terms, then those for the next ones.
+/// Marks which of `rows`×`terms` elements of `a`, whose rows or columns are contiguous, are not 0:
+/// in words of `per_word` terms, those of all rows for the first terms, then for the next ones.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes; `a` is readable and as many
@@ -140,14 +139,14 @@ pub(super) unsafe fn find_nonzero<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// The next vector of a run of which `left` elements, at least one, are left; zeros beyond.
+/// The next vector of a run with `left` elements left, at least one; zeros beyond.
 #[inline(always)]
 unsafe fn load_up_to<V: Simd>(p: *const V::Elem, left: usize) -> V {
     // SAFETY: the caller gives `left` readable elements.
     unsafe { if left >= V::LANES { V::load(p) } else { V::load_first(p, left) } }
 }
 
-/// `C[rows, cols] (+)= sums`, the sums in rows of `width`, rows of C contiguous, or columns.
+/// `C[rows, cols] (+)= sums`, with sums in rows of `width`, and rows or columns of C contiguous.
 ///
 /// # Safety
 /// The processor has V's instruction set, `L` is V's number of lanes; the sums are readable in
@@ -175,7 +174,7 @@ pub(super) unsafe fn put_sums<V: Transpose<L>, const L: usize>(
         for i in (0..rows).step_by(L) {
             let height = L.min(rows - i);
             for j in (0..cols).step_by(L) {
-                // Where rows are missing the last one stands in: what it gives is not stored.
+                // The last row stands in for missing ones: its result is not stored.
                 let row = |r: usize| sums.add((i + r.min(height - 1)) * width + j);
                 if c.col == 1 {
                     for r in 0..height {
@@ -192,14 +191,13 @@ pub(super) unsafe fn put_sums<V: Transpose<L>, const L: usize>(
     }
 }
 
-/// How many of `len` elements are not 0.
+/// Counts how many of `len` elements are not 0.
 ///
 /// # Safety
 /// The processor has V's instruction set; the elements are readable.
 #[inline(always)]
 pub(super) unsafe fn count_nonzero<V: Simd>(p: *const V::Elem, len: usize) -> usize {
-    // As many bits at once as a word holds: counting bits is slow where the instruction set has
-    // none for it.
+    // As many bits at once as a word holds: counting bits is slow in instruction sets that lack it.
     let mut count = 0;
     for first in (0..len).step_by(WORD) {
         let mut word = 0;

@@ -1,7 +1,7 @@
 //! Every instruction set of this machine against plain loops.
 //!
-//! Where results are compared for equality, elements are small integers, whose sums are exact in
-//! any order. What must not be read, an output that is replaced or fresh scratch, holds NaN.
+//! Results compared for equality are of small integers, whose sums are exact in any order. What
+//! must not be read, such as an overwritten output or fresh scratch, holds NaN.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +14,7 @@ use super::*;
 use crate::{Accum, Executor, Scalar};
 use ndarray::ArrayViewMut2;
 
-/// Whether a matrix lies row by row or column by column.
+/// Whether a matrix is row-major or column-major.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layout {
     Rows,
@@ -61,7 +61,7 @@ fn integers<T: Scalar>(
     (matrix((m, k), layout_a, integers_a), matrix((k, n), layout_b, integers_b))
 }
 
-/// The kernels that this machine has, and none, which is the library's multiplication.
+/// The kernels of this machine, and `None` for the library's multiplication.
 fn all_ways<T: Scalar>() -> impl Iterator<Item = Option<&'static Kernels<T>>> + Clone {
     available::<T>().map(Some).chain([None]).collect::<Vec<_>>().into_iter()
 }
@@ -142,10 +142,10 @@ pub(super) fn pairs<A: Copy, B: Copy>(
 
 /// All heights and widths up to twice the tile, at an empty, a short and a longer sum; and all
 /// widths and sums at a height within and one beyond a tile. Height and sum need no more crossing:
-/// the micro-kernel runs the sum in one loop whatever its height, and packing of B, which knows
-/// widths and sums, does not know heights.
+/// the micro-kernel runs the sum in one loop whatever its height, and packing of B depends on
+/// widths and sums, not on heights.
 fn up_to_two_tiles<T: Scalar>(kernels: Option<&Kernels<T>>) -> Vec<(usize, usize, usize)> {
-    // The library's tiles are of 8 rows and columns, or so.
+    // The library's tiles have about 8 rows and columns.
     let (mr, nr, lanes) =
         kernels.map_or((8, 8, 4), |kernels| (kernels.mr(), kernels.nr(), kernels.lanes));
     let mut shapes = Vec::new();
@@ -168,9 +168,9 @@ fn f64_is_exact_up_to_two_tiles() {
     check_corners::<f64>(up_to_two_tiles);
 }
 
-/// Several k-blocks, blocks of packed A, B with contiguous rows packed and where it lies, column
-/// blocks, phases of B in both directions, and products that are computed transposed, with operands
-/// that lie right for it and with others.
+/// Several k-blocks, blocks of packed A, B with contiguous rows packed and in place, column blocks,
+/// phases of B in both directions, and products computed transposed, with operands laid out for
+/// that and others.
 const BLOCKED: [(usize, usize, usize); 5] =
     [(50, 20, 600), (70, 3, 530), (13, 1100, 17), (61, 850, 530), (2, 530, 4500)];
 
@@ -223,7 +223,7 @@ fn bits_do_not_depend_on_threads_tiles_or_layout() {
                 let first = first.get_or_insert_with(|| got.clone());
                 assert!(got == *first, "{} {} threads", name(kernels), exec.threads());
             }
-            // A part of the rows alone, as a shard of a batch: another tiling of the same sums.
+            // Some of the rows, like a shard of a batch: another tiling of the same sums.
             let rows = a.slice(s![31..50, ..]);
             let got = product(kernels, &executors[0], rows, b.view(), Accum::Add, &NoEpilogue);
             assert!(got == first.as_ref().unwrap()[31 * n..50 * n]);
@@ -231,7 +231,7 @@ fn bits_do_not_depend_on_threads_tiles_or_layout() {
     }
 }
 
-/// B is packed in phases of other sizes by one thread than by several.
+/// One thread packs B in phases of other sizes than several threads do.
 #[test]
 #[cfg_attr(miri, ignore = "large")]
 fn bits_do_not_depend_on_phases() {
@@ -285,7 +285,7 @@ fn rounding_stays_within_the_bound_of_a_sum_of_k_terms() {
     }
 }
 
-/// Counts how often each element comes, and doubles it.
+/// Counts how often each element is passed, and doubles it.
 pub(super) struct CountAndDouble {
     n: usize,
     counts: Vec<AtomicU32>,
@@ -311,7 +311,7 @@ impl<T: Scalar> Epilogue<T> for CountAndDouble {
     }
 }
 
-/// Asks for more rows than there are, and keeps all that it gets.
+/// Asks for more rows than there are, and keeps everything it gets.
 struct AskTooOften;
 
 impl Epilogue<f32> for AskTooOften {
@@ -334,7 +334,7 @@ impl Epilogue<f32> for AskTooOften {
 
 #[test]
 fn an_epilogue_gets_no_row_twice_and_none_that_is_not_there() {
-    // Whole rows, and the last columns of rows that are cut: of blocks of B's columns, and of
+    // Whole rows, and the last columns of rows that are split: into blocks of B's columns, and into
     // tasks.
     let exec = Executor::new(2).unwrap();
     for (m, n, k) in [(9, 5, 4), (20, 1100, 300)] {

@@ -8,26 +8,24 @@
 //! C[0..R, ..] (+)= acc
 //! ```
 //!
-//! R·N accumulators fill the register file: with 8·3 of AVX-512's 32 registers there are 24
-//! independent chains for multiply-adds of latency 4, and a term takes 24 of them, 11 loads and
-//! little else: where two threads share a core, it is the number of instructions that limits. A is
-//! read where it lies if its rows or its columns are contiguous; a row of B is contiguous, in a
-//! packed panel or where it lies.
+//! R·N accumulators fill the register file: 8·3 of AVX-512's 32 registers make 24 independent
+//! chains for multiply-adds of latency 4, and a term takes 24 of them, 11 loads and little else:
+//! where two threads share a core, the number of instructions is the limit. A is read in place if
+//! its rows or its columns are contiguous; a row of B is contiguous, packed or in place.
 
 use super::simd::Simd;
 use crate::prefetch::{prefetch, prefetch_to_write};
 
-/// Rows of B that are asked for ahead of their use: some 300 cycles, what a line of the third-level
-/// cache takes.
+/// How many rows of B ahead to prefetch: some 300 cycles, what a line from L3 takes.
 const AHEAD: isize = 24;
-/// Fewest terms for which C is asked for: shorter sums are there as soon as C would be.
+/// Fewest terms for which C is prefetched: shorter sums are done as soon as C would arrive.
 const PREFETCH_C_TERMS: usize = 64;
 
 /// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0
-/// becomes 0, since what it would have been had zeros been multiplied is not known there.
+/// becomes 0, since its sign had zeros been multiplied is not known there.
 pub(super) const SPARSE_TERMS: usize = 20;
 
-/// The operands of some tiles of the same columns.
+/// Operands of some tiles in the same columns.
 pub(super) struct Tile<T> {
     /// Tiles, one below the other.
     pub(super) tiles: usize,
@@ -35,8 +33,7 @@ pub(super) struct Tile<T> {
     pub(super) k: usize,
     /// `A[0, 0]` of the first tile; not read beyond its rows.
     pub(super) a: *const T,
-    /// Elements from a row of A to the next where rows are contiguous, else from a column to the
-    /// next.
+    /// Elements from a row of A to the next if rows are contiguous, else from a column to the next.
     pub(super) a_step: isize,
     /// `B[0, 0]` of the tile; its rows are contiguous.
     pub(super) b: *const T,
@@ -52,12 +49,12 @@ pub(super) struct Tile<T> {
     pub(super) add: bool,
 }
 
-/// How A lies in a tile.
+/// Layout of A in a tile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contiguous {
-    /// The terms of a row are next to each other.
+    /// The terms of a row are contiguous.
     Rows,
-    /// The rows of a term are next to each other.
+    /// The rows of a term are contiguous.
     Columns,
 }
 
@@ -72,10 +69,10 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: b
     t: &Tile<V::Elem>,
 ) {
     let last = t.cols - (N - 1) * V::LANES;
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe {
         if last == V::LANES {
-            // The loop over k without masks: a masked load takes a multiply-add's place in a port.
+            // Loop over k without masks: a masked load takes a multiply-add's place in a port.
             each::<V, _, R, N, ROWS>(t, WholeVector);
         } else {
             each::<V, _, R, N, ROWS>(t, FirstLanes(last));
@@ -83,7 +80,7 @@ pub(super) unsafe fn tile<V: Simd, const R: usize, const N: usize, const ROWS: b
     }
 }
 
-/// [`tile`] with the last vector of columns known to be whole or not.
+/// [`tile`], specialised on whether the last vector of columns is whole.
 #[inline(always)]
 unsafe fn each<V: Simd, L: LastVector, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
@@ -92,20 +89,20 @@ unsafe fn each<V: Simd, L: LastVector, const R: usize, const N: usize, const ROW
     let a_next = if ROWS { R as isize * t.a_step } else { R as isize };
     let (mut a, mut c) = (t.a, t.c);
     for _ in 0..t.tiles {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { multiply::<V, L, R, N, ROWS>(t, a, c, last) };
         a = a.wrapping_offset(a_next);
         c = c.wrapping_add(R * t.c_row);
     }
 }
 
-/// How much of a tile's last vector of columns is there.
+/// How much of a tile's last vector of columns exists.
 trait LastVector: Copy {
-    /// Whether that is all of it.
+    /// Whether all of it exists.
     const WHOLE: bool;
-    /// The columns that are there, then zeros.
+    /// The existing columns, then zeros.
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V;
-    /// Writes the columns that are there.
+    /// Writes the existing columns.
     unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem);
 }
 
@@ -117,12 +114,12 @@ impl LastVector for WholeVector {
 
     #[inline(always)]
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { V::load(p) }
     }
     #[inline(always)]
     unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem) {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { v.store(p) }
     }
 }
@@ -135,12 +132,12 @@ impl LastVector for FirstLanes {
 
     #[inline(always)]
     unsafe fn load<V: Simd>(self, p: *const V::Elem) -> V {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { V::load_first(p, self.0) }
     }
     #[inline(always)]
     unsafe fn store<V: Simd>(self, v: V, p: *mut V::Elem) {
-        // SAFETY: as the caller's.
+        // SAFETY: promised by the caller.
         unsafe { v.store_first(p, self.0) }
     }
 }
@@ -154,8 +151,8 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
     last: L,
 ) {
     const { assert!(R <= 9, "three pointers reach nine rows") };
-    // Terms in one turn of the loop: the largest tile, in which most of the time is spent, is worth
-    // the code.
+    // Terms per turn of the loop: only the largest tile, which takes most of the time, is worth the
+    // code.
     let unroll = if R * N >= 24 && L::WHOLE { 2 } else { 1 };
     // SAFETY: every access is to A[0..R, 0..k], B[0..k, 0..cols] or C[0..R, 0..cols]; pointers that
     // step beyond them are not read, hence `wrapping`.
@@ -208,8 +205,8 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
     }
 }
 
-/// Adds a term to a tile's sums: that of the row of B at `b` and of the elements of A at `a`, rows
-/// 0, 3 and 6 if rows are contiguous, else row 0.
+/// Adds a term to a tile's sums: the row of B at `b` times the elements of A at `a`, which points
+/// to rows 0, 3 and 6 if rows are contiguous, else to row 0.
 #[inline(always)]
 unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     t: &Tile<V::Elem>,
@@ -218,7 +215,7 @@ unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     last: impl LastVector,
     acc: &mut [[V; N]; R],
 ) {
-    // SAFETY: as the caller's.
+    // SAFETY: promised by the caller.
     unsafe {
         let mut row = [V::zero(); N];
         for j in 0..N {
@@ -241,9 +238,8 @@ unsafe fn term<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
     }
 }
 
-/// `x`, of which the compiler knows nothing: it then derives the rows of A from one pointer and
-/// this step by the address forms of the instructions, where it would otherwise keep a pointer to
-/// each row in registers that there are not.
+/// `x`, hidden from the compiler: it then derives the rows of A from one pointer and this step with
+/// addressing modes, instead of keeping a pointer to each row in registers it does not have.
 #[inline(always)]
 fn opaque(x: isize) -> isize {
     #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]

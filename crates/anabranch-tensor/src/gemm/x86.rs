@@ -133,8 +133,8 @@ pub(super) mod avx512 {
         avx512_first!(f64, __mmask8, _mm256_maskz_loadu_pd, _mm256_mask_storeu_pd, _mm256_cmp_pd_mask);
     );
 
-    // The first half of the work is done by loading: the 128-bit lanes of a vector come from
-    // columns 4 apart (2 apart in f64). What is left are square blocks inside the lanes.
+    // Loading does the first half of the work: the 128-bit lanes of a vector come from columns 4
+    // apart (2 apart in f64). The square blocks that remain lie inside the lanes.
     impl Transpose<16> for F32x16 {
         #[inline(always)]
         unsafe fn load_transposed(columns: [*const f32; 16]) -> [Self; 16] {

@@ -1,4 +1,4 @@
-//! Matrices that are worked on in shards of rows, by several threads at once.
+//! Matrices that several threads work on at once, in shards of rows.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::buffer::{Buffer, CACHE_LINE};
 use crate::scalar::Scalar;
 
-/// Row-major matrices with the same number of rows in one piece of memory, each of which begins at
-/// a cache line.
+/// Row-major matrices with the same number of rows in one block of memory, each starting at a cache
+/// line.
 ///
 /// [`Executor::for_each_shard`](crate::Executor::for_each_shard) hands out the same rows of all of
-/// them at once.
+/// them.
 #[derive(Debug)]
 pub struct Arena<T> {
     memory: Buffer<T>,
@@ -18,7 +18,7 @@ pub struct Arena<T> {
     places: Vec<Place>,
 }
 
-/// Where a matrix lies.
+/// Location of a matrix.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     start: usize,
@@ -35,14 +35,14 @@ impl<T: Scalar> Arena<T> {
     /// Zero matrices of `max_rows` rows with these widths; fewer rows use the front of each.
     ///
     /// # Panics
-    /// If they have more elements than can be counted.
+    /// If the number of elements overflows.
     pub fn zeros(max_rows: usize, widths: impl IntoIterator<Item = usize>) -> Self {
         let line = CACHE_LINE / size_of::<T>();
         let mut len = 0;
         let mut places = Vec::new();
         for width in widths {
             places.push(Place { start: len, width });
-            // What the shards' pointers rely on: no product of rows and width wraps.
+            // The shards' pointers rely on this: no product of rows and width wraps around.
             let end = max_rows.checked_mul(width).and_then(|n| n.checked_next_multiple_of(line));
             len = end.and_then(|n| n.checked_add(len)).expect("an arena that can be counted");
         }
@@ -64,16 +64,16 @@ impl<T> Arena<T> {
         self.places[i].width
     }
 
-    /// Some rows of matrix `i`.
+    /// A range of rows of matrix `i`.
     ///
     /// # Panics
-    /// If there is no such matrix, or it has no such rows.
+    /// If the matrix or the rows do not exist.
     pub fn rows(&self, i: usize, rows: Range<usize>) -> &[T] {
         check_rows(&rows, self.max_rows);
         &self.memory[self.places[i].of_rows(&rows)]
     }
 
-    /// The arena as a source of shards, while it is borrowed.
+    /// Borrows the arena as a source of shards.
     pub(crate) fn shards(&mut self) -> Shards<'_, T> {
         Shards {
             memory: self.memory.as_mut_ptr(),
@@ -88,7 +88,7 @@ fn check_rows(rows: &Range<usize>, max_rows: usize) {
     assert!(rows.start <= rows.end && rows.end <= max_rows, "rows {rows:?} of {max_rows}");
 }
 
-/// A uniquely borrowed arena, to be cut into shards.
+/// A uniquely borrowed arena, to be split into shards.
 pub(crate) struct Shards<'a, T> {
     memory: *mut T,
     max_rows: usize,
@@ -96,14 +96,14 @@ pub(crate) struct Shards<'a, T> {
     arena: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: threads only take different rows, which is as if each were sent to its thread.
+// SAFETY: threads only take disjoint rows, as if each were sent to its thread.
 unsafe impl<T: Send> Sync for Shards<'_, T> {}
 
 impl<'a, T> Shards<'a, T> {
     /// The rows `rows` of every matrix.
     ///
     /// # Safety
-    /// Nobody else has or takes any of these rows, for as long as the shard lives.
+    /// Nobody else has or takes any of these rows while the shard lives.
     pub(crate) unsafe fn shard(&self, rows: Range<usize>) -> Shard<'a, T> {
         check_rows(&rows, self.max_rows);
         Shard { memory: self.memory, places: self.places, rows, arena: PhantomData }
@@ -120,7 +120,7 @@ pub struct Shard<'a, T> {
 }
 
 impl<T> Shard<'_, T> {
-    /// Which rows these are.
+    /// The range of these rows.
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
@@ -146,7 +146,7 @@ impl<T> Shard<'_, T> {
     /// The shard's rows of two matrices at once.
     ///
     /// # Panics
-    /// If there are no such matrices, or both are the same.
+    /// If a matrix does not exist, or both are the same.
     pub fn pair_mut(&mut self, [i, j]: [usize; 2]) -> [&mut [T]; 2] {
         assert!(i != j, "matrix {i} twice");
         // SAFETY: the shard is borrowed uniquely, and different matrices do not overlap.
@@ -154,11 +154,11 @@ impl<T> Shard<'_, T> {
     }
 
     /// # Safety
-    /// Nobody else uses these rows of matrix `i` as long as the slice is used.
+    /// Nobody else uses these rows of matrix `i` while the slice is used.
     unsafe fn slice<'s>(&self, i: usize) -> &'s mut [T] {
         let range = self.places[i].of_rows(&self.rows);
-        // SAFETY: the arena's memory holds all matrices with all of their rows, of which these are
-        // this shard's alone.
+        // SAFETY: the arena's memory holds all rows of all matrices, and these belong to this shard
+        // alone.
         unsafe { std::slice::from_raw_parts_mut(self.memory.add(range.start), range.len()) }
     }
 }

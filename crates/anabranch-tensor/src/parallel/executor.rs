@@ -1,7 +1,7 @@
 //! The executor: which threads work, and how a loop is split between them.
 //!
-//! A loop is split into tasks whose number and bounds are the caller's, from shapes and constants.
-//! The executor only decides who runs a task, so no result depends on the number of threads.
+//! The caller splits a loop into tasks, by shapes and constants. The executor only decides which
+//! thread runs a task, so no result depends on the number of threads.
 
 use std::ops::Range;
 use std::thread;
@@ -15,46 +15,45 @@ use crate::lanes::LANES;
 use crate::scalar::Scalar;
 use crate::simd::vectorized;
 
-/// Elements that one task of an element-wise loop works on: enough to pay for a split, few enough
-/// to stay in the level-one cache with a companion array. A constant, so that results do not depend
-/// on the machine.
+/// Elements per task of an element-wise loop: enough to pay for a split, few enough to stay in L1
+/// with a companion array. A constant, so that results do not depend on the machine.
 const CHUNK_LEN: usize = 8192;
 
 /// Fewest chunks of an element-wise loop that are worth a second thread: some ten microseconds of
-/// work. Measured: from two chunks on, a step on 128 rows is a third slower, presumably because one
-/// core has to fetch what the other wrote.
+/// work. Measured: splitting from two chunks on makes a step on 128 rows a third slower, presumably
+/// because one core has to fetch what the other wrote.
 const PARALLEL_CHUNKS: usize = 8;
 
-/// Most threads that are started for each core: more than one for each only wait for each other.
+/// Most threads started per core: beyond one per core, they only wait for each other.
 const THREADS_PER_CORE: usize = 4;
 
-/// Why an executor could not be made.
+/// Why an executor could not be created.
 #[derive(Debug, Error)]
 pub enum ExecutorError {
     /// The operating system did not start the threads.
     #[error("could not start {threads} threads: {reason}; try fewer (--threads 1 starts none)")]
     Start {
-        /// Threads to be started.
+        /// Threads to start.
         threads: usize,
-        /// What the system says.
+        /// The system's reason.
         reason: String,
     },
-    /// No thread at all, or more than an executor handles.
+    /// Too few or too many threads.
     #[error("the number of threads must be 1 to 1024, not {0}")]
     Threads(usize),
 }
 
 /// Runs tasks on a fixed number of threads, or on the calling thread alone.
 ///
-/// It may be shared, and used from any thread, also one of somebody else's rayon pool: the workers
-/// serve one caller at a time, and who comes while they are busy does the work alone, to the same
-/// bits. A task must not wait for another task, nor for all threads of the pool that it runs in, as
+/// It may be shared, and used from any thread, including threads of other rayon pools: the workers
+/// serve one caller at a time, and a caller that finds them busy does the work alone, to the same
+/// bits. A task must not wait for another task, nor for all threads of the pool it runs in, as
 /// `rayon::broadcast` does.
 ///
-/// Threads do not survive a `fork`: in the child process, make a new executor.
+/// Threads do not survive a `fork`: create a new executor in the child process.
 #[derive(Debug)]
 pub struct Executor {
-    /// `None` when one thread does all the work.
+    /// `None` if one thread does all the work.
     pool: Option<Pool>,
 }
 
@@ -73,13 +72,13 @@ impl Default for Executor {
 }
 
 impl Executor {
-    /// An executor that works on the calling thread.
+    /// An executor that runs everything on the calling thread.
     pub const fn serial() -> Self {
         Self { pool: None }
     }
 
-    /// An executor with `threads` threads: the calling one, and workers. No more than four threads
-    /// are started for each core, as more would only wait for each other.
+    /// An executor with `threads` threads: the calling one, and workers. At most four threads per
+    /// core are started, as more would only wait for each other.
     ///
     /// # Errors
     /// If `threads` is 0 or over 1024, or the workers cannot be started.
@@ -100,16 +99,15 @@ impl Executor {
         Ok(Self { pool: Some(Pool { threads: pool, workers: Workers::new(threads, cores) }) })
     }
 
-    /// The number of threads, the calling one among them.
+    /// The number of threads, including the calling one.
     pub fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.workers.threads())
     }
 
-    /// Runs `f` on this thread, while the workers stand by for the tasks that `f` splits its work
-    /// into.
+    /// Runs `f` on this thread, while the workers stand by for tasks that `f` splits off.
     ///
     /// Entering costs some ten microseconds and may allocate, a split inside costs a fraction of
-    /// one: enter once per run. Where the workers already serve another thread, or this one, `f`
+    /// one: enter once per run. If the workers already serve another thread, or this one, `f`
     /// simply runs; in the first case all of its tasks run on this thread.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         let Some(Pool { threads, workers }) = &self.pool else { return f() };
@@ -122,23 +120,22 @@ impl Executor {
         })
     }
 
-    /// Index of the executor's thread that is running, below [`threads`](Self::threads): the number
-    /// of a worker from 1 on, and 0 for the caller.
+    /// Index of the running thread, below [`threads`](Self::threads): 0 for the caller, from 1 on
+    /// for workers.
     pub fn worker(&self) -> usize {
         let worker = self.pool.as_ref().and_then(|pool| pool.threads.current_thread_index());
         worker.map_or(0, |index| index + 1)
     }
 
-    /// Runs `task(0)` … `task(n_tasks − 1)`, in any order and possibly at once.
+    /// Runs `task(0)` … `task(n_tasks − 1)`, in any order and possibly concurrently.
     ///
     /// Allocates nothing when called inside [`enter`](Self::enter).
     pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
-        // Behind a reference without a type parameter: the code around a task is compiled once, not
-        // for every task.
+        // Type-erased: the code around a task is compiled once, not for every task.
         self.run_dyn(n_tasks, 2, &task);
     }
 
-    /// Runs the tasks on this thread, or on all from `parallel_from` tasks on.
+    /// Runs the tasks on this thread, or on all threads if there are at least `parallel_from`.
     fn run_dyn(&self, n_tasks: usize, parallel_from: usize, task: &(dyn Fn(usize) + Sync)) {
         match &self.pool {
             Some(Pool { workers, .. }) if n_tasks >= parallel_from => {
@@ -148,13 +145,12 @@ impl Executor {
         }
     }
 
-    /// Cuts `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each
-    /// chunk, with its row numbers and its share of every array of `parts`. Few chunks are all run
-    /// by the calling thread.
+    /// Splits `n_rows` rows into chunks of `rows_per_chunk` and runs `f(rows, slices)` for each
+    /// chunk, with its range of rows and its share of every array of `parts`. A few chunks all run
+    /// on the calling thread.
     ///
-    /// The loops in `f` are compiled for the machine's vector instructions, if `f` is a closure
-    /// marked `#[inline(always)]`: inlined into a function that has these instructions, it gets
-    /// them too.
+    /// If `f` is a closure marked `#[inline(always)]`, its loops are compiled for the machine's
+    /// vector instructions: it is inlined into a function that enables them.
     ///
     /// # Panics
     /// If an array's length does not fit the number of rows or chunks, or `rows_per_chunk` is 0.
@@ -169,8 +165,8 @@ impl Executor {
         self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
-    /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks that
-    /// the caller knows to be worth a thread each.
+    /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks known
+    /// to be worth a thread each.
     ///
     /// # Panics
     /// As `for_each_chunk`.
@@ -184,9 +180,9 @@ impl Executor {
         self.for_each_of(2, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
-    /// Cuts `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each, on
-    /// all threads from two shards on: with its rows of every matrix of `arenas`, and its share of
-    /// every array of `parts`.
+    /// Splits `n_rows` rows into shards of `rows_per_shard` and runs `f(shard, slices)` for each,
+    /// on all threads from two shards on, with its rows of every matrix of `arenas` and its share
+    /// of every array of `parts`.
     ///
     /// # Panics
     /// If an arena has fewer rows, an array's length does not fit, or `rows_per_shard` is 0.
@@ -200,14 +196,14 @@ impl Executor {
     ) {
         let arenas = arenas.map(Arena::shards);
         self.for_each_of(2, (n_rows, rows_per_shard), parts, move |rows, slices| {
-            // SAFETY: each task has other rows, and the arenas stay borrowed until all tasks have
+            // SAFETY: tasks have disjoint rows, and the arenas stay borrowed until all tasks have
             // ended.
             let shards = arenas.each_ref().map(|arena| unsafe { arena.shard(rows.clone()) });
             f(shards, slices);
         });
     }
 
-    /// The tasks of the methods above, on all threads from `parallel_from` tasks on.
+    /// The tasks of the methods above, on all threads if there are at least `parallel_from`.
     fn for_each_of<P: Parts>(
         &self,
         parallel_from: usize,
@@ -219,12 +215,12 @@ impl Executor {
         let rows_per_chunk = rows_per_chunk.min(n_rows.max(1));
         let n_chunks = n_rows.div_ceil(rows_per_chunk);
         let pieces = parts.cut(n_rows, n_chunks, rows_per_chunk);
-        // All that a task needs is in the closure itself: another core fetches it at once, not
+        // The closure itself holds all that a task needs: another core fetches it at once, not
         // reference by reference.
         let run_chunk = move |chunk: usize| {
             let start = chunk * rows_per_chunk;
             let rows = start..n_rows.min(start + rows_per_chunk);
-            // SAFETY: the tasks have different chunk numbers, each below the number of chunks.
+            // SAFETY: each task has its own chunk number, below the number of chunks.
             let slices = unsafe { P::of_chunk(&pieces, chunk) };
             f(rows, slices);
         };
@@ -244,14 +240,13 @@ fn vectorized_chunk<S>(f: impl Fn(Range<usize>, S) + Sync) -> impl Fn(Range<usiz
     }
 }
 
-/// Rows of `width` elements that one task of an element-wise loop works on; depends on nothing but
-/// the width.
+/// Rows of `width` elements per task of an element-wise loop; depends on the width alone.
 pub fn rows_per_chunk(width: usize) -> usize {
     (CHUNK_LEN / width.max(1)).max(1)
 }
 
-/// Length of chunks of at most `most` elements, whole vectors, that cut `len` elements evenly for
-/// two threads: in every step each works on the same chunks then, which stay in its cache.
+/// Length of chunks of at most `most` elements, in whole vectors, that split `len` elements evenly
+/// between two threads: in every step each then works on the same chunks, which stay in its cache.
 pub fn even_chunk_len(len: usize, most: usize) -> usize {
     let pairs = len.div_ceil(2 * most).max(1);
     len.div_ceil(2 * pairs).max(1).next_multiple_of(LANES)

@@ -1,9 +1,9 @@
-//! Loops that are split between threads, with the same bits for any number of them.
+//! Loops split between threads, with the same bits for any number of threads.
 //!
-//! An [`Executor`] runs numbered tasks, or the same closure on chunks of rows. The caller says how
-//! many there are and where they begin; the executor only decides which thread runs which.
-//! [`Part`]s are arrays of which each chunk gets its rows, or a place for a result of its own; an
-//! [`Arena`] is many matrices of which each task gets the same rows.
+//! An [`Executor`] runs numbered tasks, or one closure on chunks of rows. The caller decides how
+//! many there are and where they begin; the executor only decides which thread runs which. A
+//! [`Part`] is an array that gives each chunk its rows, or room for a result of its own; an
+//! [`Arena`] is many matrices, of which each task gets the same rows.
 //!
 //! ```
 //! use anabranch_tensor::parallel::{Executor, ExecutorError, Part};

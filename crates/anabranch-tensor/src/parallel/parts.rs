@@ -1,22 +1,22 @@
-//! Arrays that the chunks of a loop share out among themselves.
+//! Arrays that the chunks of a loop share.
 
 /// An array that [`Executor::for_each_chunk`](super::Executor::for_each_chunk) hands out in pieces.
 #[derive(Debug)]
 pub enum Part<'a, T> {
-    /// An array with so many elements for each row.
+    /// An array with this many elements per row.
     Rows(&'a mut [T], usize),
-    /// An array with so many elements for each chunk, such as partial sums.
+    /// An array with this many elements per chunk, such as partial sums.
     Chunks(&'a mut [T], usize),
 }
 
-/// What [`Executor::for_each_chunk`](super::Executor::for_each_chunk) hands out in pieces: arrays
-/// of [`Part`]s, or two of these whose numbers have different types.
+/// What [`Executor::for_each_chunk`](super::Executor::for_each_chunk) hands out in pieces: an array
+/// of [`Part`]s, or two such arrays with different number types.
 pub trait Parts: sealed::Cut {}
 
 impl<T: Send, const N: usize> Parts for [Part<'_, T>; N] {}
 impl<P: Parts, Q: Parts> Parts for (P, Q) {}
 
-/// A uniquely borrowed array, cut into a piece for each chunk.
+/// A uniquely borrowed array, split into a piece per chunk.
 #[derive(Debug)]
 pub struct Pieces<T> {
     start: *mut T,
@@ -24,26 +24,26 @@ pub struct Pieces<T> {
     per_chunk: usize,
 }
 
-// SAFETY: threads only take different pieces, which is as if each were sent to its thread.
+// SAFETY: threads only take disjoint pieces, as if each were sent to its thread.
 unsafe impl<T: Send> Sync for Pieces<T> {}
 
 mod sealed {
     use super::{Part, Pieces};
 
-    /// How parts are cut: for the executor alone.
+    /// How parts are split, for the executor alone.
     pub trait Cut {
-        /// The parts, cut.
+        /// The split parts.
         type Pieces: Sync;
         /// What one chunk gets.
         type Slices;
 
-        /// Cuts the parts; a chunk has at most `n_rows` rows.
+        /// Splits the parts; a chunk has at most `n_rows` rows.
         ///
         /// # Panics
-        /// If an array's length is not that of so many rows or chunks.
+        /// If an array's length does not match the rows or chunks.
         fn cut(self, n_rows: usize, n_chunks: usize, rows_per_chunk: usize) -> Self::Pieces;
 
-        /// The pieces of a chunk; those of the last one may be shorter.
+        /// The pieces of a chunk; the last chunk's may be shorter.
         ///
         /// # Safety
         /// Nobody else has or takes this chunk's pieces.
@@ -62,10 +62,10 @@ mod sealed {
                     Part::Chunks(array, width) => (array, n_chunks, width, 1),
                 };
                 let len = array.len();
-                // Nor may a product wrap around: pieces would overlap.
+                // The product must not wrap around: pieces would overlap.
                 let fits = count.checked_mul(width) == Some(len);
                 assert!(fits, "for_each_chunk: {len} elements instead of {count} times {width}");
-                // A chunk has no more rows than there are, so that this is at most `len`.
+                // A chunk has no more rows than there are, so this is at most `len`.
                 Pieces { start: array.as_mut_ptr(), len, per_chunk: rows * width }
             })
         }
@@ -94,7 +94,7 @@ mod sealed {
 
         #[inline(always)]
         unsafe fn of_chunk((p, q): &Self::Pieces, chunk: usize) -> Self::Slices {
-            // SAFETY: as the caller's.
+            // SAFETY: promised by the caller.
             unsafe { (P::of_chunk(p, chunk), Q::of_chunk(q, chunk)) }
         }
     }

@@ -1,21 +1,21 @@
 //! Workers: threads that stand by for tasks while a caller runs a closure.
 //!
-//! A training step splits its work some twenty times, for a few microseconds each. A thread pool
-//! whose threads sleep in between takes longer to wake one than such a piece of work lasts; threads
-//! that keep looking for work start within a fraction of a microsecond. A worker that finds nothing
-//! to do for a millisecond or so goes to sleep after all.
+//! A training step splits its work some twenty times, for a few microseconds each. Waking a
+//! sleeping pool thread takes longer than such a piece of work lasts; threads that keep looking for
+//! work start within a fraction of a microsecond. A worker that finds nothing for a millisecond or
+//! so goes to sleep after all.
 //!
 //! # How tasks are handed out
 //! The caller takes part as thread 0. The tasks of a job are dealt to the threads as ranges, in
-//! order, so that in every job the same thread touches the same rows, which then are in its cache.
-//! A thread that is done takes tasks from the others' ranges, so a slow thread holds up nothing
-//! that it has not begun.
+//! order, so that in every job the same thread touches the same rows, which are then in its cache.
+//! A thread that is done takes tasks from the others' ranges, so a slow thread holds up only the
+//! task it has begun.
 //!
-//! Each thread's range is one word: the number of the job, and how many tasks are left. Taking a
-//! task is one compare-and-swap on it. A word with tasks left belongs to the running job, because a
-//! job is over only when all its tasks are done, and the number makes every word unique: so a
-//! successful swap says at once that the job is alive, that the task is ours, and that whatever the
-//! caller wrote before it published the word can be read.
+//! Each thread's range is one word: the job's number, and how many tasks are left. Taking a task is
+//! one compare-and-swap on it. A word with tasks left belongs to the running job, because a job is
+//! over only when all its tasks are done, and the number makes every word unique. A successful swap
+//! therefore shows that the job is alive, that the task is ours, and that whatever the caller wrote
+//! before publishing the word can be read.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -25,25 +25,24 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-/// Turns of an idle loop before a thread offers its core to others between them: some ten
-/// microseconds.
+/// Idle turns before a thread yields its core between turns: some ten microseconds.
 const SPINS: u32 = 200;
-/// Offers after which a worker goes to sleep: a millisecond where nobody else wants the core.
+/// Yields before a worker goes to sleep: a millisecond if nobody else wants the core.
 const YIELDS: u32 = 2000;
 
 /// The work on a range of task numbers.
 type Task<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// What one thread knows of its tasks; a cache line of its own, so that threads do not slow each
-/// other down, and all that it needs to begin, so that it waits for one line only.
+/// One thread's view of its tasks: on a cache line of its own, so that threads do not slow each
+/// other down, with all that it needs to begin, so that it waits for one line only.
 #[repr(align(128))]
 struct Place {
     /// The job's number in the upper half, the tasks left in the lower.
     range: AtomicU64,
-    /// What the range is of; written by the caller while no job runs.
+    /// The job of the range; written by the caller while no job runs.
     job: UnsafeCell<Job>,
     is_asleep: AtomicBool,
-    /// Whom to wake.
+    /// The thread to wake.
     thread: Mutex<Option<Thread>>,
 }
 
@@ -54,22 +53,22 @@ struct Job {
     n_tasks: usize,
 }
 
-/// The threads of one executor: place 0 is the caller's, the others are the workers'.
+/// The threads of one executor: place 0 is the caller's, the others the workers'.
 pub(super) struct Workers {
     places: Box<[Place]>,
-    /// Turns of an idle loop before yielding; none where there are more threads than cores.
+    /// Idle turns before yielding; none if there are more threads than cores.
     spins: u32,
-    /// Which thread the workers serve, 0 if none.
+    /// The thread that the workers serve, 0 if none.
     caller: AtomicUsize,
     /// Tasks of the running job that are not done.
     pending: AtomicUsize,
     /// The number of the last job.
     number: AtomicU32,
-    /// Whether a job runs: a task that asks for more tasks runs them itself.
+    /// Whether a job is running: a task that asks for more tasks runs them itself.
     is_busy: AtomicBool,
     /// Whether the caller's closure has returned.
     is_over: AtomicBool,
-    /// What the first task to panic panicked with.
+    /// The payload of the first task to panic.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -85,7 +84,7 @@ impl std::fmt::Debug for Workers {
     }
 }
 
-/// The right to the workers, which one thread has at a time.
+/// The exclusive right to the workers.
 pub(super) struct Turn<'a>(&'a Workers);
 
 impl Drop for Turn<'_> {
@@ -94,7 +93,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Lets the workers leave, also when the caller's closure panics.
+/// Lets the workers leave, even if the caller's closure panics.
 pub(super) struct Stay<'a>(&'a Workers);
 
 impl Drop for Stay<'_> {
@@ -131,26 +130,26 @@ impl Workers {
         }
     }
 
-    /// Threads, the caller's among them.
+    /// The number of threads, including the caller's.
     pub(super) fn threads(&self) -> usize {
         self.places.len()
     }
 
-    /// Makes this thread the caller, unless there is one.
+    /// Makes this thread the caller, unless there is one already.
     pub(super) fn take_turn(&self) -> Option<Turn<'_>> {
         let me = this_thread();
         let free = self.caller.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed);
         free.ok().map(|_| Turn(self))
     }
 
-    /// Before the workers come: they stay until what is returned is dropped.
+    /// Call before the workers come: they stay until the result is dropped.
     pub(super) fn stay(&self) -> Stay<'_> {
         self.is_over.store(false, Ordering::Release);
         Stay(self)
     }
 
     /// Runs `task(0)` … `task(n_tasks − 1)`: on all threads if the caller asks, on this thread if
-    /// anybody else does, or a task of the caller's.
+    /// another thread or a task of the caller asks.
     ///
     /// # Panics
     /// If a task does.
@@ -162,8 +161,8 @@ impl Workers {
             (0..n_tasks).for_each(task);
             return;
         }
-        // SAFETY: the lifetime is made up, but nobody uses the task once `pending` is 0, which is
-        // waited for below whatever happens.
+        // SAFETY: the lifetime is extended, but nobody uses the task once `pending` is 0, and the
+        // code below always waits for that.
         let task = unsafe { std::mem::transmute::<Task<'_>, Task<'static>>(task) };
         self.pending.store(n_tasks, Ordering::Relaxed);
         let number = self.number.load(Ordering::Relaxed).wrapping_add(1);
@@ -187,7 +186,7 @@ impl Workers {
         }
     }
 
-    /// The life of worker `i`, from 1 on: takes tasks until the caller's closure has returned.
+    /// The loop of worker `i`, from 1 on: takes tasks until the caller's closure has returned.
     pub(super) fn work(&self, i: usize) {
         let me = &self.places[i];
         *me.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
@@ -221,7 +220,7 @@ impl Workers {
         if *turns <= self.spins { spin_loop() } else { thread::yield_now() }
     }
 
-    /// Wakes the workers that are asleep, after they have been given something to see.
+    /// Wakes sleeping workers, once there is something for them to see.
     fn wake(&self) {
         fence(Ordering::SeqCst);
         for place in &self.places[1..] {
@@ -234,7 +233,7 @@ impl Workers {
         }
     }
 
-    /// Runs the tasks of place `i`, then those that others have left.
+    /// Runs the tasks of place `i`, then what others have left.
     fn take_tasks(&self, i: usize) {
         let n = self.places.len();
         let mut done = 0;
@@ -251,8 +250,8 @@ impl Workers {
         }
     }
 
-    /// Keeps what a task panicked with for the caller. What others panic with is leaked: dropping
-    /// it could panic once more.
+    /// Keeps the payload of the first panic for the caller. Others are leaked: dropping one could
+    /// panic once more.
     fn keep_first(&self, panic: Box<dyn Any + Send>) {
         let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
         match *first {
@@ -261,8 +260,8 @@ impl Workers {
         }
     }
 
-    /// Takes a task out of a place's range: the work and its number. The work lasts until the task
-    /// is counted as done.
+    /// Takes a task from a place's range: the work and its number. The work stays valid until the
+    /// task is counted as done.
     fn claim(&self, place: usize) -> Option<(Task<'static>, usize)> {
         let Place { range, job, .. } = &self.places[place];
         let mut word = range.load(Ordering::Relaxed);
@@ -282,7 +281,7 @@ impl Workers {
         None
     }
 
-    /// Where the range of place `i` of `n_tasks` tasks begins.
+    /// Start of place `i`'s range among `n_tasks` tasks.
     fn start_of(&self, i: usize, n_tasks: usize) -> usize {
         (n_tasks as u64 * i as u64 / self.places.len() as u64) as usize
     }
@@ -403,7 +402,7 @@ mod tests {
     #[test]
     fn a_task_may_ask_for_tasks_and_callers_do_not_wait_for_each_other() {
         let exec = Executor::new(2).unwrap();
-        // Both are inside at the same time, or they would wait for ever.
+        // Both are inside at the same time, or they would wait forever.
         let both = std::sync::Barrier::new(2);
         thread::scope(|scope| {
             for _ in 0..2 {
