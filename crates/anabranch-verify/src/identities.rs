@@ -40,8 +40,9 @@ use crate::rounding::SHARE;
 pub struct Identity {
     /// Its name in the table above: `fc1a.scale`.
     pub name: String,
-    /// |left − right| relative to the products that both sides add up and a small share of the terms of these,
-    /// before they cancel; the largest over units or rows. ∞ where a term is not finite.
+    /// |left − right| relative to the products that both sides add up and a small share of the
+    /// terms of these, before they cancel; the largest over units or rows. ∞ where a term is not
+    /// finite.
     pub error: f64,
 }
 

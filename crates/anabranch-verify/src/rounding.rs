@@ -26,7 +26,8 @@ pub(crate) const SHARE: f64 = ROUNDINGS * UNIT / LIMIT;
 /// The same in f32.
 pub(crate) const SHARE_SINGLE: f64 = ROUNDINGS * UNIT_SINGLE / LIMIT_SINGLE;
 
-/// |a − b| relative to the larger of the two plus `extra`: 0 if they are equal, ∞ if one is not a number.
+/// |a − b| relative to the larger of the two plus `extra`: 0 if they are equal, ∞ if one is not a
+/// number.
 pub(crate) fn error(a: f64, b: f64, extra: f64) -> f64 {
     let distance = (a - b).abs();
     match distance / (f64::max(a.abs(), b.abs()) + extra) {

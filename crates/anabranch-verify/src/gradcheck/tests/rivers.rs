@@ -90,8 +90,8 @@ fn every_activation_and_loss() {
     }
 }
 
-/// Layers whose means run along rows, and slopes that are learned; over rows of one unit, and of two,
-/// whose x̂ is ±1 whatever they are.
+/// Layers whose means run along rows, and slopes that are learned; over rows of one unit, and of
+/// two, whose x̂ is ±1 whatever they are.
 #[test]
 fn layer_norm_and_prelu() {
     for (seed, (rows, units)) in
