@@ -225,8 +225,8 @@ fn share_memory<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     }
 }
 
-/// Marks which share of a node's derivative comes first in a backward pass, which runs from the last
-/// node to the first.
+/// Marks which share of a node's derivative comes first in a backward pass, which runs from the
+/// last node to the first.
 fn order_shares<T: Scalar>(nodes: &mut [Node<T>], heads: &[Head<T>]) {
     let mut has_share: Vec<bool> =
         (0..nodes.len()).map(|i| heads.iter().any(|head| head.node == i)).collect();

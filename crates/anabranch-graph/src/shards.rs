@@ -27,7 +27,7 @@ const MAX_ROWS: usize = 256;
 /// Most elements in the gradients of all shards together.
 const MAX_GRADS: usize = 1 << 19;
 
-/// Runs a shard while other threads run the others.
+/// Executor of a shard while other threads run other shards.
 static SERIAL: Executor = Executor::serial();
 
 /// The rule by which batches of a network are split.

@@ -46,7 +46,7 @@ fn robust_losses_by_hand() {
     assert_eq!(of(&AbsoluteError), (5.5, vec![1.0, 0.0, 1.0, -1.0]));
     // 1·(2 − ½) + 0 + ½·¼ + 1·(3 − ½).
     assert_eq!(of(&Huber { delta: 1.0 }), (4.125, vec![1.0, 0.0, 0.5, -1.0]));
-    // A quarter of what lies above the prediction, three quarters of what lies below.
+    // A quarter of the errors of targets above, three quarters of those below.
     assert_eq!(of(&Pinball { quantile: 0.25 }), (2.625, vec![0.75, 0.0, 0.75, -0.25]));
 }
 
@@ -57,7 +57,7 @@ fn the_best_constant_of_the_pinball_loss_is_the_quantile() {
         let target = Target::Values(matrix(&y, 9, 1));
         gradient(&Pinball { quantile: 0.8 }, 1.0, &[constant; 9], 9, target).0
     };
-    // Seven of nine lie below 8, which is less than 0.8; eight do not lie above.
+    // Seven of nine lie below 8, which is less than 0.8; eight of nine do not lie above.
     for other in [1.0, 5.0, 7.5, 8.5, 9.0] {
         assert!(cost(8.0) < cost(other), "{other}");
     }

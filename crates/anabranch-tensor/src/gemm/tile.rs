@@ -21,8 +21,8 @@ const AHEAD: isize = 24;
 /// Fewest terms for which C is prefetched: shorter sums are done as soon as C would arrive.
 const PREFETCH_C_TERMS: usize = 64;
 
-/// Fewest terms of a k-block in a product that may skip zeros. From here on a sum that is −0
-/// becomes 0, since its sign had zeros been multiplied is not known there.
+/// Fewest terms of a k-block in a product that may skip zeros. From here on a sum of −0 becomes 0,
+/// since skipping loses the sign that multiplied zeros would give it.
 pub(super) const SPARSE_TERMS: usize = 20;
 
 /// Operands of some tiles in the same columns.
