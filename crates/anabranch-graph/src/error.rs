@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// Why a network cannot be built or a batch cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// A layer or loss rejected its input, its target or its hyperparameters.
     #[error("node {node:?}: {reason}")]

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Why a layer cannot be planned, or a target cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum LayerError {
     /// A width of zero.
     #[error("{layer}: the number of {what} must be at least 1")]

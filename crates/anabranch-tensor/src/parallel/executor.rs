@@ -29,6 +29,7 @@ const THREADS_PER_CORE: usize = 4;
 
 /// Why an executor could not be created.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ExecutorError {
     /// The operating system did not start the threads.
     #[error("could not start {threads} threads: {reason}; try fewer (--threads 1 starts none)")]
