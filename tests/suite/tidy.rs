@@ -279,6 +279,23 @@ fn no_test_is_switched_off() {
     }
 }
 
+/// On the page of a type, that is: a module that nobody can name has no page.
+#[test]
+fn every_layer_and_loss_shows_its_derivation() {
+    let mut n_files = 0;
+    for file in rust_files(&root().join("crates/anabranch-layers/src")) {
+        let source = read(&file);
+        let code = without_comments_and_strings(&source);
+        let is_part = |of: &str| code.contains(&format!("impl<T: Scalar> {of}<T> for "));
+        if is_part("RowWise") || is_part("WholeBatch") || is_part("Loss") && !code.contains("Box<")
+        {
+            assert!(source.contains("\n/// # Derivation"), "{}", file.display());
+            n_files += 1;
+        }
+    }
+    assert!(n_files >= 14, "only {n_files} files of layers and losses found");
+}
+
 /// The cells of a row of a Markdown table.
 fn cells(line: &str) -> Vec<&str> {
     line.trim().trim_matches('|').split('|').map(str::trim).collect()

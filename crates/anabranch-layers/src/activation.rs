@@ -1,18 +1,4 @@
 //! Activations: y = f(x) for each element.
-//!
-//! # Derivation
-//! Each y_i depends on x_i alone, so the Jacobian is diagonal and dx = dy⊙f′(x).
-//!
-//! | | f(x) | f′(x) |
-//! |---|---|---|
-//! | ReLU | max(0, x) | 1 for x > 0, else 0 (at 0 by convention, as in PyTorch) |
-//! | GELU | x·Φ(x) | Φ(x) + x·φ(x) |
-//! | SiLU | x·σ(x) | σ(x)·(1 + x·(1 − σ(x))) |
-//! | tanh | tanh x | 1 − y² |
-//! | identity | x | 1 |
-//!
-//! with Φ(x) = ½(1 + erf(x/√2)) and φ(x) = e^(−x²/2)/√(2π), the normal distribution, and σ(x) =
-//! 1/(1 + e^(−x)).
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, flat_mut};
@@ -27,6 +13,20 @@ use crate::shape::{Output, Pointwise, Shape, one_input};
 ///
 /// # Shapes
 /// x and y `[rows, inputs]`.
+///
+/// # Derivation
+/// Each y_i depends on x_i alone, so the Jacobian is diagonal and dx = dy⊙f′(x).
+///
+/// | | f(x) | f′(x) |
+/// |---|---|---|
+/// | ReLU | max(0, x) | 1 for x > 0, else 0 (at 0 by convention, as in PyTorch) |
+/// | GELU | x·Φ(x) | Φ(x) + x·φ(x) |
+/// | SiLU | x·σ(x) | σ(x)·(1 + x·(1 − σ(x))) |
+/// | tanh | tanh x | 1 − y² |
+/// | identity | x | 1 |
+///
+/// with Φ(x) = ½(1 + erf(x/√2)) and φ(x) = e^(−x²/2)/√(2π), the normal distribution, and σ(x) =
+/// 1/(1 + e^(−x)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {

@@ -1,12 +1,4 @@
 //! Dropout: y = x⊙M, where M is 1/(1−p) for kept elements and 0 for dropped ones.
-//!
-//! # Derivation
-//! Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x,
-//! so that evaluation needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and
-//! 0 otherwise, so dx = dy⊙M.
-//!
-//! A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of the rounded p: E[y] = x
-//! holds exactly. A given mask scales by 1/(1−p) of the p requested.
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::DrawnMask;
@@ -22,6 +14,14 @@ use crate::shape::{Memory, Pointwise, Shape, one_input};
 ///
 /// # Shapes
 /// x and y `[rows, inputs]`.
+///
+/// # Derivation
+/// Each element is kept with probability 1−p; the factor 1/(1−p) keeps the expectation of y at x,
+/// so that evaluation needs no factor at all. M does not depend on x: ∂y_i/∂x_j = M_i for i = j and
+/// 0 otherwise, so dx = dy⊙M.
+///
+/// A drawn mask rounds p to a multiple of 2⁻¹⁶ and scales by 1/(1−p) of the rounded p: the mean of
+/// y is exactly x. A given mask scales by 1/(1−p) of the p requested.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     p: f64,

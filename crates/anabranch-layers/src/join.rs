@@ -1,13 +1,4 @@
 //! Joins: a residual add brings one branch into another, y = left + J(right).
-//!
-//! # Derivation
-//! The left input reaches y unchanged, so its derivative is dy. The right one reaches it through J:
-//!
-//! | join | J(r) | d(right) |
-//! |---|---|---|
-//! | add | r | dy |
-//! | broadcast | r in every column (r has one) | Σ_columns dy |
-//! | project | r·Wᵀ, W `[units, columns of r]` | dy·W, and dW = dyᵀ·r |
 
 use anabranch_tensor::gemm::{NoEpilogue, gemm};
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
@@ -29,6 +20,15 @@ use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width};
 const ROWS: usize = 32;
 
 /// How the right input of a join enters the left one, `[rows, units]`.
+///
+/// # Derivation
+/// The left input reaches y unchanged, so its derivative is dy. The right one reaches it through J:
+///
+/// | join | J(r) | d(right) |
+/// |---|---|---|
+/// | add | r | dy |
+/// | broadcast | r in every column (r has one) | Σ_columns dy |
+/// | project | r·Wᵀ, W `[units, columns of r]` | dy·W, and dW = dyᵀ·r |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Join {

@@ -1,19 +1,4 @@
 //! The fully connected layer y = x·wᵀ + b, alone or with ReLU and dropout in the same pass.
-//!
-//! # Derivation
-//! For one row, y_o = Σᵢ w[o,i]·x_i + b_o, so ∂y_o/∂w[o,i] = x_i, ∂y_o/∂b_o = 1 and ∂y_o/∂x_i =
-//! w[o,i]. The chain rule, summed over the rows, which share w and b:
-//!
-//! ```text
-//! dw[o,i] = Σ_rows dy_o·x_i    dw = dyᵀ·x
-//! db[o]   = Σ_rows dy_o
-//! dx_i    = Σ_o dy_o·w[o,i]    dx = dy·w
-//! ```
-//!
-//! # ReLU and dropout in the same pass
-//! With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the derivative of y with respect to z is
-//! M⊙[z>0]. Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept:
-//! dz = dy⊙[y>0]/(1−p), so only the factor 1/(1−p) has to be saved, not z or the mask.
 
 use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
@@ -36,7 +21,22 @@ use crate::shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, check_widt
 ///
 /// # Shapes
 /// x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]`, y `[rows, outputs]`. The input width
-/// is determined when the layer is planned.
+/// is determined by its input.
+///
+/// # Derivation
+/// For one row, `y_o = Σᵢ w[o,i]·x_i + b_o`, so `∂y_o/∂w[o,i] = x_i`, `∂y_o/∂b_o = 1` and
+/// `∂y_o/∂x_i = w[o,i]`. The chain rule, summed over the rows, which share w and b:
+///
+/// ```text
+/// dw[o,i] = Σ_rows dy_o·x_i    dw = dyᵀ·x
+/// db[o]   = Σ_rows dy_o
+/// dx_i    = Σ_o dy_o·w[o,i]    dx = dy·w
+/// ```
+///
+/// # ReLU and dropout in the same pass
+/// With z = x·wᵀ + b, y = relu(z)⊙M and M = keep/(1−p), the derivative of y with respect to z is
+/// `M⊙[z>0]`. Since M ≥ 1 where it is not zero, y > 0 exactly where z > 0 and the element was kept:
+/// `dz = dy⊙[y>0]/(1−p)`, so only the factor 1/(1−p) has to be saved, not z or the mask.
 #[derive(Clone, Debug)]
 pub struct Linear {
     outputs: usize,

@@ -1,12 +1,4 @@
 //! Softmax: each row of scores becomes a probability distribution.
-//!
-//! # Derivation
-//! y_j = e^(x_j)/Σ_k e^(x_k). The quotient rule gives ∂y_j/∂x_j = y_j·(1 − y_j) and ∂y_i/∂x_j =
-//! −y_i·y_j for i ≠ j, together J = diag(y) − y·yᵀ. J is symmetric, so dx = J·dy = y⊙(dy − Σ_k
-//! dy_k·y_k).
-//!
-//! Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from
-//! overflowing.
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::rows::{row_dots, row_maxima, row_sums};
@@ -22,6 +14,14 @@ use crate::shape::{Output, Shape, one_input};
 ///
 /// # Shapes
 /// x and y `[rows, classes]`.
+///
+/// # Derivation
+/// y_j = e^(x_j)/Σ_k e^(x_k). The quotient rule gives ∂y_j/∂x_j = y_j·(1 − y_j) and ∂y_i/∂x_j =
+/// −y_i·y_j for i ≠ j, together J = diag(y) − y·yᵀ. J is symmetric, so dx = J·dy = y⊙(dy − Σ_k
+/// dy_k·y_k).
+///
+/// Subtracting the largest score first changes nothing in exact arithmetic and keeps e^x from
+/// overflowing.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax;
 

@@ -1,24 +1,5 @@
 //! Batch normalisation (Ioffe and Szegedy, 2015): y = γâ + β with â = (x − μ)/√(σ² + ε), for each
 //! column.
-//!
-//! # Derivation
-//! For one column over m rows, μ = 1/m Σ x_i, σ² = 1/m Σ (x_i − μ)² (the biased variance), r =
-//! 1/√(σ² + ε). Then ∂μ/∂x_j = 1/m; ∂σ²/∂x_j = 2/m·(x_j − μ), since Σ (x_i − μ) = 0; ∂r/∂x_j = −½
-//! r³·2/m·(x_j − μ) = −r²/m·â_j. Hence
-//!
-//! ```text
-//! ∂â_i/∂x_j = r·(δ_ij − 1/m) + (x_i − μ)·∂r/∂x_j = r·(δ_ij − 1/m − â_i·â_j/m)
-//! ∂y_i/∂x_j = γ·∂â_i/∂x_j
-//! dx_j = Σ_i dy_i·∂y_i/∂x_j = γ·r·(dy_j − mean(dy) − â_j·mean(dy⊙â))
-//! dγ = Σ_i dy_i·â_i      dβ = Σ_i dy_i
-//! ```
-//!
-//! If all columns share one γ and one β, dγ and dβ are summed over the columns too.
-//!
-//! # Statistics
-//! Each chunk of rows yields (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then
-//! shards of a batch, are merged in order by Chan, Golub and LeVeque's formula, which would work
-//! across machines too.
 
 mod rows;
 
@@ -61,6 +42,25 @@ pub enum RunningVariance {
 ///
 /// # Shapes
 /// x and y `[rows, units]`; γ and β `[units]`, or `[1]` if shared.
+///
+/// # Derivation
+/// For one column over m rows, μ = 1/m Σ x_i, σ² = 1/m Σ (x_i − μ)² (the biased variance), r =
+/// 1/√(σ² + ε). Then ∂μ/∂x_j = 1/m; ∂σ²/∂x_j = 2/m·(x_j − μ), since Σ (x_i − μ) = 0; ∂r/∂x_j = −½
+/// r³·2/m·(x_j − μ) = −r²/m·â_j. Hence
+///
+/// ```text
+/// ∂â_i/∂x_j = r·(δ_ij − 1/m) + (x_i − μ)·∂r/∂x_j = r·(δ_ij − 1/m − â_i·â_j/m)
+/// ∂y_i/∂x_j = γ·∂â_i/∂x_j
+/// dx_j = Σ_i dy_i·∂y_i/∂x_j = γ·r·(dy_j − mean(dy) − â_j·mean(dy⊙â))
+/// dγ = Σ_i dy_i·â_i      dβ = Σ_i dy_i
+/// ```
+///
+/// If all columns share one γ and one β, dγ and dβ are summed over the columns too.
+///
+/// # Statistics
+/// Each chunk of rows yields (count, mean, M2 = Σ (x − mean)²) for each column; chunks, and then
+/// shards of a batch, are merged in order by Chan, Golub and LeVeque's formula, which would work
+/// across machines too.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     eps: f64,
