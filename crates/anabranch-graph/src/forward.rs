@@ -6,7 +6,7 @@ use anabranch_layers::{Forward, Infer, Layer, LossGradient, Target, Training};
 use anabranch_tensor::parallel::Shard;
 use anabranch_tensor::rows::gather_rows;
 use anabranch_tensor::{
-    ArrayView2, ArrayViewMut2, Executor, PerScalar, Scalar, flat, matrix, matrix_mut,
+    ArrayView2, ArrayViewMut2, Executor, Scalar, compiled_once, flat, matrix, matrix_mut,
 };
 
 use crate::graph::Graph;
@@ -132,11 +132,10 @@ impl<T: Scalar> Graph<T> {
         let batch = Batch { inputs, targets: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
-        (T::select::<Evaluate>(infer_f32, infer_f64))(self, exec, params, state, workspace, inputs);
+        infer(self, exec, params, state, workspace, inputs);
     }
 
-    #[inline(always)]
-    fn infer_here(
+    fn infer_tasks(
         &self,
         exec: &Executor,
         params: &[T],
@@ -251,34 +250,15 @@ fn of_batch<'x, T: Scalar>(
     }
 }
 
-/// [`Graph::infer`] for each number type.
-struct Evaluate;
-
-impl PerScalar for Evaluate {
-    type Of<T: Scalar> =
-        fn(&Graph<T>, &Executor, &[T], &[T], &mut Workspace<T>, &[ArrayView2<'_, T>]);
-}
-
-#[inline(never)]
-fn infer_f32(
-    graph: &Graph<f32>,
-    exec: &Executor,
-    params: &[f32],
-    state: &[f32],
-    workspace: &mut Workspace<f32>,
-    inputs: &[ArrayView2<'_, f32>],
-) {
-    graph.infer_here(exec, params, state, workspace, inputs);
-}
-
-#[inline(never)]
-fn infer_f64(
-    graph: &Graph<f64>,
-    exec: &Executor,
-    params: &[f64],
-    state: &[f64],
-    workspace: &mut Workspace<f64>,
-    inputs: &[ArrayView2<'_, f64>],
-) {
-    graph.infer_here(exec, params, state, workspace, inputs);
+compiled_once! {
+    fn infer<T>(
+        graph: &Graph<T>,
+        exec: &Executor,
+        params: &[T],
+        state: &[T],
+        workspace: &mut Workspace<T>,
+        inputs: &[ArrayView2<'_, T>],
+    ) {
+        graph.infer_tasks(exec, params, state, workspace, inputs);
+    }
 }

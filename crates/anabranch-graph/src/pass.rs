@@ -11,7 +11,7 @@
 
 use anabranch_layers::{Merge, Target, Training, mean_loss};
 use anabranch_tensor::parallel::{self, Shard};
-use anabranch_tensor::{ArrayView2, Executor, Gradients, PerScalar, Scalar};
+use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, compiled_once};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
@@ -134,7 +134,7 @@ impl<T: Scalar> Graph<T> {
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
         self.cut_gradients(exec, workspace, grads);
-        self.train(Pass { exec, params, state, workspace, batch }, Some(grads), Part::All);
+        train(self, Pass { exec, params, state, workspace, batch }, Some(grads), Part::All);
     }
 
     /// The training pass on the input matrices `[rows, columns]`.
@@ -153,7 +153,7 @@ impl<T: Scalar> Graph<T> {
         let batch = Batch { inputs, targets: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
-        self.train(Pass { exec, params, state, workspace, batch }, None, Part::Forward);
+        train(self, Pass { exec, params, state, workspace, batch }, None, Part::Forward);
     }
 
     /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
@@ -164,7 +164,7 @@ impl<T: Scalar> Graph<T> {
     pub fn losses(&self, exec: &Executor, workspace: &mut Workspace<T>, targets: &[Target<'_, T>]) {
         let batch = Batch { inputs: &[], targets, row_idx: None, masks: Masks::Given(&[]) };
         let pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
-        self.train(pass, None, Part::Losses);
+        train(self, pass, None, Part::Losses);
     }
 
     /// The derivative of the summed losses with respect to all parameters, into `grads`, after
@@ -185,7 +185,7 @@ impl<T: Scalar> Graph<T> {
         self.assert_fits(params, None, &batch);
         self.cut_gradients(exec, workspace, grads);
         let pass = Pass { exec, params, state: &mut [], workspace, batch };
-        self.train(pass, Some(grads), Part::Backward);
+        train(self, pass, Some(grads), Part::Backward);
     }
 
     /// Splits `grads` into a part for each task of the current batch; allocates in the first pass
@@ -197,13 +197,8 @@ impl<T: Scalar> Graph<T> {
         grads.cut(workspace.cut.tasks(exec).n_tasks);
     }
 
-    /// Runs a part of a training step, compiled in this crate.
-    fn train(&self, pass: Pass<'_, '_, '_, T>, grads: Option<&mut Gradients<T>>, part: Part) {
-        (T::select::<Train>(train_f32, train_f64))(self, pass, grads, part);
-    }
-
-    #[inline(always)]
-    fn train_here(
+    /// Runs a part of a training step; a backward pass needs `grads`.
+    fn train(
         &self,
         mut pass: Pass<'_, '_, '_, T>,
         mut grads: Option<&mut Gradients<T>>,
@@ -324,30 +319,13 @@ impl<T: Scalar> Graph<T> {
     }
 }
 
-/// [`Graph::train`] for each number type.
-struct Train;
-
-impl PerScalar for Train {
-    type Of<T: Scalar> =
-        for<'g> fn(&Graph<T>, Pass<'_, '_, '_, T>, Option<&'g mut Gradients<T>>, Part);
-}
-
-#[inline(never)]
-fn train_f32(
-    graph: &Graph<f32>,
-    pass: Pass<'_, '_, '_, f32>,
-    grads: Option<&mut Gradients<f32>>,
-    part: Part,
-) {
-    graph.train_here(pass, grads, part);
-}
-
-#[inline(never)]
-fn train_f64(
-    graph: &Graph<f64>,
-    pass: Pass<'_, '_, '_, f64>,
-    grads: Option<&mut Gradients<f64>>,
-    part: Part,
-) {
-    graph.train_here(pass, grads, part);
+compiled_once! {
+    fn train<T>(
+        graph: &Graph<T>,
+        pass: Pass<'_, '_, '_, T>,
+        grads: Option<&mut Gradients<T>>,
+        part: Part,
+    ) {
+        graph.train(pass, grads, part);
+    }
 }

@@ -1,10 +1,9 @@
 //! The layer trait: a stateless object that works on slices owned by the caller.
 
 use std::fmt::Debug;
-use std::marker::PhantomData;
 
 use anabranch_tensor::random::Random;
-use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, PerScalar, Scalar};
+use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 use crate::error::LayerError;
 use crate::row_wise::RowWise;
@@ -98,28 +97,17 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
     }
 }
 
-/// [`Layer::boxed`] for a layer of this crate: the two functions are not generic, so the boxed code
-/// is compiled here.
+/// [`Layer::boxed`] of a layer of this crate, whose passes are compiled here.
 macro_rules! compiled_here {
     ($layer:ty) => {
         fn boxed(self) -> Box<dyn crate::Layer<T>> {
-            #[inline(never)]
-            fn for_f32(layer: $layer) -> Box<dyn crate::Layer<f32>> {
-                Box::new(layer)
+            anabranch_tensor::compiled_once! {
+                fn boxed<N>(layer: $layer) -> Box<dyn crate::Layer<N>> {
+                    Box::new(layer)
+                }
             }
-            #[inline(never)]
-            fn for_f64(layer: $layer) -> Box<dyn crate::Layer<f64>> {
-                Box::new(layer)
-            }
-            T::select::<crate::layer::Boxed<$layer>>(for_f32, for_f64)(self)
+            boxed::<T>(self)
         }
     };
 }
 pub(crate) use compiled_here;
-
-/// The functions that put an `L` on the heap, one for each number type.
-pub(crate) struct Boxed<L>(PhantomData<L>);
-
-impl<L> PerScalar for Boxed<L> {
-    type Of<T: Scalar> = fn(L) -> Box<dyn Layer<T>>;
-}

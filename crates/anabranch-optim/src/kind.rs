@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anabranch_tensor::{PerScalar, Scalar};
+use anabranch_tensor::{Scalar, compiled_once};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OptimError;
@@ -97,42 +97,24 @@ impl OptimizerKind {
     }
 
     /// The rule, compiled in this crate, if its hyperparameters are in their domains.
-    pub(crate) fn rule<T: Scalar>(self) -> CheckedRule<T> {
-        T::select::<BuiltIn>(rule_f32, rule_f64)(self)
+    pub(crate) fn rule<T: Scalar>(self) -> Result<Arc<dyn AnyRule<T>>, OptimError> {
+        rule(self)
     }
+}
 
-    #[inline(always)]
-    fn rule_here<T: Scalar>(self) -> CheckedRule<T> {
-        match self {
-            Self::Sgd => With::checked(Sgd),
-            Self::Momentum(rule) => With::checked(rule),
-            Self::Nesterov(rule) => With::checked(rule),
-            Self::Adam(rule) => With::checked(rule),
-            Self::AdamW(rule) => With::checked(rule),
-            Self::RmsProp(rule) => With::checked(rule),
-            Self::Adagrad(rule) => With::checked(rule),
-            Self::Lion(rule) => With::checked(rule),
+compiled_once! {
+    fn rule<T>(kind: OptimizerKind) -> Result<Arc<dyn AnyRule<T>>, OptimError> {
+        match kind {
+            OptimizerKind::Sgd => With::checked(Sgd),
+            OptimizerKind::Momentum(rule) => With::checked(rule),
+            OptimizerKind::Nesterov(rule) => With::checked(rule),
+            OptimizerKind::Adam(rule) => With::checked(rule),
+            OptimizerKind::AdamW(rule) => With::checked(rule),
+            OptimizerKind::RmsProp(rule) => With::checked(rule),
+            OptimizerKind::Adagrad(rule) => With::checked(rule),
+            OptimizerKind::Lion(rule) => With::checked(rule),
         }
     }
-}
-
-type CheckedRule<T> = Result<Arc<dyn AnyRule<T>>, OptimError>;
-
-/// [`OptimizerKind::rule`] for each number type.
-struct BuiltIn;
-
-impl PerScalar for BuiltIn {
-    type Of<T: Scalar> = fn(OptimizerKind) -> CheckedRule<T>;
-}
-
-#[inline(never)]
-fn rule_f32(kind: OptimizerKind) -> CheckedRule<f32> {
-    kind.rule_here()
-}
-
-#[inline(never)]
-fn rule_f64(kind: OptimizerKind) -> CheckedRule<f64> {
-    kind.rule_here()
 }
 
 #[cfg(test)]

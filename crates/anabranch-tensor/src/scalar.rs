@@ -72,6 +72,44 @@ pub trait PerScalar {
     type Of<T: Scalar>;
 }
 
+/// A function of a number type whose body is compiled in the crate that uses this macro, for both
+/// types, and not in the crates that call the function.
+///
+/// ```
+/// use anabranch_tensor::{Scalar, compiled_once};
+///
+/// compiled_once! {
+///     fn norm<T>(x: &[T]) -> T {
+///         x.iter().fold(T::ZERO, |sum, x| sum + *x * *x).sqrt()
+///     }
+/// }
+/// assert_eq!(norm(&[3.0_f32, 4.0]), 5.0);
+/// ```
+#[macro_export]
+macro_rules! compiled_once {
+    ($(fn $name:ident<$T:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => { $(
+        fn $name<$T: $crate::Scalar>($($arg: $ty),*) $(-> $out)? {
+            struct Family;
+            impl $crate::PerScalar for Family {
+                type Of<$T: $crate::Scalar> = fn($($ty),*) $(-> $out)?;
+            }
+            let for_f32: <Family as $crate::PerScalar>::Of<f32> = {
+                type $T = f32;
+                #[inline(never)]
+                fn compiled($($arg: $ty),*) $(-> $out)? $body
+                compiled
+            };
+            let for_f64: <Family as $crate::PerScalar>::Of<f64> = {
+                type $T = f64;
+                #[inline(never)]
+                fn compiled($($arg: $ty),*) $(-> $out)? $body
+                compiled
+            };
+            <$T as $crate::Scalar>::select::<Family>(for_f32, for_f64)($($arg),*)
+        }
+    )* };
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anabranch_tensor::{PerScalar, Scalar};
+use anabranch_tensor::{Scalar, compiled_once};
 use serde::{Deserialize, Serialize};
 
 use super::absolute_error::AbsoluteError;
@@ -91,39 +91,23 @@ impl LossKind {
 
     /// The loss, compiled in this crate.
     pub fn boxed<T: Scalar>(&self) -> Box<dyn Loss<T>> {
-        T::select::<Boxed>(boxed_f32, boxed_f64)(self)
+        boxed(self)
     }
+}
 
-    #[inline(always)]
-    fn boxed_here<T: Scalar>(&self) -> Box<dyn Loss<T>> {
-        match self.clone() {
-            Self::HalfSquaredError => Box::new(HalfSquaredError),
-            Self::AbsoluteError => Box::new(AbsoluteError),
-            Self::Huber { delta } => Box::new(Huber { delta }),
-            Self::Pinball { quantile } => Box::new(Pinball { quantile }),
-            Self::CrossEntropy { label_smoothing, class_weights } => {
+compiled_once! {
+    fn boxed<T>(kind: &LossKind) -> Box<dyn Loss<T>> {
+        match kind.clone() {
+            LossKind::HalfSquaredError => Box::new(HalfSquaredError),
+            LossKind::AbsoluteError => Box::new(AbsoluteError),
+            LossKind::Huber { delta } => Box::new(Huber { delta }),
+            LossKind::Pinball { quantile } => Box::new(Pinball { quantile }),
+            LossKind::CrossEntropy { label_smoothing, class_weights } => {
                 Box::new(CrossEntropy { label_smoothing, class_weights })
             }
-            Self::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
+            LossKind::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
         }
     }
-}
-
-/// [`LossKind::boxed`] for each number type.
-struct Boxed;
-
-impl PerScalar for Boxed {
-    type Of<T: Scalar> = fn(&LossKind) -> Box<dyn Loss<T>>;
-}
-
-#[inline(never)]
-fn boxed_f32(kind: &LossKind) -> Box<dyn Loss<f32>> {
-    kind.boxed_here()
-}
-
-#[inline(never)]
-fn boxed_f64(kind: &LossKind) -> Box<dyn Loss<f64>> {
-    kind.boxed_here()
 }
 
 impl fmt::Display for LossKind {
