@@ -52,4 +52,4 @@ pub use target::{Target, TargetKind};
 pub use whole_batch::{ApplyBackward, Merge, Summaries, SummariseBackward, WholeBatch};
 
 // Everything needed to call a layer.
-pub use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
+pub use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix, ndarray};

@@ -21,6 +21,8 @@ mod view;
 pub use accum::Accum;
 pub use buffer::{Buffer, CACHE_LINE};
 pub use gradients::{GradientView, Gradients};
+// Its arrays and views are in the signatures of this crate.
+pub use ndarray;
 pub use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 pub use parallel::Executor;
 pub use scalar::{PerScalar, Scalar};
