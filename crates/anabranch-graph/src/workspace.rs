@@ -84,10 +84,10 @@ pub(crate) struct Layout {
     pub(crate) saved: Vec<Range<usize>>,
     pub(crate) saved_len: usize,
     pub(crate) scratch_len: usize,
-    /// Each coupled node's range in a shard's summaries; empty for other nodes.
+    /// Each whole-batch node's range in a shard's summaries; empty for other nodes.
     pub(crate) summaries: Vec<Range<usize>>,
     pub(crate) summaries_len: usize,
-    /// Where a coupled node's forward merge is saved.
+    /// Where a whole-batch node's forward merge is saved.
     pub(crate) merged: Vec<Range<usize>>,
     /// Where its backward merge is saved.
     pub(crate) merged_backward: Vec<Range<usize>>,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a layer cannot be planned, or a target cannot be used.
+/// Why a layer or a target cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LayerError {

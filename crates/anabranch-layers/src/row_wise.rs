@@ -102,9 +102,10 @@ pub struct ParamGrads<'a, T> {
     pub dy: ArrayView2<'a, T>,
     /// The learned arrays.
     pub params: &'a [T],
-    /// dL/dparams.
+    /// dL/dparams of all arrays; the call for an input writes those that this input meets, and no
+    /// other call writes them.
     pub grads: &'a mut [T],
-    /// Whether to overwrite `grads` or add to it.
+    /// Whether to overwrite them or add to them.
     pub accum: Accum,
     /// Scratch memory of the size given by [`Layer::memory`](crate::Layer::memory), with any
     /// contents.
