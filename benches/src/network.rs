@@ -87,6 +87,7 @@ impl<T: Scalar> Network<T> {
         let batch = Batch {
             inputs: &[matrix(&self.data.x, self.shape.rows, self.shape.inputs)],
             targets: &[Target::Values(y_a), Target::Classes(&self.data.y_b)],
+            row_weights: &[],
             row_idx: None,
             masks: Masks::Drawn { seed: MASK_SEED, step: self.optimizer.steps() },
         };
@@ -105,7 +106,7 @@ impl<T: Scalar> Network<T> {
     pub(crate) fn losses(&mut self, exec: &Executor) {
         let y_a = matrix(&self.data.y_a, self.shape.rows, self.shape.outputs_a);
         let targets = [Target::Values(y_a), Target::Classes(&self.data.y_b)];
-        self.graph.losses(exec, &mut self.workspace, &targets);
+        self.graph.losses(exec, &mut self.workspace, &targets, &[]);
     }
 
     pub(crate) fn backward(&mut self, exec: &Executor) {

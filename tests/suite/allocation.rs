@@ -52,9 +52,10 @@ fn check<T: Scalar>(exec: &Executor, size: [usize; 6], join: Join, kind: Optimiz
     let mut step = |step: u64| {
         let masks = Masks::Drawn { seed: 1, step };
         graph.forward(exec, &params, &mut state, &mut training, &[x], masks);
-        graph.losses(exec, &mut training, &targets);
+        graph.losses(exec, &mut training, &targets, &[]);
         graph.backward(exec, &params, &mut grads, &mut training, &[x]);
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        let batch =
+            Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
         graph.check(&training, &params, &state, &batch).unwrap();
         graph.gradient(exec, &params, &mut state, &mut grads, &mut training, batch);
         let scales = Scales { lr: 1.0, grads: clip.scale(global_norm(exec, &grads)) };

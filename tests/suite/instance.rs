@@ -83,12 +83,18 @@ impl<T: Scalar> Instance<T> {
         let mut workspace = Workspace::new(graph, exec, self.rows, Mode::Training).unwrap();
         let x = matrix(&self.x, self.rows, graph.inputs());
         let targets = self.targets(graph);
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks: masks() };
+        let batch = Batch {
+            inputs: &[x],
+            targets: &targets,
+            row_weights: &[],
+            row_idx: None,
+            masks: masks(),
+        };
         graph.check(&workspace, &self.params, &self.state, &batch).unwrap();
         let mut state = self.state.clone();
         let mut grads = Gradients::from(&*vec![T::from_f64(f64::NAN); self.params.len()]);
         graph.forward(exec, &self.params, &mut state, &mut workspace, &[x], masks());
-        graph.losses(exec, &mut workspace, &targets);
+        graph.losses(exec, &mut workspace, &targets, &[]);
         graph.backward(exec, &self.params, &mut grads, &mut workspace, &[x]);
         let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
         graph.infer(exec, &self.params, &state, &mut workspace, &[x]);
@@ -104,8 +110,13 @@ impl<T: Scalar> Instance<T> {
         let x = matrix(&self.x, self.rows, graph.inputs());
         let mut state = self.state.clone();
         let mut grads = Gradients::from(&*vec![T::from_f64(f64::NAN); self.params.len()]);
-        let batch =
-            Batch { inputs: &[x], targets: &self.targets(graph), row_idx: None, masks: masks() };
+        let batch = Batch {
+            inputs: &[x],
+            targets: &self.targets(graph),
+            row_weights: &[],
+            row_idx: None,
+            masks: masks(),
+        };
         graph.gradient(exec, &self.params, &mut state, &mut grads, &mut workspace, batch);
         let n_parts = grads.n_parts();
         let (losses, grads) = (workspace.losses().to_vec(), grads.whole(exec).to_vec());
@@ -126,7 +137,7 @@ impl<T: Scalar> Instance<T> {
         let mut workspace = Workspace::new(graph, &exec, self.rows, Mode::Training).unwrap();
         let x = matrix(&self.x, self.rows, graph.inputs());
         graph.forward(&exec, params, &mut self.state.clone(), &mut workspace, &[x], masks());
-        graph.losses(&exec, &mut workspace, &self.targets(graph));
+        graph.losses(&exec, &mut workspace, &self.targets(graph), &[]);
         let is_positive =
             |node: &NodeId| workspace.value(*node).expect("not fused").mapv(|y| y > T::ZERO);
         (workspace.losses().iter().sum(), signs.iter().flat_map(is_positive).collect())

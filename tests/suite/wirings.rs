@@ -91,14 +91,14 @@ fn gradient(graph: &Graph<f64>, at: &Instance, masks: Masks<'_, f64>) -> Vec<f64
     let mut workspace = Workspace::new(graph, &exec, ROWS + 2, Mode::Training).unwrap();
     let x = matrix(&at.x, ROWS, graph.inputs());
     let targets = at.targets(graph);
-    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
     graph.check(&workspace, &at.params, &at.state, &batch).unwrap();
     let mut grads = Gradients::from(&vec![f64::NAN; at.params.len()][..]);
     // Twice: a second step must not see what the first one left.
     for _ in 0..2 {
         let mut state = at.state.clone();
         graph.forward(&exec, &at.params, &mut state, &mut workspace, &[x], masks);
-        graph.losses(&exec, &mut workspace, &targets);
+        graph.losses(&exec, &mut workspace, &targets, &[]);
         graph.backward(&exec, &at.params, &mut grads, &mut workspace, &[x]);
     }
     grads.whole(&exec).to_vec()
@@ -116,7 +116,7 @@ fn loss(
     let mut workspace = Workspace::new(graph, &exec, ROWS, Mode::Training).unwrap();
     let x = matrix(&at.x, ROWS, graph.inputs());
     graph.forward(&exec, params, &mut at.state.clone(), &mut workspace, &[x], masks);
-    graph.losses(&exec, &mut workspace, &at.targets(graph));
+    graph.losses(&exec, &mut workspace, &at.targets(graph), &[]);
     let open = relus
         .iter()
         .flat_map(|relu| workspace.value(*relu).expect("not fused").mapv(|v| v > 0.0))

@@ -29,7 +29,7 @@ fn main() -> Result<(), GraphError> {
     let targets = [Target::Values(matrix(&y_a, 4, 1)), Target::Classes(&[0, 1, 1, 0])];
     let mut workspace = Workspace::new(&graph, &exec, 4, Mode::Training)?;
     let masks = Masks::Drawn { seed: 42, step: 0 };
-    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
     graph.check(&workspace, &params, &state, &batch)?;
 
     // 4. A step: forward, losses, backward, and any update rule, here p −= 0.1·dp. The mask of a
@@ -37,7 +37,7 @@ fn main() -> Result<(), GraphError> {
     let mut total = f64::INFINITY;
     for _ in 0..3 {
         graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
-        graph.losses(&exec, &mut workspace, &targets);
+        graph.losses(&exec, &mut workspace, &targets, &[]);
         graph.backward(&exec, &params, &mut grads, &mut workspace, &[x]);
         let [loss_a, loss_b] = *workspace.losses() else { unreachable!("two heads") };
         println!("loss A {loss_a:.4}, loss B {loss_b:.4}");

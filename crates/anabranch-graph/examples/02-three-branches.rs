@@ -71,13 +71,13 @@ fn main() -> Result<(), GraphError> {
     let mut grads = Gradients::zeros(graph.params_len());
     let mut workspace = Workspace::new(&graph, &exec, n_rows, Mode::Training)?;
     let masks = Masks::Drawn { seed: 1, step: 0 };
-    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
     graph.check(&workspace, &params, &state, &batch)?;
     let mut first = None;
     for step in 0..600 {
         let masks = Masks::Drawn { seed: 1, step };
         graph.forward(&exec, &params, &mut state, &mut workspace, &[x], masks);
-        graph.losses(&exec, &mut workspace, &targets);
+        graph.losses(&exec, &mut workspace, &targets, &[]);
         graph.backward(&exec, &params, &mut grads, &mut workspace, &[x]);
         for (param, grad) in params.iter_mut().zip(grads.whole(&exec)) {
             *param -= 0.02 * *grad;

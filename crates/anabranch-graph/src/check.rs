@@ -15,8 +15,8 @@ impl<T: Scalar> Graph<T> {
     /// If the workspace is for another network or for inference; parameters or state have the wrong
     /// length; an input matrix is missing or not contiguous `[rows, columns]`, or the number of
     /// rows differs between matrices or is not what the workspace and training allow; a row of the
-    /// batch does not exist; a target does not fit its head; or given masks do not match the
-    /// dropout layers, one each, by name.
+    /// batch does not exist; a target does not fit its head, or the weights of rows do not; or given
+    /// masks do not match the dropout layers, one each, by name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,
@@ -70,6 +70,19 @@ impl<T: Scalar> Graph<T> {
                 let node = self.nodes[head.node].name.clone();
                 GraphError::Layer { node, reason }
             })?;
+        }
+        if !batch.row_weights.is_empty() {
+            let (expected, got) = (self.heads.len(), batch.row_weights.len());
+            if expected != got {
+                return Err(GraphError::Batch {
+                    what: "heads with weights of rows",
+                    expected,
+                    got,
+                });
+            }
+        }
+        for (head, weights) in self.heads.iter().zip(batch.row_weights) {
+            weights.check(&head.name, table_rows)?;
         }
         self.check_masks(batch.masks, rows)
     }

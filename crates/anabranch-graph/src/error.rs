@@ -58,6 +58,18 @@ pub enum GraphError {
         /// The weight.
         weight: f64,
     },
+    /// A row with an invalid weight.
+    #[error(
+        "head {head:?}: the weight of a row must be finite and at least 0, not {weight} (row {row}, counted from 0)"
+    )]
+    RowWeight {
+        /// The head.
+        head: String,
+        /// The row.
+        row: usize,
+        /// Its weight.
+        weight: f64,
+    },
     /// Two losses on one node, or one on the input.
     #[error("node {0:?} cannot have this head: a node has at most one, and the input has none")]
     Head(String),

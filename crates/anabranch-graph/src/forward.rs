@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::masks::Masks;
 use crate::node::{Node, Op};
 use crate::pass::{Batch, Inputs, Source, Task};
+use crate::row_weights::weigh;
 use crate::workspace::Workspace;
 
 /// One call of a layer in a forward or evaluation pass, on the rows of a shard.
@@ -113,6 +114,16 @@ impl<T: Scalar> Graph<T> {
                     gradient(target.gather(row_idx, task.scratch, task.classes));
                 }
             }
+            if let Some(weights) = source.batch.weights(h) {
+                let scale = source.cut.n_rows as f64 / source.row_totals[h];
+                match row_idx {
+                    None => weigh(weights[rows.clone()].iter().copied(), scale, d, row_losses),
+                    Some(row_idx) => {
+                        let of_rows = row_idx[rows.clone()].iter().map(|row| weights[*row]);
+                        weigh(of_rows, scale, d, row_losses);
+                    }
+                }
+            }
         }
     }
 
@@ -129,7 +140,7 @@ impl<T: Scalar> Graph<T> {
         inputs: &[ArrayView2<'_, T>],
     ) {
         let masks = Masks::Drawn { seed: 0, step: 0 };
-        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
+        let batch = Batch { inputs, targets: &[], row_weights: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
         infer(self, exec, params, state, workspace, inputs);

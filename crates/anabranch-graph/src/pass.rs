@@ -15,6 +15,7 @@ use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, compiled_once};
 
 use crate::graph::Graph;
 use crate::masks::Masks;
+use crate::row_weights::RowWeights;
 use crate::shards::Cut;
 use crate::workspace::{Layout, Workspace};
 
@@ -25,14 +26,25 @@ pub struct Batch<'a, 't, T> {
     pub inputs: &'a [ArrayView2<'a, T>],
     /// One target per head.
     pub targets: &'a [Target<'t, T>],
-    /// The rows of `inputs` and `targets` that make up the batch, in this order, if these are a
-    /// table; `None` if they are the batch. Each thread copies the rows it works on.
+    /// How much each row counts in the loss of each head; empty if all rows count alike.
+    pub row_weights: &'a [RowWeights<T>],
+    /// The rows of `inputs`, `targets` and `row_weights` that make up the batch, in this order, if
+    /// these are a table; `None` if they are the batch. Each thread copies the rows it works on.
     pub row_idx: Option<&'a [usize]>,
     /// The dropout masks.
     pub masks: Masks<'a, T>,
 }
 
-impl<T> Batch<'_, '_, T> {
+impl<'a, T> Batch<'a, '_, T> {
+    /// How much each row of the table counts in the loss of head number `head`; `None` if all count
+    /// alike.
+    pub(crate) fn weights(&self, head: usize) -> Option<&'a [T]> {
+        match self.row_weights.get(head) {
+            Some(RowWeights::Each(weights)) => Some(weights),
+            _ => None,
+        }
+    }
+
     pub(crate) fn n_rows(&self) -> usize {
         self.row_idx.map_or(self.table_rows(), <[usize]>::len)
     }
@@ -63,6 +75,8 @@ pub(crate) struct Source<'a, 'b, 't, T> {
     /// The merged summaries of the shards, laid out by the plan.
     pub(crate) merged: &'a [T],
     pub(crate) layout: &'a Layout,
+    /// For each head, the sum of its weights of the batch's rows.
+    pub(crate) row_totals: &'a [f64],
 }
 
 impl<'b, T> Source<'_, 'b, '_, T> {
@@ -150,19 +164,27 @@ impl<T: Scalar> Graph<T> {
         inputs: &[ArrayView2<'_, T>],
         masks: Masks<'_, T>,
     ) {
-        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
+        let batch = Batch { inputs, targets: &[], row_weights: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
         train(self, Pass { exec, params, state, workspace, batch }, None, Part::Forward);
     }
 
     /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
-    /// derivative with respect to the head's prediction.
+    /// derivative with respect to the head's prediction; `row_weights` as in a [`Batch`].
     ///
     /// # Panics
-    /// If [`check`](Self::check) would reject the targets, or the workspace is for inference.
-    pub fn losses(&self, exec: &Executor, workspace: &mut Workspace<T>, targets: &[Target<'_, T>]) {
-        let batch = Batch { inputs: &[], targets, row_idx: None, masks: Masks::Given(&[]) };
+    /// If [`check`](Self::check) would reject targets or weights, or the workspace is for
+    /// inference.
+    pub fn losses(
+        &self,
+        exec: &Executor,
+        workspace: &mut Workspace<T>,
+        targets: &[Target<'_, T>],
+        row_weights: &[RowWeights<T>],
+    ) {
+        let masks = Masks::Given(&[]);
+        let batch = Batch { inputs: &[], targets, row_weights, row_idx: None, masks };
         let pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
         train(self, pass, None, Part::Losses);
     }
@@ -181,7 +203,7 @@ impl<T: Scalar> Graph<T> {
         inputs: &[ArrayView2<'_, T>],
     ) {
         let masks = Masks::Drawn { seed: 0, step: 0 };
-        let batch = Batch { inputs, targets: &[], row_idx: None, masks };
+        let batch = Batch { inputs, targets: &[], row_weights: &[], row_idx: None, masks };
         self.assert_fits(params, None, &batch);
         self.cut_gradients(exec, workspace, grads);
         let pass = Pass { exec, params, state: &mut [], workspace, batch };
@@ -211,6 +233,9 @@ impl<T: Scalar> Graph<T> {
                 self.run(pass, None, &[Step::Forward(stage)]);
                 self.merge(pass, stage + 1);
             }
+        }
+        if let Part::Losses | Part::All = part {
+            pass.workspace.total_weights(pass.batch.row_weights, pass.batch.row_idx);
         }
         let steps: &[Step] = match part {
             Part::Forward => &[Step::Forward(last)],
@@ -244,10 +269,20 @@ impl<T: Scalar> Graph<T> {
         let cut = workspace.cut;
         let tasks = cut.tasks(exec);
         let Workspace {
-            values, deltas, saved, scratch, summaries, merged, classes, layout, ..
+            values,
+            deltas,
+            saved,
+            scratch,
+            summaries,
+            merged,
+            classes,
+            row_totals,
+            layout,
+            ..
         } = &mut **workspace;
         let layout = &*layout;
-        let source = Source { exec: tasks.inner, params, state, batch, cut, merged, layout };
+        let source =
+            Source { exec: tasks.inner, params, state, batch, cut, merged, layout, row_totals };
         let grads = grads.map_or(tasks.part(&mut [], 0), Gradients::part);
         let parts = [
             tasks.part(saved, layout.saved_len),

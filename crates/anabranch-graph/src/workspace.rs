@@ -9,6 +9,7 @@ use anabranch_tensor::{ArrayView2, Buffer, CACHE_LINE, Executor, Scalar, matrix}
 use crate::error::GraphError;
 use crate::graph::{Graph, Head};
 use crate::node::{Node, NodeId, Op};
+use crate::row_weights::RowWeights;
 use crate::shards::{Cut, Sharding};
 
 /// What a workspace is for.
@@ -46,6 +47,8 @@ pub struct Workspace<T> {
     pub(crate) classes: Vec<u32>,
     /// The loss of each head in the current batch.
     pub(crate) losses: Vec<f64>,
+    /// For each head, the sum of its weights of the rows in the current batch.
+    pub(crate) row_totals: Vec<f64>,
     /// Location of the output of each builder node; `None` if it has no memory.
     places: Vec<Option<Place>>,
     /// Columns of each node, and the number of learned parameters.
@@ -214,6 +217,7 @@ impl<T: Scalar> Workspace<T> {
             merged: Buffer::zeros(merged_len),
             classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
+            row_totals: vec![0.0; graph.heads.len()],
             places: places(graph).collect(),
             sizes: sizes(graph).collect(),
             mode,
@@ -229,6 +233,25 @@ impl<T: Scalar> Workspace<T> {
     /// The loss of each head, after [`Graph::losses`].
     pub fn losses(&self) -> &[f64] {
         &self.losses
+    }
+
+    /// For each head, the sum of its weights of the batch's rows, after [`Graph::losses`]: the
+    /// number of rows, where all count alike.
+    pub fn row_totals(&self) -> &[f64] {
+        &self.row_totals
+    }
+
+    /// Adds up the weights of the rows in the current batch, one after the other.
+    pub(crate) fn total_weights(
+        &mut self,
+        row_weights: &[RowWeights<T>],
+        row_idx: Option<&[usize]>,
+    ) {
+        let n_rows = self.cut.n_rows;
+        for (head, total) in self.row_totals.iter_mut().enumerate() {
+            let weights = row_weights.get(head).unwrap_or(&RowWeights::Equal);
+            *total = weights.total(n_rows, row_idx);
+        }
     }
 
     /// The output of `node` `[rows, width]` in the last pass. `None` if it has no memory of its

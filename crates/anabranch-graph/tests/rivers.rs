@@ -83,7 +83,8 @@ fn a_river_of_any_tasks_takes_a_step() {
         let x = matrix(&x, rows, 3);
         let mut grads = Gradients::zeros(params.len());
         let masks = Masks::Drawn { seed: 1, step: 0 };
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        let batch =
+            Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
         graph.check(&workspace, &params, &state, &batch).unwrap();
         graph.gradient(&exec, &params, &mut state, &mut grads, &mut workspace, batch);
         (workspace.losses().to_vec(), grads.whole(&exec).to_vec())

@@ -196,7 +196,8 @@ fn batches_are_checked() {
         let x = matrix(&numbers[..rows * inputs], rows, inputs);
         let y_a = Target::Values(matrix(&numbers[..rows * y_a], rows, y_a));
         let targets = [y_a, Target::Classes(classes)];
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+        let batch =
+            Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
         graph.check(&workspace, &params, &state, &batch)
     };
     assert_eq!(check(4, 3, 2, &classes[..4]), Ok(()));
@@ -216,7 +217,7 @@ fn batches_are_checked() {
     let x = matrix(&numbers[..12], 4, 3);
     let y_a = Target::Values(matrix(&numbers[..8], 4, 2));
     let targets = [y_a, Target::Classes(&classes[..4])];
-    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
     let of = (&params[..], &state[..]);
     let check = |workspace: &Workspace<f64>, of: (&[f64], &[f64]), batch: Batch<'_, '_, f64>| {
         graph.check(workspace, of.0, of.1, &batch).unwrap_err().to_string()
@@ -259,7 +260,13 @@ fn batches_are_checked() {
     let workspace = Workspace::new(&graph, &exec, 4, Mode::Training).unwrap();
     let (params, state) = graph.init(1);
     let none = [Target::Values(matrix(&[], 0, 1))];
-    let batch = Batch { inputs: &[matrix(&[], 0, 1)], targets: &none, row_idx: None, masks };
+    let batch = Batch {
+        inputs: &[matrix(&[], 0, 1)],
+        targets: &none,
+        row_weights: &[],
+        row_idx: None,
+        masks,
+    };
     assert_eq!(graph.check(&workspace, &params, &state, &batch), Err(GraphError::NoRows));
 }
 
@@ -274,8 +281,13 @@ fn given_masks_are_checked_and_a_pass_without_them_stops() {
     let x = matrix(&numbers[..12], 4, 3);
     let targets = [Target::Values(matrix(&numbers[..8], 4, 2)), Target::Classes(&[0, 1, 2, 3])];
     let check = |masks: &[(&str, &[f64])]| {
-        let batch =
-            Batch { inputs: &[x], targets: &targets, row_idx: None, masks: Masks::Given(masks) };
+        let batch = Batch {
+            inputs: &[x],
+            targets: &targets,
+            row_weights: &[],
+            row_idx: None,
+            masks: Masks::Given(masks),
+        };
         graph.check(&workspace, &params, &state, &batch)
     };
     let mask =
@@ -370,7 +382,7 @@ fn a_workspace_serves_smaller_batches() {
     let targets = [Target::Values(matrix(&zeros, 5, 2)), Target::Classes(&[0, 1, 2, 3, 4])];
     let masks = Masks::Drawn { seed: 1, step: 0 };
     graph.forward(&exec, &params, &mut state, &mut workspace, &[matrix(&x, 5, 3)], masks);
-    graph.losses(&exec, &mut workspace, &targets);
+    graph.losses(&exec, &mut workspace, &targets, &[]);
     let y_a = graph.heads()[0].node();
     let expected = workspace.value(y_a).unwrap().mapv(|y| y * (1.0 / 5.0));
     assert_eq!(workspace.delta(y_a).unwrap(), expected);
@@ -403,7 +415,13 @@ fn smaller_batches_may_be_cut_into_more_shards() {
                 let y_a = Target::Values(matrix(&y_a[..rows], rows, 1));
                 let targets = [y_a, Target::Classes(&classes[..rows])];
                 let masks = Masks::Drawn { seed: 1, step: 0 };
-                let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+                let batch = Batch {
+                    inputs: &[x],
+                    targets: &targets,
+                    row_weights: &[],
+                    row_idx: None,
+                    masks,
+                };
                 graph.gradient(&exec, &params, &mut state, &mut grads, &mut workspace, batch);
                 graph.infer(&exec, &params, &state, &mut evaluation, &[x]);
                 n_parts.push(grads.n_parts());
@@ -438,7 +456,7 @@ fn batches_are_picked_from_a_table() {
             let mut grads = Gradients::zeros(params.len());
             let targets = [Target::Values(matrix(y, y.len(), 1)), Target::Classes(classes)];
             let (x, masks) = (matrix(x, y.len(), 20), Masks::Drawn { seed: 1, step: 0 });
-            let batch = Batch { inputs: &[x], targets: &targets, row_idx, masks };
+            let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx, masks };
             graph.gradient(exec, &params, &mut state, &mut grads, &mut workspace, batch);
             let n_parts = grads.n_parts();
             (grads.whole(exec).to_vec(), workspace.losses().to_vec(), n_parts)
@@ -501,7 +519,7 @@ fn the_state_of_a_row_wise_layer_counts_batches() {
     let x = matrix(&numbers, 3, 2);
     let targets = [Target::Values(x)];
     let masks = Masks::Drawn { seed: 1, step: 0 };
-    let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks };
+    let batch = Batch { inputs: &[x], targets: &targets, row_weights: &[], row_idx: None, masks };
     for rows_per_shard in [1, 3] {
         let mut workspace = Workspace::with_shards_of(rows_per_shard, &graph, &exec, 3).unwrap();
         let (params, mut state) = graph.init(1);

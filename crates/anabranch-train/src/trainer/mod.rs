@@ -268,6 +268,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let batch = Batch {
             inputs: &[self.dataset.x()],
             targets: &self.targets,
+            row_weights: &[],
             row_idx: Some(row_idx),
             masks: Masks::Drawn { seed, step },
         };

@@ -163,7 +163,8 @@ impl<T: Scalar> Inputs<T> {
         let mut state = self.state.clone();
         let mut grads = Gradients::zeros(self.params.len());
         let masks = Masks::Drawn { seed: 4, step: self.step };
-        let batch = Batch { inputs: &inputs, targets: &targets, row_idx: None, masks };
+        let batch =
+            Batch { inputs: &inputs, targets: &targets, row_weights: &[], row_idx: None, masks };
         graph.check(workspace, &self.params, &state, &batch)?;
         graph.gradient(exec, &self.params, &mut state, &mut grads, workspace, batch);
         let grads = grads.whole(exec).to_vec();

@@ -1,12 +1,12 @@
 //! What is checked: one step of a run, in f64.
 
-use anabranch_graph::River;
+use anabranch_graph::{River, RowWeights};
 use anabranch_layers::Target;
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_tensor::{ArrayView2, Scalar};
 use ndarray::Array2;
 
-use crate::reference::{OwnedTarget, cast};
+use crate::reference::{OwnedTarget, cast, cast_weights};
 
 /// Standard deviation of what [`Instance::perturbed`] adds, relative to the size of an array's
 /// entries.
@@ -21,6 +21,7 @@ pub struct Instance {
     pub(super) params: Vec<f64>,
     pub(super) x: Array2<f64>,
     pub(super) targets: Vec<OwnedTarget>,
+    pub(super) row_weights: Vec<RowWeights<f64>>,
     pub(super) seed: u64,
     pub(super) step: u64,
 }
@@ -43,9 +44,17 @@ impl Instance {
             params: params.iter().map(|value| value.to_f64()).collect(),
             x: cast(x),
             targets: targets.iter().map(OwnedTarget::new).collect(),
+            row_weights: Vec::new(),
             seed,
             step,
         }
+    }
+
+    /// The same step with the weights that rows have in the loss of each head, as in a
+    /// [`Batch`](anabranch_graph::Batch).
+    #[must_use]
+    pub fn with_row_weights<T: Scalar>(self, row_weights: &[RowWeights<T>]) -> Self {
+        Self { row_weights: row_weights.iter().map(cast_weights).collect(), ..self }
     }
 
     /// The same step at nearby parameters, drawn from `seed`.

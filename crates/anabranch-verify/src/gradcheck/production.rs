@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, Workspace};
+use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, RowWeights, Workspace};
 use anabranch_layers::{Activation, LossKind, Target};
 use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar};
 use ndarray::Array2;
 
 use super::error::GradcheckError;
 use super::instance::Instance;
-use crate::reference::{Network, Op, OwnedTarget, cast};
+use crate::reference::{Network, Op, OwnedTarget, cast, cast_weights};
 
 /// The way through a step.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ pub(super) struct Production<'e, T> {
     state: Buffer<T>,
     x: Array2<T>,
     targets: Vec<OwnedTarget<T>>,
+    row_weights: Vec<RowWeights<T>>,
     masks: (u64, u64),
 }
 
@@ -50,14 +51,22 @@ impl<'e, T: Scalar> Production<'e, T> {
         let x = cast(instance.x.view());
         let targets: Vec<OwnedTarget<T>> =
             instance.targets.iter().map(|target| OwnedTarget::new(&target.view())).collect();
+        let row_weights: Vec<RowWeights<T>> =
+            instance.row_weights.iter().map(cast_weights).collect();
         let views: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
         let (_, state) = graph.init(0);
         let params: Vec<T> = instance.params.iter().map(|value| T::from_f64(*value)).collect();
         let masks = (instance.seed, instance.step);
         let drawn = Masks::Drawn { seed: instance.seed, step: instance.step };
-        let batch = Batch { inputs: &[x.view()], targets: &views, row_idx: None, masks: drawn };
+        let batch = Batch {
+            inputs: &[x.view()],
+            targets: &views,
+            row_weights: &row_weights,
+            row_idx: None,
+            masks: drawn,
+        };
         graph.check(&workspace, &params, &state, &batch)?;
-        Ok(Self { exec, graph, workspace, params, state, x, targets, masks })
+        Ok(Self { exec, graph, workspace, params, state, x, targets, row_weights, masks })
     }
 
     pub(super) fn graph(&self) -> &Graph<T> {
@@ -80,20 +89,21 @@ impl<'e, T: Scalar> Production<'e, T> {
 
     /// The weighted loss of each head, by a forward pass.
     pub(super) fn losses(&mut self) -> Vec<f64> {
-        let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
+        let Self { exec, graph, workspace, params, state, x, targets, row_weights, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
         graph.forward(exec, params, state, workspace, &[x.view()], masks);
-        graph.losses(exec, workspace, &targets);
+        graph.losses(exec, workspace, &targets, row_weights);
         workspace.losses().to_vec()
     }
 
     /// The gradient in one call, as in training.
     pub(super) fn gradient(&mut self) -> Vec<f64> {
-        let Self { exec, graph, workspace, params, state, x, targets, masks } = self;
+        let Self { exec, graph, workspace, params, state, x, targets, row_weights, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
-        let batch = Batch { inputs: &[x.view()], targets: &targets, row_idx: None, masks };
+        let batch =
+            Batch { inputs: &[x.view()], targets: &targets, row_weights, row_idx: None, masks };
         let mut grads = Gradients::zeros(params.len());
         exec.enter(|| graph.gradient(exec, params, state, &mut grads, workspace, batch));
         grads.whole(exec).iter().map(|value| value.to_f64()).collect()

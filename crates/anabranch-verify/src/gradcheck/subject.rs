@@ -23,7 +23,8 @@ impl Subject {
         let network = Network::new(&instance.river);
         let params = network.unflatten(&instance.params);
         let by = (instance.seed, instance.step);
-        let batch = Batch::new(&network, instance.x.clone(), instance.targets.clone(), by);
+        let mut batch = Batch::new(&network, instance.x.clone(), instance.targets.clone(), by);
+        batch.row_weights.clone_from(&instance.row_weights);
         let pass = network.train(&params, &batch);
         let terms = network.terms(&params, &batch, &pass, UNIT);
         Self { network, params, batch, pass, terms }

@@ -49,11 +49,17 @@ pub(super) fn replay<T: Scalar>(
         let refused = |reason| OracleError::Batch { step, reason };
         let masks = [("dp1a", mask.as_slice())];
         let given = Masks::Given(&masks);
-        let batch = Batch { inputs: &[x], targets: &targets, row_idx: None, masks: given };
+        let batch = Batch {
+            inputs: &[x],
+            targets: &targets,
+            row_weights: &[],
+            row_idx: None,
+            masks: given,
+        };
         graph.check(&workspace, &params, &state, &batch).map_err(refused)?;
 
         graph.forward(exec, &params, &mut state, &mut workspace, &[x], given);
-        graph.losses(exec, &mut workspace, &targets);
+        graph.losses(exec, &mut workspace, &targets, &[]);
         add(&mut computed, "loss", &[workspace.losses().iter().sum::<f64>()]);
         add_predictions(&mut computed, "", exec, &graph, &workspace);
         graph.backward(exec, &params, &mut grads, &mut workspace, &[x]);

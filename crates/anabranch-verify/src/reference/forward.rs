@@ -1,6 +1,6 @@
 //! The forward pass, node by node, in training and in evaluation mode.
 
-use anabranch_graph::Join;
+use anabranch_graph::{Join, RowWeights};
 use anabranch_layers::{Affine, RunningVariance};
 use ndarray::Array2;
 
@@ -16,6 +16,8 @@ pub(crate) struct Batch {
     pub(crate) x: Array2<f64>,
     /// One for each head.
     pub(crate) targets: Vec<OwnedTarget>,
+    /// The weights of rows in the loss of each head; empty if all count alike.
+    pub(crate) row_weights: Vec<RowWeights<f64>>,
     /// M of each node that drops, `[rows, width]`.
     pub(crate) masks: Vec<Option<Array2<f64>>>,
 }
@@ -35,7 +37,16 @@ impl Batch {
             }
             _ => None,
         };
-        Self { x, targets, masks: network.nodes.iter().map(mask).collect() }
+        let masks = network.nodes.iter().map(mask).collect();
+        Self { x, targets, row_weights: Vec::new(), masks }
+    }
+
+    /// The weights of rows in the loss of a head; `None` if all count alike.
+    pub(crate) fn weights(&self, head: usize) -> Option<&[f64]> {
+        match self.row_weights.get(head) {
+            Some(RowWeights::Each(weights)) => Some(weights),
+            _ => None,
+        }
     }
 }
 
@@ -63,9 +74,10 @@ impl Network {
             let value = self.train_node(i, params, batch, &values);
             values.push(value);
         }
-        let losses = self.heads.iter().zip(&batch.targets);
-        let losses =
-            losses.map(|(head, target)| head.loss_of(&values[head.node], target)).collect();
+        let heads = self.heads.iter().zip(&batch.targets).enumerate();
+        let losses = heads
+            .map(|(h, (head, target))| head.loss_of(&values[head.node], target, batch.weights(h)));
+        let losses = losses.collect();
         Pass { values, losses }
     }
 
@@ -89,7 +101,8 @@ impl Network {
         }
         for (h, head) in self.heads.iter().enumerate() {
             if depends[head.node] {
-                pass.losses[h] = head.loss_of(&pass.values[head.node], &batch.targets[h]);
+                let (value, target) = (&pass.values[head.node], &batch.targets[h]);
+                pass.losses[h] = head.loss_of(value, target, batch.weights(h));
             }
         }
         pass
@@ -264,19 +277,29 @@ fn product<T: Number>(x: &Array2<T>, w: &Array2<T>) -> Array2<T> {
 }
 
 impl Head {
-    /// weight/m · Σ_rows ℓ.
-    fn loss_of<T: Number>(&self, prediction: &Array2<T>, target: &OwnedTarget) -> T {
-        let rows = prediction.rows().into_iter().enumerate();
-        let sum = rows.fold(T::from(0.0), |sum, (i, prediction)| {
+    /// weight · Σ_rows w·ℓ / Σ_rows w.
+    fn loss_of<T: Number>(
+        &self,
+        prediction: &Array2<T>,
+        target: &OwnedTarget,
+        weights: Option<&[f64]>,
+    ) -> T {
+        let (mut sum, mut total) = (T::from(0.0), 0.0);
+        for (i, prediction) in prediction.rows().into_iter().enumerate() {
+            let weight = weights.map_or(1.0, |weights| weights[i]);
+            if weight == 0.0 {
+                continue;
+            }
             let target = match target {
                 OwnedTarget::Values(y) => RowTarget::Values(row(y, i)),
                 OwnedTarget::Classes(classes) => RowTarget::Class(classes[i] as usize),
                 OwnedTarget::Probabilities(y) => RowTarget::Probabilities(row(y, i)),
             };
             let prediction = prediction.as_slice().expect("a row of a matrix made here");
-            sum + row_loss(&self.loss, prediction, target)
-        });
-        sum * self.weight / prediction.nrows() as f64
+            sum += row_loss(&self.loss, prediction, target) * weight;
+            total += weight;
+        }
+        if total == 0.0 { T::from(0.0) } else { sum * self.weight / total }
     }
 }
 

@@ -14,7 +14,8 @@
 //! | dropout | x⊙M | x |
 //! | join | left + J(right) | the same |
 //!
-//! L = Σ over heads of weight/m · Σ over rows of ℓ(prediction, target).
+//! L = Σ over heads of weight · Σ over rows of w·ℓ(prediction, target) / Σ over rows of w, where a
+//! row's w is 1 unless it is given, and a head whose rows have no weight adds 0.
 
 mod derivative;
 mod equations;
@@ -29,5 +30,5 @@ pub(crate) use forward::{Batch, Pass, batch_statistics};
 #[cfg(test)]
 pub(crate) use network::Node;
 pub(crate) use network::{BatchNorm, Network, Op};
-pub(crate) use target::{OwnedTarget, cast};
+pub(crate) use target::{OwnedTarget, cast, cast_weights};
 pub(crate) use terms::Terms;

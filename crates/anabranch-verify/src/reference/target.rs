@@ -1,5 +1,6 @@
-//! Targets that own their numbers.
+//! Targets that own their numbers, and the weights of their rows.
 
+use anabranch_graph::RowWeights;
 use anabranch_layers::Target;
 use anabranch_tensor::{ArrayView2, Scalar};
 use ndarray::Array2;
@@ -28,6 +29,16 @@ impl<T: Scalar> OwnedTarget<T> {
             Self::Values(y) => Target::Values(y.view()),
             Self::Classes(classes) => Target::Classes(classes),
             Self::Probabilities(y) => Target::Probabilities(y.view()),
+        }
+    }
+}
+
+/// The same weights in another type.
+pub(crate) fn cast_weights<T: Scalar, U: Scalar>(weights: &RowWeights<U>) -> RowWeights<T> {
+    match weights {
+        RowWeights::Equal => RowWeights::Equal,
+        RowWeights::Each(weights) => {
+            RowWeights::Each(weights.iter().map(|w| T::from_f64(w.to_f64())).collect())
         }
     }
 }

@@ -116,9 +116,9 @@ impl Network {
         }
         let mut deltas: Vec<Derivative> = values.iter().map(Derivative::zeros).collect();
         let mut losses = Vec::new();
-        for (head, target) in self.heads.iter().zip(&batch.targets) {
-            let (derivative, loss) =
-                head.terms(&pass.values[head.node], &values[head.node], target, unit);
+        for (h, (head, target)) in self.heads.iter().zip(&batch.targets).enumerate() {
+            let at = (&pass.values[head.node], &values[head.node]);
+            let (derivative, loss) = head.terms(at, target, batch.weights(h), unit);
             deltas[head.node].add(&derivative.d, &derivative.e);
             losses.push(loss);
         }
@@ -385,15 +385,20 @@ impl Head {
     /// The derivative with respect to the prediction, and the terms of the loss.
     fn terms(
         &self,
-        prediction: &Array2<f64>,
-        s: &Array2<f64>,
+        (prediction, s): (&Array2<f64>, &Array2<f64>),
         target: &OwnedTarget,
+        weights: Option<&[f64]>,
         unit: f64,
     ) -> (Derivative, f64) {
-        let factor = self.weight / prediction.nrows() as f64;
+        let total = weights.map_or(prediction.nrows() as f64, |weights| weights.iter().sum());
         let mut loss = 0.0;
         let mut derivative = Derivative::zeros(prediction);
         for i in 0..prediction.nrows() {
+            let weight = weights.map_or(1.0, |weights| weights[i]);
+            if weight == 0.0 {
+                continue;
+            }
+            let factor = self.weight * weight / total;
             if let LossKind::CrossEntropy { label_smoothing, class_weights } = &self.loss {
                 let (z, s) = (prediction.row(i), s.row(i));
                 let classes = z.len();

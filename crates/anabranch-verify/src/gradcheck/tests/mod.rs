@@ -1,4 +1,5 @@
 mod data;
+mod missing;
 mod mistakes;
 mod rivers;
 

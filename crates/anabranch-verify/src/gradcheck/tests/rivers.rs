@@ -7,7 +7,7 @@ use super::data::Data;
 use super::*;
 
 /// Four branches on a trunk: two numbers, two classes, joins of each kind.
-fn four_branches() -> River {
+pub(super) fn four_branches() -> River {
     River::new(
         6,
         [
