@@ -15,8 +15,8 @@ impl<T: Scalar> Graph<T> {
     /// If the workspace is for another network or for inference; parameters or state have the wrong
     /// length; an input matrix is missing or not contiguous `[rows, columns]`, or the number of
     /// rows differs between matrices or is not what the workspace and training allow; a row of the
-    /// batch does not exist; a target does not fit its head, or the weights of rows do not; or given
-    /// masks do not match the dropout layers, one each, by name.
+    /// batch does not exist; a target does not fit its head, or the weights of rows do not; or
+    /// given masks do not match the dropout layers, one each, by name.
     pub fn check(
         &self,
         workspace: &Workspace<T>,
