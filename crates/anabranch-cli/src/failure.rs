@@ -55,13 +55,18 @@ impl Failure {
             let message = "a command is missing, such as train (--help lists all of them)";
             return Self::input(message).coded("usage");
         }
+        Self::input(format!("{} (--help lists all)", Self::words(error))).coded("usage")
+    }
+
+    /// What clap says about flags, in one line.
+    pub(crate) fn words(error: &clap::Error) -> String {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         // What follows is the usage.
         let end =
             ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|s| text.find(s)).min();
         let words: Vec<&str> = text[..end.unwrap_or(text.len())].split_whitespace().collect();
-        Self::input(format!("{} (--help lists all)", words.join(" "))).coded("usage")
+        words.join(" ")
     }
 
     /// Prints it on stderr, and for programs on stdout.

@@ -53,6 +53,15 @@ pub(crate) fn list(text: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// The text that [`list`] reads as these names.
+pub(crate) fn joined(names: &[String]) -> String {
+    let quoted = |name: &String| {
+        let needs_quotes = name.contains([',', '"', '\n', '\r']);
+        if needs_quotes { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.clone() }
+    };
+    names.iter().map(quoted).collect::<Vec<_>>().join(",")
+}
+
 /// A parser of `NAME=VALUE`, where the name may hold `=` too.
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
@@ -88,6 +97,10 @@ mod tests {
     fn lists_are_quoted_as_in_csv() {
         assert_eq!(list("a, b"), Ok(vec!["a".into(), "b".into()]));
         assert_eq!(list(r#""a,b""c",d"#), Ok(vec![r#"a,b"c"#.into(), "d".into()]));
+        for names in [&["a"][..], &["a,b", "c"], &["\"", "x y", "1"]] {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            assert_eq!(list(&joined(&names)), Ok(names));
+        }
         for text in ["", "a,", ",", " "] {
             assert!(list(text).is_err(), "{text:?}");
         }

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod config;
 mod evaluate;
 mod failure;
 mod flags;
 mod folds;
 mod gradcheck;
+mod init;
 mod log;
 mod network;
 mod output;
@@ -28,10 +30,12 @@ mod verify;
 mod verify_trace;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use config::Settings;
 use failure::{Failure, Readers};
 
 /// Train one small network for the numbers and classes of a table, in seconds
@@ -51,14 +55,16 @@ enum Command {
     Predict(predict::Args),
     Evaluate(evaluate::Args),
     Schema(schema::Args),
+    Init(init::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
     Audit(audit::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::try_parse() {
-        Ok(cli) => log::start(cli.verbose).and_then(|()| cli.command.run()),
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let result = match Cli::command().try_get_matches_from(&args) {
+        Ok(matches) => run(&args, matches),
         Err(error) if error.use_stderr() => Err(Failure::usage(&error)),
         // --help and --version come as errors too.
         Err(error) => output::print(&error.render().to_string()).map(|()| ExitCode::SUCCESS),
@@ -66,13 +72,22 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|failure| failure.report(Readers::asked_for()))
 }
 
+fn run(args: &[OsString], matches: ArgMatches) -> Result<ExitCode, Failure> {
+    let mut program = Cli::command();
+    let matches = config::with_settings(&mut program, args, matches)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::usage(&error))?;
+    log::start(cli.verbose)?;
+    cli.command.run(&Settings::of(&program, &matches))
+}
+
 impl Command {
-    fn run(&self) -> Result<ExitCode, Failure> {
+    fn run(&self, settings: &Settings<'_>) -> Result<ExitCode, Failure> {
         match self {
-            Self::Train(args) => train::run(args),
+            Self::Train(args) => train::run(args, settings),
             Self::Predict(args) => predict::run(args),
             Self::Evaluate(args) => evaluate::run(args),
             Self::Schema(args) => schema::run(args),
+            Self::Init(args) => init::run(args, settings),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),
             Self::Audit(args) => audit::run(args),

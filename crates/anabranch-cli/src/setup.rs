@@ -11,6 +11,7 @@ use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::TrainConfig;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::config::ConfigArgs;
 use crate::failure::Failure;
 use crate::flags::{assignment, count, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory_of};
@@ -84,9 +85,11 @@ pub(crate) struct SetupArgs {
     seed: u64,
     /// Number of threads; it does not change the result
     /// [default: one for each core]
-    #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
+    #[arg(long, value_name = "N", help_heading = None::<&str>, verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1024))]
     threads: Option<usize>,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// What a run reads.
@@ -129,9 +132,24 @@ impl SetupArgs {
         Ok(setup)
     }
 
+    /// The table of the data.
+    pub(crate) fn table(&self) -> Result<Table, Failure> {
+        self.table.read(&self.data)
+    }
+
+    /// The columns that the flags name as targets.
+    pub(crate) fn target_columns(&self) -> impl Iterator<Item = &str> {
+        let tasks = self.tasks.columns().tasks.iter();
+        let columns = tasks.flat_map(|task| match task {
+            TaskColumns::Regress(columns) => &columns[..],
+            TaskColumns::Classify(column) => std::slice::from_ref(column),
+        });
+        columns.map(String::as_str)
+    }
+
     /// Reads the data.
     pub(crate) fn source(&self) -> Result<Source, Failure> {
-        let table = self.table.read(&self.data)?;
+        let table = self.table()?;
         let columns = self.targets(&table)?;
         let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
         let scales = Asked::of(&self.target_scale, &columns)?;

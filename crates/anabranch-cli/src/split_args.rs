@@ -10,7 +10,7 @@ use crate::table_args::TableArgs;
 
 /// How the rows are divided.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Rows")]
+#[command(next_help_heading = "Split")]
 pub(crate) struct SplitArgs {
     /// Fraction of rows held out for testing; 0 for no test
     #[arg(long, value_name = "F", default_value_t = Fractions::default().test,

@@ -18,7 +18,7 @@ type Names = Vec<String>;
 
 /// What the user says about a table and its columns.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Table")]
+#[command(next_help_heading = "Columns")]
 pub(crate) struct TableArgs {
     /// Columns that are not inputs, separated by commas ("quoted" if a name
     /// contains one)

@@ -25,7 +25,7 @@ impl TaskFlags {
 impl clap::Args for TaskFlags {
     fn augment_args(command: Command) -> Command {
         let flag = |name: &'static str| {
-            Arg::new(name).long(name).action(ArgAction::Append).help_heading("Data")
+            Arg::new(name).long(name).action(ArgAction::Append).help_heading("Tasks")
         };
         command
             .arg(flag(REGRESS).value_name("COL[,COL…]").value_parser(ValueParser::new(list)).help(

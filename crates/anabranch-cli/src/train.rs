@@ -10,6 +10,7 @@ use anabranch::train::{
 };
 use serde_json::json;
 
+use crate::config::{self, Defaults, Settings};
 use crate::failure::Failure;
 use crate::flags::count;
 use crate::folds::{self, Folds};
@@ -53,7 +54,8 @@ pub(crate) struct Args {
     setup: SetupArgs,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Failure> {
+    let config_file = settings.text(Defaults::Kept)?;
     let exec = args.setup.executor()?;
     let source = args.setup.source()?;
     let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;
@@ -94,9 +96,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
     let path = RunDir::save(out, table, &model)?;
-    if let Some(folds) = &folds {
-        let file = path.with_file_name(folds::FILE);
-        replace_file(&file, &folds.csv).map_err(|e| {
+    let folds_file = folds.as_ref().map(|folds| (folds::FILE, &folds.csv[..]));
+    for (name, contents) in [(config::FILE, config_file.as_bytes())].into_iter().chain(folds_file) {
+        let file = path.with_file_name(name);
+        replace_file(&file, contents).map_err(|e| {
             let message = format!("cannot write {} ({e})", file.display());
             Failure::on_the_way(message).coded("write")
         })?;

@@ -294,6 +294,8 @@ fn no_flag_is_without_a_test() {
         ("--json", "training::json_has_exactly_the_documented_keys"),
         ("--audit-every", "checks::a_run_can_be_audited_step_by_step"),
         ("--verbose", "training::verbose_runs_say_what_they_do_on_stderr_alone"),
+        ("--config", "config::a_run_comes_back_from_its_config"),
+        ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
         ("--help", "training::help_shows_the_defaults"),
     ];
     let tested: BTreeSet<String> = cases()

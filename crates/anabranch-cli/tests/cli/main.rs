@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod checks;
+mod config;
 mod flags;
 mod messages;
 mod model_files;

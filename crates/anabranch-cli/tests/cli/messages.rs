@@ -81,7 +81,8 @@ fn the_page_lists_every_code() {
     let run_dir = include_str!("../../src/run_dir.rs");
     let mut codes = words(errors, "=> \"", "\"");
     let outputs = include_str!("../../src/output.rs");
-    for source in [failures, network, run_dir, outputs] {
+    let config = include_str!("../../src/config/file.rs");
+    for source in [failures, network, run_dir, outputs, config] {
         codes.extend(words(source, ".coded(\"", "\""));
     }
     codes.extend(words(failures, "Self::new(2, \"", "\""));
