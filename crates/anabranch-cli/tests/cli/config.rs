@@ -141,7 +141,7 @@ fn mistakes_are_named_with_their_place() {
     for (set, message) in [
         ("training.lr", "expected TABLE.KEY=VALUE, such as training.lr=0.01"),
         ("lr=1", "expected TABLE.KEY=VALUE, such as training.lr=0.01"),
-        ("training.l=1", "there is no key \"l\" in [training]"),
+        ("training.zzz=1", "there is no key \"zzz\" in [training]"),
         ("training.lr=-1", "invalid value '-1' for '--lr <X>': expected a number, at least 0"),
         ("columns.lenient=1", "expected true or false"),
     ] {
