@@ -6,12 +6,15 @@
 //! | `-vv` | also how networks and their memory are laid out |
 //! | `RUST_LOG=anabranch_train=debug` | what the directives say, whatever the flags |
 //!
-//! Without either, nothing listens: an event then costs one load from memory, and there is no event
-//! inside a training step.
+//! What `-v` shows is kept too, with the time since the start, for the `log.txt` of a run. There is
+//! no event inside a training step.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::{Mutex, PoisonError};
 
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -20,7 +23,31 @@ use crate::failure::Failure;
 /// The name of the variable.
 const RUST_LOG: &str = "RUST_LOG";
 
-/// Shows events as `verbose` and the variable ask; nothing without either.
+/// The name of a run's log in its directory.
+pub(crate) const FILE: &str = "log.txt";
+
+/// The log so far.
+static KEPT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// The log so far.
+pub(crate) fn kept() -> Vec<u8> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Writes to the log that is kept.
+struct Keep;
+
+impl Write for Keep {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Shows events as `verbose` and the variable ask, and keeps a log.
 ///
 /// # Errors
 /// If the variable does not contain directives.
@@ -33,7 +60,7 @@ pub(crate) fn start(verbose: u8) -> Result<(), Failure> {
         }
         _ => {
             let level = match verbose {
-                0 => return Ok(()),
+                0 => LevelFilter::OFF,
                 1 => LevelFilter::INFO,
                 2 => LevelFilter::DEBUG,
                 _ => LevelFilter::TRACE,
@@ -44,7 +71,13 @@ pub(crate) fn start(verbose: u8) -> Result<(), Failure> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
-        .without_time();
-    tracing_subscriber::registry().with(filter).with(lines).init();
+        .without_time()
+        .with_filter(filter);
+    let kept = tracing_subscriber::fmt::layer()
+        .with_writer(|| Keep)
+        .with_ansi(false)
+        .with_timer(uptime())
+        .with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(lines).with(kept).init();
     Ok(())
 }

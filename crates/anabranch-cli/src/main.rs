@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod compare;
 mod config;
 mod evaluate;
 mod failure;
 mod flags;
 mod folds;
 mod gradcheck;
+mod history;
 mod init;
 mod log;
 mod network;
@@ -19,9 +21,12 @@ mod output;
 mod predict;
 mod run_dir;
 mod run_setup;
+mod runs;
+mod saved_run;
 mod schema;
 mod setup;
 mod split_args;
+mod split_file;
 mod table_args;
 mod target_scale;
 mod task_flags;
@@ -56,6 +61,8 @@ enum Command {
     Evaluate(evaluate::Args),
     Schema(schema::Args),
     Init(init::Args),
+    Runs(runs::Args),
+    Compare(compare::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
     Audit(audit::Args),
@@ -88,6 +95,8 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(args),
             Self::Schema(args) => schema::run(args),
             Self::Init(args) => init::run(args, settings),
+            Self::Runs(args) => runs::run(args),
+            Self::Compare(args) => compare::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),
             Self::Audit(args) => audit::run(args),

@@ -1,26 +1,35 @@
-//! The directory where a run saves its model.
+//! The directory of a run: its model, and what tells how it came about.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File, TryLockError};
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anabranch::train::{MODEL_FILE, Model, ModelError};
+use anabranch::train::{MODEL_FILE, Model, replace_file};
 
 use crate::failure::Failure;
+use crate::folds;
 
 /// Where runs without a given directory go.
-const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
+
+/// The `--json` object of a finished run.
+pub(crate) const SUMMARY: &str = "summary.json";
+
+/// The file that is locked while a run works in its directory: the lock ends with the process.
+const LOCK: &str = ".lock";
 
 /// How often to try again if other runs remove the directory.
 const TRIES: usize = 100;
 
-/// A directory that exists and can be written. Unless the run is [kept](RunDir::keep), what was
-/// created is removed again.
+/// A directory that exists and can be written, and that no other run works in. Unless the run is
+/// [kept](RunDir::keep), what was created is removed again.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
     /// The directories that did not exist before, outermost first.
     made: Vec<PathBuf>,
+    /// Locked while it is open.
+    lock: Option<File>,
 }
 
 impl RunDir {
@@ -32,7 +41,7 @@ impl RunDir {
         loop {
             match Self::try_reserve(path, out.is_none().then_some(data)) {
                 Ok(dir) => return Ok(dir),
-                // Another run ended and removed the directory that this one was about to use.
+                // Another run ended and removed what this one was about to use.
                 Err((_, error))
                     if error.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
                 Err((what, error)) => return Err(cannot(what, path, &error)),
@@ -41,28 +50,23 @@ impl RunDir {
     }
 
     /// [`reserve`](Self::reserve)s once: the directory `path`, or a numbered one for `data` in it.
-    fn try_reserve(
-        path: &Path,
-        data: Option<&Path>,
-    ) -> Result<Self, (&'static str, std::io::Error)> {
-        let mut dir = Self { path: path.to_owned(), made: Vec::new() };
+    fn try_reserve(path: &Path, data: Option<&Path>) -> Result<Self, (&'static str, Error)> {
+        let mut dir = Self { path: path.to_owned(), made: Vec::new(), lock: None };
         dir.make_all(path).map_err(|e| ("create the directory", e))?;
         if let Some(data) = data {
             dir.number(&name(data)).map_err(|e| ("create a directory in", e))?;
         }
-        if dir.model().is_dir() {
+        if dir.file(MODEL_FILE).is_dir() {
             let why = format!("its {MODEL_FILE}, where the model goes, is a directory");
-            return Err(("write in", std::io::Error::other(why)));
+            return Err(("write in", Error::other(why)));
         }
-        let probe = dir.path.join(format!(".{}.probe", std::process::id()));
-        fs::write(&probe, b"").map_err(|e| ("write in", e))?;
-        let _ = fs::remove_file(&probe);
+        dir.lock = Some(lock(&dir.file(LOCK)).map_err(|e| ("write in", e))?);
         Ok(dir)
     }
 
     /// Refuses to replace the model of another run.
     pub(crate) fn check_free(&self) -> Result<(), Failure> {
-        let model = self.model();
+        let model = self.file(MODEL_FILE);
         if !model.exists() {
             return Ok(());
         }
@@ -73,27 +77,36 @@ impl RunDir {
         Err(Failure::input(message).coded("output"))
     }
 
-    /// Writes the model, and keeps the directory; its path.
-    pub(crate) fn save(out: Option<&Path>, data: &Path, model: &Model) -> Result<PathBuf, Failure> {
-        let mut tries = 1..TRIES;
-        loop {
-            let dir = Self::reserve(out, data)?;
-            let path = dir.model();
-            match model.save(&path) {
-                Ok(()) => {
-                    dir.keep();
-                    return Ok(path);
+    /// Forgets the results of another run, which are not those of the model that is written next.
+    pub(crate) fn clear(&self) -> Result<(), Failure> {
+        for name in [SUMMARY, folds::FILE] {
+            match fs::remove_file(self.file(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(cannot("replace the run in", &self.path, &error));
                 }
-                Err(ModelError::Io { reason, .. })
-                    if reason.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
-                Err(error) => return Err(error.into()),
+                _ => {}
             }
         }
+        Ok(())
     }
 
-    /// The model's file.
-    pub(crate) fn model(&self) -> PathBuf {
-        self.path.join(MODEL_FILE)
+    /// Writes a file of the run.
+    pub(crate) fn write(&self, name: &str, contents: &[u8]) -> Result<(), Failure> {
+        let path = self.file(name);
+        replace_file(&path, contents).map_err(|error| {
+            let message = format!("cannot write {} ({error})", path.display());
+            Failure::on_the_way(message).coded("write")
+        })
+    }
+
+    /// Writes the model.
+    pub(crate) fn save(&self, model: &Model) -> Result<(), Failure> {
+        Ok(model.save(self.file(MODEL_FILE))?)
+    }
+
+    /// The path of a file of the run.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// Keeps the directory.
@@ -135,6 +148,9 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = fs::remove_file(self.file(LOCK));
+        }
         for dir in self.made.iter().rev() {
             // One that is no longer empty stays.
             let _ = fs::remove_dir(dir);
@@ -142,7 +158,33 @@ impl Drop for RunDir {
     }
 }
 
-fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+/// Creates a file, and locks it.
+fn lock(path: &Path) -> std::io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) if is_at(&file, path)? => Ok(file),
+        // Whoever had it has removed it meanwhile.
+        Ok(()) => Err(ErrorKind::NotFound.into()),
+        Err(TryLockError::WouldBlock) => Err(Error::other("another run is at work there")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an open file is the one that `path` names.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// Whether an open file is the one that `path` names: elsewhere, an open file keeps its name.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+fn cannot(what: &str, path: &Path, error: &Error) -> Failure {
     let message = format!("cannot {what} {} ({error}): choose another --out", path.display());
     Failure::input(message).coded("output")
 }
@@ -166,7 +208,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let runs = temp.path().join("runs");
         let reserve = || {
-            let mut dir = RunDir { path: runs.clone(), made: Vec::new() };
+            let mut dir = RunDir { path: runs.clone(), made: Vec::new(), lock: None };
             dir.make_all(&runs).unwrap();
             dir.number("wine").unwrap();
             dir
@@ -187,7 +229,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let out = temp.path().join("a/b/c");
         let dir = RunDir::reserve(Some(&out), Path::new("wine")).unwrap();
-        assert!(out.is_dir() && dir.model() == out.join("model.safetensors"));
+        assert!(out.is_dir() && dir.file("a") == out.join("a"));
+        let refused = RunDir::reserve(Some(&out), Path::new("wine")).unwrap_err().to_string();
+        assert!(refused.contains("(another run is at work there)"), "{refused}");
         drop(dir);
         assert!(!temp.path().join("a").exists());
     }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use anabranch::data::{ColumnSchema, Schema};
+use anabranch::data::{ColumnSchema, Schema, Table};
 use anabranch::tensor::Executor;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::output;
@@ -24,14 +24,20 @@ pub(crate) struct Args {
     data: DataArgs,
 }
 
+/// The name of a run's schema in its directory.
+pub(crate) const FILE: &str = "schema.json";
+
+/// A table's schema for programs.
+pub(crate) fn json_of(table: &Table, schema: &Schema) -> Value {
+    json!({ "rows": table.n_rows(), "columns": schema.columns(), "warnings": table.warnings() })
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let table = args.data.read()?;
     output::warn(table.warnings());
     let schema = Schema::infer(&Executor::serial(), &table)?;
     if args.json {
-        output::print(
-            &json!({ "rows": table.n_rows(), "columns": schema.columns(), "warnings": table.warnings() }),
-        )?;
+        output::print(&json_of(&table, &schema))?;
     } else {
         let cells = |column: &ColumnSchema| {
             let why = match &column.left_out {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anabranch::data::{Dataset, Split, Targets};
+use anabranch::data::{Dataset, Split, Targets, TaskTarget};
 use anabranch::train::{
-    Model, Trainer, baselines, baselines_on, diverged, replace_file, weights_sha256,
+    MODEL_FILE, Model, Trainer, baselines, baselines_on, diverged, weights_sha256,
 };
 use serde_json::json;
 
@@ -14,11 +14,13 @@ use crate::config::{self, Defaults, Settings};
 use crate::failure::Failure;
 use crate::flags::count;
 use crate::folds::{self, Folds};
-use crate::output;
-use crate::run_dir::RunDir;
+use crate::history::{self, History};
+use crate::run_dir::{RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
-use crate::watch::Watch;
+use crate::split_file::{self, split_csv};
+use crate::watch::{Bar, Watch};
+use crate::{log, output, schema};
 
 /// Train a network on a table and save it
 ///
@@ -28,7 +30,7 @@ use crate::watch::Watch;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
-    /// Directory for the model, created if missing
+    /// Directory for the model and what tells of the run, created if missing
     /// [default: runs/NAME-1, runs/NAME-2 …, the first that is free]
     #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     out: Option<PathBuf>,
@@ -50,6 +52,9 @@ pub(crate) struct Args {
     /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
+    /// Print nothing but warnings and errors
+    #[arg(long)]
+    quiet: bool,
     #[command(flatten)]
     setup: SetupArgs,
 }
@@ -60,18 +65,18 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let source = args.setup.source()?;
     let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;
     let Setup { prepared, river, graph, config } = args.setup.setup_of::<f32>(&exec, &source)?;
+    let schema_file = schema::json_of(&source.table, &prepared.schema);
+    let split = split_csv(&source.table, &prepared);
     drop(source);
     let (data, targets) = (&prepared.dataset, &prepared.targets);
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
-    // An impossible directory is better reported now than after hours of training; an interrupted
-    // run leaves none.
-    let (out, table) = (args.out.as_deref(), args.setup.data());
-    let dir = RunDir::reserve(out, table)?;
+    // An impossible directory is better reported now than after hours of training.
+    let dir = RunDir::reserve(args.out.as_deref(), args.setup.data())?;
     if !args.force {
         dir.check_free()?;
     }
-    drop(dir);
-    if !args.json {
+    let is_told = !args.json && !args.quiet;
+    if is_told {
         output::print(&format!(
             "{}\n{}\n\n{}",
             rows(args.setup.data().display(), data),
@@ -80,11 +85,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         ))?;
     }
 
-    let mut watch = Watch::new(config.epochs, &river, args.audit_every);
+    let history = History::new(targets.tasks().iter().map(TaskTarget::name).collect());
+    let bar = if args.quiet { Bar::Hidden } else { Bar::Shown };
+    let mut watch = Watch::new(config.epochs, history, &river, args.audit_every, bar);
     let start = Instant::now();
     let trained = trainer.run(&mut watch);
     let seconds = start.elapsed().as_secs_f64();
-    let n_audits = watch.finish()?;
+    let (n_audits, history) = watch.finish()?;
     trained?;
 
     if !args.force {
@@ -95,38 +102,44 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let epochs = trainer.epochs_run();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
-    let path = RunDir::save(out, table, &model)?;
-    let folds_file = folds.as_ref().map(|folds| (folds::FILE, &folds.csv[..]));
-    for (name, contents) in [(config::FILE, config_file.as_bytes())].into_iter().chain(folds_file) {
-        let file = path.with_file_name(name);
-        replace_file(&file, contents).map_err(|e| {
-            let message = format!("cannot write {} ({e})", file.display());
-            Failure::on_the_way(message).coded("write")
-        })?;
+    let path = dir.file(MODEL_FILE);
+    let mut result = json!({
+        "rows": data.n_rows,
+        "train_rows": data.split.train.len(),
+        "test_rows": data.split.test.len(),
+        "inputs": data.n_inputs,
+        "epochs": epochs,
+        "seconds": seconds,
+        "rows_per_second": rows_per_second,
+        "parameters": model.params().len(),
+        "weights_sha256": weights_sha256(model.params()),
+        "model": path.display().to_string(),
+        "test": output::metrics_json(targets, &metrics),
+        "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
+        "baselines": output::baselines_json(targets, &baselines),
+        "warnings": prepared.warnings,
+    });
+    if let Some(folds) = &folds {
+        result["folds"] = folds.json(targets);
     }
 
+    dir.clear()?;
+    dir.save(&model)?;
+    dir.write(config::FILE, config_file.as_bytes())?;
+    dir.write(schema::FILE, format!("{schema_file}\n").as_bytes())?;
+    dir.write(split_file::FILE, split.as_bytes())?;
+    dir.write(history::FILE, history.lines().as_bytes())?;
+    if let Some(folds) = &folds {
+        dir.write(folds::FILE, &folds.csv)?;
+    }
+    dir.write(log::FILE, &log::kept())?;
+    // Last: a run with a summary is complete.
+    dir.write(SUMMARY, format!("{result}\n").as_bytes())?;
+    dir.keep();
+
     if args.json {
-        let mut result = json!({
-            "rows": data.n_rows,
-            "train_rows": data.split.train.len(),
-            "test_rows": data.split.test.len(),
-            "inputs": data.n_inputs,
-            "epochs": epochs,
-            "seconds": seconds,
-            "rows_per_second": rows_per_second,
-            "parameters": model.params().len(),
-            "weights_sha256": weights_sha256(model.params()),
-            "model": path.display().to_string(),
-            "test": output::metrics_json(targets, &metrics),
-            "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
-            "baselines": output::baselines_json(targets, &baselines),
-            "warnings": prepared.warnings,
-        });
-        if let Some(folds) = &folds {
-            result["folds"] = folds.json(targets);
-        }
         output::print(&result)?;
-    } else {
+    } else if is_told {
         if n_audits > 0 {
             output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
         }

@@ -1,4 +1,4 @@
-//! Watching a run: a progress bar, and the audit of its gradients.
+//! Watching a run: a progress bar, how it went, and the audit of its gradients.
 
 use std::ops::ControlFlow;
 
@@ -8,11 +8,20 @@ use anabranch::verify::gradcheck::{GradcheckError, Instance, StepAudit, audit_st
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
+use crate::history::History;
+
+/// Whether there is a progress bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bar {
+    Shown,
+    Hidden,
+}
 
 /// Watches a run for the user.
 #[derive(Debug)]
 pub(crate) struct Watch {
     bar: ProgressBar,
+    history: History,
     river: River,
     /// Steps from one audit to the next; 0 for none.
     audit_every: u64,
@@ -24,25 +33,34 @@ pub(crate) struct Watch {
 impl Watch {
     /// A progress bar on stderr, hidden if that is not a terminal, and an audit every `audit_every`
     /// steps; 0 for none.
-    pub(crate) fn new(epochs: usize, river: &River, audit_every: usize) -> Self {
-        let bar = ProgressBar::new(epochs as u64);
+    pub(crate) fn new(
+        epochs: usize,
+        history: History,
+        river: &River,
+        audit_every: usize,
+        bar: Bar,
+    ) -> Self {
+        let bar = match bar {
+            Bar::Shown => ProgressBar::new(epochs as u64),
+            Bar::Hidden => ProgressBar::hidden(),
+        };
         let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
         // Without its style, the bar is only plainer.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
         let (river, audit_every) = (river.clone(), audit_every as u64);
-        Self { bar, river, audit_every, n_audits: 0, violation: None }
+        Self { bar, history, river, audit_every, n_audits: 0, violation: None }
     }
 
-    /// Removes the bar, and returns how many steps were audited.
+    /// Removes the bar, and returns how many steps were audited, and how the run went.
     ///
     /// # Errors
-    /// If one did not pass.
-    pub(crate) fn finish(self) -> Result<usize, Failure> {
+    /// If an audited step did not pass.
+    pub(crate) fn finish(self) -> Result<(usize, History), Failure> {
         self.bar.finish_and_clear();
         match self.violation {
-            None => Ok(self.n_audits),
+            None => Ok((self.n_audits, self.history)),
             Some(why) => Err(Failure::on_the_way(why)),
         }
     }
@@ -79,6 +97,7 @@ impl Observer<f32> for Watch {
     }
 
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
+        self.history.add(report);
         let words = |losses: &[f64]| {
             losses.iter().map(|loss| format!("{loss:.4}")).collect::<Vec<_>>().join(" + ")
         };
@@ -124,7 +143,8 @@ mod tests {
         let river = TwoBranch::new(data.n_inputs, 5, 1, 4, 6).river();
         let graph = river.build(Fusion::Fused).unwrap();
         let mut trainer = Trainer::new(&data, graph, &TrainConfig::default(), &exec).unwrap();
-        let mut watch = Mistaken(Watch::new(60, &river, 1));
+        let history = History::new(Vec::new());
+        let mut watch = Mistaken(Watch::new(60, history, &river, 1, Bar::Hidden));
         trainer.run(&mut watch).unwrap();
         assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
         let message = watch.0.finish().unwrap_err().to_string();

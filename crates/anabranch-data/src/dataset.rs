@@ -114,6 +114,8 @@ pub struct Prepared<T> {
     pub encoder: Encoder,
     /// Scale and labels of the targets, the scale fitted on the training rows.
     pub targets: Targets,
+    /// How the columns of the table are understood.
+    pub schema: Schema,
     /// The row of the table that each row of the data set was, those of a table of test rows apart.
     pub rows: Vec<usize>,
     /// Rows of the table that lack a target and are in no part of the data set.
@@ -215,7 +217,7 @@ pub fn prepare_split<T: Scalar>(
         warnings.extend(about_test);
     }
     let rows = found.rows;
-    Ok(Prepared { dataset, encoder, targets, rows, rows_left_out, warnings })
+    Ok(Prepared { dataset, encoder, targets, schema, rows, rows_left_out, warnings })
 }
 
 /// The targets of a table, and what they are read as, with the labels of classes.

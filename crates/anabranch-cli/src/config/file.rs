@@ -37,16 +37,16 @@ pub(crate) fn read<'c>(
         file.refused(error.span().unwrap_or_default(), &why)
     })?;
     let mut settings = Vec::new();
-    for (table, value) in in_order(tables.get_ref()) {
-        keys::check_table(command, table.get_ref(), &file.place(&table.span()))?;
+    for (table, span, value) in in_order(tables.get_ref()) {
+        keys::check_table(command, table, &file.place(&span))?;
         match value.get_ref() {
-            DeValue::Table(keys) => file.add(table.get_ref(), keys, &mut settings)?,
+            DeValue::Table(keys) => file.add(table, keys, &mut settings)?,
             DeValue::Array(tables) => {
                 for keys in tables.iter() {
                     let Some(keys) = keys.get_ref().as_table() else {
                         return Err(file.refused(keys.span(), "expected a table"));
                     };
-                    file.add(table.get_ref(), keys, &mut settings)?;
+                    file.add(table, keys, &mut settings)?;
                 }
             }
             _ => return Err(file.refused(value.span(), "expected a table")),
@@ -54,6 +54,9 @@ pub(crate) fn read<'c>(
     }
     Ok(settings)
 }
+
+/// A value and where it is.
+type Value<'t> = &'t Spanned<DeValue<'t>>;
 
 /// A file that is read.
 struct File<'a, 'c> {
@@ -70,9 +73,9 @@ impl<'c> File<'_, 'c> {
         keys: &DeTable<'_>,
         settings: &mut Vec<Setting<'c>>,
     ) -> Result<(), Failure> {
-        for (key, value) in in_order(keys) {
-            let place = self.place(&key.span());
-            let arg = keys::find(self.command, table, key.get_ref(), &place)?;
+        for (key, span, value) in in_order(keys) {
+            let place = self.place(&span);
+            let arg = keys::find(self.command, table, key, &place)?;
             let mut add = |value: &Spanned<DeValue<'_>>| {
                 let value = if arg.get_action().takes_values() {
                     self.value(value, keys::is_list(arg))?
@@ -129,10 +132,9 @@ impl<'c> File<'_, 'c> {
 }
 
 /// The keys and values of a table, in the order of the file.
-fn in_order<'t, 'i>(
-    table: &'t DeTable<'i>,
-) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
+pub(super) fn in_order<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, Range<usize>, Value<'t>)> {
+    let entries = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span(), value));
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|(_, span, _)| span.start);
     entries
 }

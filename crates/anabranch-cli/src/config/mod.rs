@@ -6,6 +6,7 @@
 //! `lr` in `[training]`. Flags without a heading say what one command is to do, and are in no file.
 
 mod file;
+mod flat;
 mod keys;
 mod text;
 
@@ -18,6 +19,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::failure::Failure;
 
+pub(crate) use flat::flat;
 pub(crate) use text::Defaults;
 
 /// The name of the file in a run's directory.

@@ -296,6 +296,7 @@ fn no_flag_is_without_a_test() {
         ("--verbose", "training::verbose_runs_say_what_they_do_on_stderr_alone"),
         ("--config", "config::a_run_comes_back_from_its_config"),
         ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
+        ("--quiet", "runs::a_quiet_run_says_nothing"),
         ("--help", "training::help_shows_the_defaults"),
     ];
     let tested: BTreeSet<String> = cases()

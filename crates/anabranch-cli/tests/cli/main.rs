@@ -10,5 +10,6 @@ mod numbers;
 mod predicting;
 mod program;
 mod readme;
+mod runs;
 mod traces;
 mod training;
