@@ -13,7 +13,7 @@ const LEVELS: [&[&str]; 6] = [
     &["anabranch-layers", "anabranch-optim", "anabranch-data", "anabranch-audit"],
     &["anabranch-graph"],
     &["anabranch-train", "anabranch-verify"],
-    &["anabranch"],
+    &["anabranch", "anabranch-export"],
     &["anabranch-cli"],
 ];
 

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::Result;
 use crate::cargo::{cargo, output, root, run as call};
-use crate::{mutants, package};
+use crate::{exports, mutants, package};
 
 /// A part of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +26,8 @@ pub(crate) enum Stage {
     Examples,
     /// The program builds for release
     Program,
+    /// Exported models predict the same in the programs they are for
+    Exports,
     /// Each crate can be packaged, and its README's example runs against the package alone
     Packages,
     /// The program compiles for every target that rustup has installed
@@ -66,6 +68,7 @@ impl Stage {
             Self::Tests => call(&mut cargo(&["test", "--workspace"])),
             Self::Examples => examples(),
             Self::Program => call(&mut cargo(&["build", "--release", "--quiet"])),
+            Self::Exports => exports::run(),
             Self::Packages => package::run(),
             Self::Targets => targets(),
             Self::Benchmarks => {

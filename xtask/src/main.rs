@@ -3,6 +3,7 @@
 
 mod cargo;
 mod ci;
+mod exports;
 mod mutants;
 mod package;
 

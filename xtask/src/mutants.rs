@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use crate::Result;
-use crate::cargo::{cargo, output, root};
+use crate::cargo::{cargo, output, root, target_dir};
 
 /// A check that takes longer has run into the mistake as into a wall.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -140,11 +140,6 @@ fn notices(tree: &Path, check: &str, number: usize) -> Result<Option<String>> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Where cargo puts what it builds for this workspace.
-fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Makes `tree` a copy of the files that git knows, with all mistakes in it.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::cargo::{cargo, output, root, run as call};
+use crate::cargo::{cargo, output, root, run as call, target_dir};
 
 /// The crate that is a program.
 const PROGRAM: &str = "anabranch-cli";
@@ -38,11 +38,6 @@ pub(crate) fn run() -> Result<()> {
         println!("   runs alone, with {n_dependencies} dependencies");
     }
     Ok(())
-}
-
-/// Where cargo puts the build output of this workspace.
-fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Unpacks the archive of every folder in `crates/`.

@@ -9,6 +9,7 @@ mod audit;
 mod compare;
 mod config;
 mod evaluate;
+mod export;
 mod failure;
 mod flags;
 mod folds;
@@ -17,6 +18,7 @@ mod history;
 mod init;
 mod log;
 mod network;
+mod out_file;
 mod output;
 mod predict;
 mod run_dir;
@@ -63,6 +65,7 @@ enum Command {
     Init(init::Args),
     Runs(runs::Args),
     Compare(compare::Args),
+    Export(export::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
     Audit(audit::Args),
@@ -97,6 +100,7 @@ impl Command {
             Self::Init(args) => init::run(args, settings),
             Self::Runs(args) => runs::run(args),
             Self::Compare(args) => compare::run(args),
+            Self::Export(args) => export::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),
             Self::Audit(args) => audit::run(args),

@@ -1,7 +1,7 @@
 //! `anabranch predict`: a table in, the same table with predictions out.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anabranch::data::{LineEnd, Table, Targets, TaskTarget};
@@ -9,6 +9,7 @@ use anabranch::train::{Model, Predictions, TaskPredictions, model_path, replace_
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::out_file;
 use crate::output;
 use crate::table_args::DataArgs;
 
@@ -66,36 +67,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// Refuses an impossible output before any work is done.
 fn check_out(args: &Args) -> Result<(), Failure> {
-    let out = args.out.as_path();
-    let is_same = |other: &Path| match (out.canonicalize(), other.canonicalize()) {
-        (Ok(out), Ok(other)) => out == other,
-        _ => false,
-    };
-    let refused = |what: &str| {
-        let message = format!("{} is {what}", out.display());
-        Err(Failure::input(message).coded("output"))
-    };
-    if is_same(&model_path(&args.model)) {
-        return refused("the model itself: choose another --out");
+    let model = model_path(&args.model);
+    let mut taken = vec![(model.as_path(), "the model itself: choose another --out")];
+    if !args.force {
+        let what = "the input table: choose another --out, or replace it with --force";
+        taken.push((&args.data.data, what));
     }
-    if !args.force && is_same(&args.data.data) {
-        return refused("the input table: choose another --out, or replace it with --force");
-    }
-    if out.is_dir() {
-        let out = out.display();
-        let message = format!("{out} is a directory: name a file in it with --out");
-        return Err(Failure::input(message).coded("output"));
-    }
-    match out.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => {
-            let message = format!(
-                "the directory {} does not exist: create it, or choose another --out",
-                dir.display()
-            );
-            Err(Failure::input(message).coded("output"))
-        }
-        _ => Ok(()),
-    }
+    out_file::check(&args.out, &taken)
 }
 
 /// Refuses predictions that are not finite: something is wrong with the model.

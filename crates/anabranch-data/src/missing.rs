@@ -72,6 +72,11 @@ impl MissingMarkers {
         &self.texts
     }
 
+    /// Those of them that are numbers.
+    pub fn numbers(&self) -> &[f64] {
+        &self.numbers
+    }
+
     /// Whether `text`, without space around it, stands for a missing value.
     pub(crate) fn contains(&self, text: &str) -> bool {
         text.is_empty()

@@ -77,15 +77,21 @@ impl RegressionTarget {
         self.scale.backward(z * self.std + self.mean)
     }
 
+    /// The least and the largest number that is predicted; not known if the range is not.
+    pub fn bounds(&self) -> Option<[f64; 2]> {
+        self.range.map(bounds)
+    }
+
     /// The prediction that an output of the network means: [`unscale`](Self::unscale)d, and no
     /// farther from what training saw than [`MARGIN`](crate::MARGIN) times its width, nor on the
-    /// other side of 0 if that saw none there. What is infinite or NaN becomes NaN.
+    /// other side of 0 if that saw none there ([`bounds`](Self::bounds)). What is infinite or
+    /// NaN becomes NaN.
     pub fn predicted(&self, z: f64) -> f64 {
         if !z.is_finite() {
             return f64::NAN;
         }
         let value = self.unscale(z);
-        match self.range.map(bounds) {
+        match self.bounds() {
             Some([low, high]) => value.max(low).min(high),
             None => value,
         }
@@ -97,7 +103,7 @@ impl RegressionTarget {
         if !self.scale.is_linear() {
             return [self.unscale(z), self.predicted(output)];
         }
-        match self.range.map(bounds) {
+        match self.bounds() {
             // As the training has it: the distance of two numbers near each other loses nothing.
             Some([low, high]) if output.is_finite() => {
                 let [low, high] = [low, high].map(|bound| self.standardise(bound));

@@ -1,0 +1,65 @@
+//! `anabranch export`: a model in the format of another program.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anabranch::train::{Model, model_path, replace_file};
+use anabranch_export::{Format, export};
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::out_file;
+use crate::output;
+
+/// Write a model for another program
+///
+/// The file holds the encoding of the columns, the network, and the units and
+/// labels of what it predicts. What it cannot hold is printed.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// What to write
+    format: FormatName,
+    /// Model file, or the directory where `train` saved it
+    #[arg(long, value_name = "DIR|FILE")]
+    model: PathBuf,
+    /// File to write; an existing one is replaced
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print the result as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A format as a word.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatName {
+    /// A graph for onnxruntime and others: columns in, predictions out
+    Onnx,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let model = Model::load(&args.model)?;
+    let path = model_path(&args.model);
+    out_file::check(&args.out, &[(&path, "the model itself: choose another --out")])?;
+    let format = match args.format {
+        FormatName::Onnx => Format::Onnx,
+    };
+    let export = export(&model, format).map_err(|e| Failure::input(e).coded("not_a_model"))?;
+    let out = args.out.display();
+    replace_file(&args.out, &export.file)
+        .map_err(|e| Failure::on_the_way(format!("cannot write {out} ({e})")).coded("write"))?;
+    if args.json {
+        output::print(&json!({
+            "out": out.to_string(),
+            "bytes": export.file.len(),
+            "differences": export.differences,
+        }))?;
+    } else {
+        let mut text = format!("exported: {out}\nIt differs from `anabranch predict` in this:");
+        export.differences.iter().for_each(|what| text += &format!("\n- {what}"));
+        output::print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
