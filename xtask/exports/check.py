@@ -1,13 +1,15 @@
 """Checks exported models against `anabranch predict`, number by number.
 
-    python check.py PROGRAM [--torch] [TABLE FLAGS-OF-TRAIN]
+    python check.py PROGRAM [--torch] [--model FILE] [TABLE FLAGS-OF-TRAIN]
 
-PROGRAM is the program `anabranch`. Without a table, three are made. What `predict` writes holds the columns that a model
-reads as well as its predictions, so each export is given those and has to predict the same.
+PROGRAM is the program `anabranch`. Without a table, some are made. What `predict` writes holds the columns that a model
+reads as well as its predictions, so each export is given those and has to predict the same. `--torch` checks the export
+for PyTorch, which takes its packages (requirements-torch.txt), instead of the one for onnxruntime.
 """
 
 import csv
 import datetime
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -15,15 +17,17 @@ import sys
 import tempfile
 
 import numpy as np
-import onnxruntime
 
 import tables
 
 # f32 rounds to 6e-8, and networks add up some hundred products in an order of their own.
-TOLERANCE = 1e-5
-TORCH_TOLERANCE = 1e-6
+TOLERANCES = {"onnx": 1e-5, "pytorch": 1e-6}
+ENDINGS = {"onnx": "onnx", "pytorch": "py"}
 
-MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", ".", "?", "-9999"}
+MISSING = {"", "na", "n/a", "nan", "null", "none", "nil", "-", "--", ".", "?", "-9999", "-99"}
+
+# Codes, which an ONNX graph is given as their prefixes.
+PREFIXES = {"lot": 3}
 
 
 def run(program, *args):
@@ -49,82 +53,120 @@ def number(text):
     except ValueError:
         pass
     try:
-        return datetime.datetime.fromisoformat(text.replace("/", "-")).replace(tzinfo=datetime.timezone.utc).timestamp()
+        date = datetime.datetime.fromisoformat(text.replace("/", "-"))
+        return date.replace(tzinfo=datetime.timezone.utc).timestamp()
     except ValueError:
         return np.nan
 
 
-def deviation(values):
-    found = np.nanstd(values)
-    return found if found > 0 else 1.0
+def predict_onnx(path, model, table):
+    """What a graph predicts, by the names of `predict`."""
+    import onnxruntime
 
-
-def check_onnx(path, table):
-    """The largest difference from the predictions in `table`, of numbers in standard deviations."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     inputs = {}
     for column in session.get_inputs():
         cells = table[column.name]
         if column.type == "tensor(string)":
+            cells = [cell[: PREFIXES.get(column.name)] for cell in cells]
             inputs[column.name] = np.array(cells, dtype=object).reshape(-1, 1)
         else:
             inputs[column.name] = np.array([number(cell) for cell in cells]).reshape(-1, 1)
     names = [output.name for output in session.get_outputs()]
     labels = session.get_modelmeta().custom_metadata_map
-    worst = 0.0
+    predictions = {}
     for name, found in zip(names, session.run(None, inputs)):
         if name.endswith("_p"):
-            for label, found in zip(json.loads(labels[name[:-2] + "_labels"]), found.T):
-                expected = np.array([float(cell) for cell in table[f"{name}_{label}"]])
-                worst = max(worst, np.abs(found - expected).max())
-        elif found.dtype == object:
-            wrong = [i for i, label in enumerate(table[name]) if label != found[i, 0]]
-            if wrong:
-                sys.exit(f"{path}: {name} of row {wrong[0]}: {found[wrong[0], 0]!r}, expected {table[name][wrong[0]]!r}")
+            of_labels = json.loads(labels[name[:-2] + "_labels"])
+            predictions |= {f"{name}_{label}": p for label, p in zip(of_labels, found.T)}
         else:
-            expected = np.array([float(cell) for cell in table[name]])
-            difference = np.abs(found[:, 0] - expected) / np.maximum(np.abs(expected), deviation(expected))
-            worst = max(worst, difference.max())
+            predictions[name] = found[:, 0]
+    return predictions
+
+
+def predict_pytorch(path, model, table):
+    spec = importlib.util.spec_from_file_location("exported", path)
+    exported = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(exported)
+    cells = {
+        column["name"]: table[column["name"]] if column["kind"] == "categorical" else map(number, table[column["name"]])
+        for column in exported.COLUMNS
+    }
+    rows = [dict(zip(cells, row)) for row in zip(*cells.values())]
+    predictions = exported.predict(exported.load(model), rows)
+    return {name: np.asarray(values) for name, values in predictions.items()}
+
+
+def difference(predictions, table):
+    """The largest one from the predictions in `table`: of numbers in standard deviations, or as a part of the number."""
+    worst = 0.0
+    for name, found in predictions.items():
+        if isinstance(found[0], str):
+            wrong = [i for i, label in enumerate(table[name]) if label != found[i]]
+            if wrong:
+                sys.exit(f"{name} of row {wrong[0]}: {found[wrong[0]]!r}, expected {table[name][wrong[0]]!r}")
+            continue
+        expected = np.array([float(cell) for cell in table[name]])
+        is_probability = "_pred" not in name
+        unit = 1.0 if is_probability else np.maximum(np.abs(expected), np.std(expected))
+        error = np.abs(found - expected) / np.where(unit > 0, unit, 1.0)
+        if not np.all(np.isfinite(error)):
+            sys.exit(f"{name}: not finite")
+        worst = max(worst, error.max())
     return worst
 
 
-def check(program, folder, name, flags, predicted):
-    """Trains on a table, exports, and compares on another one."""
-    model, out = str(folder / name), str(folder / f"{name}.csv")
-    run(program, "train", "--epochs", "4", "--seed", "3", "--force", "--out", model, *flags)
+def check(program, folder, kind, name, model, predicted):
+    """Exports a model, and compares its predictions of a table."""
+    out, exported = str(folder / f"{name}.csv"), str(folder / f"{name}-{kind}.{ENDINGS[kind]}")
     run(program, "predict", "--model", model, "--data", predicted, "--out", out, "--lenient")
-    onnx = str(folder / f"{name}.onnx")
-    run(program, "export", "onnx", "--model", model, "--out", onnx)
+    run(program, "export", kind, "--model", model, "--out", exported)
     table = read(out)
-    worst = check_onnx(onnx, table)
-    print(f"{name}: onnxruntime {onnxruntime.__version__} differs by {worst:.1e} in {len(table[next(iter(table))])} rows")
-    if not worst <= TOLERANCE:
-        sys.exit(f"{name}: more than {TOLERANCE:.0e}")
+    predictions = {"onnx": predict_onnx, "pytorch": predict_pytorch}[kind](exported, model, table)
+    missing = [column for column in table if "_pred" in column and column not in predictions]
+    if missing:
+        sys.exit(f"{name}: {kind} does not predict {missing}")
+    worst = difference(predictions, table)
+    print(f"{name}: {kind} differs by {worst:.1e} in {len(table[next(iter(table))])} rows", flush=True)
+    if not worst <= TOLERANCES[kind]:
+        sys.exit(f"{name}: more than {TOLERANCES[kind]:.0e}")
+
+
+def train(program, folder, name, flags):
+    model = folder / name
+    run(program, "train", "--epochs", "4", "--seed", "3", "--force", "--out", str(model), *flags)
+    return str(model / "model.safetensors")
 
 
 def main():
     program, *given = sys.argv[1:]
     program = str(pathlib.Path(program).resolve())
+    kind = "pytorch" if "--torch" in given else "onnx"
+    given = [flag for flag in given if flag != "--torch"]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        if given[:1] == ["--model"]:
+            check(program, folder, kind, pathlib.Path(given[1]).stem, given[1], given[2])
+            return
         if given:
-            check(program, folder, pathlib.Path(given[0]).stem, ["--data", *given], given[0])
+            name = pathlib.Path(given[0]).stem
+            check(program, folder, kind, name, train(program, folder, name, ["--data", *given]), given[0])
             return
         gems, birds, unseen = (str(folder / f"{name}-table.csv") for name in ("gems", "birds", "unseen"))
         tables.gems(gems)
         tables.birds(birds)
         tables.unseen_birds(unseen)
         log = ["--regress", "price", "--target-scale", "price=log1p", "--classify", "cut"]
-        ranks = ['"size, mm",price', "--target-scale", "price=rank-normal"]
+        ranks = ["--regress", '"size, mm",price', "--target-scale", "price=rank-normal", "--classify", "cut"]
         seen = ["--missing", "+-9999", "--regress", "mass,flipper", "--classify", "species", "--classify", "sex"]
         for name, flags, table in [
             ("wine", [], "wine"),
-            ("gems", ["--data", gems, *log], gems),
-            ("gems-ranks", ["--data", gems, "--classify", "cut", "--regress", *ranks], gems),
+            ("gems", ["--data", gems, *log, "--hidden", "24,12"], gems),
+            ("gems-ranks", ["--data", gems, *ranks], gems),
             ("birds", ["--data", birds, *seen], birds),
             ("birds-unseen", ["--data", birds, *seen], unseen),
         ]:
-            check(program, folder, name, flags, table)
+            check(program, folder, kind, name, train(program, folder, name, flags), table)
 
 
 if __name__ == "__main__":

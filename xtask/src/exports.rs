@@ -14,7 +14,18 @@ pub(crate) fn run() -> Result<()> {
     let program = target_dir().join("debug/anabranch");
     let folder = root().join("xtask/exports");
     let python = environment(&folder.join("requirements.txt"))?;
-    call(Command::new(python).arg(folder.join("check.py")).arg(program))
+    let check = || {
+        let mut check = Command::new(&python);
+        check.arg(folder.join("check.py")).arg(&program);
+        check
+    };
+    call(&mut check())?;
+    // What no flag of the program asks for.
+    let made = tempfile::tempdir()?;
+    let example = ["run", "--quiet", "--package", "anabranch-export", "--example"];
+    call(cargo(&example).args(["01-every-layer", "--"]).arg(made.path()))?;
+    let [model, table] = ["grapes.safetensors", "grapes.csv"].map(|file| made.path().join(file));
+    call(check().arg("--model").args([model, table]))
 }
 
 /// The Python of an environment with these packages, which is made if there is none.

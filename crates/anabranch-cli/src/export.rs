@@ -37,6 +37,10 @@ pub(crate) struct Args {
 enum FormatName {
     /// A graph for onnxruntime and others: columns in, predictions out
     Onnx,
+    /// A source file for programs without a standard library or an allocator
+    Rust,
+    /// A Python file that rebuilds the networks of the model file
+    Pytorch,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -45,6 +49,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     out_file::check(&args.out, &[(&path, "the model itself: choose another --out")])?;
     let format = match args.format {
         FormatName::Onnx => Format::Onnx,
+        FormatName::Rust => Format::Rust,
+        FormatName::Pytorch => Format::PyTorch,
     };
     let export = export(&model, format).map_err(|e| Failure::input(e).coded("not_a_model"))?;
     let out = args.out.display();

@@ -10,6 +10,20 @@ pub(crate) const DAYS_BEFORE_1970: f64 = 719_468.0 + 25.0 * 146_097.0;
 /// Seconds since 1970 that a calendar has: from the year −9999 to the end of the year 9999.
 pub(crate) const SECONDS: [f64; 2] = [-4_371_587.0 * SECONDS_A_DAY, 2_932_897.0 * SECONDS_A_DAY];
 
+/// Year, month and day of a day since 1970, in the calendar that also holds before it was made.
+pub(crate) fn date(day: i64) -> [i64; 3] {
+    let day = day + DAYS_BEFORE_1970 as i64;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    // Years and months that begin in March.
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let year = year + 400 * era - 10_000 + i64::from(is_next_year);
+    [year, if is_next_year { month - 9 } else { month + 3 }, day]
+}
+
 /// Sine and cosine of the `place`-th of `period` places in a cycle.
 pub(crate) fn pair(place: usize, period: usize) -> [f64; 2] {
     let (sin, cos) = libm::sincos(TAU * place as f64 / period as f64);
@@ -20,6 +34,21 @@ pub(crate) fn pair(place: usize, period: usize) -> [f64; 2] {
 mod tests {
     use super::*;
     use anabranch_data::{Cell, ColumnRules, Encoder, Executor, Table};
+
+    /// By `date -u -d @SECONDS`.
+    #[test]
+    fn days_have_their_dates() {
+        for (day, expected) in [
+            (0, [1970, 1, 1]),
+            (-1, [1969, 12, 31]),
+            (19_813, [2024, 3, 31]),
+            (11_016, [2000, 2, 29]),
+            (-25_509, [1900, 2, 28]),
+            (2_932_896, [9999, 12, 31]),
+        ] {
+            assert_eq!(date(day), expected);
+        }
+    }
 
     /// The encoder reads dates in these seconds and no others.
     #[test]

@@ -9,52 +9,56 @@ use crate::Format;
 pub(crate) fn of(model: &Model, format: Format) -> Vec<String> {
     let columns = model.encoder().input_columns();
     let mut differences = Vec::new();
-    let mut add = |which: Vec<&str>, what: &str| {
+    let mut add = |is_so: fn(&InputColumn) -> bool, what: &str| {
+        let which = columns.iter().filter(|column| is_so(column));
+        let which: Vec<String> = which.map(|column| format!("{:?}", column.name)).collect();
         if !which.is_empty() {
-            let which: Vec<String> = which.iter().map(|name| format!("{name:?}")).collect();
             differences.push(format!("{}: {what}", which.join(", ")));
         }
     };
-    let names = |is_so: &dyn Fn(&InputColumn) -> bool| -> Vec<&str> {
-        columns.iter().filter(|column| is_so(column)).map(|column| column.name.as_str()).collect()
-    };
-    let compared = |column: &InputColumn| match &column.encoding {
-        Encoding::Categorical { labels, .. } => Some(*labels),
-        _ => None,
-    };
     add(
-        names(&|column| matches!(column.encoding, Encoding::Date { .. })),
+        |column| matches!(column.encoding, Encoding::Date { .. }),
         "dates are given in seconds since 1970-01-01 00:00 UTC, not as text",
     );
     add(
-        names(&|column| match &column.encoding {
+        |column| match &column.encoding {
             Encoding::Numeric { format, .. } | Encoding::Robust { format, .. } => {
                 !format.is_plain()
             }
             _ => false,
-        }),
+        },
         "numbers are given as numbers, not as they are written in the table",
     );
-    match format {
-        Format::Onnx => {
-            add(
-                names(&|column| compared(column).is_some()),
-                "space around a text is not passed over, and markers of missing values with more \
-                 than six letters are known as written, in small and in capital letters",
-            );
-            add(
-                names(&|column| compared(column) == Some(Labels::Numbers)),
-                "numbers are texts, which are known as 1, 1.0 and 1.00",
-            );
-            add(
-                names(&|column| matches!(compared(column), Some(Labels::Prefix(_)))),
-                "codes are given as their prefixes alone",
-            );
-        }
+    if format == Format::Onnx {
+        add(
+            |column| compared_as(column).is_some(),
+            "space around a text is not passed over, and markers of missing values with more than \
+             six letters are known as written, in small and in capital letters",
+        );
+        add(
+            |column| compared_as(column) == Some(Labels::Numbers),
+            "numbers are texts, which are known as 1, 1.0 and 1.00",
+        );
+        add(
+            |column| matches!(compared_as(column), Some(Labels::Prefix(_))),
+            "codes are given as their prefixes alone",
+        );
     }
-    differences.push(
-        "no row is refused or warned about: infinite and absurdly large numbers give some prediction"
-            .to_owned(),
-    );
+    differences.push(match format {
+        Format::Onnx | Format::PyTorch => {
+            "no row is refused or warned about: infinite and absurdly large numbers give some \
+             prediction"
+                .to_owned()
+        }
+        Format::Rust => "nothing is said about cells that training never saw".to_owned(),
+    });
     differences
+}
+
+/// When two texts of a column are the same category.
+fn compared_as(column: &InputColumn) -> Option<Labels> {
+    match &column.encoding {
+        Encoding::Categorical { labels, .. } => Some(*labels),
+        _ => None,
+    }
 }

@@ -1,9 +1,10 @@
 //! Why a model cannot be exported.
 
+use anabranch_data::RowError;
 use thiserror::Error;
 
 /// Why a model cannot be exported.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ExportError {
     /// Its description names something that it does not have.
@@ -11,6 +12,12 @@ pub enum ExportError {
     Lacks {
         /// What that is.
         what: String,
+    },
+    /// It refuses a row that a test of the export would be made of.
+    #[error("the model refuses a row made of what it says that training saw: {reason}")]
+    TestRow {
+        /// Why it does.
+        reason: RowError,
     },
 }
 

@@ -6,6 +6,8 @@ mod differences;
 mod error;
 mod network;
 mod onnx;
+mod pytorch;
+mod rust;
 mod spellings;
 
 use anabranch_train::Model;
@@ -23,6 +25,12 @@ pub enum Format {
     /// `COL_pred` `[N, 1]`, a double or a label, and for a class `COL_p` `[N, labels]`, the
     /// probability of each label in the order of the metadata's `COL_labels`.
     Onnx,
+    /// A Rust source file that needs `core` alone: no dependency, no standard library, no memory
+    /// but the stack. It has a function `predict` and a test of it.
+    Rust,
+    /// A Python file that rebuilds the networks in [PyTorch](https://pytorch.org), with the weights
+    /// of the model file.
+    PyTorch,
 }
 
 /// A model in another format.
@@ -41,6 +49,8 @@ pub struct Export {
 pub fn export(model: &Model, format: Format) -> Result<Export, ExportError> {
     let file = match format {
         Format::Onnx => onnx::write(model)?,
+        Format::Rust => rust::write(model)?.into_bytes(),
+        Format::PyTorch => pytorch::write(model)?.into_bytes(),
     };
     Ok(Export { file, differences: differences::of(model, format) })
 }

@@ -1,6 +1,6 @@
 //! The network of a model, layer by layer with its numbers, as all exports read it.
 
-use anabranch_graph::{Array, Graph, LayerKind, NamedLayer};
+use anabranch_graph::{Array, Graph, LayerKind, NamedLayer, River};
 use anabranch_layers::{Activation, Join};
 use anabranch_train::Model;
 
@@ -28,6 +28,17 @@ pub(crate) struct Step<'a> {
     pub(crate) widths: [usize; 2],
 }
 
+impl Step<'_> {
+    /// The values that it reads.
+    fn reads(&self) -> impl Iterator<Item = Value> {
+        let right = match self.op {
+            Op::Join { right, .. } => Some(right),
+            _ => None,
+        };
+        std::iter::once(self.x).chain(right)
+    }
+}
+
 /// What a layer computes in evaluation.
 #[derive(Debug)]
 pub(crate) enum Op<'a> {
@@ -47,7 +58,9 @@ pub(crate) enum Op<'a> {
         weight: &'a [f32],
     },
     /// x, in evaluation.
-    Dropout,
+    Dropout {
+        p: f64,
+    },
     /// x plus what `join` makes of `right`; W `[units, columns of right]` of a projection.
     Join {
         join: Join,
@@ -60,6 +73,7 @@ pub(crate) enum Op<'a> {
 #[derive(Debug)]
 pub(crate) struct BatchNorm<'a> {
     pub(crate) eps: f64,
+    pub(crate) momentum: f64,
     pub(crate) weight: &'a [f32],
     pub(crate) bias: &'a [f32],
     pub(crate) mean: &'a [f32],
@@ -80,16 +94,24 @@ impl BatchNorm<'_> {
 }
 
 impl<'a> Network<'a> {
-    /// The network of a model.
+    /// The networks of a model, whose predictions are averaged.
     ///
     /// # Errors
     /// [`ExportError::Lacks`] if the model does not have what its description names.
-    pub(crate) fn of(model: &'a Model) -> Result<Self, ExportError> {
+    pub(crate) fn all(model: &'a Model) -> Result<Vec<Self>, ExportError> {
+        let tasks: Vec<usize> = (0..model.targets().tasks().len()).collect();
         let arrays = Arrays { graph: model.graph(), params: model.params(), state: model.state() };
+        let mut network = Self::of(model.river(), arrays)?;
+        network.keep(&tasks);
+        Ok(vec![network])
+    }
+
+    /// A network with these numbers.
+    fn of(river: &'a River, arrays: Arrays<'a>) -> Result<Self, ExportError> {
         let mut network = Self { steps: Vec::new(), heads: Vec::new() };
         // The last layer of each branch, and its prediction.
         let mut built: Vec<(&str, Value, Option<Value>)> = Vec::new();
-        for branch in &model.river().branches {
+        for branch in &river.branches {
             let earlier = |name: &str| {
                 let found = built.iter().find(|(branch, ..)| *branch == name);
                 found.ok_or_else(|| ExportError::lacks(format!("branch {name:?}")))
@@ -125,6 +147,35 @@ impl<'a> Network<'a> {
         Ok(network)
     }
 
+    /// Leaves out what these tasks do not need.
+    fn keep(&mut self, tasks: &[usize]) {
+        self.heads.retain(|(task, _)| tasks.contains(task));
+        let mut is_needed = vec![false; self.steps.len() + 1];
+        self.heads.iter().for_each(|(_, value)| is_needed[*value] = true);
+        for (i, step) in self.steps.iter().enumerate().rev() {
+            if is_needed[i + 1] {
+                step.reads().for_each(|value| is_needed[value] = true);
+            }
+        }
+        // Values are called by the number of steps before them, and their own.
+        let mut places = vec![0];
+        for is_needed in &is_needed[1..] {
+            places.push(places[places.len() - 1] + usize::from(*is_needed));
+        }
+        let mut number = 0;
+        self.steps.retain(|_| {
+            number += 1;
+            is_needed[number]
+        });
+        for step in &mut self.steps {
+            step.x = places[step.x];
+            if let Op::Join { right, .. } = &mut step.op {
+                *right = places[*right];
+            }
+        }
+        self.heads.iter_mut().for_each(|(_, value)| *value = places[*value]);
+    }
+
     fn push(
         &mut self,
         layer: &'a NamedLayer,
@@ -138,8 +189,9 @@ impl<'a> Network<'a> {
                 Op::Linear { weight: param("weight")?, bias: param("bias")? }
             }
             LayerKind::Activation(activation) => Op::Activation(*activation),
-            LayerKind::BatchNorm { eps, .. } => Op::BatchNorm(BatchNorm {
+            LayerKind::BatchNorm { eps, momentum, .. } => Op::BatchNorm(BatchNorm {
                 eps: *eps,
+                momentum: *momentum,
                 weight: param("weight")?,
                 bias: param("bias")?,
                 mean: arrays.state(name, "running_mean")?,
@@ -149,7 +201,7 @@ impl<'a> Network<'a> {
                 Op::LayerNorm { eps: *eps, weight: param("weight")?, bias: param("bias")? }
             }
             LayerKind::PRelu { .. } => Op::PRelu { weight: param("weight")? },
-            LayerKind::Dropout { .. } => Op::Dropout,
+            LayerKind::Dropout { p } => Op::Dropout { p: *p },
         };
         self.add(name, op, x, arrays)
     }
@@ -163,14 +215,15 @@ impl<'a> Network<'a> {
     ) -> Result<Value, ExportError> {
         let node = arrays.graph.node(name);
         let node = node.ok_or_else(|| ExportError::lacks(format!("node {name:?}")))?;
-        let widths = [self.width(x, arrays.graph), arrays.graph.width(node)];
+        let widths = [self.width(x, arrays.graph.inputs()), arrays.graph.width(node)];
         self.steps.push(Step { name, op, x, widths });
         Ok(self.steps.len())
     }
 
-    fn width(&self, value: Value, graph: &Graph<f32>) -> usize {
+    /// Columns of a value, of which the first has `inputs`.
+    pub(crate) fn width(&self, value: Value, inputs: usize) -> usize {
         match value {
-            0 => graph.inputs(),
+            0 => inputs,
             step => self.steps[step - 1].widths[1],
         }
     }

@@ -29,6 +29,25 @@ fn a_graph_has_the_columns_of_the_table() {
 }
 
 #[test]
+fn source_and_module_have_the_columns_of_the_table() {
+    let dir = trained();
+    dir.succeed("export rust --model m --out m.rs");
+    let source = dir.read("m.rs");
+    for line in [
+        "    pub size: f64,\n    /// \"colour\": a text",
+        "static KIND_LABELS: [&str; 2] = [\"large\", \"small\"];",
+    ] {
+        assert!(source.contains(line), "{line}");
+    }
+    dir.succeed("export pytorch --model m --out m.py");
+    let module = dir.read("m.py");
+    for line in ["self.add(\"fc1a\", nn.Linear(4, 6))", "\"labels\":[\"large\",\"small\"]"] {
+        assert!(module.contains(line), "{line}");
+    }
+    assert_eq!(dir.run("export tflite --model m --out m.tflite").code, 2);
+}
+
+#[test]
 fn programs_read_what_was_written() {
     let dir = trained();
     let json = dir.json("export onnx --model m/model.safetensors --out m.onnx");

@@ -52,7 +52,7 @@ impl Layer<'_> {
                 let weight = self.constant("weight", &[outputs], weight);
                 self.call("PRelu", &[x, &weight])
             }
-            Op::Dropout => x.to_owned(),
+            Op::Dropout { .. } => x.to_owned(),
             Op::Join { join, right, weight } => {
                 let right = values[*right].as_str();
                 match join {

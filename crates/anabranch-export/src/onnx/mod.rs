@@ -14,7 +14,7 @@ use graph::GraphBuilder;
 
 /// The bytes of the file.
 pub(crate) fn write(model: &Model) -> Result<Vec<u8>, ExportError> {
-    let networks = [Network::of(model)?];
+    let networks = Network::all(model)?;
     let mut g = GraphBuilder::default();
     let x = encode::encode(&mut g, model.encoder().input_columns());
     let mut outputs: Vec<Vec<String>> = vec![Vec::new(); model.targets().tasks().len()];

@@ -1,0 +1,99 @@
+def encode(rows):
+    """What the network sees, [rows, inputs], of rows as dicts from column names to cells.
+
+    A number is a float, a date is in seconds since 1970-01-01 00:00 UTC, a category is a str; None and NaN are missing.
+    """
+    return torch.tensor([[x for column in COLUMNS for x in encode_cell(column, row.get(column["name"]))] for row in rows])
+
+
+def encode_cell(column, cell):
+    if isinstance(cell, float) and math.isnan(cell):
+        cell = None
+    kind = column["kind"]
+    if kind == "categorical":
+        return encode_category(column, "" if cell is None else str(cell).strip())
+    if kind == "date":
+        values = encode_date(column, cell)
+    else:
+        if cell in column["missing_numbers"]:
+            cell = None
+        if kind == "numeric":
+            values = [((column["median"] if cell is None else cell) - column["mean"]) / column["std"]]
+        else:
+            z = 0.0 if cell is None else (cell - column["median"]) / column["spread"]
+            values = [z / math.sqrt(1 + (z / 3) ** 2)]
+    return values + [float(cell is None)] * (column["missing"] == "present")
+
+
+def encode_date(column, seconds):
+    days = column["median"] if seconds is None else seconds / 86400
+    values = [(days - column["mean"]) / column["std"]]
+    for cycle in column["cycles"]:
+        if seconds is None:
+            values += [0.0, 0.0]
+            continue
+        at = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+        place = {"month": (at.month - 1) / 12, "weekday": at.weekday() / 7, "hour": seconds % 86400 / 86400}[cycle]
+        values += [math.sin(2 * math.pi * place), math.cos(2 * math.pi * place)]
+    return values
+
+
+def encode_category(column, text):
+    categories, labels = column["categories"], column.get("labels", "text")
+    has_other, has_missing = (column.get(key) == "present" for key in ("other", "missing"))
+    values = [0.0] * (len(categories) + has_other + has_missing)
+    if text == "" or text.lower() in (marker.lower() for marker in column["missing_markers"]):
+        if has_missing:
+            values[-1] = 1.0
+        return values
+    same = [label_key(labels, category) == label_key(labels, text) for category in categories]
+    if text in categories:
+        values[categories.index(text)] = 1.0
+    elif any(same):
+        values[same.index(True)] = 1.0
+    elif has_other:
+        values[len(categories)] = 1.0
+    return values
+
+
+def label_key(labels, text):
+    if labels == "numbers":
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    if labels == "booleans":
+        return text.lower()
+    return text if labels == "text" else text[: labels["prefix"]]
+
+
+def in_units(column, output):
+    """Numbers in their unit, of a column of a head's output."""
+    u = output.double() * column["std"] + column["mean"]
+    scale = column["scale"]
+    if scale == "log1p":
+        u = torch.sign(u) * torch.expm1(torch.abs(u))
+    elif isinstance(scale, dict):
+        v, z = torch.tensor(scale["rank-normal"]["knots"], dtype=torch.float64).T.contiguous()
+        after = torch.searchsorted(z, u.contiguous(), right=True).clamp(1, len(z) - 1)
+        slope = (v[after] - v[after - 1]) / (z[after] - z[after - 1])
+        u = v[after - 1] + (u - z[after - 1]) * slope
+    return u if column["bounds"] is None else u.clamp(*column["bounds"])
+
+
+def predict(networks, rows):
+    """The columns that `anabranch predict` writes, by their names."""
+    x, predictions = encode(rows), {}
+    with torch.no_grad():
+        outputs = [network.eval()(x) for network in networks]
+    for task, predicts in zip(TASKS, PREDICTED_BY):
+        heads = [outputs[network][place] for network, place in predicts]
+        for i, column in enumerate(task.get("columns", [])):
+            predictions[column["column"] + "_pred"] = sum(in_units(column, head[:, i]) for head in heads) / len(heads)
+        if "labels" in task:
+            p = sum(torch.softmax(head, dim=1) for head in heads) / len(heads)
+            scores = heads[0] if len(heads) == 1 else p
+            predictions[task["column"] + "_pred"] = [task["labels"][i] for i in scores.argmax(dim=1)]
+            for i, label in enumerate(task["labels"]):
+                predictions[f"{task['column']}_p_{label}"] = p[:, i]
+    return predictions

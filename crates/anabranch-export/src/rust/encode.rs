@@ -1,0 +1,132 @@
+//! The columns of a row, and the function that encodes them.
+
+use anabranch_data::{
+    Cycle, Encoding, InputColumn, Labels, MissingColumn, MissingMarkers, OtherColumn,
+};
+
+use super::names::Names;
+use super::source::{list, literals};
+
+/// A column with the name of its field.
+pub(super) struct Field<'a> {
+    pub(super) name: String,
+    pub(super) column: &'a InputColumn,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn of(columns: &'a [InputColumn]) -> Vec<Self> {
+        let mut names = Names::default();
+        columns.iter().map(|column| Self { name: names.variable(&column.name), column }).collect()
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.column.encoding, Encoding::Categorical { .. })
+    }
+}
+
+/// `Row`, what is known of each column, and `encode`.
+pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
+    let lifetime = lifetime(fields);
+    let mut source = format!(
+        "\n/// A row to be predicted.\n#[derive(Clone, Copy, Debug, PartialEq)]\npub struct Row{lifetime} {{\n"
+    );
+    for Field { name, column } in fields {
+        let what = match column.encoding {
+            Encoding::Numeric { .. } | Encoding::Robust { .. } => "a number; NaN is missing",
+            Encoding::Date { .. } => "seconds since 1970-01-01 00:00 UTC; NaN is missing",
+            Encoding::Categorical { .. } => "a text; `None` is missing",
+        };
+        let kind = match column.encoding {
+            Encoding::Categorical { .. } => "Option<&'a str>",
+            _ => "f64",
+        };
+        source += &format!("    /// {:?}: {what}.\n    pub {name}: {kind},\n", column.name);
+    }
+    source += "}\n";
+    for field in fields {
+        source += &about(field);
+    }
+    let parameter = if lifetime.is_empty() { "Row" } else { "Row<'_>" };
+    source += &format!(
+        "\n/// What the network sees of a row.\nfn encode(row: &{parameter}) -> Result<[f32; {width}], OutOfRange> {{\n    let mut x = [0.0; {width}];\n"
+    );
+    let mut start = 0;
+    for Field { name, column } in fields {
+        let end = start + column.width();
+        let (call, may_fail) = match column.encoding {
+            Encoding::Numeric { .. } => ("standardised", "?"),
+            Encoding::Robust { .. } => ("clipped", "?"),
+            Encoding::Date { .. } => ("dated", ""),
+            Encoding::Categorical { .. } => ("one_hot", ""),
+        };
+        let about = about_name(name);
+        source += &format!("    {call}(&mut x[{start}..{end}], row.{name}, &{about}){may_fail};\n");
+        start = end;
+    }
+    source + "    Ok(x)\n}\n"
+}
+
+/// The lifetime parameter of `Row`: that of its texts.
+pub(super) fn lifetime(fields: &[Field<'_>]) -> &'static str {
+    if fields.iter().any(Field::is_text) { "<'a>" } else { "" }
+}
+
+fn about_name(field: &str) -> String {
+    format!("COLUMN_{}", field.to_uppercase())
+}
+
+/// The constant that says how a column is encoded.
+fn about(Field { name, column }: &Field<'_>) -> String {
+    let number = |center: f64, scale: f64, median: f64| {
+        let mut text = format!(
+            "Number = Number {{\n    column: {:?},\n    center: {center:?},\n    scale: {scale:?},\n    instead: {median:?},\n    missing: &",
+            column.name
+        );
+        list(&mut text, 4, &literals(column.missing_markers.numbers()));
+        text
+    };
+    let text = match &column.encoding {
+        Encoding::Numeric { mean, std, median, .. } => number(*mean, *std, *median),
+        Encoding::Robust { median, spread, .. } => number(*median, *spread, *median),
+        Encoding::Date { mean, std, median, cycles, .. } => {
+            let cycle = |cycle: &Cycle| match cycle {
+                Cycle::Month => "Cycle::Month".to_owned(),
+                Cycle::Weekday => "Cycle::Weekday".to_owned(),
+                Cycle::Hour => "Cycle::Hour".to_owned(),
+            };
+            let cycles: Vec<String> = cycles.iter().map(cycle).collect();
+            format!(
+                "Date = Date {{\n    mean: {mean:?},\n    std: {std:?},\n    median: {median:?},\n    cycles: &[{}]",
+                cycles.join(", ")
+            )
+        }
+        Encoding::Categorical { categories, labels, other, missing } => {
+            let n = categories.len();
+            let unseen = (*other == OtherColumn::Present).then_some(n);
+            let missing = (*missing == MissingColumn::Present).then_some(column.width() - 1);
+            category(&column.missing_markers, categories, *labels, [unseen, missing])
+        }
+    };
+    format!("\n#[rustfmt::skip]\nstatic {}: {text},\n}};\n", about_name(name))
+}
+
+fn category(
+    markers: &MissingMarkers,
+    categories: &[String],
+    labels: Labels,
+    [unseen, missing]: [Option<usize>; 2],
+) -> String {
+    let is_same = match labels {
+        Labels::Text => "same_text".to_owned(),
+        Labels::Numbers => "same_number".to_owned(),
+        Labels::Booleans => "same_letters".to_owned(),
+        Labels::Prefix(len) => format!("same_prefix::<{len}>"),
+    };
+    let mut text = "Category = Category {\n    missing: &".to_owned();
+    list(&mut text, 4, &literals(markers.texts()));
+    text += ",\n    categories: &";
+    list(&mut text, 4, &literals(categories));
+    text + &format!(
+        ",\n    is_same: {is_same},\n    unseen_place: {unseen:?},\n    missing_place: {missing:?}"
+    )
+}

@@ -1,0 +1,160 @@
+/// A column of numbers: z = (v − center)/scale, with `instead` in place of a missing v.
+struct Number {
+    column: &'static str,
+    center: f64,
+    scale: f64,
+    instead: f64,
+    /// Numbers that stand for a missing one.
+    missing: &'static [f64],
+}
+
+impl Number {
+    /// The number that a cell holds; `None` if it is missing.
+    fn read(&self, v: f64) -> Result<Option<f64>, OutOfRange> {
+        if v.is_nan() || self.missing.contains(&v) {
+            Ok(None)
+        } else if v.abs() <= 1e100 {
+            Ok(Some(v))
+        } else {
+            Err(OutOfRange { column: self.column })
+        }
+    }
+
+    fn z(&self, v: Option<f64>) -> f64 {
+        (v.unwrap_or(self.instead) - self.center) / self.scale
+    }
+}
+
+/// Writes z, and behind it whether the number is missing if there is room for that.
+fn standardised(x: &mut [f32], v: f64, number: &Number) -> Result<(), OutOfRange> {
+    let v = number.read(v)?;
+    let z = number.z(v);
+    if z.abs() > 1e6 {
+        return Err(OutOfRange { column: number.column });
+    }
+    write(x, z, v.is_none());
+    Ok(())
+}
+
+/// Writes z/√(1 + (z/3)²), and behind it whether the number is missing if there is room for that.
+fn clipped(x: &mut [f32], v: f64, number: &Number) -> Result<(), OutOfRange> {
+    let v = number.read(v)?;
+    // Within this range the square is finite.
+    let z = number.z(v).clamp(-1e100, 1e100);
+    write(x, z / sqrt(1.0 + (z / 3.0) * (z / 3.0)), v.is_none());
+    Ok(())
+}
+
+/// Writes z, and behind it 1 if the cell is missing, else 0, if there is room for that.
+fn write(x: &mut [f32], z: f64, is_missing: bool) {
+    if let [value, indicator @ ..] = x {
+        *value = z as f32;
+        indicator.fill(if is_missing { 1.0 } else { 0.0 });
+    }
+}
+
+/// A column of categories.
+struct Category {
+    /// Texts that stand for a missing one, in capital or small letters.
+    missing: &'static [&'static str],
+    categories: &'static [&'static str],
+    /// Whether two texts are the same category.
+    is_same: fn(&str, &str) -> bool,
+    /// The places of what is no category here, and of a missing one; `None` has none.
+    unseen_place: Option<usize>,
+    missing_place: Option<usize>,
+}
+
+/// Writes 1 in the place of the category, and 0 in all others.
+fn one_hot(x: &mut [f32], text: Option<&str>, column: &Category) {
+    let text = text.unwrap_or("").trim();
+    let is_missing = text.is_empty() || column.missing.iter().any(|m| m.eq_ignore_ascii_case(text));
+    let equal = || column.categories.iter().position(|category| *category == text);
+    let same = || column.categories.iter().position(|category| (column.is_same)(category, text));
+    let place = if is_missing {
+        column.missing_place
+    } else {
+        equal().or_else(same).or(column.unseen_place)
+    };
+    x.fill(0.0);
+    if let Some(place) = place {
+        x[place] = 1.0;
+    }
+}
+
+/// Texts that are equal.
+fn same_text(a: &str, b: &str) -> bool {
+    a == b
+}
+
+/// Texts that are equal as numbers, or as texts if they are none.
+fn same_number(a: &str, b: &str) -> bool {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a == b,
+        (Err(_), Err(_)) => a == b,
+        _ => false,
+    }
+}
+
+/// Texts that are equal in small letters.
+fn same_letters(a: &str, b: &str) -> bool {
+    a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
+}
+
+/// Texts whose first characters are equal.
+fn same_prefix<const N: usize>(a: &str, b: &str) -> bool {
+    a.chars().take(N).eq(b.chars().take(N))
+}
+
+/// A column of dates: z = (days since 1970 − mean)/std, with the median in place of a missing one,
+/// and sine and cosine of the place in each cycle.
+struct Date {
+    mean: f64,
+    std: f64,
+    median: f64,
+    cycles: &'static [Cycle],
+}
+
+/// A cycle of the calendar.
+enum Cycle {
+    Month,
+    Weekday,
+    Hour,
+}
+
+/// Writes z, a pair for each cycle, and behind them whether the date is missing if there is room
+/// for that. A missing date has no place in a cycle: its pairs are (0, 0).
+fn dated(x: &mut [f32], seconds: f64, date: &Date) {
+    // A calendar has the years from −9999 to 9999.
+    let is_date = (-377_705_116_800.0..253_402_300_800.0).contains(&seconds);
+    let (values, indicator) = x.split_at_mut(1 + 2 * date.cycles.len());
+    let seconds = if is_date { seconds } else { 0.0 };
+    let days = if is_date { seconds / 86_400.0 } else { date.median };
+    values[0] = ((days - date.mean) / date.std) as f32;
+    for (pair, cycle) in values[1..].chunks_exact_mut(2).zip(date.cycles) {
+        let place = match cycle {
+            Cycle::Month => f64::from(month(whole_days(seconds))) / 12.0,
+            // 1970 began on a Thursday.
+            Cycle::Weekday => (whole_days(seconds) + 3).rem_euclid(7) as f64 / 7.0,
+            Cycle::Hour => (seconds - whole_days(seconds) as f64 * 86_400.0) / 86_400.0,
+        };
+        let angles = sin_cos(core::f64::consts::TAU * place);
+        pair.copy_from_slice(&angles.map(|value| if is_date { value as f32 } else { 0.0 }));
+    }
+    indicator.fill(if is_date { 0.0 } else { 1.0 });
+}
+
+/// ⌊seconds/86400⌋.
+fn whole_days(seconds: f64) -> i64 {
+    let days = (seconds / 86_400.0) as i64;
+    if days as f64 * 86_400.0 > seconds { days - 1 } else { days }
+}
+
+/// Months since January of a day since 1970.
+fn month(day: i64) -> u8 {
+    // Days since March of a year that 400 divides, in years that begin in March.
+    let day = (day + 719_468).rem_euclid(146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    ((5 * day + 2) / 153 + 2) as u8 % 12
+}

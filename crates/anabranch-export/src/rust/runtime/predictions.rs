@@ -1,0 +1,35 @@
+/// The mean of what networks predict.
+fn mean<const N: usize>(values: [f64; N]) -> f64 {
+    values.iter().sum::<f64>() / N as f64
+}
+
+/// The mean of the probabilities that networks predict.
+fn mean_of<const N: usize, const C: usize>(probabilities: [[f64; C]; N]) -> [f64; C] {
+    core::array::from_fn(|class| mean(probabilities.map(|of_one| of_one[class])))
+}
+
+/// e^score over the sum of these.
+fn softmax<const C: usize>(scores: &[f32; C]) -> [f64; C] {
+    let largest = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let powers = scores.map(|score| exp(f64::from(score) - largest));
+    let sum: f64 = powers.iter().sum();
+    powers.map(|power| power / sum)
+}
+
+/// The place of the largest, the first of equals.
+fn largest<const C: usize>(values: &[f64; C]) -> usize {
+    (1..C).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}
+
+/// The number whose sign(v)·ln(1 + |v|) is u.
+fn from_log1p(u: f64) -> f64 {
+    (exp(u.abs()) - 1.0).copysign(u)
+}
+
+/// The number that u is on the straight lines through points (number, u), of which the outer ones
+/// go on.
+fn on_lines(u: f64, knots: &[[f64; 2]]) -> f64 {
+    let after = knots.partition_point(|knot| knot[1] <= u).clamp(1, knots.len() - 1);
+    let ([v0, u0], [v1, u1]) = (knots[after - 1], knots[after]);
+    v0 + (u - u0) * ((v1 - v0) / (u1 - u0))
+}

@@ -1,0 +1,123 @@
+//! The Rust source of a model, compiled and run.
+
+#[path = "../examples/01-every-layer.rs"]
+mod every_layer;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anabranch_data::{Executor, Fractions, Table, TargetColumns, prepare};
+use anabranch_export::{Format, export};
+use anabranch_graph::{Fusion, TwoBranch};
+use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
+
+/// Calls the compiler; warnings are errors.
+fn rustc(folder: &Path, args: &[&str]) -> Output {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(folder).args(["--edition", "2021", "--deny", "warnings"]).args(args);
+    rustc.output().unwrap()
+}
+
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Compiles a file with its test, and runs that.
+fn tested(folder: &Path, source: &str) -> Output {
+    fs::write(folder.join("model.rs"), source).unwrap();
+    succeeds(&rustc(folder, &["--test", "model.rs", "-o", "tested"]));
+    Command::new(folder.join("tested")).output().unwrap()
+}
+
+fn source(model: &Model) -> String {
+    String::from_utf8(export(model, Format::Rust).unwrap().file).unwrap()
+}
+
+/// A file predicts as the model does, without the standard library, and without an allocator, which
+/// `core` has none of.
+fn check(source: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = tested(folder.path(), source);
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+
+    fs::write(folder.path().join("lib.rs"), "#![no_std]\npub mod model;\n").unwrap();
+    succeeds(&rustc(folder.path(), &["--crate-type", "lib", "-O", "lib.rs"]));
+    // In a program that uses nothing of it.
+    fs::write(folder.path().join("main.rs"), "mod model;\nfn main() {}\n").unwrap();
+    succeeds(&rustc(folder.path(), &["main.rs"]));
+}
+
+#[test]
+fn every_column_layer_and_scale_predicts_as_the_model() {
+    let source = source(&every_layer::model().unwrap());
+    for part in [
+        "Cycle::Month",
+        "fn on_lines",
+        "fn from_log1p",
+        "fn gelu",
+        "fn silu",
+        "fn hyperbolic_tangent",
+        "fn prelu",
+        "fn layer_norm",
+        "fn normalise",
+        "fn project",
+        "fn broadcast",
+        "fn add",
+        "same_number,",
+        "same_letters,",
+        "same_prefix::<",
+        "clipped(",
+        "unseen_place: Some(",
+        "pub type_: ",
+        "-99.0",
+    ] {
+        assert!(source.contains(part), "{part}");
+    }
+    check(&source);
+}
+
+#[test]
+fn wine_predicts_as_the_model() {
+    let (wine, exec) = (Table::wine().unwrap(), Executor::serial());
+    let columns = TargetColumns::wine();
+    let prepared = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap();
+    let river = TwoBranch::new(prepared.dataset.n_inputs, 128, 1, 64, 6).river();
+    let graph = river.build(Fusion::Fused).unwrap();
+    let config = TrainConfig { epochs: 2, ..TrainConfig::default() };
+    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
+    trainer.run(&mut NoObserver).unwrap();
+    let model = Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap();
+    let source = source(&model);
+    check(&source);
+    // What is not needed is not there.
+    for part in ["fn erf", "fn dated", "fn sqrt", "fn one_hot", "Row<", "fn on_lines"] {
+        assert!(!source.contains(part), "{part}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // A number that no network can predict from, and the test of another model.
+    let refused = "
+#[test]
+fn what_the_model_refuses_is_refused() {
+    let row = Row { ROW };
+    assert!(predict(&row).is_ok());
+    assert_eq!(predict(&Row { ph: f64::INFINITY, ..row }).unwrap_err().column, \"pH\");
+    assert_eq!(predict(&Row { ph: 1e9, ..row }).unwrap_err().column, \"pH\");
+}
+";
+    let fields =
+        ["fixed_acidity", "volatile_acidity", "citric_acid", "residual_sugar", "chlorides"];
+    let more = ["free_sulfur_dioxide", "total_sulfur_dioxide", "density", "ph", "sulphates"];
+    let row: String = fields.iter().chain(&more).map(|field| format!("{field}: 1.0, ")).collect();
+    let with_more = source.clone() + &refused.replace("ROW", row.trim_end_matches(", "));
+    let said = tested(folder.path(), &with_more);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    let other = source.replacen(
+        "static FC2A_BIAS: [f32; 1] = [",
+        "static FC2A_BIAS: [f32; 1] = [0.01 + ",
+        1,
+    );
+    assert_ne!(other, source);
+    assert!(!tested(folder.path(), &other).status.success());
+}
