@@ -7,7 +7,7 @@ use anabranch_data::{Cell, Fractions, Prepared, Table, TargetColumns, prepare};
 use anabranch_graph::{Mode, TwoBranch, Workspace};
 use anabranch_tensor::{ArrayView2, Executor, matrix};
 use anabranch_tests::count_allocations;
-use anabranch_train::{Model, Predictions};
+use anabranch_train::{Member, Model, Predictions, Snapshot};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -89,7 +89,8 @@ fn model(exec: Executor) -> Result<Model> {
     let [outputs, classes] = [0, 1].map(|task| dataset.tasks[task].outputs());
     let river = TwoBranch::new(dataset.n_inputs, hidden_a, outputs, hidden_b, classes).river();
     let (params, state) = river.build(anabranch_graph::Fusion::Fused)?.init(1);
-    Ok(Model::new(river, params.to_vec(), state.to_vec(), encoder, targets)?.with_executor(exec)?)
+    let member = Member::new(2, params.to_vec(), state.to_vec());
+    Ok(Model::new(river, vec![member], encoder, targets)?.with_executor(exec)?)
 }
 
 /// Runs the suite.
@@ -165,7 +166,8 @@ fn bare(
     let mut workspace = Workspace::new(graph, exec, rows, Mode::Inference)?;
     let x: Vec<f32> = Lcg(1).uniform(rows * graph.inputs(), 1.0);
     let x: ArrayView2<'_, f32> = matrix(&x, rows, graph.inputs());
+    let Snapshot { params, state, .. } = &model.members()[0].snapshots[0];
     Ok(Record::measure(case, rows, exec, seconds, || {
-        graph.infer(exec, model.params(), model.state(), &mut workspace, &[x]);
+        graph.infer(exec, params, state, &mut workspace, &[x]);
     }))
 }

@@ -97,7 +97,7 @@ fn four_branches_are_checked_trained_saved_loaded_and_predict() {
     let path = dir.path().join("four.safetensors");
     model.save(&path).unwrap();
     let loaded = Model::load(&path).unwrap();
-    assert_eq!((loaded.river(), loaded.params()), (model.river(), model.params()));
+    assert_eq!((loaded.river(), loaded.members()), (model.river(), model.members()));
     let (predictions, _) = loaded.predict_table(&table).unwrap();
     assert_eq!((predictions.n_rows, predictions.tasks.len()), (200, 4));
     assert_eq!(predictions, model.predict_table(&table).unwrap().0);

@@ -49,6 +49,11 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// The same, in this part of the work.
+    pub(crate) fn within(self, part: impl Display) -> Self {
+        Self { message: format!("{part}: {}", self.message), ..self }
+    }
+
     /// Flags that clap refuses, with its explanation in one line.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

@@ -1,14 +1,14 @@
 //! `--folds`: cross-validation, in which every row is predicted by a network that did not see it.
 
-use anabranch::data::{Fold, Prepared, SplitBy, SplitRules, Targets, TaskTarget};
+use anabranch::data::{Fold, Prepared, SplitBy, SplitRules, Targets};
 use anabranch::tensor::Executor;
-use anabranch::train::{Model, NoObserver, TaskMetrics, Trainer};
+use anabranch::train::{NoObserver, TaskMetrics, Trainer};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
+use crate::fit::Fitted;
 use crate::output::{self, Metric};
-use crate::predict::write_predictions;
-use crate::run_setup::Setup;
+use crate::predict::{prediction_columns, write_predictions};
 use crate::setup::{SetupArgs, Source};
 
 /// The name of the file with the predictions.
@@ -53,22 +53,20 @@ impl Folds {
         for index in 0..n {
             let by = SplitBy::Fold(Fold { index, of: n, group: group.clone() });
             let rules = SplitRules { by, ..source.rules.clone() };
-            let Setup { prepared, river, graph, config } =
-                args.set_up::<f32>(exec, source, &rules)?;
-            let Prepared { dataset: data, targets, encoder, .. } = &prepared;
-            let mut trainer = Trainer::new(data, graph, &config, exec)?;
-            trainer.run(&mut NoObserver)?;
-            metrics.push(trainer.test_metrics(targets));
-            let model = Model::from_trainer(&trainer, river, encoder.clone(), targets.clone())?;
+            let setup = args.set_up::<f32>(exec, source, &rules)?;
+            let Prepared { dataset: data, targets, rows: lines, .. } = &setup.prepared;
+            let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
+            let (fitted, _) = Fitted::of(&setup, exec, run)?;
             let (test, width) = (&data.split.test, data.n_inputs);
+            metrics.push(fitted.model.metrics(data, test, targets));
             let x = test.iter().flat_map(|row| &data.x[row * width..][..width]).copied();
-            let predictions = model.predict_encoded(&x.collect::<Vec<f32>>());
+            let predictions = fitted.model.predict_encoded(&x.collect::<Vec<f32>>());
             header = line(|csv| {
-                let of_task = targets.tasks().iter().flat_map(TaskTarget::prediction_columns);
-                csv.write_record(["line".into(), "fold".into()].into_iter().chain(of_task))
+                let names = prediction_columns(&fitted.model);
+                csv.write_record(["line".into(), "fold".into()].into_iter().chain(names))
             })?;
             for (i, row) in test.iter().enumerate() {
-                let row = prepared.rows[*row];
+                let row = lines[*row];
                 let bytes = line(|csv| {
                     csv.write_field(source.table.line(row).to_string())?;
                     csv.write_field((index + 1).to_string())?;

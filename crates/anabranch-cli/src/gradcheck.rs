@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anabranch::graph::River;
-use anabranch::train::{Model, Observer, StepView, Trainer, model_path, weights_sha256};
+use anabranch::train::{
+    Model, Observer, Snapshot, StepView, TrainConfig, Trainer, member_seed, model_path,
+    weights_sha256,
+};
 use anabranch::verify::gradcheck::{Certificate, DEFAULT_WORK, Instance};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::flags::count;
 use crate::output;
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
@@ -30,6 +34,10 @@ pub(crate) struct Args {
     /// Check at the weights of this model, which was trained with the same flags
     #[arg(long, value_name = "MODEL", conflicts_with = "step")]
     model: Option<PathBuf>,
+    /// Member of the ensemble to check, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0,
+        allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
+    member: usize,
     /// Also save the result as JSON, with the configuration and a hash of the data
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -42,11 +50,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let Setup { prepared, river, graph, config } = args.setup.setup::<f32>(&exec)?;
+    let Setup { prepared, river, graph, config, .. } = args.setup.setup::<f32>(&exec)?;
+    let config = TrainConfig { seed: member_seed(config.seed, args.member), ..config };
     let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
     if let Some(path) = &args.model {
         let model = Model::load(model_path(path))?;
-        trainer = trainer.with_weights(model.params(), model.state())?;
+        let member = model.members().get(args.member).ok_or_else(|| {
+            let n_members = model.members().len();
+            Failure::input(format!(
+                "{} has {n_members} members: expected --member below that, got {}",
+                path.display(),
+                args.member
+            ))
+        })?;
+        let Snapshot { params, state, .. } = &member.snapshots[0];
+        trainer = trainer.with_weights(params, state)?;
     }
     let mut watch = OneStep { river: &river, step: args.step, found: None };
     trainer.run(&mut watch)?;

@@ -9,14 +9,15 @@ pub(crate) const FILE: &str = "metrics.jsonl";
 /// What is known of the epochs of a network: a line of JSON for each epoch and task.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
+    member: usize,
     tasks: Vec<String>,
     lines: String,
 }
 
 impl History {
-    /// Before the first epoch.
-    pub(crate) fn new(tasks: Vec<String>) -> Self {
-        Self { tasks, lines: String::new() }
+    /// Before the first epoch of this member of an ensemble, or of a single network, which is 0.
+    pub(crate) fn new(member: usize, tasks: Vec<String>) -> Self {
+        Self { member, tasks, lines: String::new() }
     }
 
     /// Adds an epoch.
@@ -24,6 +25,7 @@ impl History {
         let EpochReport { epoch, train, validation, lr_factor, is_best, .. } = report;
         for (i, (task, train)) in self.tasks.iter().zip(train).enumerate() {
             let line = json!({
+                "member": self.member,
                 "epoch": epoch,
                 "task": task,
                 "train": train,

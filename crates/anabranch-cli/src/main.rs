@@ -11,6 +11,7 @@ mod config;
 mod evaluate;
 mod export;
 mod failure;
+mod fit;
 mod flags;
 mod folds;
 mod gradcheck;

@@ -178,23 +178,28 @@ const EVALUATED_ROWS: usize = 256;
 
 /// Refuses a network whose numbers would fill the machine's memory in training.
 pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Result<(), Failure> {
-    check_memory_of(graph, batch_rows, 1)
+    check_memory_of(graph, batch_rows, 1, 1)
 }
 
-/// [`check_memory`] of a run on so many threads.
+/// [`check_memory`] of a run on so many threads, for an ensemble of so many members.
 pub(crate) fn check_memory_of<T: Scalar>(
     graph: &Graph<T>,
     batch_rows: usize,
     threads: usize,
+    n_members: usize,
 ) -> Result<(), Failure> {
     let summary = graph.summary();
     let params = summary.params() as f64;
     let per_row: usize = summary.rows.iter().skip(1).map(|row| row.outputs).sum();
-    // Weights, the best ones, gradients, two moments, and the model, its bytes and its file; for
-    // each row of a batch, values, derivatives and what layers save; values of evaluated rows.
-    let (copies, copies_per_row) = (8.0, 3.0);
+    // In training: weights, the best ones of each task, gradients and two moments; afterwards, the
+    // best ones in the model, its bytes and its file. For each row of a batch, values, derivatives
+    // and what layers save; values of evaluated rows.
+    let n_tasks = graph.heads().len() as f64;
+    let in_training = n_members.min(threads) as f64;
+    let copies = in_training * (4.0 + n_tasks) + n_members as f64 * n_tasks * 3.0;
+    let copies_per_row = 3.0;
     let evaluated = (threads * EVALUATED_ROWS) as f64;
-    let rows = copies_per_row * batch_rows as f64 + evaluated;
+    let rows = in_training * copies_per_row * batch_rows as f64 + evaluated;
     let numbers = copies * params + rows * per_row as f64;
     let gib = numbers * size_of::<T>() as f64 / f64::from(1 << 30);
     if gib <= MAX_GIB {

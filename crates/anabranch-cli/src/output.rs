@@ -11,6 +11,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
+use crate::fit::Training;
 
 /// Prints `text` and a line end on stdout.
 ///
@@ -63,8 +64,12 @@ pub(crate) fn tasks(targets: &Targets) -> String {
 
 /// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the
 /// targets, and the rows that have them.
-pub(crate) fn tasks_json(targets: &Targets, best_epoch: Option<usize>, rows: usize) -> Value {
-    let of_task = |task: &TaskTarget| {
+pub(crate) fn tasks_json(
+    targets: &Targets,
+    best_epoch: impl Fn(usize) -> Option<usize>,
+    rows: usize,
+) -> Value {
+    let of_task = |(number, task): (usize, &TaskTarget)| {
         let (kind, scale) = match task {
             TaskTarget::Regression(columns) => {
                 let mut kinds: Vec<String> =
@@ -78,12 +83,22 @@ pub(crate) fn tasks_json(targets: &Targets, best_epoch: Option<usize>, rows: usi
             "name": task.name(),
             "kind": kind,
             "columns": task.columns().collect::<Vec<_>>(),
-            "best_epoch": best_epoch,
+            "best_epoch": best_epoch(number),
             "scale": scale,
             "rows": rows,
         })
     };
-    targets.tasks().iter().map(of_task).collect()
+    targets.tasks().iter().enumerate().map(of_task).collect()
+}
+
+/// The members of an ensemble in order, or the single network: its seed, epochs, and the epoch
+/// whose weights predict each task.
+pub(crate) fn members_json(members: &[Training]) -> Value {
+    let of_member = |member: &Training| {
+        let Training { seed, epochs, best_epochs } = member;
+        json!({ "seed": seed, "epochs": epochs, "best_epochs": best_epochs })
+    };
+    members.iter().map(of_member).collect()
 }
 
 /// `{COL: {"kind", …}}`, an undefined metric as `null`.

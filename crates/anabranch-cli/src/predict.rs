@@ -17,6 +17,8 @@ use crate::table_args::DataArgs;
 ///
 /// For a column of numbers, the new column is COL_pred. For a class, COL_pred
 /// is the most probable label, and COL_p_LABEL the probability of each label.
+/// COL_std tells how far the members of an ensemble are apart: the deviation of
+/// the number, or of the probability of the predicted label.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -80,7 +82,7 @@ fn check_out(args: &Args) -> Result<(), Failure> {
 fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Result<(), Failure> {
     for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
         let (wrong, width) = match task {
-            TaskPredictions::Values { values, n_columns } => {
+            TaskPredictions::Values { values, n_columns, .. } => {
                 (values.iter().position(|value| !value.is_finite()), *n_columns)
             }
             TaskPredictions::Classes { probabilities, n_classes, .. } => {
@@ -102,8 +104,7 @@ fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Resu
 
 /// The names of the prediction's columns.
 fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
-    let tasks = model.targets().tasks().iter();
-    let names: Vec<String> = tasks.flat_map(TaskTarget::prediction_columns).collect();
+    let names = prediction_columns(model);
     let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
     for name in &names {
         if !taken.insert(name.trim()) {
@@ -114,6 +115,16 @@ fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(names)
+}
+
+/// The columns that a model's predictions are written to.
+pub(crate) fn prediction_columns(model: &Model) -> Vec<String> {
+    let of_task = |task: &TaskTarget| -> Vec<String> {
+        let is_ensemble = model.members().len() > 1;
+        let deviations = task.deviation_columns().take(if is_ensemble { usize::MAX } else { 0 });
+        task.prediction_columns().chain(deviations).collect()
+    };
+    model.targets().tasks().iter().flat_map(of_task).collect()
 }
 
 /// The table as it is in its file, with the predictions at the end of each row.
@@ -153,15 +164,20 @@ pub(crate) fn write_predictions(
 ) -> csv::Result<()> {
     for (task, target) in predictions.tasks.iter().zip(targets.tasks()) {
         match task {
-            TaskPredictions::Values { values, n_columns } => {
-                for value in &values[row * n_columns..][..*n_columns] {
+            TaskPredictions::Values { values, deviations, n_columns } => {
+                let of_row = row * n_columns..(row + 1) * n_columns;
+                let deviations = deviations.get(of_row.clone()).unwrap_or_default();
+                for value in values[of_row].iter().chain(deviations) {
                     csv.write_field(value.to_string())?;
                 }
             }
-            TaskPredictions::Classes { classes, probabilities, n_classes } => {
+            TaskPredictions::Classes { classes, probabilities, deviations, n_classes } => {
                 csv.write_field(&target.labels()[classes[row]])?;
                 for probability in &probabilities[row * n_classes..][..*n_classes] {
                     csv.write_field(probability.to_string())?;
+                }
+                if let Some(deviation) = deviations.get(row * n_classes + classes[row]) {
+                    csv.write_field(deviation.to_string())?;
                 }
             }
         }

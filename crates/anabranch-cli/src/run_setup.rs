@@ -11,4 +11,6 @@ pub(crate) struct Setup<T> {
     pub(crate) river: River,
     pub(crate) graph: Graph<T>,
     pub(crate) config: TrainConfig,
+    /// Networks whose predictions are averaged.
+    pub(crate) n_members: usize,
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{
-    Prepared, ScaleKind, SplitRules, Table, TargetColumns, TaskColumns, prepare_split,
+    Prepared, ScaleKind, SplitRules, Table, TargetColumns, TaskColumns, TaskTarget, prepare_split,
 };
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::TrainConfig;
+use anabranch::train::{TrainConfig, Watch};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::ConfigArgs;
@@ -79,6 +79,22 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     patience: Option<usize>,
+    /// Which validation loss decides what the best weights are: `sum` of all
+    /// tasks, the NAME of a task, or `each`, which keeps the best weights of
+    /// each task
+    #[arg(
+        long,
+        value_name = "sum|NAME|each",
+        default_value = "sum",
+        help_heading = "Training",
+        verbatim_doc_comment
+    )]
+    watch: String,
+    /// Networks to train, with seeds of their own: the model predicts the
+    /// mean of what they predict; 1 is a single network
+    #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Training",
+        verbatim_doc_comment, allow_hyphen_values = true, value_parser = count(1, 1000))]
+    ensemble: usize,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
         allow_hyphen_values = true, value_parser = seed)]
@@ -179,10 +195,11 @@ impl SetupArgs {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;
-        let config = self.config(data.split.validation.len());
+        let config = self.config(data.split.validation.len(), prepared.targets.tasks())?;
         let batch_rows = config.batch_size.min(data.split.train.len());
-        check_memory_of(&graph, batch_rows, exec.threads())?;
-        Ok(Setup { prepared, river, graph, config })
+        let n_members = self.ensemble;
+        check_memory_of(&graph, batch_rows, exec.threads(), n_members)?;
+        Ok(Setup { prepared, river, graph, config, n_members })
     }
 
     /// The threads asked for, or one for each core.
@@ -191,13 +208,13 @@ impl SetupArgs {
         Ok(Executor::new(self.threads.unwrap_or_else(cores))?)
     }
 
-    fn config(&self, n_validation: usize) -> TrainConfig {
+    fn config(&self, n_validation: usize, tasks: &[TaskTarget]) -> Result<TrainConfig, Failure> {
         let patience = match self.patience {
             Some(patience) => patience,
             None if n_validation > 0 => TrainConfig::default().patience,
             None => 0,
         };
-        TrainConfig {
+        Ok(TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
             optimizer: self.optimizer,
@@ -206,7 +223,27 @@ impl SetupArgs {
             weight_decay: self.weight_decay,
             clip: self.clip,
             patience,
+            watch: self.watch(tasks)?,
             seed: self.seed,
+        })
+    }
+
+    /// What `--watch` means for these tasks.
+    fn watch(&self, tasks: &[TaskTarget]) -> Result<Watch, Failure> {
+        match self.watch.as_str() {
+            "sum" => Ok(Watch::Sum),
+            "each" => Ok(Watch::Each),
+            name => {
+                let place = tasks.iter().position(|task| task.name() == name);
+                place.map(Watch::Task).ok_or_else(|| {
+                    let tasks: Vec<String> = tasks.iter().map(TaskTarget::name).collect();
+                    let message = format!(
+                        "--watch {name:?}: expected sum, each, or a task: {}",
+                        tasks.join(" or ")
+                    );
+                    Failure::input(message).coded("usage")
+                })
+            }
         }
     }
 

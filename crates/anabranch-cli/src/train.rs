@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anabranch::data::{Dataset, Split, Targets, TaskTarget};
-use anabranch::train::{
-    MODEL_FILE, Model, Trainer, baselines, baselines_on, diverged, weights_sha256,
-};
+use anabranch::graph::Fusion;
+use anabranch::train::{MODEL_FILE, Model, Trainer, baselines, baselines_on, diverged};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::config::{self, Defaults, Settings};
 use crate::failure::Failure;
+use crate::fit::Fitted;
 use crate::flags::count;
 use crate::folds::{self, Folds};
 use crate::history::{self, History};
@@ -19,7 +20,7 @@ use crate::run_dir::{RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::split_file::{self, split_csv};
-use crate::watch::{Bar, Watch};
+use crate::watch::{Watch, progress_bar};
 use crate::{log, output, schema};
 
 /// Train a network on a table and save it
@@ -64,12 +65,14 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let exec = args.setup.executor()?;
     let source = args.setup.source()?;
     let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;
-    let Setup { prepared, river, graph, config } = args.setup.setup_of::<f32>(&exec, &source)?;
+    let setup = args.setup.setup_of::<f32>(&exec, &source)?;
+    let Setup { prepared, river, config, n_members, .. } = &setup;
     let schema_file = schema::json_of(&source.table, &prepared.schema);
-    let split = split_csv(&source.table, &prepared);
+    let split = split_csv(&source.table, prepared);
     drop(source);
     let (data, targets) = (&prepared.dataset, &prepared.targets);
-    let mut trainer = Trainer::new(data, graph, &config, &exec)?;
+    // What cannot be trained is refused before anything is printed.
+    let first = Trainer::new(data, river.build(Fusion::Fused)?, config, &exec)?;
     // An impossible directory is better reported now than after hours of training.
     let dir = RunDir::reserve(args.out.as_deref(), args.setup.data())?;
     if !args.force {
@@ -81,41 +84,53 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
             "{}\n{}\n\n{}",
             rows(args.setup.data().display(), data),
             output::tasks(targets),
-            trainer.graph().summary()
+            first.graph().summary()
         ))?;
     }
+    drop(first);
 
-    let history = History::new(targets.tasks().iter().map(TaskTarget::name).collect());
-    let bar = if args.quiet { Bar::Hidden } else { Bar::Shown };
-    let mut watch = Watch::new(config.epochs, history, &river, args.audit_every, bar);
+    let epochs = n_members * config.epochs;
+    let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar(epochs) };
     let start = Instant::now();
-    let trained = trainer.run(&mut watch);
+    let fitted = Fitted::of(&setup, &exec, |member, trainer| {
+        let tasks = targets.tasks().iter().map(TaskTarget::name).collect();
+        let history = History::new(member, tasks);
+        let mut watch = Watch::new(&bar, history, river, args.audit_every);
+        let trained = trainer.run(&mut watch);
+        let watched = watch.finish()?;
+        trained?;
+        Ok(watched)
+    });
+    bar.finish_and_clear();
+    let (fitted, watched) = fitted?;
     let seconds = start.elapsed().as_secs_f64();
-    let (n_audits, history) = watch.finish()?;
-    trained?;
+    let n_audits: usize = watched.iter().map(|(n_audits, _)| n_audits).sum();
+    let history: String = watched.iter().map(|(_, history)| history.lines()).collect();
+
+    let model = &fitted.model;
 
     if !args.force {
-        check_worth(&mut trainer, data, targets)?;
+        check_worth(model, data, targets)?;
     }
-    let metrics = trainer.test_metrics(targets);
+    let metrics = model.metrics(data, &data.split.test, targets);
     let baselines = baselines(data, targets);
-    let epochs = trainer.epochs_run();
+    let epochs = fitted.epochs();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
-    let model = Model::from_trainer(&trainer, river, prepared.encoder.clone(), targets.clone())?;
     let path = dir.file(MODEL_FILE);
     let mut result = json!({
         "rows": data.n_rows,
         "train_rows": data.split.train.len(),
         "test_rows": data.split.test.len(),
         "inputs": data.n_inputs,
-        "epochs": epochs,
+        "epochs": fitted.members.iter().map(|member| member.epochs).max(),
         "seconds": seconds,
         "rows_per_second": rows_per_second,
-        "parameters": model.params().len(),
-        "weights_sha256": weights_sha256(model.params()),
+        "parameters": model.graph().params_len(),
+        "weights_sha256": model.weights_sha256(),
         "model": path.display().to_string(),
         "test": output::metrics_json(targets, &metrics),
-        "tasks": output::tasks_json(targets, trainer.best_epoch(), data.n_rows),
+        "tasks": output::tasks_json(targets, |task| fitted.best_epoch(task), data.n_rows),
+        "members": output::members_json(&fitted.members),
         "baselines": output::baselines_json(targets, &baselines),
         "warnings": prepared.warnings,
     });
@@ -124,11 +139,11 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     }
 
     dir.clear()?;
-    dir.save(&model)?;
+    dir.save(model)?;
     dir.write(config::FILE, config_file.as_bytes())?;
     dir.write(schema::FILE, format!("{schema_file}\n").as_bytes())?;
     dir.write(split_file::FILE, split.as_bytes())?;
-    dir.write(history::FILE, history.lines().as_bytes())?;
+    dir.write(history::FILE, history.as_bytes())?;
     if let Some(folds) = &folds {
         dir.write(folds::FILE, &folds.csv)?;
     }
@@ -144,7 +159,8 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
             output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
         }
         output::print(&format!(
-            "{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
+            "{}{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
+            of_members(*n_members),
             output::metrics_table(targets, &metrics, &baselines),
             path.display()
         ))?;
@@ -162,17 +178,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
 /// Refuses a network that is far worse than the simplest predictions on the test rows, or on
 /// whatever rows there are.
-fn check_worth(
-    trainer: &mut Trainer<'_, f32>,
-    data: &Dataset<f32>,
-    targets: &Targets,
-) -> Result<(), Failure> {
+fn check_worth(model: &Model, data: &Dataset<f32>, targets: &Targets) -> Result<(), Failure> {
     let Split { train, validation, test, .. } = &data.split;
     let parts = [("test", test), ("validation", validation), ("training", train)];
     let Some((part, rows)) = parts.into_iter().find(|(_, rows)| !rows.is_empty()) else {
         return Ok(());
     };
-    let metrics = trainer.metrics(rows, &targets.unbounded());
+    let metrics = model.metrics(data, rows, &targets.unbounded());
     let simplest = baselines_on(data, targets, rows);
     let Some(task) = diverged(&metrics, &simplest, targets) else { return Ok(()) };
     let message = format!(
@@ -182,6 +194,11 @@ fn check_worth(
         output::worth(&metrics[task], &simplest[task])
     );
     Err(Failure::on_the_way(message).coded("diverged"))
+}
+
+/// What the figures of a run begin with: how many networks there are, unless it is one.
+fn of_members(n_members: usize) -> String {
+    if n_members == 1 { String::new() } else { format!("{n_members} networks: ") }
 }
 
 /// The sizes of the data in words.

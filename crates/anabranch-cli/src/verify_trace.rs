@@ -6,7 +6,8 @@ use anabranch::data::{Dataset, Split, Targets, TaskValues};
 use anabranch::graph::{Fusion, Graph};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::{
-    BatchOrder, EpochReport, Observer, TaskMetrics, TrainConfig, TrainError, Trainer, baselines,
+    BatchOrder, EpochReport, Observer, TaskMetrics, TrainConfig, TrainError, Trainer, Watch,
+    baselines,
 };
 use anabranch::verify::trace::{Arrays, Data, Task, Trace};
 
@@ -37,7 +38,7 @@ pub(crate) fn replay<T: Scalar>(trace: &Trace, exec: &Executor) -> Result<Arrays
         trained => trained?,
     }
     let mut arrays = diary.0;
-    let best_epoch = trainer.best_epoch().unwrap_or(0);
+    let best_epoch = trainer.best_epoch(0).unwrap_or(0);
     arrays.insert("best_epoch".into(), vec![best_epoch as f64]);
     let moments = trainer.run_state().optimizer.moments;
     for array in trainer.graph().params() {
@@ -72,6 +73,7 @@ fn config(trace: &Trace) -> Result<TrainConfig, Failure> {
         weight_decay: train.weight_decay,
         clip: train.clip,
         patience: train.patience,
+        watch: Watch::Sum,
         seed: train.seed,
     })
 }

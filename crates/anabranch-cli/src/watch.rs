@@ -10,13 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::failure::Failure;
 use crate::history::History;
 
-/// Whether there is a progress bar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bar {
-    Shown,
-    Hidden,
-}
-
 /// Watches a run for the user.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -31,34 +24,23 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A progress bar on stderr, hidden if that is not a terminal, and an audit every `audit_every`
-    /// steps; 0 for none.
+    /// Moves the bar and adds to the history on each epoch, and audits every `audit_every` steps; 0
+    /// for none.
     pub(crate) fn new(
-        epochs: usize,
+        bar: &ProgressBar,
         history: History,
         river: &River,
         audit_every: usize,
-        bar: Bar,
     ) -> Self {
-        let bar = match bar {
-            Bar::Shown => ProgressBar::new(epochs as u64),
-            Bar::Hidden => ProgressBar::hidden(),
-        };
-        let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
-        // Without its style, the bar is only plainer.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸ "));
-        }
-        let (river, audit_every) = (river.clone(), audit_every as u64);
+        let (bar, river, audit_every) = (bar.clone(), river.clone(), audit_every as u64);
         Self { bar, history, river, audit_every, n_audits: 0, violation: None }
     }
 
-    /// Removes the bar, and returns how many steps were audited, and how the run went.
+    /// How many steps were audited, and how the run went.
     ///
     /// # Errors
     /// If an audited step did not pass.
     pub(crate) fn finish(self) -> Result<(usize, History), Failure> {
-        self.bar.finish_and_clear();
         match self.violation {
             None => Ok((self.n_audits, self.history)),
             Some(why) => Err(Failure::on_the_way(why)),
@@ -71,6 +53,17 @@ impl Watch {
         let instance = Instance::new(river, step.params, step.x, step.targets, drawn_by);
         audit_step(&instance, step.grads)
     }
+}
+
+/// A progress bar on stderr for so many epochs, hidden if that is not a terminal.
+pub(crate) fn progress_bar(epochs: usize) -> ProgressBar {
+    let bar = ProgressBar::new(epochs as u64);
+    let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
+    // Without its style, the bar is only plainer.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar
 }
 
 impl Observer<f32> for Watch {
@@ -105,7 +98,7 @@ impl Observer<f32> for Watch {
             Some(validation) => format!("validation {}", words(validation)),
             None => format!("training {}", words(&report.train)),
         });
-        self.bar.set_position(report.epoch as u64);
+        self.bar.inc(1);
         ControlFlow::Continue(())
     }
 }
@@ -143,8 +136,8 @@ mod tests {
         let river = TwoBranch::new(data.n_inputs, 5, 1, 4, 6).river();
         let graph = river.build(Fusion::Fused).unwrap();
         let mut trainer = Trainer::new(&data, graph, &TrainConfig::default(), &exec).unwrap();
-        let history = History::new(Vec::new());
-        let mut watch = Mistaken(Watch::new(60, history, &river, 1, Bar::Hidden));
+        let history = History::new(0, Vec::new());
+        let mut watch = Mistaken(Watch::new(&ProgressBar::hidden(), history, &river, 1));
         trainer.run(&mut watch).unwrap();
         assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
         let message = watch.0.finish().unwrap_err().to_string();

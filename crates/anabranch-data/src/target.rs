@@ -186,6 +186,12 @@ impl TaskTarget {
         self.columns().map(|column| format!("{column}_pred")).chain(of_labels)
     }
 
+    /// The names of the columns that the deviations of an ensemble's members are written to:
+    /// `COL_std` for each column, of a class that of the probability of the predicted one.
+    pub fn deviation_columns(&self) -> impl Iterator<Item = String> {
+        self.columns().map(|column| format!("{column}_std"))
+    }
+
     /// Outputs of the head: one for each column of numbers, or one for each class.
     pub fn outputs(&self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 use anabranch_graph::{Array, Graph, LayerKind, NamedLayer, River};
 use anabranch_layers::{Activation, Join};
-use anabranch_train::Model;
+use anabranch_train::{Model, Snapshot};
 
 use crate::error::ExportError;
 
@@ -99,11 +99,13 @@ impl<'a> Network<'a> {
     /// # Errors
     /// [`ExportError::Lacks`] if the model does not have what its description names.
     pub(crate) fn all(model: &'a Model) -> Result<Vec<Self>, ExportError> {
-        let tasks: Vec<usize> = (0..model.targets().tasks().len()).collect();
-        let arrays = Arrays { graph: model.graph(), params: model.params(), state: model.state() };
-        let mut network = Self::of(model.river(), arrays)?;
-        network.keep(&tasks);
-        Ok(vec![network])
+        let networks = model.snapshots().map(|Snapshot { tasks, params, state }| {
+            let arrays = Arrays { graph: model.graph(), params, state };
+            let mut network = Self::of(model.river(), arrays)?;
+            network.keep(tasks);
+            Ok(network)
+        });
+        networks.collect()
     }
 
     /// A network with these numbers.

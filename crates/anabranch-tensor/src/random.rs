@@ -32,6 +32,8 @@ pub enum Purpose {
     Dropout,
     /// Test cases, samples of entries to check, and other draws that do not affect results.
     Sample,
+    /// The seeds of the members of an ensemble.
+    Member,
 }
 
 /// Turns (seed, purpose, stream) into a Philox key, with nearby seeds spread over all bits.

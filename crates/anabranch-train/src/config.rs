@@ -3,6 +3,7 @@
 use anabranch_optim::{OptimizerKind, ScheduleKind};
 
 use crate::error::TrainError;
+use crate::watch::Watch;
 
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct TrainConfig {
     /// Number of epochs without a lower validation loss after which training stops and returns to
     /// the best weights; 0 trains all epochs and keeps the last weights.
     pub patience: usize,
+    /// Which losses decide what the best weights are.
+    pub watch: Watch,
     /// Random seed of initial weights, shuffles and dropout.
     pub seed: u64,
 }
@@ -39,6 +42,7 @@ impl Default for TrainConfig {
             weight_decay: 1e-4,
             clip: None,
             patience: 15,
+            watch: Watch::Sum,
             seed: 1,
         }
     }
@@ -46,13 +50,19 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// Checks what the optimizer and the batches do not.
-    pub(crate) fn validate(&self, n_validation: usize) -> Result<(), TrainError> {
+    pub(crate) fn validate(&self, n_validation: usize, n_tasks: usize) -> Result<(), TrainError> {
         if self.epochs == 0 {
             let (name, expected) = ("the number of epochs", "at least 1");
             return Err(TrainError::Setting { name, expected, value: 0.0 });
         }
         if self.patience > 0 && n_validation == 0 {
             return Err(TrainError::NoValidation { patience: self.patience });
+        }
+        if let Watch::Task(task) = self.watch
+            && task >= n_tasks
+        {
+            let (what, expected) = ("tasks, of which one is watched", task + 1);
+            return Err(TrainError::Sizes { what, expected, got: n_tasks });
         }
         Ok(())
     }

@@ -33,6 +33,14 @@ pub enum TrainError {
         /// What was given.
         got: usize,
     },
+    /// A member of a model that predicts some task with no weights, or with several.
+    #[error("expected a member to predict each of {n_tasks} tasks once, got the tasks {tasks:?}")]
+    Snapshots {
+        /// Tasks of the network.
+        n_tasks: usize,
+        /// The tasks that the member predicts, counted from 0.
+        tasks: Vec<usize>,
+    },
     /// A head whose loss needs another kind of target than the data set has for it.
     #[error("head {head:?} predicts {expected}, but its targets are {got}")]
     Kind {
@@ -90,4 +98,9 @@ pub enum TrainError {
         /// Its mean loss.
         loss: f64,
     },
+}
+
+/// Refuses a size that is not the expected one.
+pub(crate) fn check_len(what: &'static str, expected: usize, got: usize) -> Result<(), TrainError> {
+    if expected == got { Ok(()) } else { Err(TrainError::Sizes { what, expected, got }) }
 }

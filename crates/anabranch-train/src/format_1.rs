@@ -55,5 +55,5 @@ pub(crate) fn read(header: &str) -> Result<Header, serde_json::Error> {
         weight_a: network.weight_a,
         weight_b: network.weight_b,
     };
-    Ok(Header { format: 1, network: network.river(), encoder, targets })
+    Ok(Header::of_one_network(1, network.river(), encoder, targets))
 }

@@ -10,11 +10,15 @@
 mod baselines;
 mod batch_order;
 mod check;
+mod checksum;
 mod config;
+mod ensemble;
 mod error;
 mod evaluate;
+mod evaluation;
 mod file;
 mod format_1;
+mod head_mean;
 mod header;
 mod metrics;
 mod model;
@@ -24,23 +28,29 @@ mod observer;
 mod prediction;
 mod rows;
 mod run_state;
+mod snapshot;
 mod task_metrics;
 mod trainer;
+mod watch;
 
 pub use baselines::{baselines, baselines_on, diverged};
 pub use batch_order::BatchOrder;
 pub use config::TrainConfig;
+pub use ensemble::{for_each_member, member_seed};
 pub use error::TrainError;
+pub use evaluation::Evaluation;
 pub use file::replace_file;
 pub use metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
-pub use model::{Evaluation, Model};
+pub use model::Model;
 pub use model_error::ModelError;
 pub use model_file::{MODEL_FILE, model_path, weights_sha256};
 pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
 pub use run_state::{BestState, Position, RunState};
+pub use snapshot::{Member, Snapshot};
 pub use task_metrics::TaskMetrics;
 pub use trainer::Trainer;
+pub use watch::Watch;
 
 // What a program needs to describe a network, its parts and its data, and to run them.
 pub use anabranch_data as data;

@@ -1,24 +1,22 @@
 //! A trained network that predicts: encoders, weights and the names of what it predicts.
 
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use anabranch_data::{
-    Cell, Encoder, RowError, RowNotes, Table, TargetValues, Targets, TaskTarget, TaskValues,
-    Warning, WarningCode,
-};
-use anabranch_graph::{Fusion, Graph, GraphError, Head, Mode, River, Workspace};
-use anabranch_layers::{Target, TargetKind};
+use anabranch_data::{Cell, Encoder, RowError, RowNotes, Table, Targets, TaskTarget, Warning};
+use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
+use anabranch_layers::TargetKind;
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
 
-use crate::baselines::simplest;
-use crate::error::TrainError;
+use crate::error::{TrainError, check_len};
 use crate::evaluate::CHUNK_ROWS;
+use crate::head_mean::HeadMean;
 use crate::prediction::{Prediction, Predictions, TaskPrediction};
-use crate::task_metrics::{TaskMetrics, TaskSums};
+use crate::snapshot::{Member, Snapshot};
 use crate::trainer::Trainer;
 
-/// A trained river with the encoding of its inputs.
+/// A trained river, or several of one description (an ensemble), with the encoding of its inputs.
 ///
 /// Prediction takes `&self`, from any number of threads, and allocates nothing once there is a
 /// cache for each thread that predicts at the same time.
@@ -56,11 +54,12 @@ use crate::trainer::Trainer;
 pub struct Model {
     river: River,
     graph: Graph<f32>,
-    params: Vec<f32>,
-    state: Vec<f32>,
+    members: Vec<Member<f32>>,
     encoder: Encoder,
     targets: Targets,
     exec: Executor,
+    /// Rows that are predicted together.
+    chunk_rows: usize,
     /// Caches that no thread uses at the moment.
     caches: Mutex<Vec<Cache>>,
 }
@@ -70,59 +69,37 @@ pub struct Model {
 struct Cache {
     x: Vec<f32>,
     workspace: Workspace<f32>,
-}
-
-/// What a model is worth on the rows of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Rows that are judged: those that have a target of every task that is judged.
-    pub rows: usize,
-    /// Rows that lack a target, or are of a class that training never saw.
-    pub rows_left_out: usize,
-    /// The metrics of each task, in the columns' units; undefined for a task that is not judged, or
-    /// was not trained since its weight is 0.
-    pub metrics: Vec<TaskMetrics>,
-    /// What the training mean of numbers and the most frequent class are worth on these rows;
-    /// undefined for a model of format 1, which does not know them.
-    pub baselines: Vec<TaskMetrics>,
-    /// What the user should know about the table.
-    pub warnings: Vec<Warning>,
+    /// What each head predicts.
+    heads: Vec<HeadMean>,
 }
 
 impl Model {
-    /// A model of its parts.
+    /// A model of its parts, with one member or more.
     ///
     /// # Errors
-    /// If the network's inputs and tasks do not fit the encoder and targets, or the numbers do not
+    /// If the network's inputs and tasks do not fit the encoder and targets, or the members do not
     /// fit the network.
     pub fn new(
         river: River,
-        params: Vec<f32>,
-        state: Vec<f32>,
+        members: Vec<Member<f32>>,
         encoder: Encoder,
         targets: Targets,
     ) -> Result<Self, TrainError> {
         let graph = river.build(Fusion::Fused)?;
         check_targets(&graph, &targets)?;
-        for (what, expected, got) in [
-            ("inputs", graph.inputs(), encoder.width()),
-            ("parameters", graph.params_len(), params.len()),
-            ("running statistics", graph.state_len(), state.len()),
-        ] {
-            if expected != got {
-                return Err(TrainError::Sizes { what, expected, got });
-            }
-        }
-        let caches = Mutex::new(Vec::new());
-        let exec = Executor::serial();
-        let model = Self { river, graph, params, state, encoder, targets, exec, caches };
+        check_len("inputs", graph.inputs(), encoder.width())?;
+        check_members(&graph, &members)?;
+        let (exec, caches) = (Executor::serial(), Mutex::new(Vec::new()));
+        let chunk_rows = chunk_rows(&graph);
+        let model = Self { river, graph, members, encoder, targets, exec, chunk_rows, caches };
         // The first cache is made here, where a failure can be told.
         let cache = model.new_cache()?;
         model.put_back(cache);
         Ok(model)
     }
 
-    /// The model of a trainer's current weights; `river` is what its network was built from.
+    /// The model of a trainer's [`member`](Trainer::member); `river` is what its network was built
+    /// from.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -132,8 +109,7 @@ impl Model {
         encoder: Encoder,
         targets: Targets,
     ) -> Result<Self, TrainError> {
-        let (params, state) = (trainer.params().to_vec(), trainer.state().to_vec());
-        Self::new(river, params, state, encoder, targets)
+        Self::new(river, vec![trainer.member()], encoder, targets)
     }
 
     /// Predicts tables and matrices with `exec`; without this they are predicted on the calling
@@ -158,14 +134,14 @@ impl Model {
         &self.graph
     }
 
-    /// The parameters, in the order of [`Graph::params`].
-    pub fn params(&self) -> &[f32] {
-        &self.params
+    /// The networks whose predictions are averaged; a single one unless the model is an ensemble.
+    pub fn members(&self) -> &[Member<f32>] {
+        &self.members
     }
 
-    /// The running statistics, in the order of [`Graph::state`].
-    pub fn state(&self) -> &[f32] {
-        &self.state
+    /// The weights of all members, one after the other.
+    pub fn snapshots(&self) -> impl Iterator<Item = &Snapshot<f32>> {
+        self.members.iter().flat_map(|member| &member.snapshots)
     }
 
     /// The encoding of the inputs.
@@ -178,6 +154,11 @@ impl Model {
         &self.targets
     }
 
+    /// What tables and matrices are predicted with.
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.exec
+    }
+
     /// The label of the class that is predicted in a class task; `None` for numbers, or if there is
     /// no such task.
     pub fn label(&self, task: usize, prediction: &Prediction) -> Option<&str> {
@@ -187,7 +168,9 @@ impl Model {
 
     /// A prediction to be filled by [`predict_row`](Self::predict_row).
     pub fn prediction(&self) -> Prediction {
-        Prediction { tasks: self.targets.tasks().iter().map(TaskPrediction::new).collect() }
+        let tasks = self.targets.tasks().iter();
+        let tasks = tasks.map(|target| TaskPrediction::new(target, self.members.len()));
+        Prediction { tasks: tasks.collect() }
     }
 
     /// Predicts one row, given as named fields in any order; fields that the model does not know
@@ -208,10 +191,10 @@ impl Model {
         let notes = self.encoder.encode_fields(fields, &mut cache.x[..width]);
         if notes.is_ok() {
             // One row is too little work to share.
-            self.run(&Executor::serial(), &mut cache, 1);
-            let heads = self.graph.heads().iter().zip(self.targets.tasks());
+            self.run(&Executor::serial(), &mut cache, 1, &self.targets);
+            let heads = cache.heads.iter().zip(self.targets.tasks());
             for (task, (head, target)) in prediction.tasks.iter_mut().zip(heads) {
-                task.read(cache.workspace.prediction(head), target);
+                task.read(head, target);
             }
         }
         self.put_back(cache);
@@ -233,15 +216,15 @@ impl Model {
         let width = self.encoder.width();
         let cells = cells.as_standard_layout();
         let cells = flat(cells.view());
-        predictions.resize(n_rows, self.targets.tasks());
+        predictions.resize(n_rows, self.targets.tasks(), self.members.len());
         let encode = |rows: Range<usize>, x: &mut [f32]| {
             for (row, x) in rows.zip(x.chunks_exact_mut(width)) {
                 self.encoder.encode_numbers(&cells[row * n_columns..][..n_columns], x)?;
             }
             Ok(())
         };
-        self.for_each_chunk(n_rows, encode, |rows, workspace| {
-            self.read(rows, workspace, predictions);
+        self.for_each_chunk(n_rows, &self.targets, encode, |rows, heads| {
+            self.read(rows, heads, predictions);
         })
     }
 
@@ -253,9 +236,9 @@ impl Model {
         let rows: Vec<usize> = (0..table.n_rows()).collect();
         let encoded = self.encoder.encode::<f32>(&self.exec, table, &rows)?;
         let mut predictions = Predictions::default();
-        predictions.resize(table.n_rows(), self.targets.tasks());
-        self.for_each_encoded(&encoded.x, |rows, workspace| {
-            self.read(rows, workspace, &mut predictions);
+        predictions.resize(table.n_rows(), self.targets.tasks(), self.members.len());
+        self.for_each_encoded(&encoded.x, &self.targets, |rows, heads| {
+            self.read(rows, heads, &mut predictions);
         });
         Ok((predictions, encoded.warnings))
     }
@@ -268,122 +251,88 @@ impl Model {
         let width = self.encoder.width();
         assert!(x.len().is_multiple_of(width), "{} numbers in rows of {width}", x.len());
         let mut predictions = Predictions::default();
-        predictions.resize(x.len() / width, self.targets.tasks());
-        self.for_each_encoded(x, |rows, workspace| self.read(rows, workspace, &mut predictions));
+        predictions.resize(x.len() / width, self.targets.tasks(), self.members.len());
+        self.for_each_encoded(x, &self.targets, |rows, heads| {
+            self.read(rows, heads, &mut predictions)
+        });
         predictions
     }
 
-    /// Judges the model on the rows of a table that have all targets, in those tasks whose columns
-    /// the table has.
-    ///
-    /// # Errors
-    /// If an input column or those of all tasks are missing, a cell cannot be read, or no row has
-    /// targets of known classes.
-    pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
-        // Without any of their columns, reading them says which there are.
-        let (targets, places) = self
-            .targets
-            .in_table(table)
-            .unwrap_or_else(|| (self.targets.clone(), (0..self.targets.tasks().len()).collect()));
-        let mut found = targets.read(table)?;
-        let mut warnings = std::mem::take(&mut found.warnings);
-        let tasks = self.targets.tasks().iter().enumerate();
-        let absent = tasks.filter(|(place, _)| !places.contains(place));
-        warnings.extend(absent.map(|(_, task)| {
-            let name = task.name();
-            let message =
-                format!("{name:?} is not in the table: what is predicted for it is not judged");
-            Warning::new(WarningCode::NotJudged, message).column(&name)
-        }));
-        let encoded = self.encoder.encode::<f32>(&self.exec, table, &found.rows)?;
-        warnings.extend(encoded.warnings);
-        let tasks = standardised(&found, &targets);
-        let heads: Vec<&Head<f32>> =
-            places.iter().map(|place| &self.graph.heads()[*place]).collect();
-        let sums_of = |head: &Head<f32>, target: &TaskTarget| {
-            TaskSums::new(head.loss().target_kind(), head.outputs(), target.regression())
-        };
-        let all = self.graph.heads().iter().zip(self.targets.tasks());
-        let mut sums: Vec<TaskSums> = all.map(|(head, target)| sums_of(head, target)).collect();
-        self.for_each_encoded(&encoded.x, |rows, workspace| {
-            for ((head, values), place) in heads.iter().zip(&tasks).zip(&places) {
-                let target = match values {
-                    TaskValues::Numbers { values, n_columns: width } => {
-                        let values = &values[rows.start * width..rows.end * width];
-                        Target::Values(matrix(values, rows.len(), *width))
-                    }
-                    TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
-                };
-                sums[*place].add(workspace.prediction(head), target);
-            }
-        });
-        let metrics = sums.iter().zip(self.graph.heads());
-        let metrics = metrics.map(|(sums, head)| sums.metrics().of_weight(head.weight()));
-        let metrics: Vec<TaskMetrics> = metrics.collect();
-        // Undefined where a task is not judged.
-        let mut baselines: Vec<TaskMetrics> =
-            metrics.iter().map(|metrics| metrics.clone().of_weight(0.0)).collect();
-        let judged = tasks.iter().zip(targets.tasks()).zip(&places);
-        for ((values, target), place) in judged {
-            baselines[*place] = simplest(values, target);
-        }
-        let (rows, rows_left_out) = (found.rows.len(), found.rows_left_out);
-        Ok(Evaluation { rows, rows_left_out, metrics, baselines, warnings })
-    }
-
-    /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what it predicts.
-    fn for_each_encoded(&self, x: &[f32], read: impl FnMut(Range<usize>, &Workspace<f32>)) {
+    /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what each head
+    /// predicts.
+    pub(crate) fn for_each_encoded(
+        &self,
+        x: &[f32],
+        targets: &Targets,
+        read: impl FnMut(Range<usize>, &[HeadMean]),
+    ) {
         let width = self.encoder.width();
         let copy = |rows: Range<usize>, chunk: &mut [f32]| {
             chunk.copy_from_slice(&x[rows.start * width..rows.end * width]);
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<(), Infallible>(())
         };
-        let Ok(()) = self.for_each_chunk(x.len() / width, copy, read);
+        let Ok(()) = self.for_each_chunk(x.len() / width, targets, copy, read);
     }
 
-    /// Runs the network on `n_rows` rows, which `encode` writes chunk by chunk; `read` gets what it
-    /// predicts.
-    fn for_each_chunk<E>(
+    /// Runs the network on `n_rows` rows, which `encode` writes chunk by chunk; `read` gets what
+    /// each head predicts.
+    pub(crate) fn for_each_chunk<E>(
         &self,
         n_rows: usize,
+        targets: &Targets,
         mut encode: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
-        mut read: impl FnMut(Range<usize>, &Workspace<f32>),
+        mut read: impl FnMut(Range<usize>, &[HeadMean]),
     ) -> Result<(), E> {
         let mut cache = self.take();
         let mut result = Ok(());
-        for start in (0..n_rows).step_by(CHUNK_ROWS) {
-            let rows = start..n_rows.min(start + CHUNK_ROWS);
+        for start in (0..n_rows).step_by(self.chunk_rows) {
+            let rows = start..n_rows.min(start + self.chunk_rows);
             result = encode(rows.clone(), &mut cache.x[..rows.len() * self.encoder.width()]);
             if result.is_err() {
                 break;
             }
-            self.run(&self.exec, &mut cache, rows.len());
-            read(rows, &cache.workspace);
+            self.run(&self.exec, &mut cache, rows.len(), targets);
+            read(rows, &cache.heads);
         }
         self.put_back(cache);
         result
     }
 
-    /// Reads the predictions of `rows` off the workspace.
-    fn read(&self, rows: Range<usize>, workspace: &Workspace<f32>, predictions: &mut Predictions) {
-        let heads = self.graph.heads().iter().zip(self.targets.tasks());
+    /// Reads the predictions of `rows` off the heads.
+    fn read(&self, rows: Range<usize>, heads: &[HeadMean], predictions: &mut Predictions) {
+        let heads = heads.iter().zip(self.targets.tasks());
         for (task, (head, target)) in predictions.tasks.iter_mut().zip(heads) {
-            task.read(rows.clone(), workspace.prediction(head), target);
+            task.read(rows.clone(), head, target);
         }
     }
 
-    /// Runs the network on the first `n_rows` encoded rows of the cache.
-    fn run(&self, exec: &Executor, cache: &mut Cache, n_rows: usize) {
+    /// Runs all members on the first `n_rows` encoded rows of the cache; `targets` say what their
+    /// outputs mean.
+    fn run(&self, exec: &Executor, cache: &mut Cache, n_rows: usize, targets: &Targets) {
         let width = self.encoder.width();
-        let Cache { x, workspace } = cache;
+        let Cache { x, workspace, heads } = cache;
         let x = matrix(&x[..n_rows * width], n_rows, width);
         // Entered once for all operations, not by each of them.
-        exec.enter(|| self.graph.infer(exec, &self.params, &self.state, workspace, &[x]));
+        exec.enter(|| {
+            for (number, member) in self.members.iter().enumerate() {
+                for Snapshot { tasks, params, state } in &member.snapshots {
+                    self.graph.infer(exec, params, state, workspace, &[x]);
+                    for &task in tasks {
+                        let output = workspace.prediction(&self.graph.heads()[task]);
+                        heads[task].add(number, output, &targets.tasks()[task]);
+                    }
+                }
+            }
+        });
     }
 
     fn new_cache(&self) -> Result<Cache, GraphError> {
-        let workspace = Workspace::new(&self.graph, &self.exec, CHUNK_ROWS, Mode::Inference)?;
-        Ok(Cache { x: vec![0.0; CHUNK_ROWS * self.encoder.width()], workspace })
+        let n_rows = self.chunk_rows;
+        let workspace = Workspace::new(&self.graph, &self.exec, n_rows, Mode::Inference)?;
+        let heads = self.targets.tasks().iter();
+        let heads = heads.map(|target| HeadMean::new(n_rows, target, self.members.len()));
+        let (x, heads) = (vec![0.0; n_rows * self.encoder.width()], heads.collect());
+        Ok(Cache { x, workspace, heads })
     }
 
     /// A cache of one's own.
@@ -400,17 +349,19 @@ impl Model {
     }
 }
 
+/// Rows that are predicted together: fewer than usual where a cache of these would be larger than
+/// the network and 16 MiB, since a network of a few parameters can be very wide.
+fn chunk_rows(graph: &Graph<f32>) -> usize {
+    let per_row = graph.summary().rows.iter().map(|row| row.outputs).sum::<usize>().max(1);
+    let most_numbers = graph.params_len().max(1 << 22);
+    (most_numbers / per_row).clamp(1, CHUNK_ROWS)
+}
+
 /// Checks that the heads of `graph` are the tasks of `targets`.
 fn check_targets(graph: &Graph<f32>, targets: &Targets) -> Result<(), TrainError> {
-    let (expected, got) = (graph.heads().len(), targets.tasks().len());
-    if expected != got {
-        return Err(TrainError::Sizes { what: "tasks", expected, got });
-    }
+    check_len("tasks", graph.heads().len(), targets.tasks().len())?;
     for (head, target) in graph.heads().iter().zip(targets.tasks()) {
-        let (expected, got) = (head.outputs(), target.outputs());
-        if expected != got {
-            return Err(TrainError::Sizes { what: "outputs of a head", expected, got });
-        }
+        check_len("outputs of a head", head.outputs(), target.outputs())?;
         let (got, is_of_kind) = match (target, head.loss().target_kind()) {
             (TaskTarget::Regression(_), kind) => ("numbers", kind == TargetKind::Values),
             (TaskTarget::Classification(_), kind) => ("classes", kind == TargetKind::Classes),
@@ -423,18 +374,22 @@ fn check_targets(graph: &Graph<f32>, targets: &Targets) -> Result<(), TrainError
     Ok(())
 }
 
-/// The targets of rows in the network's units.
-fn standardised(found: &TargetValues, targets: &Targets) -> Vec<TaskValues<f32>> {
-    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| match values {
-        TaskValues::Classes { class, n_classes } => {
-            TaskValues::Classes { class: class.clone(), n_classes: *n_classes }
+/// Checks that the weights are those of `graph`, and that each member predicts each task once.
+fn check_members(graph: &Graph<f32>, members: &[Member<f32>]) -> Result<(), TrainError> {
+    if members.is_empty() {
+        return Err(TrainError::Sizes { what: "members at least", expected: 1, got: 0 });
+    }
+    for Member { snapshots } in members {
+        let mut tasks: Vec<usize> = Vec::new();
+        for snapshot in snapshots {
+            check_len("parameters", graph.params_len(), snapshot.params.len())?;
+            check_len("running statistics", graph.state_len(), snapshot.state.len())?;
+            tasks.extend(&snapshot.tasks);
         }
-        TaskValues::Numbers { values, n_columns } => {
-            let columns = target.regression();
-            let scaled = values.iter().enumerate();
-            let scaled = scaled.map(|(i, y)| columns[i % n_columns].standardise(*y) as f32);
-            TaskValues::Numbers { values: scaled.collect(), n_columns: *n_columns }
+        tasks.sort_unstable();
+        if !tasks.iter().copied().eq(0..graph.heads().len()) {
+            return Err(TrainError::Snapshots { n_tasks: graph.heads().len(), tasks });
         }
-    };
-    found.tasks.iter().zip(targets.tasks()).map(of_task).collect()
+    }
+    Ok(())
 }

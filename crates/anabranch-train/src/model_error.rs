@@ -28,6 +28,12 @@ pub enum ModelError {
         /// What is missing or wrong.
         reason: String,
     },
+    /// A file whose checksum is not the one that it was written with.
+    #[error("{} is damaged: its checksum is not that of its contents", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of a later version.
     #[error(
         "{} has model format {version}, but this program reads formats up to {supported}: use a newer anabranch",

@@ -17,8 +17,8 @@ pub struct RunState<T> {
     pub optimizer: OptimizerState<T>,
     /// What a plateau schedule remembers of the losses.
     pub plateau: PlateauState,
-    /// The epoch with the lowest validation loss so far, if any.
-    pub best: Option<BestState<T>>,
+    /// The epoch with the lowest validation loss so far, if any, for each watched loss.
+    pub best: Vec<Option<BestState<T>>>,
     /// How far the run has come.
     pub position: Position,
 }
@@ -26,7 +26,7 @@ pub struct RunState<T> {
 /// The weights of the best epoch so far; none unless the run stops early.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestState<T> {
-    /// Its loss, summed over the tasks.
+    /// Its watched loss.
     pub loss: f64,
     /// Its number, counted from 1.
     pub epoch: usize,

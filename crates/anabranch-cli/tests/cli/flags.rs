@@ -11,7 +11,7 @@ use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::Executor;
-use anabranch::train::{NoObserver, TrainConfig, Trainer, weights_sha256};
+use anabranch::train::{NoObserver, TrainConfig, Trainer, Watch, member_seed, weights_sha256};
 use serde_json::Value;
 
 use crate::program::Dir;
@@ -31,6 +31,7 @@ struct Run {
     /// A branch for each task instead, with these hidden layers.
     hidden: Option<Vec<usize>>,
     config: TrainConfig,
+    n_members: usize,
 }
 
 impl Run {
@@ -71,10 +72,18 @@ impl Run {
             prepare_split::<f32>(&exec, &table, &self.columns, split, test.as_ref()).unwrap();
         let data = &prepared.dataset;
         let river = self.river(data.n_inputs, prepared.targets.tasks());
-        let graph = river.build(Fusion::Fused).unwrap();
-        let mut trainer = Trainer::new(data, graph, &self.config, &exec).unwrap();
-        trainer.run(&mut NoObserver).unwrap();
-        weights_sha256(trainer.params())
+        let mut params = Vec::new();
+        for member in 0..self.n_members {
+            let seed = member_seed(self.config.seed, member);
+            let config = TrainConfig { seed, ..self.config.clone() };
+            let graph = river.build(Fusion::Fused).unwrap();
+            let mut trainer = Trainer::new(data, graph, &config, &exec).unwrap();
+            trainer.run(&mut NoObserver).unwrap();
+            for snapshot in trainer.member().snapshots {
+                params.extend(snapshot.params);
+            }
+        }
+        weights_sha256(&params)
     }
 }
 
@@ -95,6 +104,7 @@ fn base() -> Run {
         loss: LossKind::HalfSquaredError,
         hidden: None,
         config,
+        n_members: 1,
     }
 }
 
@@ -184,6 +194,15 @@ fn cases() -> Vec<(String, Change)> {
     case("--lr 0.05 --epochs 60 --patience 2", |run| {
         run.config = TrainConfig { lr: 0.05, epochs: 60, patience: 2, ..run.config.clone() };
     });
+    case("--ensemble 3", |run| run.n_members = 3);
+    let rough = "--lr 0.05 --epochs 20 --watch";
+    for (name, watch) in [("kind", Watch::Task(1)), ("each", Watch::Each)] {
+        let change = move |run: &mut Run| {
+            run.config = TrainConfig { lr: 0.05, epochs: 20, watch, ..run.config.clone() };
+        };
+        cases.push((format!("{rough} {name}"), Box::new(change)));
+    }
+    let mut case = |flag: &str, change: fn(&mut Run)| cases.push((flag.into(), Box::new(change)));
     case("--seed 7", |run| (run.config.seed, run.split.seed) = (7, 7));
     for kind in OptimizerKind::ALL.into_iter().filter(|kind| *kind != OptimizerKind::ADAM) {
         let change = move |run: &mut Run| run.config.optimizer = kind;

@@ -37,6 +37,7 @@ fn json_has_exactly_the_documented_keys() {
             "model",
             "test",
             "tasks",
+            "members",
             "baselines",
             "warnings"
         ]

@@ -15,12 +15,14 @@ use anabranch_tensor::{Buffer, Executor, Gradients, Scalar};
 use crate::batch_order::BatchOrder;
 use crate::check::{check_epoch, check_tasks};
 use crate::config::TrainConfig;
-use crate::error::TrainError;
+use crate::error::{TrainError, check_len};
 use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::{Rows, targets};
 use crate::run_state::{BestState, Position};
+use crate::snapshot::{Member, Snapshot};
 use crate::task_metrics::TaskMetrics;
+use crate::watch::Watch;
 
 /// A network in training: its numbers, its optimizer, and all the memory that a step needs.
 ///
@@ -45,7 +47,9 @@ pub struct Trainer<'d, T> {
     batches: Box<dyn BatchOrder>,
     /// The batch that an observer sees.
     watched: Rows<T>,
-    best: Option<BestState<T>>,
+    /// The tasks whose weights are kept together, and their best epoch so far.
+    watched_tasks: Vec<Vec<usize>>,
+    best: Vec<Option<BestState<T>>>,
     position: Position,
 }
 
@@ -73,7 +77,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         dataset.check()?;
         let targets = targets(dataset);
         check_tasks(&graph, dataset, &targets)?;
-        config.validate(dataset.split.validation.len())?;
+        config.validate(dataset.split.validation.len(), graph.heads().len())?;
+        let weights: Vec<f64> = graph.heads().iter().map(|head| head.weight()).collect();
+        let watched_tasks = config.watch.groups(&weights);
         let (params, state) = graph.init(config.seed);
         let groups = param_groups(&graph, config.weight_decay);
         let optimizer = Optimizer::new(config.optimizer, config.lr, params.len(), &groups)?;
@@ -89,7 +95,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             workspace,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             watched: Rows::new(dataset, max_rows),
-            best: None,
+            best: watched_tasks.iter().map(|_| None).collect(),
+            watched_tasks,
             grads: Gradients::zeros(params.len()),
             position: Position::start(graph.heads().len()),
             config: config.clone(),
@@ -192,8 +199,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                     After::Pause => return Ok(()),
                 }
             }
-            if self.config.patience > 0 && self.best.is_none() {
-                // No epoch had a validation loss below infinity.
+            if self.config.patience > 0 && self.best.iter().any(Option::is_none) {
+                // No epoch had a watched loss below infinity.
                 let (epoch, loss) = (self.position.epochs, f64::INFINITY);
                 return Err(TrainError::Diverged { epoch, loss });
             }
@@ -203,14 +210,39 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     }
 
     /// Takes the weights of the best epoch so far, if there is a patience, as a run does at its
-    /// end.
+    /// end; with [`Watch::Each`](crate::Watch::Each), those of the first task. The weights of all
+    /// tasks are in [`member`](Self::member).
     pub fn take_best(&mut self) {
-        if let Some(best) = &self.best
+        if let Some(Some(best)) = self.best.first()
             && self.config.patience > 0
         {
             self.params.copy_from_slice(&best.params);
             self.state.copy_from_slice(&best.state);
         }
+    }
+
+    /// The network as it predicts: with the weights of the best epochs so far if there is a
+    /// patience, else with the present ones.
+    pub fn member(&self) -> Member<T> {
+        let best: Option<Vec<&BestState<T>>> = self.best.iter().map(Option::as_ref).collect();
+        let Some(best) = best.filter(|_| self.config.patience > 0) else {
+            let n_tasks = self.graph.heads().len();
+            return Member::new(n_tasks, self.params.to_vec(), self.state.to_vec());
+        };
+        let mut epochs: Vec<usize> = Vec::new();
+        let mut snapshots: Vec<Snapshot<T>> = Vec::new();
+        for (tasks, best) in self.watched_tasks.iter().zip(best) {
+            match epochs.iter().position(|epoch| *epoch == best.epoch) {
+                Some(place) => snapshots[place].tasks.extend(tasks),
+                None => {
+                    let (params, state) = (best.params.clone(), best.state.clone());
+                    epochs.push(best.epoch);
+                    snapshots.push(Snapshot { tasks: tasks.clone(), params, state });
+                }
+            }
+        }
+        snapshots.iter_mut().for_each(|snapshot| snapshot.tasks.sort_unstable());
+        Member { snapshots }
     }
 
     /// The rest of one pass over the training rows, and its validation.
@@ -230,9 +262,13 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let train: Vec<f64> = loss_sums.iter().map(|sum| sum / rows as f64).collect();
         self.check_finite(train.iter().sum())?;
         let validation = self.validate();
-        let watched = validation.as_ref().unwrap_or(&train).iter().sum();
+        let losses = validation.as_ref().unwrap_or(&train);
+        let watched = match self.config.watch {
+            Watch::Task(task) => losses[task],
+            Watch::Sum | Watch::Each => losses.iter().sum(),
+        };
         self.schedule.observe(watched);
-        let is_best = self.keep_if_best(watched);
+        let is_best = self.keep_best(losses);
         let report = EpochReport {
             epoch: self.position.epochs,
             epochs: self.config.epochs,
@@ -250,8 +286,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             "epoch"
         );
         let patience = self.config.patience;
-        let best_epoch = self.best_epoch().unwrap_or(0);
-        let is_stale = patience > 0 && self.position.epochs - best_epoch >= patience;
+        let last_best = self.best.iter().flatten().map(|best| best.epoch).max().unwrap_or(0);
+        let is_stale = patience > 0 && self.position.epochs - last_best >= patience;
         Ok(match observer.epoch(&report) {
             ControlFlow::Break(()) => After::Pause,
             ControlFlow::Continue(()) if is_stale => After::End,
@@ -314,11 +350,18 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Err(TrainError::Diverged { epoch: self.position.epochs, loss })
     }
 
-    /// Keeps the weights if `loss` is the lowest so far.
-    fn keep_if_best(&mut self, loss: f64) -> bool {
-        let is_best = loss < self.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
-        if is_best {
-            let (mut params, mut state) = match self.best.take() {
+    /// Keeps the weights for each watched loss that is its lowest so far; whether there is one.
+    fn keep_best(&mut self, losses: &[f64]) -> bool {
+        let mut is_any_best = false;
+        for (tasks, kept) in self.watched_tasks.iter().zip(&mut self.best) {
+            let loss = self.config.watch.loss(tasks, losses);
+            // Written so that NaN is no best loss.
+            let is_best = loss < kept.as_ref().map_or(f64::INFINITY, |best| best.loss);
+            if !is_best {
+                continue;
+            }
+            is_any_best = true;
+            let (mut params, mut state) = match kept.take() {
                 Some(best) => (best.params, best.state),
                 None => (Vec::new(), Vec::new()),
             };
@@ -326,9 +369,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 self.params[..].clone_into(&mut params);
                 self.state[..].clone_into(&mut state);
             }
-            self.best = Some(BestState { loss, epoch: self.position.epochs, params, state });
+            *kept = Some(BestState { loss, epoch: self.position.epochs, params, state });
         }
-        is_best
+        is_any_best
     }
 
     /// Weighted loss of each task on the validation rows.
@@ -378,9 +421,11 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self.position.epochs
     }
 
-    /// The epoch with the lowest validation loss so far, counted from 1; `None` before the first.
-    pub fn best_epoch(&self) -> Option<usize> {
-        self.best.as_ref().map(|best| best.epoch)
+    /// The epoch, counted from 1, whose weights are the best so far for a task; `None` before the
+    /// first, or if there is no such task.
+    pub fn best_epoch(&self, task: usize) -> Option<usize> {
+        let place = self.watched_tasks.iter().position(|tasks| tasks.contains(&task))?;
+        self.best[place].as_ref().map(|best| best.epoch)
     }
 
     /// The network.
@@ -409,8 +454,4 @@ fn param_groups<T: Scalar>(graph: &Graph<T>, weight_decay: f64) -> Vec<ParamGrou
 /// Steps of a run with the same number of batches in every epoch.
 fn total_steps(config: &TrainConfig, batches: &dyn BatchOrder) -> u64 {
     (batches.n_batches() as u64).saturating_mul(config.epochs as u64)
-}
-
-fn check_len(what: &'static str, expected: usize, got: usize) -> Result<(), TrainError> {
-    if expected == got { Ok(()) } else { Err(TrainError::Sizes { what, expected, got }) }
 }

@@ -2,8 +2,8 @@
 
 use anabranch_tensor::Scalar;
 
-use super::{Trainer, check_len};
-use crate::error::TrainError;
+use super::Trainer;
+use crate::error::{TrainError, check_len};
 use crate::run_state::RunState;
 
 impl<T: Scalar> Trainer<'_, T> {
@@ -32,7 +32,8 @@ impl<T: Scalar> Trainer<'_, T> {
         check_most("batches at most", self.batches.n_batches(), position.batches)?;
         let most_rows = position.batches.saturating_mul(self.batches.max_rows());
         check_most("rows at most", most_rows, position.rows)?;
-        if let Some(best) = best {
+        check_len("watched losses", self.best.len(), best.len())?;
+        for best in best.iter().flatten() {
             let keeps = self.config.patience > 0;
             let kept = |len| if keeps { len } else { 0 };
             check_len("parameters of the best epoch", kept(params.len()), best.params.len())?;

@@ -3,7 +3,7 @@
 use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
 use anabranch_graph::{Fusion, Graph, TwoBranch};
 use anabranch_tensor::Executor;
-use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
+use anabranch_train::{Member, Model, NoObserver, Snapshot, TrainConfig, Trainer};
 
 /// `n_rows` grapes: alcohol grows with sugar and is higher for red ones; the grade tells sweet from
 /// sour.
@@ -51,4 +51,21 @@ pub(crate) fn model() -> Model {
     let mut trainer = Trainer::new(&prepared.dataset, graph, &config(4), &exec).unwrap();
     trainer.run(&mut NoObserver).unwrap();
     Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap()
+}
+
+/// Two members, of which the second has weights of its own for each task.
+pub(crate) fn ensemble() -> Model {
+    let single = model();
+    let Snapshot { params, state, .. } = &single.members()[0].snapshots[0];
+    let other = |tasks: &[usize], factor: f32| Snapshot {
+        tasks: tasks.to_vec(),
+        params: params.iter().map(|value| value * factor).collect(),
+        state: state.iter().map(|value| value * factor).collect(),
+    };
+    let members = vec![
+        single.members()[0].clone(),
+        Member { snapshots: vec![other(&[0], 0.75), other(&[1], 1.5)] },
+    ];
+    let (encoder, targets) = (single.encoder().clone(), single.targets().clone());
+    Model::new(single.river().clone(), members, encoder, targets).unwrap()
 }

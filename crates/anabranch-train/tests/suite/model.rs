@@ -3,9 +3,9 @@
 use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::{Executor, matrix};
-use anabranch_train::{Model, NoObserver, Predictions, TrainConfig, Trainer};
+use anabranch_train::{Member, Model, NoObserver, Predictions, Snapshot, TrainConfig, Trainer};
 
-use crate::grapes::{model, table};
+use crate::grapes::{ensemble, model, table};
 
 #[test]
 fn a_row_is_predicted_as_in_its_table() {
@@ -108,4 +108,65 @@ fn evaluation_judges_the_predictions() {
     let is_hit = |i: &usize| model.label(1, &all.row(*i)) == Some(grapes.cell(*i, 4));
     let hits = (0..300).filter(is_hit).count();
     assert_eq!(evaluation.metrics[1].classification().unwrap().accuracy, Some(hits as f64 / 300.0));
+}
+
+/// Means and deviations of an ensemble, from what each of its networks predicts as a model of its
+/// own.
+#[test]
+fn an_ensemble_predicts_the_mean_of_its_members() {
+    let ensemble = ensemble();
+    let alone = |member: usize, snapshot: usize| {
+        let Snapshot { params, state, .. } = &ensemble.members()[member].snapshots[snapshot];
+        let members = vec![Member::new(2, params.clone(), state.clone())];
+        let (encoder, targets) = (ensemble.encoder().clone(), ensemble.targets().clone());
+        let model = Model::new(ensemble.river().clone(), members, encoder, targets).unwrap();
+        model.predict_table(&table(40)).unwrap().0
+    };
+    let (first, [numbers, classes]) = (alone(0, 0), [alone(1, 0), alone(1, 1)]);
+    let (together, _) = ensemble.predict_table(&table(40)).unwrap();
+    // Two values are |a − b|/√2 apart from their mean, with n − 1 = 1.
+    let spread = |a: f64, b: f64| (a - b).abs() / f64::sqrt(2.0);
+    let near = |value: f64, expected: f64| {
+        // Outputs are rounded to f32.
+        assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{value} {expected}");
+    };
+    let mut row_alone = ensemble.prediction();
+    for row in 0..40 {
+        let prediction = together.row(row);
+        let (first, numbers, classes) = (first.row(row), numbers.row(row), classes.row(row));
+        for column in 0..2 {
+            let [a, b] = [first.values(0)[column], numbers.values(0)[column]];
+            near(prediction.values(0)[column], (a + b) / 2.0);
+            near(prediction.deviations(0)[column], spread(a, b));
+            let [a, b] = [&first, &classes].map(|p| f64::from(p.probabilities(1)[column]));
+            near(f64::from(prediction.probabilities(1)[column]), (a + b) / 2.0);
+            near(prediction.deviations(1)[column], spread(a, b));
+        }
+        let [sour, sweet] = prediction.probabilities(1) else { panic!("two classes") };
+        assert_eq!(prediction.class(1), Some(usize::from(sweet > sour)));
+        // One row by itself says the same.
+        let (sugar, red) = ((row * 11) % 23, row % 2 == 1);
+        let colour = if red { "red" } else { "white" };
+        let fields = [("sugar", (sugar as f64).into()), ("colour", colour.into())];
+        ensemble.predict_row(&fields, &mut row_alone).unwrap();
+        assert_eq!(row_alone, prediction);
+    }
+    assert!(first.row(0).deviations(0).is_empty());
+}
+
+#[test]
+fn members_that_do_not_fit_are_refused() {
+    let ensemble = ensemble();
+    let message = |members: Vec<Member<f32>>| {
+        let (encoder, targets) = (ensemble.encoder().clone(), ensemble.targets().clone());
+        let river = ensemble.river().clone();
+        Model::new(river, members, encoder, targets).unwrap_err().to_string()
+    };
+    assert_eq!(message(vec![]), "expected 1 members at least, got 0");
+    let mut members = ensemble.members().to_vec();
+    members[1].snapshots[1].tasks = vec![0];
+    let expected = "expected a member to predict each of 2 tasks once, got the tasks [0, 0]";
+    assert_eq!(message(members.clone()), expected);
+    members[1].snapshots[1].params.pop();
+    assert!(message(members).contains("parameters, got"));
 }

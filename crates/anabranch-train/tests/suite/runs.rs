@@ -197,7 +197,7 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
     assert!(message(|saved| saved.position.rows = 1).contains("expected 0 rows at most, got 1"));
     let best = |saved: &mut RunState<f32>| {
         let RunState { params, state, .. } = saved.clone();
-        saved.best = Some(BestState { loss: 1.0, epoch: 2, params, state });
+        saved.best = vec![Some(BestState { loss: 1.0, epoch: 2, params, state })];
     };
     assert!(message(best).contains("expected 0 as the best epoch at most, got 2"));
     assert!(message(|saved| saved.optimizer.moments.clear()).contains("lacks `exp_avg`"));

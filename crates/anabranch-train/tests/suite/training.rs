@@ -8,7 +8,7 @@ use anabranch_optim::OptimizerKind;
 use anabranch_tensor::Executor;
 use anabranch_train::{
     EpochReport, NoObserver, Observer, StepView, TaskMetrics, TrainConfig, TrainError, Trainer,
-    baselines,
+    Watch, baselines,
 };
 
 use crate::grapes::{config, graph, network, prepared};
@@ -94,6 +94,58 @@ fn early_stopping_returns_the_best_weights() {
     let (last, diary) = run(&data, &TrainConfig { epochs: n_epochs, ..rough }, Diary::default());
     assert_eq!(diary.reports.len(), n_epochs);
     assert_ne!(last, at_best);
+}
+
+/// Each task keeps the weights of its own best epoch: those that a run which watches it alone
+/// returns to.
+#[test]
+fn each_task_keeps_its_own_best_weights() {
+    let data = prepared(120, Fractions::default());
+    let exec = Executor::serial();
+    let member = |watch: Watch| {
+        let config = TrainConfig { lr: 0.1, patience: 1000, watch, seed: 2, ..config(14) };
+        let mut trainer = Trainer::new(&data.dataset, graph(&data, 6), &config, &exec).unwrap();
+        let mut diary = Diary::default();
+        trainer.run(&mut diary).unwrap();
+        let best = [0, 1].map(|task| trainer.best_epoch(task).unwrap());
+        assert_eq!(trainer.best_epoch(2), None);
+        (trainer.member(), best, diary.reports)
+    };
+    let (each, best, reports) = member(Watch::Each);
+    for task in 0..2 {
+        let loss = |epoch: usize| reports[epoch - 1].validation.as_ref().unwrap()[task];
+        assert!((1..=14).all(|epoch| loss(epoch) >= loss(best[task])));
+        let (alone, best_alone, _) = member(Watch::Task(task));
+        assert_eq!((alone.snapshots.len(), best_alone), (1, [best[task]; 2]));
+        assert_eq!(each.snapshots[task].tasks, [task]);
+        assert_eq!(each.snapshots[task].params, alone.snapshots[0].params);
+        assert_eq!(each.snapshots[task].state, alone.snapshots[0].state);
+    }
+    assert_ne!(best[0], best[1], "choose a run in which they differ");
+    let (sum, [best, _], _) = member(Watch::Sum);
+    let total = |epoch: usize| reports[epoch - 1].validation.as_ref().unwrap().iter().sum::<f64>();
+    assert!((1..=14).all(|epoch| total(epoch) >= total(best)));
+    assert_eq!(sum.snapshots[0].tasks, [0, 1]);
+
+    let config = TrainConfig { watch: Watch::Task(2), ..config(1) };
+    let error = Trainer::new(&data.dataset, graph(&data, 6), &config, &exec).unwrap_err();
+    assert_eq!(error.to_string(), "expected 3 tasks, of which one is watched, got 2");
+}
+
+/// With every task watched for itself, a run goes on while one of them improves.
+#[test]
+fn a_run_stops_when_no_task_improves() {
+    let data = prepared(120, Fractions::default());
+    let config = TrainConfig { lr: 0.1, patience: 3, watch: Watch::Each, ..config(100) };
+    let (_, diary) = run(&data, &config, Diary::default());
+    let best = |task: usize, upto: usize| {
+        let loss = |epoch: &usize| diary.reports[*epoch].validation.as_ref().unwrap()[task];
+        (0..upto).min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap() + 1
+    };
+    let n_epochs = diary.reports.len();
+    let last_best = |upto: usize| best(0, upto).max(best(1, upto));
+    assert_eq!(n_epochs - last_best(n_epochs), 3);
+    assert!((1..n_epochs).all(|upto| upto - last_best(upto) < 3));
 }
 
 #[test]

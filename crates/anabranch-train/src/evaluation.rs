@@ -1,0 +1,142 @@
+//! What a model is worth on the rows of a table or data set.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use anabranch_data::{
+    Dataset, Table, TargetValues, Targets, TaskTarget, TaskValues, Warning, WarningCode,
+};
+use anabranch_layers::Target;
+use anabranch_tensor::matrix;
+use anabranch_tensor::rows::gather_rows;
+
+use crate::baselines::simplest;
+use crate::error::TrainError;
+use crate::evaluate::CHUNK_ROWS;
+use crate::model::Model;
+use crate::rows::Rows;
+use crate::task_metrics::{TaskMetrics, TaskSums};
+
+/// What a model is worth on the rows of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Rows that are judged: those that have a target of every task that is judged.
+    pub rows: usize,
+    /// Rows that lack a target, or are of a class that training never saw.
+    pub rows_left_out: usize,
+    /// The metrics of each task, in the columns' units; undefined for a task that is not judged, or
+    /// was not trained since its weight is 0.
+    pub metrics: Vec<TaskMetrics>,
+    /// What the training mean of numbers and the most frequent class are worth on these rows;
+    /// undefined for a model of format 1, which does not know them.
+    pub baselines: Vec<TaskMetrics>,
+    /// What the user should know about the table.
+    pub warnings: Vec<Warning>,
+}
+
+impl Model {
+    /// Judges the model on the rows of a table that have all targets, in those tasks whose columns
+    /// the table has.
+    ///
+    /// # Errors
+    /// If an input column or those of all tasks are missing, a cell cannot be read, or no row has
+    /// targets of known classes.
+    pub fn evaluate(&self, table: &Table) -> Result<Evaluation, TrainError> {
+        // Without any of their columns, reading them says which there are.
+        let (targets, places) = self.targets().in_table(table).unwrap_or_else(|| {
+            (self.targets().clone(), (0..self.targets().tasks().len()).collect())
+        });
+        let mut found = targets.read(table)?;
+        let mut warnings = std::mem::take(&mut found.warnings);
+        let tasks = self.targets().tasks().iter().enumerate();
+        let absent = tasks.filter(|(place, _)| !places.contains(place));
+        warnings.extend(absent.map(|(_, task)| {
+            let name = task.name();
+            let message =
+                format!("{name:?} is not in the table: what is predicted for it is not judged");
+            Warning::new(WarningCode::NotJudged, message).column(&name)
+        }));
+        let encoded = self.encoder().encode::<f32>(self.executor(), table, &found.rows)?;
+        warnings.extend(encoded.warnings);
+        let tasks = standardised(&found, &targets);
+        let mut sums = self.sums(self.targets());
+        self.for_each_encoded(&encoded.x, self.targets(), |rows, heads| {
+            for (values, place) in tasks.iter().zip(&places) {
+                let target = match values {
+                    TaskValues::Numbers { values, n_columns: width } => {
+                        let values = &values[rows.start * width..rows.end * width];
+                        Target::Values(matrix(values, rows.len(), *width))
+                    }
+                    TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
+                };
+                sums[*place].add(heads[*place].output(rows.len()), target);
+            }
+        });
+        let metrics = self.metrics_of(&sums);
+        // Undefined where a task is not judged.
+        let mut baselines: Vec<TaskMetrics> =
+            metrics.iter().map(|metrics| metrics.clone().of_weight(0.0)).collect();
+        let judged = tasks.iter().zip(targets.tasks()).zip(&places);
+        for ((values, target), place) in judged {
+            baselines[*place] = simplest(values, target);
+        }
+        let (rows, rows_left_out) = (found.rows.len(), found.rows_left_out);
+        Ok(Evaluation { rows, rows_left_out, metrics, baselines, warnings })
+    }
+
+    /// The metrics of each task on some rows of the data set that the model was trained on, in the
+    /// units of `targets`; undefined for a task of weight 0, which is not trained.
+    ///
+    /// # Panics
+    /// If the data set lacks a row or has other inputs than the model.
+    pub fn metrics(
+        &self,
+        dataset: &Dataset<f32>,
+        row_idx: &[usize],
+        targets: &Targets,
+    ) -> Vec<TaskMetrics> {
+        let mut rows = Rows::new(dataset, CHUNK_ROWS);
+        let mut sums = self.sums(targets);
+        let gather = |places: Range<usize>, x: &mut [f32]| {
+            gather_rows(&dataset.x, dataset.n_inputs, &row_idx[places], x);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = self.for_each_chunk(row_idx.len(), targets, gather, |places, heads| {
+            rows.gather(dataset, &row_idx[places]);
+            for ((sums, head), target) in sums.iter_mut().zip(heads).zip(rows.targets()) {
+                sums.add(head.output(rows.n_rows()), target);
+            }
+        });
+        self.metrics_of(&sums)
+    }
+
+    /// Sums for the metrics of each task.
+    fn sums(&self, targets: &Targets) -> Vec<TaskSums> {
+        let heads = self.graph().heads().iter().zip(targets.tasks());
+        let sums = heads.map(|(head, target)| {
+            TaskSums::new(head.loss().target_kind(), head.outputs(), target.regression())
+        });
+        sums.collect()
+    }
+
+    fn metrics_of(&self, sums: &[TaskSums]) -> Vec<TaskMetrics> {
+        let heads = sums.iter().zip(self.graph().heads());
+        heads.map(|(sums, head)| sums.metrics().of_weight(head.weight())).collect()
+    }
+}
+
+/// The targets of rows in the network's units.
+fn standardised(found: &TargetValues, targets: &Targets) -> Vec<TaskValues<f32>> {
+    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| match values {
+        TaskValues::Classes { class, n_classes } => {
+            TaskValues::Classes { class: class.clone(), n_classes: *n_classes }
+        }
+        TaskValues::Numbers { values, n_columns } => {
+            let columns = target.regression();
+            let scaled = values.iter().enumerate();
+            let scaled = scaled.map(|(i, y)| columns[i % n_columns].standardise(*y) as f32);
+            TaskValues::Numbers { values: scaled.collect(), n_columns: *n_columns }
+        }
+    };
+    found.tasks.iter().zip(targets.tasks()).map(of_task).collect()
+}
