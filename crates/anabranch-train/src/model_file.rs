@@ -77,6 +77,20 @@ impl Model {
         hex(digest.finalize())
     }
 
+    /// What the names of the tensors of each of the [`snapshots`](Self::snapshots) begin with in a
+    /// model file; nothing for a single one.
+    pub fn tensor_prefixes(&self) -> Vec<String> {
+        prefixes(self.graph(), &self.tasks_of_snapshots())
+    }
+
+    /// For each member, the tasks of each of its snapshots.
+    fn tasks_of_snapshots(&self) -> Vec<Vec<Vec<usize>>> {
+        let of_member = |member: &Member<f32>| {
+            member.snapshots.iter().map(|snapshot| snapshot.tasks.clone()).collect()
+        };
+        self.members().iter().map(of_member).collect()
+    }
+
     /// Writes the model to the file `path`, which [`replace_file`] replaces in one rename.
     ///
     /// # Errors
@@ -84,11 +98,7 @@ impl Model {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
         let path = path.as_ref();
         let failed = |reason| ModelError::Io { action: "write", path: path.to_owned(), reason };
-        let members = self
-            .members()
-            .iter()
-            .map(|member| member.snapshots.iter().map(|snapshot| snapshot.tasks.clone()).collect());
-        let members: Vec<Vec<Vec<usize>>> = members.collect();
+        let members = self.tasks_of_snapshots();
         let prefixes = prefixes(self.graph(), &members);
         let header = Header {
             format: FORMAT,

@@ -37,7 +37,7 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
             predicted_by[*task].push([i, place]);
         }
     }
-    let prefixes = json!([""]);
+    let prefixes = json!(model.tensor_prefixes());
     let columns = lines(model.encoder().input_columns().iter().map(column));
     let targets = lines(tasks.iter().map(target));
     let names: Vec<String> = tasks.iter().map(TaskTarget::name).collect();
