@@ -113,6 +113,7 @@ fn notices(tree: &Path, check: &str, number: usize) -> Result<Option<String>> {
         "traces" => [&cli[..], &["traces::"]].concat(),
         "flags" => [&cli[..], &["flags::"]].concat(),
         "numbers" => [&cli[..], &["numbers::"]].concat(),
+        "resume" => [&cli[..], &["resume::"]].concat(),
         "program" => cli[..cli.len() - 1].to_vec(),
         "oracle" => vec!["test", "--quiet", "--package", "anabranch-verify", "--test", "oracle"],
         package => vec!["test", "--quiet", "--package", package, "--lib", "--tests"],

@@ -6,6 +6,7 @@
 //! | 0 | done; for a check, passed |
 //! | 1 | a check did not pass, training diverged, or a result could not be written |
 //! | 2 | the input cannot be used: a flag, a file, a table |
+//! | 130, 143 | SIGINT or SIGTERM has stopped the program |
 
 use std::fmt::{self, Display};
 use std::io::Write;
@@ -38,6 +39,11 @@ impl Failure {
     /// Something that went wrong on the way: exit code 1.
     pub(crate) fn on_the_way(message: impl Display) -> Self {
         Self::new(1, "failed", message)
+    }
+
+    /// Work that a signal has stopped.
+    pub(crate) fn interrupted(exit: u8, message: impl Display) -> Self {
+        Self::new(exit, "interrupted", message)
     }
 
     fn new(exit: u8, code: &'static str, message: impl Display) -> Self {

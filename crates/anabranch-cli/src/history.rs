@@ -20,6 +20,11 @@ impl History {
         Self { member, tasks, lines: String::new() }
     }
 
+    /// After the epochs of which these are the lines.
+    pub(crate) fn go_on(&mut self, lines: String) {
+        self.lines = lines;
+    }
+
     /// Adds an epoch.
     pub(crate) fn add(&mut self, report: &EpochReport) {
         let EpochReport { epoch, train, validation, lr_factor, is_best, .. } = report;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod checkpoints;
 mod compare;
 mod config;
 mod evaluate;
@@ -28,6 +29,7 @@ mod runs;
 mod saved_run;
 mod schema;
 mod setup;
+mod signals;
 mod split_args;
 mod split_file;
 mod table_args;

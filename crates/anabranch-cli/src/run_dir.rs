@@ -12,6 +12,9 @@ use crate::folds;
 /// Where runs without a given directory go.
 pub(crate) const RUNS: &str = "runs";
 
+/// The directory of a run's checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+
 /// The `--json` object of a finished run.
 pub(crate) const SUMMARY: &str = "summary.json";
 
@@ -64,17 +67,46 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// Refuses to replace the model of another run.
+    /// Refuses to replace another run.
     pub(crate) fn check_free(&self) -> Result<(), Failure> {
-        let model = self.file(MODEL_FILE);
-        if !model.exists() {
+        let (model, dir) = (self.file(MODEL_FILE), self.path.display());
+        let message = if model.exists() {
+            let model = model.display();
+            format!(
+                "{model} is the model of another run: choose another --out, or replace it with --force"
+            )
+        } else if self.file(CHECKPOINTS).exists() {
+            format!(
+                "{dir} has a run that is not complete: go on with --resume {dir}, or replace it with --force"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::input(message).coded("output"))
+    }
+
+    /// Refuses to go on with a run that is complete.
+    pub(crate) fn check_unfinished(&self) -> Result<(), Failure> {
+        if !self.file(SUMMARY).exists() {
             return Ok(());
         }
-        let message = format!(
-            "{} is the model of another run: choose another --out, or replace it with --force",
-            model.display()
-        );
-        Err(Failure::input(message).coded("output"))
+        let message = format!("the run in {} is complete", self.path.display());
+        Err(Failure::input(message).coded("resume"))
+    }
+
+    /// Removes the checkpoints of another run.
+    pub(crate) fn begin_anew(&self) -> Result<(), Failure> {
+        match fs::remove_dir_all(self.file(CHECKPOINTS)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(cannot("replace the run in", &self.path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Forgets the results of another run, which are not those of the model that is written next.

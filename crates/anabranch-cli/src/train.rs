@@ -10,6 +10,7 @@ use anabranch::train::{MODEL_FILE, Model, Trainer, baselines, baselines_on, dive
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use crate::checkpoints::{self, Checkpoints, Every, every};
 use crate::config::{self, Defaults, Settings};
 use crate::failure::Failure;
 use crate::fit::Fitted;
@@ -39,6 +40,13 @@ pub(crate) struct Args {
     /// it is far worse than the simplest predictions
     #[arg(long, verbatim_doc_comment)]
     force: bool,
+    /// Go on with the run in this directory, which was stopped or killed, from
+    /// its last checkpoint: to the same bits, with its own settings
+    #[arg(long, value_name = "DIR", verbatim_doc_comment, conflicts_with_all = ["out", "config"])]
+    resume: Option<PathBuf>,
+    /// Steps, seconds (60s) or epochs (1epoch) from one checkpoint to the next
+    #[arg(long, value_name = "N|Ns|Nepoch", default_value = "60s", value_parser = every)]
+    checkpoint_every: Every,
     /// Cross-validate before, with so many folds: mean and deviation of every
     /// metric, and in folds.csv, next to the model, a prediction of each row by
     /// a network that did not see it
@@ -74,8 +82,15 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     // What cannot be trained is refused before anything is printed.
     let first = Trainer::new(data, river.build(Fusion::Fused)?, config, &exec)?;
     // An impossible directory is better reported now than after hours of training.
-    let dir = RunDir::reserve(args.out.as_deref(), args.setup.data())?;
-    if !args.force {
+    let out = args.resume.as_deref().or(args.out.as_deref());
+    let dir = RunDir::reserve(out, args.setup.data())?;
+    let mut beginning = checkpoints::beginning(config_file.clone(), *n_members);
+    if args.resume.is_some() {
+        dir.check_unfinished()?;
+        beginning = checkpoints::found(&dir, prepared, beginning)?;
+    } else if args.force {
+        dir.begin_anew()?;
+    } else {
         dir.check_free()?;
     }
     let is_told = !args.json && !args.quiet;
@@ -91,21 +106,24 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
     let epochs = n_members * config.epochs;
     let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar(epochs) };
+    let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let start = Instant::now();
     let fitted = Fitted::of(&setup, &exec, |member, trainer| {
         let tasks = targets.tasks().iter().map(TaskTarget::name).collect();
         let history = History::new(member, tasks);
         let mut watch = Watch::new(&bar, history, river, args.audit_every);
-        let trained = trainer.run(&mut watch);
-        let watched = watch.finish()?;
+        let trained = checkpoints.run(member, trainer, &mut watch);
+        let n_audits = watch.finish()?;
         trained?;
-        Ok(watched)
+        Ok(n_audits)
     });
     bar.finish_and_clear();
-    let (fitted, watched) = fitted?;
+    if let Some(interrupted) = checkpoints.interrupted() {
+        return Err(interrupted);
+    }
+    let (fitted, n_audits) = fitted?;
     let seconds = start.elapsed().as_secs_f64();
-    let n_audits: usize = watched.iter().map(|(n_audits, _)| n_audits).sum();
-    let history: String = watched.iter().map(|(_, history)| history.lines()).collect();
+    let n_audits: usize = n_audits.iter().sum();
 
     let model = &fitted.model;
 
@@ -143,7 +161,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     dir.write(config::FILE, config_file.as_bytes())?;
     dir.write(schema::FILE, format!("{schema_file}\n").as_bytes())?;
     dir.write(split_file::FILE, split.as_bytes())?;
-    dir.write(history::FILE, history.as_bytes())?;
+    dir.write(history::FILE, checkpoints.history().as_bytes())?;
     if let Some(folds) = &folds {
         dir.write(folds::FILE, &folds.csv)?;
     }

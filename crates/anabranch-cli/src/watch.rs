@@ -36,13 +36,24 @@ impl Watch {
         Self { bar, history, river, audit_every, n_audits: 0, violation: None }
     }
 
-    /// How many steps were audited, and how the run went.
+    /// Goes on with a run that has come so far.
+    pub(crate) fn resume(&mut self, history: String, epochs: usize) {
+        self.history.go_on(history);
+        self.bar.inc(epochs as u64);
+    }
+
+    /// The lines of the epochs so far.
+    pub(crate) fn history(&self) -> &str {
+        self.history.lines()
+    }
+
+    /// How many steps were audited.
     ///
     /// # Errors
-    /// If an audited step did not pass.
-    pub(crate) fn finish(self) -> Result<(usize, History), Failure> {
+    /// If one did not pass.
+    pub(crate) fn finish(self) -> Result<usize, Failure> {
         match self.violation {
-            None => Ok((self.n_audits, self.history)),
+            None => Ok(self.n_audits),
             Some(why) => Err(Failure::on_the_way(why)),
         }
     }

@@ -10,8 +10,10 @@
 mod baselines;
 mod batch_order;
 mod check;
+mod checkpoint;
 mod checksum;
 mod config;
+mod data_hash;
 mod ensemble;
 mod error;
 mod evaluate;
@@ -35,7 +37,9 @@ mod watch;
 
 pub use baselines::{baselines, baselines_on, diverged};
 pub use batch_order::BatchOrder;
+pub use checkpoint::{Checkpoint, CheckpointError, MemberState};
 pub use config::TrainConfig;
+pub use data_hash::data_sha256;
 pub use ensemble::{for_each_member, member_seed};
 pub use error::TrainError;
 pub use evaluation::Evaluation;

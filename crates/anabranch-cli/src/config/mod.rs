@@ -113,7 +113,10 @@ pub(crate) fn with_settings(
     let asked = ConfigArgs::from_arg_matches(of_command).map_err(|e| Failure::usage(&e))?;
     let set = asked.set.iter().map(|text| keys::set(command, text));
     let set: Vec<Setting<'_>> = set.collect::<Result<_, _>>()?;
-    let from_file = asked.config.as_deref().map(|path| file::load(path, command));
+    // A run goes on with its own settings.
+    let resumed = of_command.try_get_one::<PathBuf>("resume").ok().flatten();
+    let path = asked.config.or_else(|| resumed.map(|dir| dir.join(FILE)));
+    let from_file = path.map(|path| file::load(&path, command));
     let mut settings = from_file.transpose()?.unwrap_or_default();
     settings.iter().chain(&set).try_for_each(|setting| setting.check(command))?;
 

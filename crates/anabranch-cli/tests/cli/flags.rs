@@ -316,6 +316,8 @@ fn no_flag_is_without_a_test() {
         ("--config", "config::a_run_comes_back_from_its_config"),
         ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
         ("--quiet", "runs::a_quiet_run_says_nothing"),
+        ("--resume", "resume::a_run_that_is_killed_again_and_again_comes_to_the_same_bits"),
+        ("--checkpoint-every", "resume::checkpoints_come_after_seconds_too"),
         ("--help", "training::help_shows_the_defaults"),
     ];
     let tested: BTreeSet<String> = cases()

@@ -11,6 +11,7 @@ mod numbers;
 mod predicting;
 mod program;
 mod readme;
+mod resume;
 mod runs;
 mod traces;
 mod training;

@@ -82,11 +82,13 @@ fn the_page_lists_every_code() {
     let mut codes = words(errors, "=> \"", "\"");
     let outputs = include_str!("../../src/output.rs");
     let config = include_str!("../../src/config/file.rs");
-    for source in [failures, network, run_dir, outputs, config] {
+    let checkpoints = include_str!("../../src/checkpoints.rs");
+    for source in [failures, network, run_dir, outputs, config, checkpoints] {
         codes.extend(words(source, ".coded(\"", "\""));
     }
     codes.extend(words(failures, "Self::new(2, \"", "\""));
     codes.extend(words(failures, "Self::new(1, \"", "\""));
+    codes.extend(words(failures, "Self::new(exit, \"", "\""));
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(listed("## Errors"), codes);

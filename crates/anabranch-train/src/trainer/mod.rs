@@ -53,15 +53,6 @@ pub struct Trainer<'d, T> {
     position: Position,
 }
 
-/// What a run does after an epoch.
-enum After {
-    NextEpoch,
-    /// Early stopping.
-    End,
-    /// The observer has stopped it.
-    Pause,
-}
-
 impl<'d, T: Scalar> Trainer<'d, T> {
     /// A trainer for `graph` on `dataset`, with weights drawn from the seed.
     ///
@@ -192,11 +183,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         );
         // One entry into the thread pool for the whole run.
         exec.enter(|| {
-            while self.position.epochs < self.config.epochs {
-                match self.epoch(observer)? {
-                    After::NextEpoch => {}
-                    After::End => break,
-                    After::Pause => return Ok(()),
+            while self.position.epochs < self.config.epochs && !self.is_stale() {
+                if self.epoch(observer)?.is_break() {
+                    return Ok(());
                 }
             }
             if self.config.patience > 0 && self.best.iter().any(Option::is_none) {
@@ -245,18 +234,22 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Member { snapshots }
     }
 
-    /// The rest of one pass over the training rows, and its validation.
-    fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<After, TrainError> {
+    /// Whether there has been no better epoch for so long that the run stops early.
+    fn is_stale(&self) -> bool {
+        let last_best = self.best.iter().flatten().map(|best| best.epoch).max().unwrap_or(0);
+        self.config.patience > 0 && self.position.epochs - last_best >= self.config.patience
+    }
+
+    /// The rest of one pass over the training rows, and its validation; the observer's answer.
+    fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<ControlFlow<()>, TrainError> {
         self.batches.start_epoch(self.position.epochs as u64);
         check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
-        let mut lr_factor = 1.0;
         while self.position.batches < self.batches.n_batches() {
-            let (factor, flow) = self.step(observer);
-            lr_factor = factor;
-            if flow.is_break() {
-                return Ok(After::Pause);
+            if self.step(observer).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
+        let lr_factor = self.lr_factor(self.optimizer.steps().saturating_sub(1));
         let Position { epochs, rows, loss_sums, .. } = std::mem::take(&mut self.position);
         self.position = Position { epochs: epochs + 1, ..Position::start(loss_sums.len()) };
         let train: Vec<f64> = loss_sums.iter().map(|sum| sum / rows as f64).collect();
@@ -285,19 +278,16 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             is_best,
             "epoch"
         );
-        let patience = self.config.patience;
-        let last_best = self.best.iter().flatten().map(|best| best.epoch).max().unwrap_or(0);
-        let is_stale = patience > 0 && self.position.epochs - last_best >= patience;
-        Ok(match observer.epoch(&report) {
-            ControlFlow::Break(()) => After::Pause,
-            ControlFlow::Continue(()) if is_stale => After::End,
-            ControlFlow::Continue(()) => After::NextEpoch,
-        })
+        Ok(observer.epoch(&report))
     }
 
-    /// One step on the next batch; returns the factor of the learning rate and the observer's
-    /// answer.
-    fn step(&mut self, observer: &mut dyn Observer<T>) -> (f64, ControlFlow<()>) {
+    /// The factor of the learning rate in a step of the current epoch.
+    fn lr_factor(&self, step: u64) -> f64 {
+        self.schedule.factor(Progress { step, epoch: self.position.epochs as u64 })
+    }
+
+    /// One step on the next batch; returns the observer's answer.
+    fn step(&mut self, observer: &mut dyn Observer<T>) -> ControlFlow<()> {
         let (exec, seed) = (self.exec, self.config.seed);
         let row_idx = self.batches.batch(self.position.batches);
         let step = self.optimizer.steps();
@@ -329,15 +319,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 losses,
             });
         }
-        let progress = Progress { step, epoch: self.position.epochs as u64 };
         let scales = Scales {
-            lr: self.schedule.factor(progress),
+            lr: self.lr_factor(step),
             grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
         };
         self.optimizer.step(exec, &mut self.params, &self.grads, scales);
         self.position.batches += 1;
         self.position.rows += row_idx.len();
-        (scales.lr, flow)
+        flow
     }
 
     /// Refuses a run whose numbers are no longer finite.
