@@ -21,7 +21,7 @@ pub(crate) struct Launch {
     install: &'static str,
 }
 
-const INSTALL_PYTHON: &str =
+pub(crate) const INSTALL_PYTHON: &str =
     "install benches/peers/requirements.txt, and name its Python with --python";
 const INSTALL_RUST: &str = "run `cargo build --release --locked` in benches/peers/rust";
 

@@ -1,7 +1,10 @@
 //! Nothing is allocated inside a step after warm-up, at any number of threads.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
+use anabranch::data::{Cell, Fractions, Table, TargetColumns, prepare};
+use anabranch::train::{Model, TrainConfig, Trainer};
 use anabranch_graph::{Batch, Fusion, Join, Masks, Mode, TwoBranch, Workspace};
 use anabranch_layers::Target;
 use anabranch_optim::{ClipNorm, Optimizer, OptimizerKind, ParamGroup, Scales, global_norm};
@@ -146,4 +149,28 @@ fn allocations_are_counted_on_every_thread_of_the_executor_and_no_other() {
         drop(before);
     });
     assert!(seen.count > 0 && seen.bytes < 1 << 20, "{seen:?}");
+}
+
+/// A row however it is given, once there is a cache.
+#[test]
+fn a_prediction_allocates_nothing() {
+    let (wine, exec) = (Table::wine().unwrap(), Executor::serial());
+    let columns = TargetColumns::wine();
+    let prepared = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap();
+    let river = TwoBranch::new(prepared.dataset.n_inputs, 32, 1, 16, 6).river();
+    let graph = river.build(Fusion::Fused).unwrap();
+    let trainer = Trainer::new(&prepared.dataset, graph, &TrainConfig::default(), &exec).unwrap();
+    let model = Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap();
+    let columns = model.encoder().input_columns();
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let cells = vec![Cell::Number(1.0); names.len()];
+    let fields: Vec<(&str, Cell<'_>)> = names.iter().copied().zip(cells.iter().copied()).collect();
+    let record: BTreeMap<&str, f64> = names.iter().map(|name| (*name, 1.0)).collect();
+    let mut prediction = model.prediction();
+    let ((), seen) = count_allocations(&exec, || {
+        model.predict_row(&fields, &mut prediction).unwrap();
+        model.predict_cells(&cells, &mut prediction).unwrap();
+        model.predict_record(&record, &mut prediction).unwrap();
+    });
+    assert_eq!(seen.count, 0);
 }

@@ -163,6 +163,8 @@ def main():
             ("wine", [], "wine"),
             ("gems", ["--data", gems, *log, "--hidden", "24,12"], gems),
             ("gems-ranks", ["--data", gems, *ranks], gems),
+            ("wine-ensemble", ["--ensemble", "3", "--watch", "each"], "wine"),
+            ("wine-alone", ["--ensemble", "1", "--watch", "sum"], "wine"),
             ("birds", ["--data", birds, *seen], birds),
             ("birds-unseen", ["--data", birds, *seen], unseen),
         ]:

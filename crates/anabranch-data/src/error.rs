@@ -445,6 +445,14 @@ pub enum RowError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A record that has no cells for the columns.
+    #[error(
+        "the record cannot be read: {problem}: give a struct or a map of numbers, texts and options"
+    )]
+    Record {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A number for a column of categories or dates.
     #[error("column {column:?} holds categories or dates, but a number was given: give it as text")]
     NumberForText {

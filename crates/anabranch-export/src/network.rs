@@ -1,6 +1,6 @@
 //! The network of a model, layer by layer with its numbers, as all exports read it.
 
-use anabranch_graph::{Array, Graph, LayerKind, NamedLayer, River};
+use anabranch_graph::{Array, Graph, LayerKind, NamedLayer};
 use anabranch_layers::{Activation, Join};
 use anabranch_train::{Model, Snapshot};
 
@@ -100,20 +100,24 @@ impl<'a> Network<'a> {
     /// [`ExportError::Lacks`] if the model does not have what its description names.
     pub(crate) fn all(model: &'a Model) -> Result<Vec<Self>, ExportError> {
         let networks = model.snapshots().map(|Snapshot { tasks, params, state }| {
-            let arrays = Arrays { graph: model.graph(), params, state };
-            let mut network = Self::of(model.river(), arrays)?;
+            let mut network = Self::of(model, params, state)?;
             network.keep(tasks);
             Ok(network)
         });
         networks.collect()
     }
 
-    /// A network with these numbers.
-    fn of(river: &'a River, arrays: Arrays<'a>) -> Result<Self, ExportError> {
+    /// The network of a model with these numbers, and the heads of all tasks.
+    pub(crate) fn of(
+        model: &'a Model,
+        params: &'a [f32],
+        state: &'a [f32],
+    ) -> Result<Self, ExportError> {
+        let arrays = Arrays { graph: model.graph(), params, state };
         let mut network = Self { steps: Vec::new(), heads: Vec::new() };
         // The last layer of each branch, and its prediction.
         let mut built: Vec<(&str, Value, Option<Value>)> = Vec::new();
-        for branch in &river.branches {
+        for branch in &model.river().branches {
             let earlier = |name: &str| {
                 let found = built.iter().find(|(branch, ..)| *branch == name);
                 found.ok_or_else(|| ExportError::lacks(format!("branch {name:?}")))

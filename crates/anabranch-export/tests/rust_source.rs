@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use anabranch_data::{Executor, Fractions, Table, TargetColumns, prepare};
 use anabranch_export::{Format, export};
 use anabranch_graph::{Fusion, TwoBranch};
-use anabranch_train::{Model, NoObserver, TrainConfig, Trainer};
+use anabranch_train::{Model, NoObserver, Snapshot, TrainConfig, Trainer};
 
 /// Calls the compiler; warnings are errors.
 fn rustc(folder: &Path, args: &[&str]) -> Output {
@@ -78,17 +78,41 @@ fn every_column_layer_and_scale_predicts_as_the_model() {
     check(&source);
 }
 
-#[test]
-fn wine_predicts_as_the_model() {
+/// A model of networks with these seeds.
+fn wine(seeds: &[u64]) -> Model {
     let (wine, exec) = (Table::wine().unwrap(), Executor::serial());
     let columns = TargetColumns::wine();
     let prepared = prepare::<f32>(&exec, &wine, &columns, Fractions::default(), 1).unwrap();
     let river = TwoBranch::new(prepared.dataset.n_inputs, 128, 1, 64, 6).river();
-    let graph = river.build(Fusion::Fused).unwrap();
-    let config = TrainConfig { epochs: 2, ..TrainConfig::default() };
-    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
-    trainer.run(&mut NoObserver).unwrap();
-    let model = Model::from_trainer(&trainer, river, prepared.encoder, prepared.targets).unwrap();
+    let members = seeds.iter().map(|seed| {
+        let graph = river.build(Fusion::Fused).unwrap();
+        let config = TrainConfig { epochs: 2, seed: *seed, ..TrainConfig::default() };
+        let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
+        trainer.run(&mut NoObserver).unwrap();
+        trainer.member()
+    });
+    let members = members.collect();
+    Model::new(river, members, prepared.encoder, prepared.targets).unwrap()
+}
+
+/// The second network has weights of its own for each task.
+#[test]
+fn an_ensemble_predicts_as_the_model() {
+    let model = wine(&[1, 2, 3]);
+    let mut members = model.members().to_vec();
+    let Snapshot { params, state, .. } = members.pop().unwrap().snapshots.remove(0);
+    members[1].snapshots[0].tasks = vec![0];
+    members[1].snapshots.push(Snapshot { tasks: vec![1], params, state });
+    let (river, encoder) = (model.river().clone(), model.encoder().clone());
+    let model = Model::new(river, members, encoder, model.targets().clone()).unwrap();
+    let source = source(&model);
+    check(&source);
+    assert!(source.contains("mean([") && source.contains("fn network_2("));
+}
+
+#[test]
+fn wine_predicts_as_the_model() {
+    let model = wine(&[1]);
     let source = source(&model);
     check(&source);
     // What is not needed is not there.

@@ -8,6 +8,7 @@ use anabranch_data::{Cell, Encoder, RowError, RowNotes, Table, Targets, TaskTarg
 use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
 use anabranch_layers::TargetKind;
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
+use serde::Serialize;
 
 use crate::error::{TrainError, check_len};
 use crate::evaluate::CHUNK_ROWS;
@@ -186,9 +187,49 @@ impl Model {
         fields: &[(&str, Cell<'_>)],
         prediction: &mut Prediction,
     ) -> Result<RowNotes, RowError> {
+        self.predict_one(prediction, |x| self.encoder.encode_fields(fields, x))
+    }
+
+    /// Predicts one row, given as the cells of [`Encoder::input_columns`] in order, which are not
+    /// searched for by name.
+    ///
+    /// # Errors
+    /// If there are more or fewer cells, or one is not of its column's kind.
+    ///
+    /// # Panics
+    /// If `prediction` is another model's.
+    pub fn predict_cells(
+        &self,
+        cells: &[Cell<'_>],
+        prediction: &mut Prediction,
+    ) -> Result<RowNotes, RowError> {
+        self.predict_one(prediction, |x| self.encoder.encode_row(cells, x))
+    }
+
+    /// Predicts one row, given as a struct or a map with a field for each input column:
+    /// [`Encoder::encode_record`] says what a field can be.
+    ///
+    /// # Errors
+    /// If an input column has no field, or a field is not of its column's kind.
+    ///
+    /// # Panics
+    /// If `prediction` is another model's.
+    pub fn predict_record(
+        &self,
+        record: &impl Serialize,
+        prediction: &mut Prediction,
+    ) -> Result<RowNotes, RowError> {
+        self.predict_one(prediction, |x| self.encoder.encode_record(record, x))
+    }
+
+    fn predict_one(
+        &self,
+        prediction: &mut Prediction,
+        encode: impl FnOnce(&mut [f32]) -> Result<RowNotes, RowError>,
+    ) -> Result<RowNotes, RowError> {
         let mut cache = self.take();
         let width = self.encoder.width();
-        let notes = self.encoder.encode_fields(fields, &mut cache.x[..width]);
+        let notes = encode(&mut cache.x[..width]);
         if notes.is_ok() {
             // One row is too little work to share.
             self.run(&Executor::serial(), &mut cache, 1, &self.targets);
@@ -253,7 +294,7 @@ impl Model {
         let mut predictions = Predictions::default();
         predictions.resize(x.len() / width, self.targets.tasks(), self.members.len());
         self.for_each_encoded(x, &self.targets, |rows, heads| {
-            self.read(rows, heads, &mut predictions)
+            self.read(rows, heads, &mut predictions);
         });
         predictions
     }

@@ -3,6 +3,7 @@
 mod encoding;
 mod fit;
 mod fit_numbers;
+mod record;
 mod stored;
 mod unlike;
 
@@ -61,6 +62,17 @@ pub struct RowNotes {
     pub unreadable: usize,
     /// Numbers far outside what training saw.
     pub outside: usize,
+}
+
+impl RowNotes {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::AsTrained | Outcome::Missing => {}
+            Outcome::UnseenCategory => self.unseen_categories += 1,
+            Outcome::Unreadable => self.unreadable += 1,
+            Outcome::Outside => self.outside += 1,
+        }
+    }
 }
 
 /// Encoded rows of a table.
@@ -156,23 +168,11 @@ impl Encoder {
         let mut notes = RowNotes::default();
         let mut rest = x;
         for (i, column) in self.columns.iter().enumerate() {
-            let name = || column.name.clone();
-            let cell =
-                cell(i, &column.name).ok_or_else(|| RowError::MissingField { column: name() })?;
+            let cell = cell(i, &column.name)
+                .ok_or_else(|| RowError::MissingField { column: column.name.clone() })?;
             let (out, tail) = rest.split_at_mut(column.width());
             rest = tail;
-            match column.encode(cell, out) {
-                Ok(Outcome::AsTrained | Outcome::Missing) => {}
-                Ok(Outcome::UnseenCategory) => notes.unseen_categories += 1,
-                Ok(Outcome::Unreadable) => notes.unreadable += 1,
-                Ok(Outcome::Outside) => notes.outside += 1,
-                Err(CellError::OutOfRange(problem)) => {
-                    return Err(RowError::OutOfRange { column: name(), problem });
-                }
-                Err(CellError::NumberForText) => {
-                    return Err(RowError::NumberForText { column: name() });
-                }
-            }
+            notes.count(column.encode_into(cell, out)?);
         }
         Ok(notes)
     }
@@ -243,6 +243,17 @@ impl Encoder {
             warnings.extend(tally.warnings(table, place, column, rows.len()));
         }
         Ok(Encoded { x, warnings })
+    }
+}
+
+impl InputColumn {
+    /// [`encode`](Self::encode) of a row's cell.
+    fn encode_into<T: Scalar>(&self, cell: Cell<'_>, x: &mut [T]) -> Result<Outcome, RowError> {
+        let column = || self.name.clone();
+        self.encode(cell, x).map_err(|error| match error {
+            CellError::OutOfRange(problem) => RowError::OutOfRange { column: column(), problem },
+            CellError::NumberForText => RowError::NumberForText { column: column() },
+        })
     }
 }
 

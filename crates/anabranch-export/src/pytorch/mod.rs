@@ -2,7 +2,7 @@
 
 use anabranch_data::{InputColumn, TaskTarget};
 use anabranch_layers::{Activation, Join};
-use anabranch_train::Model;
+use anabranch_train::{Model, Snapshot};
 use serde_json::{Value, json};
 
 use crate::error::ExportError;
@@ -29,13 +29,10 @@ const SHARED_BATCH_NORM: &str = r#"class SharedBatchNorm(nn.BatchNorm1d):
 
 /// The text of the file.
 pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
-    let networks = Network::all(model)?;
     let tasks = model.targets().tasks();
-    let mut predicted_by: Vec<Vec<[usize; 2]>> = vec![Vec::new(); tasks.len()];
-    for (i, network) in networks.iter().enumerate() {
-        for (place, (task, _)) in network.heads.iter().enumerate() {
-            predicted_by[*task].push([i, place]);
-        }
+    let mut predicted_by: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
+    for (i, snapshot) in model.snapshots().enumerate() {
+        snapshot.tasks.iter().for_each(|task| predicted_by[*task].push(i));
     }
     let prefixes = json!(model.tensor_prefixes());
     let columns = lines(model.encoder().input_columns().iter().map(column));
@@ -61,7 +58,7 @@ from torch.nn import functional
 
 # The columns that are read, and how they become what the network sees.
 COLUMNS = json.loads(r"""{columns}""")
-# What is predicted, and which output of which network predicts it.
+# What is predicted, and which networks predict it.
 TASKS = json.loads(r"""{targets}""")
 PREDICTED_BY = {}
 # What the names of each network's arrays begin with.
@@ -73,7 +70,11 @@ PREFIXES = {prefixes}
         env!("CARGO_PKG_VERSION"),
         json!(predicted_by),
     );
-    let network = class(&networks[0]);
+    // All have the same layers.
+    let first = model.snapshots().next();
+    let Snapshot { params, state, .. } =
+        first.ok_or_else(|| ExportError::lacks("weights".into()))?;
+    let network = class(&Network::of(model, params, state)?);
     if network.contains("SharedBatchNorm(") {
         source += SHARED_BATCH_NORM;
     }

@@ -86,8 +86,8 @@ def predict(networks, rows):
     x, predictions = encode(rows), {}
     with torch.no_grad():
         outputs = [network.eval()(x) for network in networks]
-    for task, predicts in zip(TASKS, PREDICTED_BY):
-        heads = [outputs[network][place] for network, place in predicts]
+    for place, (task, by) in enumerate(zip(TASKS, PREDICTED_BY)):
+        heads = [outputs[network][place] for network in by]
         for i, column in enumerate(task.get("columns", [])):
             predictions[column["column"] + "_pred"] = sum(in_units(column, head[:, i]) for head in heads) / len(heads)
         if "labels" in task:

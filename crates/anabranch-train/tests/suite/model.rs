@@ -4,8 +4,15 @@ use anabranch_data::{Cell, Fractions, Table, TargetColumns, prepare};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::{Executor, matrix};
 use anabranch_train::{Member, Model, NoObserver, Predictions, Snapshot, TrainConfig, Trainer};
+use serde::Serialize;
 
 use crate::grapes::{ensemble, model, table};
+
+#[derive(Serialize)]
+struct Grape<'a> {
+    colour: &'a str,
+    sugar: f64,
+}
 
 #[test]
 fn a_row_is_predicted_as_in_its_table() {
@@ -20,6 +27,12 @@ fn a_row_is_predicted_as_in_its_table() {
         let fields =
             [("unknown", Cell::Missing), ("colour", grapes.cell(i, 1).into()), ("sugar", sugar)];
         model.predict_row(&fields, &mut prediction).unwrap();
+        assert_eq!(prediction, all.row(i), "row {i}");
+        // The columns in the model's order, and as a struct in any.
+        model.predict_cells(&[sugar, grapes.cell(i, 1).into()], &mut prediction).unwrap();
+        assert_eq!(prediction, all.row(i), "row {i}");
+        let grape = Grape { colour: grapes.cell(i, 1), sugar: grapes.cell(i, 0).parse().unwrap() };
+        model.predict_record(&grape, &mut prediction).unwrap();
         assert_eq!(prediction, all.row(i), "row {i}");
         let sum: f32 = prediction.probabilities(1).iter().sum();
         assert!((sum - 1.0).abs() < 1e-6);
