@@ -1,9 +1,10 @@
 //! P: the most multiply-adds that the machine can do.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anabranch_tensor::gemm::{fma_peak_flops, fma_peak_loop};
+use anabranch_tensor::gemm::fma_peak_loop;
 use anabranch_tensor::{Executor, Scalar};
 
 use crate::timing::median;
@@ -28,14 +29,18 @@ pub(crate) struct Peak {
 impl Peak {
     /// Takes a sample on every thread of `exec` at once.
     pub(crate) fn sample<T: Scalar>(&mut self, exec: &Executor) {
-        let flops = (exec.threads() * ITERATIONS * fma_peak_flops::<T>()) as f64;
+        // A vector holds half as many f64.
+        let share = size_of::<f32>() as f64 / size_of::<T>() as f64;
         let mut sample = 0.0f64;
         for _ in 0..LOOPS {
+            let flops = AtomicUsize::new(0);
             let start = Instant::now();
             exec.run(exec.threads(), |_| {
-                black_box(fma_peak_loop::<T>(black_box(ITERATIONS)));
+                let (of_loop, _) = black_box(fma_peak_loop(black_box(ITERATIONS)));
+                flops.fetch_add(of_loop, Ordering::Relaxed);
             });
-            sample = sample.max(flops / start.elapsed().as_secs_f64() / 1e9);
+            let seconds = start.elapsed().as_secs_f64();
+            sample = sample.max(share * flops.into_inner() as f64 / seconds / 1e9);
         }
         self.samples.push(sample);
     }

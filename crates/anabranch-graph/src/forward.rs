@@ -146,40 +146,6 @@ impl<T: Scalar> Graph<T> {
         infer(self, exec, params, state, workspace, inputs);
     }
 
-    fn infer_tasks(
-        &self,
-        exec: &Executor,
-        params: &[T],
-        state: &[T],
-        workspace: &mut Workspace<T>,
-        inputs: &[ArrayView2<'_, T>],
-    ) {
-        let tasks = workspace.cut.tasks(exec);
-        let Workspace { values, scratch, layout, .. } = workspace;
-        let (nodes, inner) = (0..self.nodes.len(), tasks.inner);
-        let parts = [tasks.part(scratch, layout.scratch_len)];
-        exec.for_each_shard(
-            tasks.n_rows,
-            tasks.rows_per_task,
-            [values],
-            parts,
-            |[mut shard], [scratch]| {
-                self.walk(nodes.clone(), Inputs::Batch(inputs), &mut shard, |call| {
-                    let Call { node, layer, input, x, y, .. } = call;
-                    layer.infer(Infer {
-                        exec: inner,
-                        input,
-                        x,
-                        y,
-                        params: &params[node.params.clone()],
-                        state: &state[node.state.clone()],
-                        scratch: &mut *scratch,
-                    });
-                });
-            },
-        );
-    }
-
     /// Calls `run` with each input of each layer among `nodes`.
     fn walk(
         &self,
@@ -262,6 +228,7 @@ fn of_batch<'x, T: Scalar>(
 }
 
 compiled_once! {
+    /// The tasks of an evaluation pass.
     fn infer<T>(
         graph: &Graph<T>,
         exec: &Executor,
@@ -270,6 +237,29 @@ compiled_once! {
         workspace: &mut Workspace<T>,
         inputs: &[ArrayView2<'_, T>],
     ) {
-        graph.infer_tasks(exec, params, state, workspace, inputs);
+        let tasks = workspace.cut.tasks(exec);
+        let Workspace { values, scratch, layout, .. } = workspace;
+        let (nodes, inner) = (0..graph.nodes.len(), tasks.inner);
+        let parts = [tasks.part(scratch, layout.scratch_len)];
+        exec.for_each_shard(
+            tasks.n_rows,
+            tasks.rows_per_task,
+            [values],
+            parts,
+            |[mut shard], [scratch]| {
+                graph.walk(nodes.clone(), Inputs::Batch(inputs), &mut shard, |call| {
+                    let Call { node, layer, input, x, y, .. } = call;
+                    layer.infer(Infer {
+                        exec: inner,
+                        input,
+                        x,
+                        y,
+                        params: &params[node.params.clone()],
+                        state: &state[node.state.clone()],
+                        scratch: &mut *scratch,
+                    });
+                });
+            },
+        );
     }
 }

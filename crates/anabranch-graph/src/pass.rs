@@ -148,7 +148,8 @@ impl<T: Scalar> Graph<T> {
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
         self.cut_gradients(exec, workspace, grads);
-        train(self, Pass { exec, params, state, workspace, batch }, Some(grads), Part::All);
+        let mut pass = Pass { exec, params, state, workspace, batch };
+        train(self, &mut pass, Some(grads), Part::All);
     }
 
     /// The training pass on the input matrices `[rows, columns]`.
@@ -167,7 +168,8 @@ impl<T: Scalar> Graph<T> {
         let batch = Batch { inputs, targets: &[], row_weights: &[], row_idx: None, masks };
         self.assert_fits(params, Some(state), &batch);
         workspace.begin(batch.n_rows());
-        train(self, Pass { exec, params, state, workspace, batch }, None, Part::Forward);
+        let mut pass = Pass { exec, params, state, workspace, batch };
+        train(self, &mut pass, None, Part::Forward);
     }
 
     /// The loss of each head ([`Workspace::losses`]) after [`forward`](Self::forward), and its
@@ -185,8 +187,8 @@ impl<T: Scalar> Graph<T> {
     ) {
         let masks = Masks::Given(&[]);
         let batch = Batch { inputs: &[], targets, row_weights, row_idx: None, masks };
-        let pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
-        train(self, pass, None, Part::Losses);
+        let mut pass = Pass { exec, params: &[], state: &mut [], workspace, batch };
+        train(self, &mut pass, None, Part::Losses);
     }
 
     /// The derivative of the summed losses with respect to all parameters, into `grads`, after
@@ -206,8 +208,8 @@ impl<T: Scalar> Graph<T> {
         let batch = Batch { inputs, targets: &[], row_weights: &[], row_idx: None, masks };
         self.assert_fits(params, None, &batch);
         self.cut_gradients(exec, workspace, grads);
-        let pass = Pass { exec, params, state: &mut [], workspace, batch };
-        train(self, pass, Some(grads), Part::Backward);
+        let mut pass = Pass { exec, params, state: &mut [], workspace, batch };
+        train(self, &mut pass, Some(grads), Part::Backward);
     }
 
     /// Splits `grads` into a part for each task of the current batch; allocates in the first pass
@@ -217,45 +219,6 @@ impl<T: Scalar> Graph<T> {
         assert!(grads.len() == self.params_len(), "gradients of another network");
         grads.reserve(workspace.max_tasks);
         grads.cut(workspace.cut.tasks(exec).n_tasks);
-    }
-
-    /// Runs a part of a training step; a backward pass needs `grads`.
-    fn train(
-        &self,
-        mut pass: Pass<'_, '_, '_, T>,
-        mut grads: Option<&mut Gradients<T>>,
-        part: Part,
-    ) {
-        let pass = &mut pass;
-        let last = self.stages.len() - 1;
-        if let Part::Forward | Part::All = part {
-            for stage in 0..last {
-                self.run(pass, None, &[Step::Forward(stage)]);
-                self.merge(pass, stage + 1);
-            }
-        }
-        if let Part::Losses | Part::All = part {
-            pass.workspace.total_weights(pass.batch.row_weights, pass.batch.row_idx);
-        }
-        let steps: &[Step] = match part {
-            Part::Forward => &[Step::Forward(last)],
-            Part::Losses => &[Step::Losses],
-            Part::Backward => &[Step::Backward(last)],
-            Part::All => &[Step::Forward(last), Step::Losses, Step::Backward(last)],
-        };
-        self.run(pass, grads.as_deref_mut(), steps);
-        if let Part::Forward | Part::All = part {
-            self.update_state(pass.state);
-        }
-        if let Part::Losses | Part::All = part {
-            self.take_losses(pass.workspace);
-        }
-        if let Part::Backward | Part::All = part {
-            for stage in (0..last).rev() {
-                self.merge_backward(pass, stage + 1);
-                self.run(pass, grads.as_deref_mut(), &[Step::Backward(stage)]);
-            }
-        }
     }
 
     /// Runs `steps` on the rows of each task; a backward step needs `grads`.
@@ -355,12 +318,42 @@ impl<T: Scalar> Graph<T> {
 }
 
 compiled_once! {
+    /// Runs a part of a training step; a backward pass needs `grads`.
     fn train<T>(
         graph: &Graph<T>,
-        pass: Pass<'_, '_, '_, T>,
+        pass: &mut Pass<'_, '_, '_, T>,
         grads: Option<&mut Gradients<T>>,
         part: Part,
     ) {
-        graph.train(pass, grads, part);
+        let mut grads = grads;
+        let last = graph.stages.len() - 1;
+        if let Part::Forward | Part::All = part {
+            for stage in 0..last {
+                graph.run(pass, None, &[Step::Forward(stage)]);
+                graph.merge(pass, stage + 1);
+            }
+        }
+        if let Part::Losses | Part::All = part {
+            pass.workspace.total_weights(pass.batch.row_weights, pass.batch.row_idx);
+        }
+        let steps: &[Step] = match part {
+            Part::Forward => &[Step::Forward(last)],
+            Part::Losses => &[Step::Losses],
+            Part::Backward => &[Step::Backward(last)],
+            Part::All => &[Step::Forward(last), Step::Losses, Step::Backward(last)],
+        };
+        graph.run(pass, grads.as_deref_mut(), steps);
+        if let Part::Forward | Part::All = part {
+            graph.update_state(pass.state);
+        }
+        if let Part::Losses | Part::All = part {
+            graph.take_losses(pass.workspace);
+        }
+        if let Part::Backward | Part::All = part {
+            for stage in (0..last).rev() {
+                graph.merge_backward(pass, stage + 1);
+                graph.run(pass, grads.as_deref_mut(), &[Step::Backward(stage)]);
+            }
+        }
     }
 }

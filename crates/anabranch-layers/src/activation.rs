@@ -1,12 +1,12 @@
 //! Activations: y = f(x) for each element.
 
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
-use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Scalar, flat, flat_mut, named};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx};
 use crate::shape::{Output, Pointwise, Shape, one_input};
 
 /// An element-wise function.
@@ -62,7 +62,12 @@ fn normal_density<T: Scalar>(x: T) -> T {
     scale * T::exp(T::from_f64(-0.5) * x * x)
 }
 
+named!(Activation, "activation", LayerError);
+
 impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 5] = [Self::Relu, Self::Gelu, Self::Silu, Self::Tanh, Self::Identity];
+
     /// f(x).
     #[inline(always)]
     pub fn value<T: Scalar>(self, x: T) -> T {
@@ -113,23 +118,6 @@ impl Activation {
             Self::Identity => "identity",
         }
     }
-
-    fn apply<T: Scalar>(self, exec: &Executor, x: ArrayView2<'_, T>, y: &mut [T]) {
-        let (n_rows, width) = x.dim();
-        let x = flat(x);
-        let parts = [Part::Rows(y, width)];
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
-            #[inline(always)]
-            |rows, [y]| {
-                for (y, x) in y.iter_mut().zip(&x[rows.start * width..]) {
-                    *y = self.value(*x);
-                }
-            },
-        );
-    }
 }
 
 impl<T: Scalar> Layer<T> for Activation {
@@ -142,7 +130,17 @@ impl<T: Scalar> Layer<T> for Activation {
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+        let (dim, x) = (cx.x.dim(), flat(cx.x));
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(cx.y), dim.1)],
+            #[inline(always)]
+            |span, [y]| {
+                for (y, x) in y.iter_mut().zip(&x[span]) {
+                    *y = self.value(*x);
+                }
+            },
+        );
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -155,22 +153,14 @@ impl<T: Scalar> Layer<T> for Activation {
 }
 
 impl<T: Scalar> RowWise<T> for Activation {
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
-        let (n_rows, width) = cx.x.dim();
-        let (x, y, dy) = (flat(cx.x), flat(cx.y), flat(cx.dy.view()));
-        let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
+        let (dim, x, y, dy) = (cx.x.dim(), flat(cx.x), flat(cx.y), flat(cx.dy.view()));
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(dx), dim.1)],
             #[inline(always)]
-            |rows, [dx]| {
-                let span = rows.start * width..rows.end * width;
+            |span, [dx]| {
                 let (x, y, dy) = (&x[span.clone()], &y[span.clone()], &dy[span]);
                 for (((dx, dy), x), y) in dx.iter_mut().zip(dy).zip(x).zip(y) {
                     *dx = accum.combine(*dx, *dy * self.derivative(*x, *y));

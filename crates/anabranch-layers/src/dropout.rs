@@ -2,12 +2,12 @@
 
 use anabranch_tensor::parallel::{Part, rows_per_chunk};
 use anabranch_tensor::random::DrawnMask;
-use anabranch_tensor::{Accum, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, Mask, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, Mask};
 use crate::shape::{Memory, Pointwise, Shape, one_input};
 
 /// y = x⊙M in training, y = x in evaluation.
@@ -135,14 +135,6 @@ fn multiply<T: Scalar>(x: &[T], m: &[T], y: &mut [T]) {
     }
 }
 
-/// dx (+)= dy⊙m.
-#[inline(always)]
-fn multiply_accumulate<T: Scalar>(dy: &[T], m: &[T], dx: &mut [T], accum: Accum) {
-    for ((dx, dy), m) in dx.iter_mut().zip(dy).zip(m) {
-        *dx = accum.combine(*dx, *dy * *m);
-    }
-}
-
 impl<T: Scalar> Layer<T> for Dropout {
     compiled_here!(Dropout);
 
@@ -202,17 +194,15 @@ impl<T: Scalar> RowWise<T> for Dropout {
 
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
-        let (n_rows, width) = cx.x.dim();
-        let (dy, m) = (flat(cx.dy.view()), cx.saved);
-        let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
+        let (dim, dy, m) = (cx.x.dim(), flat(cx.dy.view()), cx.saved);
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(dx), dim.1)],
             #[inline(always)]
-            |rows, [dx]| {
-                let span = rows.start * width..rows.end * width;
-                multiply_accumulate(&dy[span.clone()], &m[span], dx, accum);
+            |span, [dx]| {
+                for ((dx, dy), m) in dx.iter_mut().zip(&dy[span.clone()]).zip(&m[span]) {
+                    *dx = accum.combine(*dx, *dy * *m);
+                }
             },
         );
     }

@@ -1,19 +1,19 @@
 //! Joins: a residual add brings one branch into another, y = left + J(right).
 
 use anabranch_tensor::gemm::{NoEpilogue, gemm};
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::random::Random;
 use anabranch_tensor::rows::row_sums;
 use anabranch_tensor::{
-    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut, matrix, matrix_mut,
+    Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut, matrix, matrix_mut, named,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
 use crate::init::Init;
-use crate::layer::{Infer, Layer, Training, compiled_here};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
 use crate::linear::products_scratch_len;
-use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
+use crate::row_wise::{Backward, Dx, ParamGrads};
 use crate::shape::{ArraySpec, Memory, Output, Role, Shape, check_width};
 
 /// Rows summed together.
@@ -41,7 +41,12 @@ pub enum Join {
     Project,
 }
 
+named!(Join, "join", LayerError);
+
 impl Join {
+    /// Every join.
+    pub const ALL: [Self; 3] = [Self::Add, Self::Broadcast, Self::Project];
+
     /// The name in configurations: `add`, `broadcast` or `project`.
     pub fn name(self) -> &'static str {
         match self {
@@ -60,35 +65,6 @@ impl Join {
             _ => Self::Project,
         }
     }
-
-    /// y = x for the left input, y += J(x) for the right one.
-    fn bring<T: Scalar>(self, cx: Infer<'_, T>) {
-        let Infer { exec, input, x, y, params, scratch, .. } = cx;
-        let (n_rows, width) = y.dim();
-        match self {
-            _ if input == 0 => combine(exec, x, y, Accum::Replace),
-            Self::Add => combine(exec, x, y, Accum::Add),
-            Self::Broadcast => {
-                let x = flat(x);
-                let parts = [Part::Rows(flat_mut(y), width)];
-                exec.for_each_chunk(
-                    n_rows,
-                    rows_per_chunk(width),
-                    parts,
-                    #[inline(always)]
-                    |rows, [y]| {
-                        for (y, x) in y.chunks_exact_mut(width).zip(&x[rows.start..]) {
-                            y.iter_mut().for_each(|y| *y += *x);
-                        }
-                    },
-                );
-            }
-            Self::Project => {
-                let w = matrix(params, width, x.ncols());
-                gemm(exec, x, w.t(), Accum::Add, y, scratch, &NoEpilogue);
-            }
-        }
-    }
 }
 
 /// to (+)= from, element by element.
@@ -98,15 +74,13 @@ fn combine<T: Scalar>(
     to: ArrayViewMut2<'_, T>,
     accum: Accum,
 ) {
-    let (n_rows, width) = from.dim();
-    let from = flat(from);
-    exec.for_each_chunk(
-        n_rows,
-        rows_per_chunk(width),
-        [Part::Rows(flat_mut(to), width)],
+    let (dim, from) = (from.dim(), flat(from));
+    exec.for_each_span(
+        dim,
+        [Part::Rows(flat_mut(to), dim.1)],
         #[inline(always)]
-        |rows, [to]| {
-            for (to, from) in to.iter_mut().zip(&from[rows.start * width..]) {
+        |span, [to]| {
+            for (to, from) in to.iter_mut().zip(&from[span]) {
                 *to = accum.combine(*to, *from);
             }
         },
@@ -120,16 +94,13 @@ fn combine_row_sums<T: Scalar>(
     d: ArrayViewMut2<'_, T>,
     accum: Accum,
 ) {
-    let (n_rows, width) = dy.dim();
-    let dy = flat(dy);
-    exec.for_each_chunk(
-        n_rows,
-        rows_per_chunk(width),
+    let ((n_rows, width), dy) = (dy.dim(), flat(dy));
+    exec.for_each_span(
+        (n_rows, width),
         [Part::Rows(flat_mut(d), 1)],
         #[inline(always)]
-        |rows, [d]| {
-            let dy = &dy[rows.start * width..rows.end * width];
-            for (d, dy) in d.chunks_mut(ROWS).zip(dy.chunks(ROWS * width)) {
+        |span, [d]| {
+            for (d, dy) in d.chunks_mut(ROWS).zip(dy[span].chunks(ROWS * width)) {
                 let mut sums = [T::ZERO; ROWS];
                 row_sums(dy, width, &mut sums[..d.len()]);
                 for (d, sum) in d.iter_mut().zip(sums) {
@@ -183,8 +154,31 @@ impl<T: Scalar> Layer<T> for Join {
         }
     }
 
+    /// y = x for the left input, y += J(x) for the right one.
     fn infer(&self, cx: Infer<'_, T>) {
-        self.bring(cx);
+        let Infer { exec, input, x, y, params, scratch, .. } = cx;
+        let (n_rows, width) = y.dim();
+        match self {
+            _ if input == 0 => combine(exec, x, y, Accum::Replace),
+            Self::Add => combine(exec, x, y, Accum::Add),
+            Self::Broadcast => {
+                let x = flat(x);
+                exec.for_each_span(
+                    (n_rows, width),
+                    [Part::Rows(flat_mut(y), width)],
+                    #[inline(always)]
+                    |span, [y]| {
+                        for (y, x) in y.chunks_exact_mut(width).zip(&x[span.start / width..]) {
+                            y.iter_mut().for_each(|y| *y += *x);
+                        }
+                    },
+                );
+            }
+            Self::Project => {
+                let w = matrix(params, width, x.ncols());
+                gemm(exec, x, w.t(), Accum::Add, y, scratch, &NoEpilogue);
+            }
+        }
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -198,11 +192,6 @@ impl<T: Scalar> Layer<T> for Join {
 }
 
 impl<T: Scalar> RowWise<T> for Join {
-    fn forward(&self, cx: Forward<'_, T>) {
-        let Forward { exec, input, x, y, params, state, scratch, .. } = cx;
-        self.bring(Infer { exec, input, x, y, params, state, scratch });
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Backward { exec, input, dy, dx, params, scratch, .. } = cx;
         let Some(Dx { values: dx, accum }) = dx else { return };

@@ -6,7 +6,7 @@ use anabranch_tensor::random::Random;
 use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar};
 
 use crate::error::LayerError;
-use crate::row_wise::RowWise;
+use crate::row_wise::{Backward, Forward, ParamGrads};
 use crate::shape::{Memory, Pointwise, Shape};
 use crate::whole_batch::WholeBatch;
 
@@ -94,6 +94,33 @@ pub trait Layer<T: Scalar>: Debug + Send + Sync {
         Self: Sized + 'static,
     {
         Box::new(self)
+    }
+}
+
+/// Training passes of a layer whose rows do not depend on each other: on a whole batch, or on some
+/// of its rows while other threads handle the rest.
+pub trait RowWise<T: Scalar>: Layer<T> {
+    /// Computes y from x, and saves in `saved` what `backward` needs. The default is for layers
+    /// that do the same in evaluation and save nothing.
+    fn forward(&self, cx: Forward<'_, T>) {
+        let Forward { exec, input, x, y, params, state, scratch, .. } = cx;
+        self.infer(Infer { exec, input, x, y, params, state, scratch });
+    }
+
+    /// Computes dL/dx from dL/dy, after `forward` on the same x.
+    fn backward(&self, cx: Backward<'_, T>);
+
+    /// Computes dL/dparams from dL/dy, after `backward`: a sum over the given rows, all or some of
+    /// the rows of `backward`. The default is for layers without parameters.
+    fn param_grads(&self, cx: ParamGrads<'_, T>) {
+        let _ = cx;
+    }
+
+    /// Updates the state once per training batch, after its forward pass, however its rows were
+    /// split: the passes read the state as it was before. State that depends on row values belongs
+    /// in a [`WholeBatch`](crate::WholeBatch) layer. The default leaves the state unchanged.
+    fn update_state(&self, state: &mut [T]) {
+        let _ = state;
     }
 }
 

@@ -1,14 +1,14 @@
 //! Layer normalisation.
 
 use anabranch_tensor::columns::{fold_partials, n_row_chunks};
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::random::Random;
 use anabranch_tensor::rows::{row_dots, row_sum};
-use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{Accum, Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, ParamGrads};
 use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), where μ and σ² are the mean and the biased variance of
@@ -49,33 +49,6 @@ impl LayerNorm {
     /// Sets ε, above 0, which is added to the variance.
     pub fn with_eps(self, eps: f64) -> Self {
         Self { eps }
-    }
-
-    fn apply<T: Scalar>(
-        &self,
-        exec: &Executor,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        params: &[T],
-    ) {
-        let (n_rows, units) = x.dim();
-        let (x, eps) = (flat(x), T::from_f64(self.eps));
-        let (gamma, beta) = params.split_at(units);
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
-            [Part::Rows(flat_mut(y), units)],
-            #[inline(always)]
-            |rows, [y]| {
-                let x = x[rows.start * units..rows.end * units].chunks_exact(units);
-                for (y, x) in y.chunks_exact_mut(units).zip(x) {
-                    let r = normalise(x, y, eps);
-                    for ((y, gamma), beta) in y.iter_mut().zip(gamma).zip(beta) {
-                        *y = *gamma * (*y * r) + *beta;
-                    }
-                }
-            },
-        );
     }
 }
 
@@ -174,7 +147,21 @@ impl<T: Scalar> Layer<T> for LayerNorm {
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
-        self.apply(cx.exec, cx.x, cx.y, cx.params);
+        let ((n_rows, units), x, eps) = (cx.x.dim(), flat(cx.x), T::from_f64(self.eps));
+        let (gamma, beta) = cx.params.split_at(units);
+        cx.exec.for_each_span(
+            (n_rows, units),
+            [Part::Rows(flat_mut(cx.y), units)],
+            #[inline(always)]
+            |span, [y]| {
+                for (y, x) in y.chunks_exact_mut(units).zip(x[span].chunks_exact(units)) {
+                    let r = normalise(x, y, eps);
+                    for ((y, gamma), beta) in y.iter_mut().zip(gamma).zip(beta) {
+                        *y = *gamma * (*y * r) + *beta;
+                    }
+                }
+            },
+        );
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -187,23 +174,17 @@ impl<T: Scalar> Layer<T> for LayerNorm {
 }
 
 impl<T: Scalar> RowWise<T> for LayerNorm {
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.apply(cx.exec, cx.x, cx.y, cx.params);
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, units) = cx.x.dim();
         let (x, dy, gamma) = (flat(cx.x), flat(cx.dy.view()), &cx.params[..units]);
         let eps = T::from_f64(self.eps);
         let room = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
+        cx.exec.for_each_span(
+            (n_rows, units),
             [Part::Chunks(room, units), Part::Rows(flat_mut(dx), units)],
             #[inline(always)]
-            |rows, [x_hat, dx]| {
-                let span = rows.start * units..rows.end * units;
+            |span, [x_hat, dx]| {
                 backward_rows([&x[span.clone()], &dy[span], gamma], dx, accum, x_hat, eps);
             },
         );
@@ -215,13 +196,11 @@ impl<T: Scalar> RowWise<T> for LayerNorm {
         let n_chunks = n_row_chunks(n_rows, units);
         let (partials, room) =
             cx.scratch[..3 * n_chunks * units].split_at_mut(2 * n_chunks * units);
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
+        cx.exec.for_each_span(
+            (n_rows, units),
             [Part::Chunks(&mut *partials, 2 * units), Part::Chunks(room, units)],
             #[inline(always)]
-            |rows, [sums, x_hat]| {
-                let span = rows.start * units..rows.end * units;
+            |span, [sums, x_hat]| {
                 gradient_rows([&x[span.clone()], &dy[span]], sums, x_hat, eps);
             },
         );

@@ -34,7 +34,7 @@ pub use dropout::Dropout;
 pub use error::LayerError;
 pub use init::Init;
 pub use join::Join;
-pub use layer::{Infer, Layer, Training};
+pub use layer::{Infer, Layer, RowWise, Training};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use loss::{Loss, LossGradient, mean_loss};
@@ -44,7 +44,7 @@ pub use losses::{
 pub use merge::{Concat, Product};
 pub use one_batch::{backward_batch, forward_batch};
 pub use prelu::PRelu;
-pub use row_wise::{Backward, Dx, Forward, Mask, ParamGrads, RowWise};
+pub use row_wise::{Backward, Dx, Forward, Mask, ParamGrads};
 pub use shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, one_input};
 pub use softmax::Softmax;
 pub use standalone::{Standalone, Vjp, vjp};

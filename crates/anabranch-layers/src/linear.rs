@@ -3,7 +3,7 @@
 use anabranch_tensor::columns::{column_sums, column_sums_scratch_len};
 use anabranch_tensor::gemm::{Epilogue, NoEpilogue, gemm, gemm_scratch_len};
 use anabranch_tensor::lanes::map_rows;
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::random::Random;
 use anabranch_tensor::{
     Accum, ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut, matrix, matrix_mut,
@@ -13,8 +13,8 @@ use crate::activation::Activation;
 use crate::dropout::DropoutMask;
 use crate::error::LayerError;
 use crate::init::Init;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward, ParamGrads};
 use crate::shape::{ArraySpec, Memory, Output, Pointwise, Role, Shape, check_width, one_input};
 
 /// y = x·wᵀ + b.
@@ -69,57 +69,35 @@ fn split<T>(params: &[T], outputs: usize) -> (&[T], &[T]) {
     params.split_at(params.len() - outputs)
 }
 
-/// Adds the bias to a row of products.
-struct AddBias<'a, T> {
+/// y + b, or relu(y + b), NaN kept.
+struct AddBias<'a, T, const RELU: bool> {
     b: &'a [T],
 }
 
-impl<T: Scalar> Epilogue<T> for AddBias<'_, T> {
+impl<T: Scalar, const RELU: bool> AddBias<'_, T, RELU> {
+    #[inline(always)]
+    fn value(y: T, b: T) -> T {
+        if RELU { Activation::Relu.value(y + b) } else { y + b }
+    }
+}
+
+impl<T: Scalar, const RELU: bool> Epilogue<T> for AddBias<'_, T, RELU> {
     #[inline(always)]
     fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
         for (y, b) in y.iter_mut().zip(&self.b[col..]) {
-            *y += *b;
+            *y = Self::value(*y, *b);
         }
     }
 
     #[inline(always)]
     fn apply_whole_rows(&self, _row: usize, _width: usize, y: &mut [T]) {
-        map_rows(
-            y,
-            self.b,
-            #[inline(always)]
-            |y, b| y + b,
-        );
-    }
-}
-
-/// relu(y + b), NaN kept.
-struct AddBiasRelu<'a, T> {
-    b: &'a [T],
-}
-
-impl<T: Scalar> Epilogue<T> for AddBiasRelu<'_, T> {
-    #[inline(always)]
-    fn apply(&self, _row: usize, col: usize, y: &mut [T]) {
-        for (y, b) in y.iter_mut().zip(&self.b[col..]) {
-            *y = Activation::Relu.value(*y + *b);
-        }
-    }
-
-    #[inline(always)]
-    fn apply_whole_rows(&self, _row: usize, _width: usize, y: &mut [T]) {
-        map_rows(
-            y,
-            self.b,
-            #[inline(always)]
-            |y, b| Activation::Relu.value(y + b),
-        );
+        map_rows(y, self.b, Self::value);
     }
 }
 
 /// relu(y + b)⊙M.
 struct AddBiasReluDropout<'a, T> {
-    relu: AddBiasRelu<'a, T>,
+    relu: AddBias<'a, T, true>,
     mask: DropoutMask<'a, T>,
 }
 
@@ -197,30 +175,6 @@ pub(crate) fn products_scratch_len<T: Scalar>(
         .fold(0, usize::max)
 }
 
-/// Replaces `dy` by dz = dy⊙[y>0]·`scale`.
-fn backward_through_relu<T: Scalar>(
-    exec: &Executor,
-    y: ArrayView2<'_, T>,
-    dy: ArrayViewMut2<'_, T>,
-    scale: T,
-) {
-    let (n_rows, width) = y.dim();
-    let y = flat(y);
-    exec.for_each_chunk(
-        n_rows,
-        rows_per_chunk(width),
-        [Part::Rows(flat_mut(dy), width)],
-        #[inline(always)]
-        |rows, [dy]| {
-            for (dy, y) in dy.iter_mut().zip(&y[rows.start * width..]) {
-                // Multiply first, then select: a branch would keep the loop from vectorising.
-                let passed = *dy * scale;
-                *dy = if *y > T::ZERO { passed } else { T::ZERO };
-            }
-        },
-    );
-}
-
 impl<T: Scalar> Layer<T> for Linear {
     compiled_here!(Linear);
 
@@ -261,8 +215,8 @@ impl<T: Scalar> Layer<T> for Linear {
     fn infer(&self, cx: Infer<'_, T>) {
         let (w, b) = split(cx.params, self.outputs);
         match self.after {
-            None => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias { b }),
-            Some(_) => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBiasRelu { b }),
+            None => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias::<T, false> { b }),
+            Some(_) => self.multiply(cx.exec, cx.x, w, cx.y, cx.scratch, &AddBias::<T, true> { b }),
         }
     }
 
@@ -295,13 +249,13 @@ impl<T: Scalar> RowWise<T> for Linear {
         let (w, b) = split(cx.params, self.outputs);
         let (exec, x, y, scratch) = (cx.exec, cx.x, cx.y, cx.scratch);
         match self.after {
-            None => self.multiply(exec, x, w, y, scratch, &AddBias { b }),
+            None => self.multiply(exec, x, w, y, scratch, &AddBias::<T, false> { b }),
             Some(AfterLinear { dropout: None }) => {
-                self.multiply(exec, x, w, y, scratch, &AddBiasRelu { b });
+                self.multiply(exec, x, w, y, scratch, &AddBias::<T, true> { b });
             }
             Some(AfterLinear { dropout: Some(p) }) => {
                 let epilogue = AddBiasReluDropout {
-                    relu: AddBiasRelu { b },
+                    relu: AddBias { b },
                     mask: DropoutMask::new(cx.mask, self.outputs, p),
                 };
                 cx.saved[0] = epilogue.mask.scale();
@@ -314,7 +268,20 @@ impl<T: Scalar> RowWise<T> for Linear {
         let Backward { exec, y, mut dy, dx, params, saved, scratch, .. } = cx;
         if let Some(after) = self.after {
             let scale = after.dropout.map_or(T::ONE, |_| saved[0]);
-            backward_through_relu(exec, y, dy.view_mut(), scale);
+            let (dim, y) = (y.dim(), flat(y));
+            exec.for_each_span(
+                dim,
+                [Part::Rows(flat_mut(dy.view_mut()), dim.1)],
+                #[inline(always)]
+                |span, [dy]| {
+                    for (dy, y) in dy.iter_mut().zip(&y[span]) {
+                        // Multiply first, then select: a branch would keep the loop from
+                        // vectorising.
+                        let passed = *dy * scale;
+                        *dy = if *y > T::ZERO { passed } else { T::ZERO };
+                    }
+                },
+            );
         }
         if let Some(Dx { values: dx, accum }) = dx {
             let (w, _) = split(params, self.outputs);

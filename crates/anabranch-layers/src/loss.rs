@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use anabranch_tensor::lanes::LANES;
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::rows::row_sum;
 use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 use ndarray::Array2;
@@ -47,14 +47,13 @@ impl<'t, T: Scalar> LossGradient<'_, 't, T> {
         self,
         f: impl Fn(std::ops::Range<usize>, &mut [T], &mut [T]) + Sync,
     ) {
-        let (n_rows, width) = self.prediction.dim();
-        let parts = [Part::Rows(flat_mut(self.d), width), Part::Rows(self.row_losses, 1)];
-        self.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
+        let dim = self.prediction.dim();
+        let parts = [Part::Rows(flat_mut(self.d), dim.1), Part::Rows(self.row_losses, 1)];
+        self.exec.for_each_span(
+            dim,
             parts,
             #[inline(always)]
-            |rows, [d, losses]| f(rows.start * width..rows.end * width, d, losses),
+            |span, [d, losses]| f(span, d, losses),
         );
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, Forward};
 use crate::shape::{Memory, Shape, check_width};
 
 /// y = [x₀ | x₁ | …], the inputs side by side.
@@ -33,14 +33,6 @@ impl Concat {
         let start = self.widths[..input].iter().sum();
         start..start + self.widths[input]
     }
-
-    fn copy<T: Scalar>(&self, input: usize, x: ArrayView2<'_, T>, y: ArrayViewMut2<'_, T>) {
-        let (columns, width) = (self.columns(input), y.ncols());
-        let rows = flat_mut(y).chunks_exact_mut(width).zip(flat(x).chunks_exact(columns.len()));
-        for (y, x) in rows {
-            y[columns.clone()].copy_from_slice(x);
-        }
-    }
 }
 
 impl<T: Scalar> Layer<T> for Concat {
@@ -60,7 +52,11 @@ impl<T: Scalar> Layer<T> for Concat {
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
-        self.copy(cx.input, cx.x, cx.y);
+        let (columns, width) = (self.columns(cx.input), cx.y.ncols());
+        let rows = flat_mut(cx.y).chunks_exact_mut(width);
+        for (y, x) in rows.zip(flat(cx.x).chunks_exact(columns.len())) {
+            y[columns.clone()].copy_from_slice(x);
+        }
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -73,10 +69,6 @@ impl<T: Scalar> Layer<T> for Concat {
 }
 
 impl<T: Scalar> RowWise<T> for Concat {
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.copy(cx.input, cx.x, cx.y);
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (columns, width) = (self.columns(cx.input), cx.dy.ncols());

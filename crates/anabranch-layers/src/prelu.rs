@@ -2,13 +2,13 @@
 
 use anabranch_tensor::columns::{fold_partials, n_row_chunks};
 use anabranch_tensor::lanes::sum_columns;
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::random::Random;
-use anabranch_tensor::{ArrayView2, ArrayViewMut2, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{Executor, Scalar, flat, flat_mut};
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, ParamGrads, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx, ParamGrads};
 use crate::shape::{ArraySpec, Memory, Role, Shape, one_input};
 
 /// y = x for x > 0, and a_j·x elsewhere, with a learned slope a_j for each unit (He et al., 2015).
@@ -38,30 +38,6 @@ impl PRelu {
     /// Sets the initial slope.
     pub fn with_initial(self, initial: f64) -> Self {
         Self { initial }
-    }
-
-    fn apply<T: Scalar>(
-        exec: &Executor,
-        x: ArrayView2<'_, T>,
-        y: ArrayViewMut2<'_, T>,
-        slopes: &[T],
-    ) {
-        let (n_rows, units) = x.dim();
-        let x = flat(x);
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
-            [Part::Rows(flat_mut(y), units)],
-            #[inline(always)]
-            |rows, [y]| {
-                let x = x[rows.start * units..rows.end * units].chunks_exact(units);
-                for (y, x) in y.chunks_exact_mut(units).zip(x) {
-                    for ((y, x), a) in y.iter_mut().zip(x).zip(slopes) {
-                        *y = if *x > T::ZERO { *x } else { *a * *x };
-                    }
-                }
-            },
-        );
     }
 }
 
@@ -95,7 +71,19 @@ impl<T: Scalar> Layer<T> for PRelu {
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
-        Self::apply(cx.exec, cx.x, cx.y, cx.params);
+        let ((n_rows, units), x, slopes) = (cx.x.dim(), flat(cx.x), cx.params);
+        cx.exec.for_each_span(
+            (n_rows, units),
+            [Part::Rows(flat_mut(cx.y), units)],
+            #[inline(always)]
+            |span, [y]| {
+                for (y, x) in y.chunks_exact_mut(units).zip(x[span].chunks_exact(units)) {
+                    for ((y, x), a) in y.iter_mut().zip(x).zip(slopes) {
+                        *y = if *x > T::ZERO { *x } else { *a * *x };
+                    }
+                }
+            },
+        );
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -108,21 +96,15 @@ impl<T: Scalar> Layer<T> for PRelu {
 }
 
 impl<T: Scalar> RowWise<T> for PRelu {
-    fn forward(&self, cx: Forward<'_, T>) {
-        Self::apply(cx.exec, cx.x, cx.y, cx.params);
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
         let (n_rows, units) = cx.x.dim();
         let (x, dy, slopes) = (flat(cx.x), flat(cx.dy.view()), cx.params);
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
+        cx.exec.for_each_span(
+            (n_rows, units),
             [Part::Rows(flat_mut(dx), units)],
             #[inline(always)]
-            |rows, [dx]| {
-                let span = rows.start * units..rows.end * units;
+            |span, [dx]| {
                 let rows = x[span.clone()].chunks_exact(units).zip(dy[span].chunks_exact(units));
                 for (dx, (x, dy)) in dx.chunks_exact_mut(units).zip(rows) {
                     for j in 0..units {
@@ -138,13 +120,11 @@ impl<T: Scalar> RowWise<T> for PRelu {
         let (n_rows, units) = cx.x.dim();
         let (x, dy) = (flat(cx.x), flat(cx.dy));
         let partials = &mut cx.scratch[..n_row_chunks(n_rows, units) * units];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
+        cx.exec.for_each_span(
+            (n_rows, units),
             [Part::Chunks(&mut *partials, units)],
             #[inline(always)]
-            |rows, [sums]| {
-                let span = rows.start * units..rows.end * units;
+            |span, [sums]| {
                 sum_columns(
                     [&x[span.clone()], &dy[span]],
                     [],

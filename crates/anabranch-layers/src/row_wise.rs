@@ -1,8 +1,6 @@
-//! Training passes of layers whose rows do not depend on each other.
+//! Arguments of the training passes of layers whose rows do not depend on each other.
 
-use std::fmt::Debug;
-
-use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor, Scalar};
+use anabranch_tensor::{Accum, ArrayView2, ArrayViewMut2, Executor};
 
 /// Which elements dropout keeps.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +20,7 @@ pub enum Mask<'a, T> {
     Given(&'a [T]),
 }
 
-/// Arguments of [`RowWise::forward`].
+/// Arguments of [`RowWise::forward`](crate::RowWise::forward).
 #[derive(Debug)]
 pub struct Forward<'a, T> {
     /// Executor that runs the loops.
@@ -62,7 +60,7 @@ impl<T> Dx<'_, T> {
     }
 }
 
-/// Arguments of [`RowWise::backward`].
+/// Arguments of [`RowWise::backward`](crate::RowWise::backward).
 #[derive(Debug)]
 pub struct Backward<'a, T> {
     /// Executor that runs the loops.
@@ -75,8 +73,8 @@ pub struct Backward<'a, T> {
     /// [`Output::Kept`](crate::Output::Kept).
     pub y: ArrayView2<'a, T>,
     /// dL/dy `[rows, outputs]`. A single-input layer may overwrite it;
-    /// [`param_grads`](RowWise::param_grads) gets what it leaves. A layer with several inputs must
-    /// not.
+    /// [`param_grads`](crate::RowWise::param_grads) gets what it leaves. A layer with several
+    /// inputs must not.
     pub dy: ArrayViewMut2<'a, T>,
     /// dL/dx; `None` where it is not needed (first layers).
     pub dx: Option<Dx<'a, T>>,
@@ -89,7 +87,7 @@ pub struct Backward<'a, T> {
     pub scratch: &'a mut [T],
 }
 
-/// Arguments of [`RowWise::param_grads`].
+/// Arguments of [`RowWise::param_grads`](crate::RowWise::param_grads).
 #[derive(Debug)]
 pub struct ParamGrads<'a, T> {
     /// Executor that runs the loops.
@@ -110,27 +108,4 @@ pub struct ParamGrads<'a, T> {
     /// Scratch memory of the size given by [`Layer::memory`](crate::Layer::memory), with any
     /// contents.
     pub scratch: &'a mut [T],
-}
-
-/// Training passes of a layer whose rows do not depend on each other: on a whole batch, or on some
-/// of its rows while other threads handle the rest.
-pub trait RowWise<T: Scalar>: Debug + Send + Sync {
-    /// Computes y from x, and saves in `saved` what `backward` needs.
-    fn forward(&self, cx: Forward<'_, T>);
-
-    /// Computes dL/dx from dL/dy, after `forward` on the same x.
-    fn backward(&self, cx: Backward<'_, T>);
-
-    /// Computes dL/dparams from dL/dy, after `backward`: a sum over the given rows, all or some of
-    /// the rows of `backward`. The default is for layers without parameters.
-    fn param_grads(&self, cx: ParamGrads<'_, T>) {
-        let _ = cx;
-    }
-
-    /// Updates the state once per training batch, after its forward pass, however its rows were
-    /// split: the passes read the state as it was before. State that depends on row values belongs
-    /// in a [`WholeBatch`](crate::WholeBatch) layer. The default leaves the state unchanged.
-    fn update_state(&self, state: &mut [T]) {
-        let _ = state;
-    }
 }

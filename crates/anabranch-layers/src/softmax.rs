@@ -1,13 +1,13 @@
 //! Softmax: each row of scores becomes a probability distribution.
 
-use anabranch_tensor::parallel::{Part, rows_per_chunk};
+use anabranch_tensor::parallel::Part;
 use anabranch_tensor::rows::{row_dots, row_maxima, row_sums};
-use anabranch_tensor::{Accum, ArrayView2, Executor, Scalar, flat, flat_mut};
+use anabranch_tensor::{Accum, Scalar, flat, flat_mut};
 use ndarray::Array2;
 
 use crate::error::LayerError;
-use crate::layer::{Infer, Layer, Training, compiled_here};
-use crate::row_wise::{Backward, Dx, Forward, RowWise};
+use crate::layer::{Infer, Layer, RowWise, Training, compiled_here};
+use crate::row_wise::{Backward, Dx};
 use crate::shape::{Output, Shape, one_input};
 
 /// y = softmax(x) in each row.
@@ -83,21 +83,6 @@ impl Softmax {
             if i == j { y[i] * (T::ONE - y[i]) } else { -y[i] * y[j] }
         })
     }
-
-    fn apply<T: Scalar>(self, exec: &Executor, x: ArrayView2<'_, T>, y: &mut [T]) {
-        let (n_rows, width) = x.dim();
-        let x = flat(x);
-        let parts = [Part::Rows(y, width)];
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
-            #[inline(always)]
-            |rows, [y]| {
-                softmax_rows(&x[rows.start * width..rows.end * width], y, width);
-            },
-        );
-    }
 }
 
 impl<T: Scalar> Layer<T> for Softmax {
@@ -109,7 +94,13 @@ impl<T: Scalar> Layer<T> for Softmax {
     }
 
     fn infer(&self, cx: Infer<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
+        let (dim, x) = (cx.x.dim(), flat(cx.x));
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(cx.y), dim.1)],
+            #[inline(always)]
+            |span, [y]| softmax_rows(&x[span], y, dim.1),
+        );
     }
 
     fn training(&self) -> Training<'_, T> {
@@ -122,24 +113,14 @@ impl<T: Scalar> Layer<T> for Softmax {
 }
 
 impl<T: Scalar> RowWise<T> for Softmax {
-    fn forward(&self, cx: Forward<'_, T>) {
-        self.apply(cx.exec, cx.x, flat_mut(cx.y));
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values: dx, accum }) = cx.dx else { return };
-        let (n_rows, width) = cx.x.dim();
-        let (y, dy) = (flat(cx.y), flat(cx.dy.view()));
-        let parts = [Part::Rows(flat_mut(dx), width)];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(width),
-            parts,
+        let (dim, y, dy) = (cx.x.dim(), flat(cx.y), flat(cx.dy.view()));
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(dx), dim.1)],
             #[inline(always)]
-            |rows, [dx]| {
-                let span = rows.start * width..rows.end * width;
-                backward_rows(&y[span.clone()], &dy[span], dx, accum, width);
-            },
+            |span, [dx]| backward_rows(&y[span.clone()], &dy[span], dx, accum, dim.1),
         );
     }
 }

@@ -49,14 +49,13 @@ pub fn column_sums<T: Scalar>(
     let n_rows = x.len() / width;
     let partials = &mut scratch[..column_sums_scratch_len(n_rows, width)];
     let parts = [Part::Chunks(&mut *partials, width)];
-    exec.for_each_chunk(
-        n_rows,
-        rows_per_chunk(width),
+    exec.for_each_span(
+        (n_rows, width),
         parts,
         #[inline(always)]
-        |rows, [partial]| {
+        |span, [partial]| {
             sum_columns(
-                [&x[rows.start * width..rows.end * width]],
+                [&x[span]],
                 [],
                 [partial],
                 #[inline(always)]

@@ -3,8 +3,6 @@
 //! The compiler vectorises a loop over an array of fixed length where it would not risk that for a
 //! slice.
 
-use std::ops::Range;
-
 use crate::scalar::Scalar;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use crate::simd::InstructionSet;
@@ -151,41 +149,30 @@ pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
     f: impl Fn([T; X], [T; V]) -> [T; N],
 ) {
     let width = totals[0].len();
-    if is_narrow(width) {
-        let mut repeated = [[T::ZERO; SIDE_BY_SIDE]; V];
-        for k in 0..V {
-            repeat_into(&mut repeated[k], &vectors[k][..width]);
-        }
-        return sum_side_by_side(
-            (matrices[0].len(), width),
-            totals,
-            #[inline(always)]
-            |numbers, mut sums| {
-                let n = numbers.len();
-                let (mut x, mut v) = ([&[][..]; X], [&[][..]; V]);
-                for k in 0..X {
-                    x[k] = &matrices[k][numbers.clone()];
-                }
-                for k in 0..V {
-                    v[k] = &repeated[k][..n];
-                }
-                for k in 0..N {
-                    sums[k] = &mut std::mem::take(&mut sums[k])[..n];
-                }
-                for i in 0..n {
-                    let terms = f(at(&x, i), at(&v, i));
-                    for k in 0..N {
-                        sums[k][i] += terms[k];
-                    }
-                }
-            },
-        );
+    if !is_narrow(width) {
+        sum_by_lanes(matrices, vectors, totals, f);
+    } else if width <= LANES {
+        // Clearing the sums of wider rows would take as long as summing a few narrow ones.
+        sum_side_by_side::<T, X, V, N, { LANES * LANES }>(matrices, vectors, totals, f);
+    } else {
+        sum_side_by_side::<T, X, V, N, SIDE_BY_SIDE>(matrices, vectors, totals, f);
     }
-    sum_by_lanes(
+}
+
+/// [`sum_columns`] of rows that fill their vectors, with sums that stay in registers.
+#[inline(always)]
+fn sum_by_lanes<T: Scalar, const X: usize, const V: usize, const N: usize>(
+    matrices: [&[T]; X],
+    vectors: [&[T]; V],
+    totals: [&mut [T]; N],
+    f: impl Fn([T; X], [T; V]) -> [T; N],
+) {
+    let width = totals[0].len();
+    for_lanes(
         width,
-        totals,
         #[inline(always)]
-        |j, len, sums| {
+        |j, len| {
+            let mut sums = [[T::ZERO; LANES]; N];
             let vectors = load_each(&vectors, j, len);
             let mut at = j;
             while at < matrices[0].len() {
@@ -198,8 +185,54 @@ pub fn sum_columns<T: Scalar, const X: usize, const V: usize, const N: usize>(
                 }
                 at += width;
             }
+            for k in 0..N {
+                store_lanes(&mut totals[k][j..], &sums[k], len);
+            }
         },
     );
+}
+
+/// [`sum_columns`] of narrow rows with at most `LEN` numbers per [`LANES`] rows.
+#[inline(always)]
+fn sum_side_by_side<T: Scalar, const X: usize, const V: usize, const N: usize, const LEN: usize>(
+    matrices: [&[T]; X],
+    vectors: [&[T]; V],
+    totals: [&mut [T]; N],
+    f: impl Fn([T; X], [T; V]) -> [T; N],
+) {
+    let width = totals[0].len();
+    let mut repeated = [[T::ZERO; SIDE_BY_SIDE]; V];
+    for k in 0..V {
+        repeat_into(&mut repeated[k], &vectors[k][..width]);
+    }
+    let (len, block) = (matrices[0].len(), LANES * width);
+    let mut sums = [[T::ZERO; LEN]; N];
+    for start in (0..len).step_by(block) {
+        let n = block.min(len - start);
+        // Cut to one length, so that the loop needs no bounds checks.
+        let (mut x, mut v) = (matrices, [&[][..]; V]);
+        for k in 0..X {
+            x[k] = &matrices[k][start..][..n];
+        }
+        for k in 0..V {
+            v[k] = &repeated[k][..n];
+        }
+        let sums = sums.each_mut().map(|sums| &mut sums[..n]);
+        for i in 0..n {
+            let terms = f(at(&x, i), at(&v, i));
+            for k in 0..N {
+                sums[k][i] += terms[k];
+            }
+        }
+    }
+    for (total, sums) in totals.into_iter().zip(&sums) {
+        total.fill(T::ZERO);
+        for row in sums[..block].chunks_exact(width) {
+            for (total, v) in total.iter_mut().zip(row) {
+                *total += *v;
+            }
+        }
+    }
 }
 
 /// Element `i` of each slice.
@@ -234,65 +267,6 @@ fn lane_of<T: Scalar, const N: usize>(groups: &[[T; LANES]; N], lane: usize) -> 
         elements[k] = groups[k][lane];
     }
     elements
-}
-
-/// Calls `add(j, len, sums)` for the columns `j .. j + len` of each group of [`LANES`] columns of
-/// `width`, with sums that start at zero and stay in registers, then copies these to `totals`.
-#[inline(always)]
-fn sum_by_lanes<T: Scalar, const N: usize>(
-    width: usize,
-    totals: [&mut [T]; N],
-    mut add: impl FnMut(usize, usize, &mut [[T; LANES]; N]),
-) {
-    for_lanes(
-        width,
-        #[inline(always)]
-        |j, len| {
-            let mut sums = [[T::ZERO; LANES]; N];
-            add(j, len, &mut sums);
-            for n in 0..N {
-                store_lanes(&mut totals[n][j..], &sums[n], len);
-            }
-        },
-    );
-}
-
-/// Calls `add(numbers, sums)` for the numbers of every [`LANES`] rows of `width`, `len` in all, to
-/// add to `sums[n][i]` the contribution of the i-th number; then adds up the sums of each column.
-#[inline(always)]
-fn sum_side_by_side<T: Scalar, const N: usize>(
-    (len, width): (usize, usize),
-    totals: [&mut [T]; N],
-    add: impl FnMut(Range<usize>, [&mut [T]; N]),
-) {
-    // Clearing the sums of wider rows would take as long as summing a few narrow ones.
-    if width <= LANES {
-        sum_up_to::<T, N, { LANES * LANES }>((len, width), totals, add);
-    } else {
-        sum_up_to::<T, N, SIDE_BY_SIDE>((len, width), totals, add);
-    }
-}
-
-/// The same for rows with at most `LEN` numbers per [`LANES`] rows.
-#[inline(always)]
-fn sum_up_to<T: Scalar, const N: usize, const LEN: usize>(
-    (len, width): (usize, usize),
-    totals: [&mut [T]; N],
-    mut add: impl FnMut(Range<usize>, [&mut [T]; N]),
-) {
-    let mut sums = [[T::ZERO; LEN]; N];
-    for start in (0..len).step_by(LANES * width) {
-        let end = len.min(start + LANES * width);
-        add(start..end, sums.each_mut().map(|sums| &mut sums[..end - start]));
-    }
-    for (total, sums) in totals.into_iter().zip(&sums) {
-        total.fill(T::ZERO);
-        for row in sums[..LANES * width].chunks_exact(width) {
-            for (total, v) in total.iter_mut().zip(row) {
-                *total += *v;
-            }
-        }
-    }
 }
 
 /// Repeats `vector`, at most as long as a narrow row, for [`LANES`] rows side by side.

@@ -10,6 +10,7 @@ pub mod gemm;
 mod gradients;
 pub mod lanes;
 mod ln;
+mod names;
 pub mod parallel;
 mod prefetch;
 pub mod random;

@@ -87,7 +87,11 @@ pub trait PerScalar {
 /// ```
 #[macro_export]
 macro_rules! compiled_once {
-    ($(fn $name:ident<$T:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block)*) => { $(
+    ($(
+        $(#[$attribute:meta])*
+        fn $name:ident<$T:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $out:ty)? $body:block
+    )*) => { $(
+        $(#[$attribute])*
         fn $name<$T: $crate::Scalar>($($arg: $ty),*) $(-> $out)? {
             struct Family;
             impl $crate::PerScalar for Family {
@@ -117,7 +121,7 @@ mod sealed {
 }
 
 macro_rules! impl_scalar {
-    ($t:ident, select($f32:ident, $f64:ident) -> $selected:ident, $exp:path, $ln:path, $erf:path, $tanh:path) => {
+    ($t:ident, select($f32:ident, $f64:ident) -> $selected:ident, $($function:ident: $path:path),*) => {
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -132,30 +136,10 @@ macro_rules! impl_scalar {
             fn to_f64(self) -> f64 {
                 self.into()
             }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                $ln(self)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                $t::sqrt(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                $tanh(self)
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                $t::abs(self)
-            }
+            $(#[inline(always)]
+            fn $function(self) -> Self {
+                $path(self)
+            })*
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 $t::max(self, other)
@@ -176,5 +160,13 @@ macro_rules! impl_scalar {
     };
 }
 
-impl_scalar!(f32, select(table, _other) -> table, crate::exp::exp_f32, crate::ln::ln_f32, libm::erff, libm::tanhf);
-impl_scalar!(f64, select(_other, table) -> table, crate::exp::exp_f64, crate::ln::ln_f64, libm::erf, libm::tanh);
+impl_scalar!(
+    f32, select(table, _other) -> table,
+    exp: crate::exp::exp_f32, ln: crate::ln::ln_f32, sqrt: f32::sqrt, abs: f32::abs,
+    tanh: libm::tanhf, erf: libm::erff
+);
+impl_scalar!(
+    f64, select(_other, table) -> table,
+    exp: crate::exp::exp_f64, ln: crate::ln::ln_f64, sqrt: f64::sqrt, abs: f64::abs,
+    tanh: libm::tanh, erf: libm::erf
+);

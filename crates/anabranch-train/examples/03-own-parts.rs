@@ -8,8 +8,8 @@ use anabranch_train::data::{Dataset, Split, TaskValues};
 use anabranch_train::graph::{Fusion, GraphBuilder, GraphError, Mode, Workspace};
 use anabranch_train::graph::{Graph, Join};
 use anabranch_train::layers::{
-    Backward, BatchNorm, CrossEntropy, Dx, Forward, HalfSquaredError, Infer, Layer, LayerError,
-    Linear, Loss, LossGradient, RowWise, Shape, Target, TargetKind, Training, one_input,
+    Backward, BatchNorm, CrossEntropy, Dx, HalfSquaredError, Infer, Layer, LayerError, Linear,
+    Loss, LossGradient, RowWise, Shape, Target, TargetKind, Training, one_input,
 };
 use anabranch_train::optim::{OptimError, Rule};
 use anabranch_train::{Executor, NoObserver, Observer, RunState, Scalar, StepView};
@@ -40,11 +40,6 @@ impl<T: Scalar> Layer<T> for Softsign {
 }
 
 impl<T: Scalar> RowWise<T> for Softsign {
-    fn forward(&self, cx: Forward<'_, T>) {
-        let Forward { exec, input, x, y, params, state, scratch, .. } = cx;
-        self.infer(Infer { exec, input, x, y, params, state, scratch });
-    }
-
     fn backward(&self, cx: Backward<'_, T>) {
         let Some(Dx { values, accum }) = cx.dx else { return };
         for ((dx, x), dy) in flat_mut(values).iter_mut().zip(flat(cx.x)).zip(flat(cx.dy.view())) {

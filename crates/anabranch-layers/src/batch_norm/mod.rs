@@ -130,15 +130,12 @@ fn normalise<T: Scalar>(
     y: ArrayViewMut2<'_, T>,
     vectors: [&[T]; 3],
 ) {
-    let (n_rows, units) = x.dim();
-    let x = flat(x);
-    let parts = [Part::Rows(flat_mut(y), units)];
-    exec.for_each_chunk(
-        n_rows,
-        rows_per_chunk(units),
-        parts,
+    let (dim, x) = (x.dim(), flat(x));
+    exec.for_each_span(
+        dim,
+        [Part::Rows(flat_mut(y), dim.1)],
         #[inline(always)]
-        |rows, [y]| normalise_rows(&x[rows.start * units..], y, vectors),
+        |span, [y]| normalise_rows(&x[span], y, vectors),
     );
 }
 
@@ -271,15 +268,13 @@ impl<T: Scalar> WholeBatch<T> for BatchNorm {
         let x = flat(x);
         let rows_per_chunk = rows_per_chunk(units);
         let partials = &mut scratch[..n_row_chunks(n_rows, units) * 2 * units];
-        let parts = [Part::Chunks(&mut *partials, 2 * units)];
-        exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk,
-            parts,
+        exec.for_each_span(
+            (n_rows, units),
+            [Part::Chunks(&mut *partials, 2 * units)],
             #[inline(always)]
-            |rows, [partial]| {
+            |span, [partial]| {
                 let (mean, m2) = halves(partial);
-                mean_and_m2(&x[rows.start * units..rows.end * units], mean, m2);
+                mean_and_m2(&x[span], mean, m2);
             },
         );
         let (mean, m2) = halves(summary);
@@ -333,14 +328,11 @@ impl<T: Scalar> WholeBatch<T> for BatchNorm {
         let (x, dy) = (flat(cx.x), flat(cx.dy));
         let [mean, r, ..] = saved_vectors(cx.saved);
         let partials = &mut cx.scratch[..n_row_chunks(n_rows, units) * 2 * units];
-        let parts = [Part::Chunks(&mut *partials, 2 * units)];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
-            parts,
+        cx.exec.for_each_span(
+            (n_rows, units),
+            [Part::Chunks(&mut *partials, 2 * units)],
             #[inline(always)]
-            |rows, [partial]| {
-                let span = rows.start * units..rows.end * units;
+            |span, [partial]| {
                 backward_sums(&x[span.clone()], &dy[span], [mean, r], halves(partial));
             },
         );
@@ -374,22 +366,16 @@ impl<T: Scalar> WholeBatch<T> for BatchNorm {
     }
 
     fn apply_backward(&self, cx: ApplyBackward<'_, T>) {
-        let (n_rows, units) = cx.x.dim();
-        let (x, dy) = (flat(cx.x), flat(cx.dy));
+        let (dim, x, dy) = (cx.x.dim(), flat(cx.x), flat(cx.dy));
         let [mean, r, scale, _] = saved_vectors(cx.saved);
-        let (mean_dy, mean_dy_a_hat) = cx.merged.split_at(units);
+        let (mean_dy, mean_dy_a_hat) = cx.merged.split_at(dim.1);
         let vectors = [mean, r, scale, mean_dy, mean_dy_a_hat];
         let Dx { values: dx, accum } = cx.dx;
-        let parts = [Part::Rows(flat_mut(dx), units)];
-        cx.exec.for_each_chunk(
-            n_rows,
-            rows_per_chunk(units),
-            parts,
+        cx.exec.for_each_span(
+            dim,
+            [Part::Rows(flat_mut(dx), dim.1)],
             #[inline(always)]
-            |rows, [dx]| {
-                let span = rows.start * units..rows.end * units;
-                backward_rows(&x[span.clone()], &dy[span], dx, accum, vectors);
-            },
+            |span, [dx]| backward_rows(&x[span.clone()], &dy[span], dx, accum, vectors),
         );
     }
 }

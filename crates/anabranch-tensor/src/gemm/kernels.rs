@@ -187,22 +187,57 @@ pub(super) unsafe fn apply_to_block<T, E: Epilogue<T>>(
     );
 }
 
+/// Functions compiled with a target feature; each calls one that is inlined into it.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+macro_rules! compiled {
+    (#[$feature:meta] $(
+        fn $name:ident[$($generics:tt)*]($($arg:ident: $ty:ty),* $(,)?)
+            $(-> $out:ty)? = $inlined:expr;
+    )*) => { $(
+        #[$feature]
+        unsafe fn $name<$($generics)*>($($arg: $ty),*) $(-> $out)? {
+            // SAFETY: promised by the caller.
+            unsafe { $inlined($($arg),*) }
+        }
+    )* };
+}
+
 /// A module with one instruction set's functions, and its tables for both number types.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 macro_rules! kernels {
-    ($module:ident, $set:ident, $(#[$feature:meta])*
+    ($module:ident, $set:ident, #[$feature:meta]
      f32: $f32:ty, $f32_lanes:literal, $f32_narrow:ty, $f32_narrow_lanes:literal;
      f64: $f64:ty, $f64_lanes:literal, $f64_narrow:ty, $f64_narrow_lanes:literal;
      vectors: $most:literal; rows: $($r:literal)*) => {
         mod $module {
             use super::*;
 
-            $(#[$feature])*
-            unsafe fn tile_of<V: Simd, const R: usize, const N: usize, const ROWS: bool>(
-                t: &Tile<V::Elem>,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { tile::<V, R, N, ROWS>(t) }
+            compiled! { #[$feature]
+                fn tile_of[V: Simd, const R: usize, const N: usize, const ROWS: bool](
+                    t: &Tile<V::Elem>,
+                ) = tile::<V, R, N, ROWS>;
+                fn pack_of[V: Transpose<L>, const L: usize](
+                    src: Matrix<V::Elem>, rows: usize, cols: usize, dst: *mut V::Elem, panels: Panels,
+                ) = pack::<V, L>;
+                fn sparse_of[V: Simd, const N: usize](
+                    rows: &SparseRows<V::Elem>,
+                ) = sparse_rows::<V, N>;
+                fn find_nonzero_of[V: Transpose<L>, const L: usize](
+                    a: Matrix<V::Elem>, shape: (usize, usize), per_word: usize, words: *mut u64,
+                ) = find_nonzero::<V, L>;
+                fn put_sums_of[V: Transpose<L>, const L: usize](
+                    sums: (*const V::Elem, usize), shape: (usize, usize), c: Matrix<V::Elem>, add: bool,
+                ) = put_sums::<V, L>;
+                fn dots_of[V: Transpose<L>, const L: usize](
+                    a: Matrix<V::Elem>, b: Matrix<V::Elem>, shape: (usize, usize), c: *mut V::Elem,
+                    add: bool,
+                ) = dots::<V, L>;
+                fn maxima_of[V: Transpose<L>, const L: usize](
+                    a: Matrix<V::Elem>, shape: (usize, usize), least: V::Elem, c: *mut V::Elem,
+                ) = maxima::<V, L>;
+                fn count_nonzero_of[V: Simd](
+                    p: *const V::Elem, len: usize,
+                ) -> usize = count_nonzero::<V>;
             }
             const fn tiles<V: Simd, Narrow: Simd<Elem = V::Elem>, const R: usize, const ROWS: bool>()
             -> Tiles<V::Elem> {
@@ -212,22 +247,6 @@ macro_rules! kernels {
                     tile_of::<V, R, 2, ROWS>,
                     tile_of::<V, R, $most, ROWS>,
                 ]
-            }
-            $(#[$feature])*
-            unsafe fn pack_of<V: Transpose<L>, const L: usize>(
-                src: Matrix<V::Elem>,
-                rows: usize,
-                cols: usize,
-                dst: *mut V::Elem,
-                panels: Panels,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { pack::<V, L>(src, rows, cols, dst, panels) }
-            }
-            $(#[$feature])*
-            unsafe fn sparse_of<V: Simd, const N: usize>(rows: &SparseRows<V::Elem>) {
-                // SAFETY: promised by the caller.
-                unsafe { sparse_rows::<V, N>(rows) }
             }
             const fn sparse<V: Simd>() -> [SparseFn<V::Elem>; SPARSE_VECTORS] {
                 [
@@ -241,53 +260,7 @@ macro_rules! kernels {
                     sparse_of::<V, 8>,
                 ]
             }
-            $(#[$feature])*
-            unsafe fn find_nonzero_of<V: Transpose<L>, const L: usize>(
-                a: Matrix<V::Elem>,
-                shape: (usize, usize),
-                per_word: usize,
-                words: *mut u64,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { find_nonzero::<V, L>(a, shape, per_word, words) }
-            }
-            $(#[$feature])*
-            unsafe fn count_nonzero_of<V: Simd>(p: *const V::Elem, len: usize) -> usize {
-                // SAFETY: promised by the caller.
-                unsafe { count_nonzero::<V>(p, len) }
-            }
-            $(#[$feature])*
-            unsafe fn put_sums_of<V: Transpose<L>, const L: usize>(
-                sums: (*const V::Elem, usize),
-                shape: (usize, usize),
-                c: Matrix<V::Elem>,
-                add: bool,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { put_sums::<V, L>(sums, shape, c, add) }
-            }
-            $(#[$feature])*
-            unsafe fn dots_of<V: Transpose<L>, const L: usize>(
-                a: Matrix<V::Elem>,
-                b: Matrix<V::Elem>,
-                shape: (usize, usize),
-                c: *mut V::Elem,
-                add: bool,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { dots::<V, L>(a, b, shape, c, add) }
-            }
-            $(#[$feature])*
-            unsafe fn maxima_of<V: Transpose<L>, const L: usize>(
-                a: Matrix<V::Elem>,
-                shape: (usize, usize),
-                least: V::Elem,
-                c: *mut V::Elem,
-            ) {
-                // SAFETY: promised by the caller.
-                unsafe { maxima::<V, L>(a, shape, least, c) }
-            }
-            $(#[$feature])*
+            #[$feature]
             pub(super) unsafe fn apply<T, E: Epilogue<T>>(
                 epilogue: &E,
                 (row, col): (usize, usize),
@@ -299,40 +272,26 @@ macro_rules! kernels {
                 unsafe { apply_to_block(epilogue, (row, col), (rows, cols), c, stride) }
             }
 
-            pub(super) static F32: Kernels<f32> = Kernels {
-                instruction_set: InstructionSet::$set,
-                lanes: $f32_lanes,
-                narrow: $f32_narrow_lanes,
-                vectors: $most,
-                by_rows: &[$(tiles::<$f32, $f32_narrow, $r, true>()),*],
-                by_columns: &[$(tiles::<$f32, $f32_narrow, $r, false>()),*],
-                sparse: sparse::<$f32>(),
-                find_nonzero: find_nonzero_of::<$f32, $f32_lanes>,
-                count_nonzero: count_nonzero_of::<$f32>,
-                put_sums: put_sums_of::<$f32, $f32_lanes>,
-                pack: pack_of::<$f32, $f32_lanes>,
-                along_rows: RowKernels {
-                    dots: dots_of::<$f32, $f32_lanes>,
-                    maxima: maxima_of::<$f32, $f32_lanes>,
-                },
-            };
-            pub(super) static F64: Kernels<f64> = Kernels {
-                instruction_set: InstructionSet::$set,
-                lanes: $f64_lanes,
-                narrow: $f64_narrow_lanes,
-                vectors: $most,
-                by_rows: &[$(tiles::<$f64, $f64_narrow, $r, true>()),*],
-                by_columns: &[$(tiles::<$f64, $f64_narrow, $r, false>()),*],
-                sparse: sparse::<$f64>(),
-                find_nonzero: find_nonzero_of::<$f64, $f64_lanes>,
-                count_nonzero: count_nonzero_of::<$f64>,
-                put_sums: put_sums_of::<$f64, $f64_lanes>,
-                pack: pack_of::<$f64, $f64_lanes>,
-                along_rows: RowKernels {
-                    dots: dots_of::<$f64, $f64_lanes>,
-                    maxima: maxima_of::<$f64, $f64_lanes>,
-                },
-            };
+            const fn table<V: Transpose<L>, Narrow: Simd<Elem = V::Elem>, const L: usize>(
+                narrow: usize,
+            ) -> Kernels<V::Elem> {
+                Kernels {
+                    instruction_set: InstructionSet::$set,
+                    lanes: L,
+                    narrow,
+                    vectors: $most,
+                    by_rows: &[$(const { tiles::<V, Narrow, $r, true>() }),*],
+                    by_columns: &[$(const { tiles::<V, Narrow, $r, false>() }),*],
+                    sparse: sparse::<V>(),
+                    find_nonzero: find_nonzero_of::<V, L>,
+                    count_nonzero: count_nonzero_of::<V>,
+                    put_sums: put_sums_of::<V, L>,
+                    pack: pack_of::<V, L>,
+                    along_rows: RowKernels { dots: dots_of::<V, L>, maxima: maxima_of::<V, L> },
+                }
+            }
+            pub(super) static F32: Kernels<f32> = table::<$f32, $f32_narrow, $f32_lanes>($f32_narrow_lanes);
+            pub(super) static F64: Kernels<f64> = table::<$f64, $f64_narrow, $f64_lanes>($f64_narrow_lanes);
         }
     };
 }

@@ -166,6 +166,27 @@ impl Executor {
         self.for_each_of(PARALLEL_CHUNKS, (n_rows, rows_per_chunk), parts, vectorized_chunk(f));
     }
 
+    /// [`for_each_chunk`](Self::for_each_chunk) over the rows of matrices `[n_rows, width]`, as
+    /// many at a time as suit an element-wise loop: `f` gets the range of their elements. The
+    /// chunks depend on the shape alone.
+    ///
+    /// # Panics
+    /// As `for_each_chunk`.
+    pub fn for_each_span<P: Parts>(
+        &self,
+        (n_rows, width): (usize, usize),
+        parts: P,
+        f: impl Fn(Range<usize>, P::Slices) + Sync,
+    ) {
+        self.for_each_chunk(
+            n_rows,
+            rows_per_chunk(width),
+            parts,
+            #[inline(always)]
+            move |rows, slices| f(rows.start * width..rows.end * width, slices),
+        );
+    }
+
     /// [`for_each_chunk`](Self::for_each_chunk) on all threads from two chunks on: for chunks known
     /// to be worth a thread each.
     ///
