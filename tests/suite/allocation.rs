@@ -77,7 +77,7 @@ fn a_step_and_an_evaluation_allocate_nothing() {
     for threads in [1, 2] {
         let exec = Executor::new(threads).unwrap();
         for size in SIZES {
-            for (i, join) in [Join::Add, Join::Broadcast, Join::Project].into_iter().enumerate() {
+            for (i, join) in Join::ALL.into_iter().enumerate() {
                 check::<f32>(&exec, size, join, OptimizerKind::ALL[i]);
                 check::<f64>(&exec, size, join, OptimizerKind::ALL[i]);
             }

@@ -51,13 +51,7 @@ fn cases<T: Scalar>() -> Vec<Case<T>> {
         case(LayerNorm::new()),
         Case { has_relu: true, ..case(PRelu::new()) },
     ];
-    for activation in [
-        Activation::Relu,
-        Activation::Gelu,
-        Activation::Silu,
-        Activation::Tanh,
-        Activation::Identity,
-    ] {
+    for activation in Activation::ALL {
         cases.push(case(activation));
     }
     for p in [0.0, 0.4, 1.0] {

@@ -8,6 +8,7 @@ mod dropout;
 mod four_branches;
 mod instance;
 mod measure;
+mod names;
 mod networks;
 mod onnx;
 mod source;

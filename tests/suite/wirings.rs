@@ -202,13 +202,7 @@ fn the_two_branch_network_with_every_join() {
 fn other_activations_and_a_given_mask() {
     let kept: Vec<f64> = (0..ROWS * 6).map(|i| f64::from(u8::from(i % 3 != 0))).collect();
     let masks = [("dp1a", kept.as_slice())];
-    for activation in [
-        Activation::Relu,
-        Activation::Gelu,
-        Activation::Silu,
-        Activation::Tanh,
-        Activation::Identity,
-    ] {
+    for activation in Activation::ALL {
         let config = TwoBranch { activation, ..TwoBranch::new(3, 6, 2, 2, 4) };
         check(activation.name(), &|fusion| config.build(fusion), 11, Masks::Given(&masks));
     }

@@ -160,6 +160,16 @@ pub enum DataError {
         /// The columns there are, in order.
         found: String,
     },
+    /// An unknown name.
+    #[error("unknown {what} {name:?}: choose one of {known}")]
+    Name {
+        /// What the name stands for.
+        what: &'static str,
+        /// The name given.
+        name: String,
+        /// All known names, separated by commas.
+        known: String,
+    },
     /// A table to encode lacks a column that the encoder was fitted on.
     #[error("{file}: no column {column:?}, an input of the model: the columns found are {found}")]
     NoInputColumn {

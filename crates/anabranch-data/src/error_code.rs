@@ -22,6 +22,7 @@ impl DataError {
             Self::UnclosedQuote { .. } => "unclosed_quote",
             Self::DuplicateColumn { .. } => "duplicate_column",
             Self::UnknownColumn { .. } => "unknown_column",
+            Self::Name { .. } => "unknown_name",
             Self::NoInputColumn { .. } => "no_input_column",
             Self::NothingToPredict => "nothing_to_predict",
             Self::Array { .. } => "array",

@@ -58,14 +58,14 @@ pub use missing::MissingMarkers;
 pub use number::{Mark, NumberFormat};
 pub use raw_targets::{TargetValues, TaskValues};
 pub use regression_target::RegressionTarget;
-pub use rules::{AskedKind, ColumnRules, Scaling, Tolerance, UnknownKind};
+pub use rules::{AskedKind, ColumnRules, Scaling, Tolerance};
 pub use schema::{ColumnSchema, LeftOut, Schema};
 pub use source::TextEncoding;
 pub use split::{Fractions, Split};
 pub use split_rules::{SplitBy, SplitRules};
 pub use table::{FileFormat, LineEnd, ReadOptions, Table};
 pub use target::{ClassTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
-pub use target_scale::{MARGIN, ScaleKind, TargetScale, UnknownScale};
+pub use target_scale::{MARGIN, ScaleKind, TargetScale};
 pub use warning::{Warning, WarningCode};
 
 // A program needs no other crate of the workspace to call what is here.

@@ -1,11 +1,10 @@
 //! What a user says about the columns of a table.
 
-use std::fmt;
-use std::str::FromStr;
-
+use anabranch_tensor::named;
 use serde::{Deserialize, Serialize};
 
 use crate::date::DateFormat;
+use crate::error::DataError;
 use crate::missing::MissingMarkers;
 use crate::number::Mark;
 
@@ -75,38 +74,35 @@ pub enum Scaling {
     Robust,
 }
 
-/// The names of kinds.
-const KINDS: [(&str, AskedKind); 9] = [
-    ("number", AskedKind::Number),
-    ("category", AskedKind::Category),
-    ("text", AskedKind::Text),
-    ("date", AskedKind::Date(None)),
-    ("date:ymd", AskedKind::Date(Some(DateFormat::YearMonthDay))),
-    ("date:dmy", AskedKind::Date(Some(DateFormat::DayMonthYear))),
-    ("date:mdy", AskedKind::Date(Some(DateFormat::MonthDayYear))),
-    ("date:s", AskedKind::Date(Some(DateFormat::EpochSeconds))),
-    ("date:ms", AskedKind::Date(Some(DateFormat::EpochMilliseconds))),
-];
+named!(AskedKind, "kind of column", DataError);
 
 impl AskedKind {
-    /// The names that [`FromStr`] knows.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        KINDS.iter().map(|(name, _)| *name)
-    }
-}
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Number,
+        Self::Category,
+        Self::Text,
+        Self::Date(None),
+        Self::Date(Some(DateFormat::YearMonthDay)),
+        Self::Date(Some(DateFormat::DayMonthYear)),
+        Self::Date(Some(DateFormat::MonthDayYear)),
+        Self::Date(Some(DateFormat::EpochSeconds)),
+        Self::Date(Some(DateFormat::EpochMilliseconds)),
+    ];
 
-impl fmt::Display for AskedKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(KINDS.iter().find(|(_, kind)| kind == self).map_or("", |(name, _)| name))
-    }
-}
-
-impl FromStr for AskedKind {
-    type Err = UnknownKind;
-
-    fn from_str(name: &str) -> Result<Self, UnknownKind> {
-        let found = KINDS.iter().find(|(known, _)| *known == name);
-        found.map(|(_, kind)| *kind).ok_or_else(|| UnknownKind { name: name.to_owned() })
+    /// The name, as flags and files spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Category => "category",
+            Self::Text => "text",
+            Self::Date(None) => "date",
+            Self::Date(Some(DateFormat::YearMonthDay)) => "date:ymd",
+            Self::Date(Some(DateFormat::DayMonthYear)) => "date:dmy",
+            Self::Date(Some(DateFormat::MonthDayYear)) => "date:mdy",
+            Self::Date(Some(DateFormat::EpochSeconds)) => "date:s",
+            Self::Date(Some(DateFormat::EpochMilliseconds)) => "date:ms",
+        }
     }
 }
 
@@ -117,34 +113,9 @@ impl From<AskedKind> for String {
 }
 
 impl TryFrom<String> for AskedKind {
-    type Error = UnknownKind;
+    type Error = DataError;
 
-    fn try_from(name: String) -> Result<Self, UnknownKind> {
+    fn try_from(name: String) -> Result<Self, DataError> {
         name.parse()
-    }
-}
-
-/// A name that no kind of column has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is no kind of column {name:?}: expected number, category, text, date, or a date as date:ymd, date:dmy, \
-     date:mdy, date:s (seconds since 1970) or date:ms"
-)]
-pub struct UnknownKind {
-    /// What was asked for.
-    pub name: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_have_names() {
-        for (name, kind) in KINDS {
-            assert_eq!((name.parse(), kind.to_string().as_str()), (Ok(kind), name));
-        }
-        let message = "numeric".parse::<AskedKind>().unwrap_err().to_string();
-        assert!(AskedKind::names().all(|name| message.contains(name)), "{message}");
     }
 }

@@ -1,11 +1,10 @@
 //! The scales of numbers that are to be predicted: from a column's units to the network's and back.
 
-use std::fmt;
-use std::str::FromStr;
-
+use anabranch_tensor::named;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::LARGEST;
+use crate::error::DataError;
 
 /// Predictions lie within what training saw and so many times its width beyond both ends.
 pub const MARGIN: f64 = 0.5;
@@ -48,9 +47,21 @@ pub enum ScaleKind {
     RankNormal,
 }
 
+named!(ScaleKind, "scale", DataError);
+
 impl ScaleKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::Standard, Self::None, Self::Log1p, Self::RankNormal];
+
+    /// The name, as flags and files spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::None => "none",
+            Self::Log1p => "log1p",
+            Self::RankNormal => "rank-normal",
+        }
+    }
 
     /// The scale of this kind for the numbers of the training rows.
     pub(crate) fn fit(self, values: impl Iterator<Item = f64>) -> TargetScale {
@@ -65,34 +76,6 @@ impl ScaleKind {
             },
         }
     }
-}
-
-impl fmt::Display for ScaleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Standard => "standard",
-            Self::None => "none",
-            Self::Log1p => "log1p",
-            Self::RankNormal => "rank-normal",
-        })
-    }
-}
-
-impl FromStr for ScaleKind {
-    type Err = UnknownScale;
-
-    fn from_str(name: &str) -> Result<Self, UnknownScale> {
-        let found = Self::ALL.into_iter().find(|kind| kind.to_string() == name);
-        found.ok_or_else(|| UnknownScale { name: name.to_owned() })
-    }
-}
-
-/// A name that no scale has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no scale {name:?}: expected standard, none, log1p or rank-normal")]
-pub struct UnknownScale {
-    /// What was asked for.
-    pub name: String,
 }
 
 impl TargetScale {
@@ -198,7 +181,7 @@ mod tests {
         let values = [-3.0, 0.0, 0.5, 2.0, 2.0, 7.0, 1e6];
         for kind in ScaleKind::ALL {
             let scale = kind.fit(values.into_iter());
-            assert_eq!(kind.to_string().parse(), Ok(scale.kind()));
+            assert_eq!(kind.to_string().parse::<ScaleKind>().unwrap(), scale.kind());
             assert!(scale.is_sound());
             // Between and beyond what it was fitted on, too.
             for v in [-100.0, -3.0, -1.0, 0.0, 0.3, 2.0, 5.0, 1e4, 2e6] {

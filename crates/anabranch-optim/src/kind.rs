@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use anabranch_tensor::{Scalar, compiled_once};
+use anabranch_tensor::{Scalar, compiled_once, named};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OptimError;
-use crate::names::named;
 use crate::rule::{AnyRule, Rule, With};
 use crate::rules::{Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, RmsProp, Sgd};
 
@@ -50,7 +49,7 @@ pub enum OptimizerKind {
     Lion(Lion),
 }
 
-named!(OptimizerKind, "optimizer");
+named!(OptimizerKind, "optimizer", OptimError);
 
 impl OptimizerKind {
     /// [`Sgd`](Self::Sgd).

@@ -11,7 +11,6 @@ mod clip;
 mod error;
 mod group;
 mod kind;
-mod names;
 mod optimizer;
 mod plateau;
 mod rule;

@@ -1,9 +1,9 @@
 //! The built-in schedules by name, with their settings.
 
+use anabranch_tensor::named;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, check_share};
-use crate::names::named;
 
 /// Shape of the learning rate over a run.
 ///
@@ -71,7 +71,7 @@ pub enum ScheduleKind {
     },
 }
 
-named!(ScheduleKind, "schedule");
+named!(ScheduleKind, "schedule", OptimError);
 
 impl ScheduleKind {
     /// [`Constant`](Self::Constant).

@@ -24,13 +24,7 @@ fn built_in_layers_pass() {
         passes(check_layer(&Softmax, rows, inputs));
         passes(check_layer(&LayerNorm::new(), rows, inputs.max(3)));
         passes(check_layer(&PRelu::new(), rows, inputs));
-        for activation in [
-            Activation::Relu,
-            Activation::Gelu,
-            Activation::Silu,
-            Activation::Tanh,
-            Activation::Identity,
-        ] {
+        for activation in Activation::ALL {
             passes(check_layer(&activation, rows, inputs));
         }
         for p in [0.0, 0.4, 1.0] {

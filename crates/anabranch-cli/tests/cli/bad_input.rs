@@ -357,7 +357,7 @@ fn weights_and_losses_of_tasks_that_cannot_be() {
         ),
         (
             "--target-scale price=log",
-            "--target-scale price=log: there is no scale \"log\": expected standard, none, log1p or rank-normal, or auto",
+            "--target-scale price=log: unknown scale \"log\": choose one of standard, none, log1p, rank-normal, or auto",
         ),
         ("--loss kind=huber", "head \"b\" predicts numbers, but its targets are classes"),
         ("--loss price=hinge", "--loss price=hinge: unknown loss `hinge`: choose one of *"),

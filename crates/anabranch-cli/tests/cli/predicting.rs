@@ -232,7 +232,7 @@ fn columns_are_what_the_flags_say() {
     assert!(text.starts_with("t.csv: 60 rows\n\ncolumn"), "{text}");
 
     for (flags, message) in [
-        ("--as code=numeric", "error: --as code=numeric: there is no kind of column \"numeric\""),
+        ("--as code=numeric", "error: --as code=numeric: unknown kind of column \"numeric\""),
         (
             "--separator ab",
             "error: invalid value 'ab' for '--separator <CHAR>': expected one character",

@@ -58,8 +58,7 @@ fn there_is_a_trace_of_everything_that_a_run_can_be_set_to() {
         let joins = trace.river.branches.iter().flat_map(|branch| &branch.joins);
         joins.map(|join| join.join.name().to_owned()).collect()
     });
-    let known = [Join::Add, Join::Broadcast, Join::Project];
-    assert_eq!(joins, known.map(|join| join.name().to_owned()).into());
+    assert_eq!(joins, Join::ALL.map(|join| join.name().to_owned()).into());
     let steps =
         |trace: &Trace| trace.train.epochs * (trace.data.train.len() / trace.train.batch_size);
     for (what, is_there) in [

@@ -1,9 +1,6 @@
 //! The built-in losses as data.
 
-use std::fmt;
-use std::str::FromStr;
-
-use anabranch_tensor::{Scalar, compiled_once};
+use anabranch_tensor::{Scalar, compiled_once, named};
 use serde::{Deserialize, Serialize};
 
 use super::absolute_error::AbsoluteError;
@@ -48,6 +45,8 @@ pub enum LossKind {
     /// [`BinaryCrossEntropy`].
     BinaryCrossEntropy,
 }
+
+named!(LossKind, "loss", LayerError);
 
 impl LossKind {
     /// [`Huber`](Self::Huber) with δ = 1, as PyTorch.
@@ -107,23 +106,5 @@ compiled_once! {
             }
             LossKind::BinaryCrossEntropy => Box::new(BinaryCrossEntropy),
         }
-    }
-}
-
-impl fmt::Display for LossKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for LossKind {
-    type Err = LayerError;
-
-    fn from_str(name: &str) -> Result<Self, LayerError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| LayerError::Name {
-            what: "loss",
-            name: name.to_owned(),
-            known: Self::ALL.map(|kind| kind.name()).join(", "),
-        })
     }
 }

@@ -30,7 +30,7 @@ fn check(instance: &Instance) -> Gradcheck {
 fn the_production_gradient_passes_every_route() {
     let mut n_left_out = 0;
     let exec = Executor::new(2).unwrap();
-    for join in [Join::Add, Join::Broadcast, Join::Project] {
+    for join in Join::ALL {
         for affine in [Affine::PerUnit, Affine::Shared] {
             for (bn_eps, dropout) in [(1e-5, 0.0), (0.5, 0.4), (1e-5, 0.8), (0.5, 1.0)] {
                 let net = TwoBranch { affine, bn_eps, dropout, ..network(join) };
@@ -138,7 +138,7 @@ fn a_step_of_a_run_is_audited_in_its_own_precision() {
 }
 
 fn audit_steps<T: Scalar>(factor: f64) {
-    for join in [Join::Add, Join::Broadcast, Join::Project] {
+    for join in Join::ALL {
         let data = Data::<T>::new(&network(join).river(), 9, 1);
         let (instance, right) = (data.instance(), data.gradient());
         let audit = audit_step(&instance, &right).unwrap();

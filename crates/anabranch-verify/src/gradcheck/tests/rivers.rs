@@ -67,15 +67,8 @@ fn every_activation_and_loss() {
         LossKind::CROSS_ENTROPY,
         LossKind::CrossEntropy { label_smoothing: 0.1, class_weights: vec![0.5, 2.0, 1.0] },
     ];
-    let activations = [
-        Activation::Relu,
-        Activation::Gelu,
-        Activation::Silu,
-        Activation::Tanh,
-        Activation::Identity,
-    ];
     for (i, loss) in losses.into_iter().enumerate() {
-        let activation = activations[i % activations.len()];
+        let activation = Activation::ALL[i % Activation::ALL.len()];
         let river = River::new(
             4,
             [Branch::new("y")
