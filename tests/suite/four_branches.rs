@@ -60,7 +60,8 @@ struct OneStep<'a>(&'a River, Option<Instance>);
 impl Observer<f32> for OneStep<'_> {
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
         let by = (step.seed, step.step);
-        self.1 = Some(Instance::new(self.0, step.params, step.x, step.targets, by));
+        let instance = Instance::new(self.0, step.params, step.x, step.targets, by);
+        self.1 = Some(instance.with_row_weights(step.row_weights));
         ControlFlow::Break(())
     }
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::table_args::DataArgs;
 
-/// Score a model on the rows of a table that have all targets
+/// Score a model on the rows of a table, each task on those that have its target
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Model file, or the directory where `train` saved it
@@ -35,6 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         output::print(&json!({
             "rows": rows,
             "rows_left_out": left_out,
+            "tasks": output::tasks_json(model.targets(), |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
             "baselines": output::baselines_json(model.targets(), &evaluation.baselines),
             "warnings": warnings,

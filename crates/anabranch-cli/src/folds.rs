@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "folds.csv";
 pub(crate) struct Folds {
     /// The metrics of each fold.
     metrics: Vec<Vec<TaskMetrics>>,
-    /// For every row of the table that has all targets: its line, its fold and its predictions.
+    /// For every row of the table that has a target: its line, its fold and its predictions.
     pub(crate) csv: Vec<u8>,
 }
 

@@ -107,6 +107,7 @@ impl Observer<f32> for OneStep<'_> {
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
         let drawn_by = (step.seed, step.step);
         let instance = Instance::new(self.river, step.params, step.x, step.targets, drawn_by);
+        let instance = instance.with_row_weights(step.row_weights);
         self.found = Some((instance, step.grads.to_vec()));
         ControlFlow::Break(())
     }

@@ -49,17 +49,22 @@ pub(crate) fn verdict(pass: bool) -> ExitCode {
     ExitCode::from(if pass { 0 } else { 1 })
 }
 
-/// What is to be predicted, in one line.
-pub(crate) fn tasks(targets: &Targets) -> String {
-    let of_task = |task: &TaskTarget| match task {
-        TaskTarget::Regression(_) => {
-            format!("regress {}", task.columns().collect::<Vec<_>>().join(", "))
-        }
-        TaskTarget::Classification(ClassTarget { column, labels, .. }) => {
-            format!("classify {column} ({} classes)", labels.len())
-        }
+/// What is to be predicted, in one line; `rows` have the targets of each task, of `n_rows`.
+pub(crate) fn tasks(targets: &Targets, rows: &[usize], n_rows: usize) -> String {
+    let of_task = |(task, rows): (&TaskTarget, &usize)| {
+        let rows = (*rows < n_rows).then(|| format!("{rows} rows"));
+        let (words, classes) = match task {
+            TaskTarget::Regression(_) => {
+                (format!("regress {}", task.columns().collect::<Vec<_>>().join(", ")), None)
+            }
+            TaskTarget::Classification(ClassTarget { column, labels, .. }) => {
+                (format!("classify {column}"), Some(format!("{} classes", labels.len())))
+            }
+        };
+        let more: Vec<String> = classes.into_iter().chain(rows).collect();
+        if more.is_empty() { words } else { format!("{words} ({})", more.join(", ")) }
     };
-    targets.tasks().iter().map(of_task).collect::<Vec<_>>().join(", ")
+    targets.tasks().iter().zip(rows).map(of_task).collect::<Vec<_>>().join(", ")
 }
 
 /// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the
@@ -67,9 +72,9 @@ pub(crate) fn tasks(targets: &Targets) -> String {
 pub(crate) fn tasks_json(
     targets: &Targets,
     best_epoch: impl Fn(usize) -> Option<usize>,
-    rows: usize,
+    rows: &[usize],
 ) -> Value {
-    let of_task = |(number, task): (usize, &TaskTarget)| {
+    let of_task = |(number, (task, rows)): (usize, (&TaskTarget, &usize))| {
         let (kind, scale) = match task {
             TaskTarget::Regression(columns) => {
                 let mut kinds: Vec<String> =
@@ -88,7 +93,7 @@ pub(crate) fn tasks_json(
             "rows": rows,
         })
     };
-    targets.tasks().iter().enumerate().map(of_task).collect()
+    targets.tasks().iter().zip(rows).enumerate().map(of_task).collect()
 }
 
 /// The members of an ensemble in order, or the single network: its seed, epochs, and the epoch

@@ -6,7 +6,7 @@ use anabranch::data::{Prepared, Split, Table};
 pub(crate) const FILE: &str = "split.csv";
 
 /// For each row that the data set has of `table`: the line on which it begins in its file, and its
-/// part. Rows that lack a target are in no part, and test rows of another file not in `table`.
+/// part. Rows that lack all targets are in no part, and test rows of another file not in `table`.
 pub(crate) fn split_csv<T>(table: &Table, prepared: &Prepared<T>) -> String {
     let Split { train, validation, test, .. } = &prepared.dataset.split;
     let mut parts = vec![""; prepared.dataset.n_rows];

@@ -79,6 +79,8 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let split = split_csv(&source.table, prepared);
     drop(source);
     let (data, targets) = (&prepared.dataset, &prepared.targets);
+    let task_rows: Vec<usize> =
+        (0..data.tasks.len()).map(|task| data.presence(task).count(0..data.n_rows)).collect();
     // What cannot be trained is refused before anything is printed.
     let first = Trainer::new(data, river.build(Fusion::Fused)?, config, &exec)?;
     // An impossible directory is better reported now than after hours of training.
@@ -98,7 +100,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         output::print(&format!(
             "{}\n{}\n\n{}",
             rows(args.setup.data().display(), data),
-            output::tasks(targets),
+            output::tasks(targets, &task_rows, data.n_rows),
             first.graph().summary()
         ))?;
     }
@@ -147,7 +149,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         "weights_sha256": model.weights_sha256(),
         "model": path.display().to_string(),
         "test": output::metrics_json(targets, &metrics),
-        "tasks": output::tasks_json(targets, |task| fitted.best_epoch(task), data.n_rows),
+        "tasks": output::tasks_json(targets, |task| fitted.best_epoch(task), &task_rows),
         "members": output::members_json(&fitted.members),
         "baselines": output::baselines_json(targets, &baselines),
         "warnings": prepared.warnings,

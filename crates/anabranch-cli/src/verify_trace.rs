@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch::data::{Dataset, Split, Targets, TaskValues};
+use anabranch::data::{Dataset, Presence, Split, Targets, TaskValues};
 use anabranch::graph::{Fusion, Graph};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::{
@@ -87,18 +87,22 @@ fn dataset<T: Scalar>(trace: &Trace) -> Result<Dataset<T>, Failure> {
         }
     };
     let task = |task: &Task| match task {
-        Task::Numbers { numbers } => {
+        Task::Numbers { numbers, .. } => {
             let n_columns = numbers.first().map_or(0, Vec::len);
             Ok(TaskValues::Numbers { values: rows(numbers, n_columns)?, n_columns })
         }
-        Task::Classes { classes, n_classes } => {
+        Task::Classes { classes, n_classes, .. } => {
             Ok(TaskValues::Classes { class: classes.clone(), n_classes: *n_classes })
         }
+    };
+    let presence = |(Task::Numbers { has, .. } | Task::Classes { has, .. }): &Task| {
+        has.clone().map_or(Presence::All, Presence::Each)
     };
     let n_inputs = trace.river.inputs;
     Ok(Dataset {
         x: rows(x, n_inputs)?,
         tasks: tasks.iter().map(task).collect::<Result<_, Failure>>()?,
+        present: tasks.iter().map(presence).collect(),
         split: Split {
             train: train.clone(),
             validation: validation.clone(),

@@ -62,7 +62,7 @@ impl Watch {
         let drawn_by = (step.seed, step.step);
         let Self { river, .. } = self;
         let instance = Instance::new(river, step.params, step.x, step.targets, drawn_by);
-        audit_step(&instance, step.grads)
+        audit_step(&instance.with_row_weights(step.row_weights), step.grads)
     }
 }
 

@@ -9,14 +9,14 @@ use anabranch_tensor::Executor;
 use anabranch_tensor::rows::gather_rows;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Semicolons, a missing number, a missing category, a row without a price, a column that says
+    // Semicolons, a missing number, a missing category, a row without targets, a column that says
     // nothing.
     let mut csv = String::from("carat;cut;lab;price;certified\n");
     for i in 0..60 {
         let carat = if i == 5 { "NA".into() } else { format!("{}", 0.2 + 0.05 * f64::from(i)) };
         let cut = ["Good", "Ideal", ""][i as usize % 3];
         let price = if i == 7 { String::new() } else { format!("{}", 300 + 90 * i) };
-        let certified = ["no", "yes"][i as usize / 2 % 2];
+        let certified = if i == 7 { "" } else { ["no", "yes"][i as usize / 2 % 2] };
         csv += &format!("{carat};{cut};GIA;{price};{certified}\n");
     }
     let table = Table::from_reader("diamonds.csv", csv.as_bytes())?;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(
         warnings,
         [
-            "rows without a target: 1: left out (missing is \"price\" in 1)",
+            "rows without a target: 1: left out (missing is \"price\" in 1, \"certified\" in 1)",
             "column \"lab\" has one value in all training rows: nothing to learn",
         ]
     );

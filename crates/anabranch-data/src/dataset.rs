@@ -4,6 +4,8 @@ use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::encoder::{Encoded, Encoder, TOO_FAR};
 use crate::error::{DataError, list};
+use crate::missing_targets::about_missing;
+use crate::presence::Presence;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
 use crate::schema::Schema;
@@ -11,9 +13,7 @@ use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
 use crate::target::{TargetColumns, Targets, TaskColumns, TaskTarget};
-use crate::target_check::{
-    about_missing, about_numbers, check_classes, check_names, without_absurd,
-};
+use crate::target_check::{about_numbers, check_classes, check_names, without_absurd};
 use crate::warning::{Warning, WarningCode};
 
 /// Encoded rows with their targets, and which of them train, validate and test. All matrices are
@@ -24,9 +24,11 @@ pub struct Dataset<T> {
     pub x: Vec<T>,
     /// The targets of every row, task by task; numbers are standardised on the training rows.
     pub tasks: Vec<TaskValues<T>>,
+    /// Which rows have the targets of each task; none if all rows have all.
+    pub present: Vec<Presence>,
     /// The rows of each part, as indices into this data set.
     pub split: Split,
-    /// Rows that have all targets.
+    /// Rows that have the targets of some task.
     pub n_rows: usize,
     /// Encoded input columns.
     pub n_inputs: usize,
@@ -38,7 +40,12 @@ impl<T: Scalar> Dataset<T> {
         matrix(&self.x, self.n_rows, self.n_inputs)
     }
 
-    /// Adds the rows of another table, to test on: those that have all targets. The others are
+    /// Which rows have the targets of a task.
+    pub fn presence(&self, task: usize) -> &Presence {
+        self.present.get(task).unwrap_or(&Presence::All)
+    }
+
+    /// Adds the rows of another table, to test on: those that have a target. The others are
     /// counted.
     fn add_test_rows(
         &mut self,
@@ -61,6 +68,9 @@ impl<T: Scalar> Dataset<T> {
                 // Both were read by the same targets.
                 _ => {}
             }
+        }
+        for (all, more) in self.present.iter_mut().zip(&found.present) {
+            all.append(self.n_rows, more, found.rows.len());
         }
         self.split.test = (self.n_rows..self.n_rows + found.rows.len()).collect();
         self.n_rows += found.rows.len();
@@ -95,6 +105,16 @@ impl<T: Scalar> Dataset<T> {
                 }
             }
         }
+        if ![0, self.tasks.len()].contains(&self.present.len()) {
+            let array = "tasks with their rows".into();
+            let (rows, per_row) = (self.tasks.len(), 1);
+            return Err(DataError::Array { array, rows, per_row, got: self.present.len() });
+        }
+        for (task, presence) in self.present.iter().enumerate() {
+            if let Presence::Each(has) = presence {
+                expect_len(format!("rows with targets of task {task}"), 1, has.len())?;
+            }
+        }
         let Split { train, validation, test, .. } = &self.split;
         for (part, rows) in [("training", train), ("validation", validation), ("test", test)] {
             if let Some(row) = rows.iter().find(|row| **row >= self.n_rows) {
@@ -118,15 +138,15 @@ pub struct Prepared<T> {
     pub schema: Schema,
     /// The row of the table that each row of the data set was, those of a table of test rows apart.
     pub rows: Vec<usize>,
-    /// Rows of the table that lack a target and are in no part of the data set.
+    /// Rows of the table that lack all targets and are in no part of the data set.
     pub rows_left_out: usize,
     /// What a user should know about the table.
     pub warnings: Vec<Warning>,
 }
 
-/// Makes a data set of a table: leaves out rows that lack a target, splits the others by the class
-/// of the first class task, fits encoder and scales on the training rows, and encodes all. Targets
-/// are never inputs. The same arguments give the same bits, on any number of threads.
+/// Makes a data set of a table: leaves out rows that lack all targets, splits the others by the
+/// class of the first class task, fits encoder and scales on the training rows, and encodes all.
+/// Targets are never inputs. The same arguments give the same bits, on any number of threads.
 ///
 /// # Errors
 /// [`DataError`] for a column that the table lacks or that is named as a target twice, no task,
@@ -169,8 +189,6 @@ pub fn prepare_split<T: Scalar>(
         (unscaled, found) = read_targets(table, &unread)?;
     }
     check_classes(table, &schema, &unscaled, &found)?;
-    warnings.extend(about_missing(table, &found, &unscaled));
-
     let mut rules = rules.clone();
     if test.is_some() {
         rules.fractions.test = 0.0;
@@ -182,6 +200,7 @@ pub fn prepare_split<T: Scalar>(
         return Err(DataError::SplitTarget { column });
     }
     let (split, about_split) = rules.split(table, &schema, &found, &unscaled)?;
+    warnings.extend(about_missing(table, &found, &unscaled, &split)?);
     warnings.extend(about_split);
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
@@ -206,6 +225,7 @@ pub fn prepare_split<T: Scalar>(
     let mut dataset = Dataset {
         x,
         tasks: standardised(table, &found, &targets)?,
+        present: found.present.clone(),
         split,
         n_rows: found.rows.len(),
         n_inputs: encoder.width(),
@@ -257,57 +277,65 @@ fn target_places(table: &Table, columns: &TargetColumns) -> Result<Vec<usize>, D
     Ok(places)
 }
 
-/// Takes the scale of every column of numbers from the training rows.
+/// Takes the scale of every column of numbers from the training rows that have the task's targets.
 fn fit_targets(
     found: &TargetValues,
     unscaled: &Targets,
     asked: &TargetColumns,
     split: &Split,
 ) -> Targets {
-    let tasks = found.tasks.iter().zip(unscaled.tasks()).map(|(values, target)| match values {
+    let rows = |task: usize| split.train.iter().filter(move |row| found.present[task].has(**row));
+    let of_task = |task: usize, values: &TaskValues<f64>, target: &TaskTarget| match values {
         TaskValues::Classes { class, .. } => match target {
             TaskTarget::Classification(target) => {
-                let trained = split.train.iter().map(|i| class[*i]);
+                let trained = rows(task).map(|i| class[*i]);
                 TaskTarget::Classification(target.counted(trained))
             }
             TaskTarget::Regression(_) => target.clone(),
         },
         TaskValues::Numbers { values, n_columns } => {
             let columns = target.regression().iter().enumerate().map(|(j, column)| {
-                let trained = split.train.iter().map(|i| values[i * n_columns + j]);
+                let trained = rows(task).map(|i| values[i * n_columns + j]);
                 column.scaled(asked.scale_of(&column.column), trained)
             });
             TaskTarget::Regression(columns.collect())
         }
-    });
-    Targets::new(tasks.collect())
+    };
+    let tasks = found.tasks.iter().zip(unscaled.tasks()).enumerate();
+    Targets::new(tasks.map(|(task, (values, target))| of_task(task, values, target)).collect())
 }
 
-/// The targets in the network's units.
+/// The targets in the network's units, 0 for those that are missing.
 fn standardised<T: Scalar>(
     table: &Table,
     found: &TargetValues,
     targets: &Targets,
 ) -> Result<Vec<TaskValues<T>>, DataError> {
-    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| match values {
-        TaskValues::Classes { class, n_classes } => {
-            Ok(TaskValues::Classes { class: class.clone(), n_classes: *n_classes })
-        }
-        TaskValues::Numbers { values, n_columns } => {
-            let mut scaled = Vec::with_capacity(values.len());
-            for (row, values) in found.rows.iter().zip(values.chunks_exact(*n_columns)) {
-                for (value, target) in values.iter().zip(target.regression()) {
-                    let z = T::from_f64(target.standardise(*value));
-                    // Far from all training values, a target can be too large for T.
-                    if !z.is_finite() {
-                        let column = table.column_index(&target.column)?;
-                        return Err(DataError::out_of_range(table, *row, column, TOO_FAR));
-                    }
-                    scaled.push(z);
-                }
+    let of_task =
+        |((values, target), presence): ((&TaskValues<f64>, &TaskTarget), &Presence)| match values {
+            TaskValues::Classes { class, n_classes } => {
+                Ok(TaskValues::Classes { class: class.clone(), n_classes: *n_classes })
             }
-            Ok(TaskValues::Numbers { values: scaled, n_columns: *n_columns })
-        }
-    };
-    found.tasks.iter().zip(targets.tasks()).map(of_task).collect()
+            TaskValues::Numbers { values, n_columns } => {
+                let mut scaled = Vec::with_capacity(values.len());
+                let rows = found.rows.iter().zip(values.chunks_exact(*n_columns));
+                for (i, (row, values)) in rows.enumerate() {
+                    if !presence.has(i) {
+                        scaled.extend(std::iter::repeat_n(T::ZERO, *n_columns));
+                        continue;
+                    }
+                    for (value, target) in values.iter().zip(target.regression()) {
+                        let z = T::from_f64(target.standardise(*value));
+                        // Far from all training values, a target can be too large for T.
+                        if !z.is_finite() {
+                            let column = table.column_index(&target.column)?;
+                            return Err(DataError::out_of_range(table, *row, column, TOO_FAR));
+                        }
+                        scaled.push(z);
+                    }
+                }
+                Ok(TaskValues::Numbers { values: scaled, n_columns: *n_columns })
+            }
+        };
+    found.tasks.iter().zip(targets.tasks()).zip(&found.present).map(of_task).collect()
 }

@@ -267,8 +267,8 @@ pub enum DataError {
     },
     /// Text where a regression target needs a number.
     #[error(
-        "{file}: line {line}: column {column:?} is to be regressed but holds {cell:?}: it needs numbers; a row with \
-         an empty cell is left out"
+        "{file}: line {line}: column {column:?} is to be regressed but holds {cell:?}: it needs numbers; an \
+         empty cell is a missing target"
     )]
     TextTarget {
         /// The table's name.
@@ -280,12 +280,22 @@ pub enum DataError {
         /// What the cell holds.
         cell: String,
     },
-    /// No row has all targets.
-    #[error("{file}: no row has a value in all of the target columns {columns}: fill some in")]
+    /// No row has the targets of a task.
+    #[error("{file}: no row has a value in the target columns {columns}: fill some in")]
     NoTargets {
         /// The table's name.
         file: String,
         /// The target columns.
+        columns: String,
+    },
+    /// No training row has the targets of a task.
+    #[error(
+        "{file}: no training row has a value in {columns:?}: fill some in, or divide the rows in another way"
+    )]
+    NoTrainingTargets {
+        /// The table's name.
+        file: String,
+        /// The task's columns.
         columns: String,
     },
     /// A class column with a single label.

@@ -34,6 +34,7 @@ impl DataError {
             Self::OutOfRange { .. } => "out_of_range",
             Self::TextTarget { .. } => "text_target",
             Self::NoTargets { .. } => "no_targets",
+            Self::NoTrainingTargets { .. } => "no_training_targets",
             Self::OneClass { .. } => "one_class",
             Self::TooManyClasses { .. } => "too_many_classes",
             Self::InputIsPrediction { .. } => "input_is_prediction",

@@ -9,6 +9,7 @@ use crate::encoder::read_date;
 use crate::error::{DataError, excerpt};
 use crate::folds::Fold;
 use crate::groups::by_group;
+use crate::presence::Presence;
 use crate::raw_targets::{TargetValues, TaskValues};
 use crate::schema::Schema;
 use crate::split::{Fractions, Part, Split};
@@ -67,7 +68,7 @@ impl SplitBy {
 }
 
 impl SplitRules {
-    /// Divides the rows of `table` that were `found` to have all targets.
+    /// Divides the rows of `table` that were `found` to have a target.
     ///
     /// # Errors
     /// [`DataError::Fractions`]; [`DataError::TooFewRows`] or [`DataError::TooFewValues`] when a
@@ -133,7 +134,10 @@ impl SplitRules {
         targets: &Targets,
     ) -> Result<(Split, Vec<Warning>), DataError> {
         let (class, target) = class_of(found, targets);
-        let split = Split::stratified(&class, self.fractions, self.seed)?;
+        let mut split = Split::stratified(&class, self.fractions, self.seed)?;
+        let n_classes = target.map_or(1, |target| target.labels.len() as u32);
+        // Rows without a class are no class.
+        split.rare_classes.retain(|class| *class < n_classes);
         let (Some(first), Some(target)) = (split.rare_classes.first(), target) else {
             return Ok((split, Vec::new()));
         };
@@ -151,15 +155,26 @@ impl SplitRules {
     }
 }
 
-/// The class of each row in the first class task, and the task; rows of regressions alone are of
-/// one class.
+/// The class of each row in the first class task, and the task; rows without one are of a class
+/// behind all others, and rows of regressions alone of one class.
 fn class_of<'a>(
     found: &'a TargetValues,
     targets: &'a Targets,
 ) -> (Cow<'a, [u32]>, Option<&'a ClassTarget>) {
-    let by_class = found.tasks.iter().zip(targets.tasks()).find_map(|task| match task {
-        (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
-            Some((Cow::Borrowed(&class[..]), Some(target)))
+    let tasks = found.tasks.iter().zip(targets.tasks()).zip(&found.present);
+    let by_class = tasks.into_iter().find_map(|task| match task {
+        (
+            (TaskValues::Classes { class, n_classes }, TaskTarget::Classification(target)),
+            presence,
+        ) => {
+            let of_row = |(row, class): (usize, &u32)| {
+                if presence.has(row) { *class } else { *n_classes as u32 }
+            };
+            let class = match presence {
+                Presence::All => Cow::Borrowed(&class[..]),
+                Presence::Each(_) => class.iter().enumerate().map(of_row).collect(),
+            };
+            Some((class, Some(target)))
         }
         _ => None,
     });
@@ -168,10 +183,11 @@ fn class_of<'a>(
 
 /// Classes of which no row trains, so that nothing can be learned about them.
 fn untrained_classes(found: &TargetValues, targets: &Targets, split: &Split) -> Vec<Warning> {
-    let of_task = |(values, target): (&TaskValues<f64>, &TaskTarget)| {
+    let of_task = |((values, target), presence): ((&TaskValues<f64>, &TaskTarget), &Presence)| {
         let TaskValues::Classes { class, n_classes } = values else { return None };
         let mut trains = vec![false; *n_classes];
-        split.train.iter().for_each(|row| trains[class[*row] as usize] = true);
+        let trained = split.train.iter().filter(|row| presence.has(**row));
+        trained.for_each(|row| trains[class[*row] as usize] = true);
         let first = trains.iter().position(|trains| !trains)?;
         let (column, label) = (target.name(), excerpt(&target.labels()[first]));
         let n = trains.iter().filter(|trains| !**trains).count();
@@ -180,7 +196,7 @@ fn untrained_classes(found: &TargetValues, targets: &Targets, split: &Split) -> 
         );
         Some(Warning::new(WarningCode::UntrainedClass, message).column(&column).count(n))
     };
-    found.tasks.iter().zip(targets.tasks()).filter_map(of_task).collect()
+    found.tasks.iter().zip(targets.tasks()).zip(&found.present).filter_map(of_task).collect()
 }
 
 /// The rows of a table that are to be divided.

@@ -3,12 +3,10 @@
 
 use std::collections::HashSet;
 
-use crate::cell::value_of;
 use crate::column_kind::ColumnKind;
 use crate::encoder::Encoder;
 use crate::error::DataError;
 use crate::far::{ABSURD, FAR, Middle, far_warning};
-use crate::missing::MissingMarkers;
 use crate::raw_targets::{TargetValues, TaskValues};
 use crate::regression_target::RegressionTarget;
 use crate::schema::Schema;
@@ -36,7 +34,7 @@ pub(crate) fn check_classes(
     targets: &Targets,
     found: &TargetValues,
 ) -> Result<(), DataError> {
-    for (values, target) in found.tasks.iter().zip(targets.tasks()) {
+    for (task, (values, target)) in found.tasks.iter().zip(targets.tasks()).enumerate() {
         let (TaskValues::Classes { class, n_classes }, TaskTarget::Classification(target)) =
             (values, target)
         else {
@@ -45,6 +43,7 @@ pub(crate) fn check_classes(
         if *n_classes <= FEW_CLASSES {
             continue;
         }
+        let class: Vec<u32> = found.rows_with(task).map(|row| class[row]).collect();
         let ClassTarget { column, .. } = target;
         let kind = &schema.columns()[table.column_index(column)?].kind;
         let problem = if matches!(kind, ColumnKind::Number { .. }) {
@@ -90,38 +89,6 @@ pub(crate) fn check_names(
     }
 }
 
-/// Which rows are left out, since they lack a target, and in which columns.
-pub(crate) fn about_missing(
-    table: &Table,
-    found: &TargetValues,
-    targets: &Targets,
-) -> Option<Warning> {
-    if found.rows_left_out == 0 {
-        return None;
-    }
-    let n_missing = |column: &str, markers: &MissingMarkers| {
-        let Ok(place) = table.column_index(column) else { return 0 };
-        let is_missing = |row: &usize| value_of(table.cell(*row, place), markers).is_none();
-        (0..table.n_rows()).filter(is_missing).count()
-    };
-    let columns = targets.tasks().iter().flat_map(|task| match task {
-        TaskTarget::Regression(columns) => {
-            columns.iter().map(|target| (&target.column, &target.missing_markers)).collect()
-        }
-        TaskTarget::Classification(class) => vec![(&class.column, &class.missing_markers)],
-    });
-    let counts = columns.map(|(column, markers)| (column, n_missing(column, markers)));
-    let counts: Vec<String> = counts
-        .filter(|(_, count)| *count > 0)
-        .map(|(column, count)| format!("{column:?} in {count}"))
-        .collect();
-    let n = found.rows_left_out;
-    let message =
-        format!("rows without a target: {n}: left out (missing is {})", counts.join(", "));
-    let warning = Warning::new(WarningCode::RowsWithoutTarget, message);
-    Some(warning.share(n, table.n_rows()))
-}
-
 /// What a user should know about the numbers to be predicted.
 pub(crate) fn about_numbers(
     table: &Table,
@@ -130,14 +97,18 @@ pub(crate) fn about_numbers(
     split: &Split,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    for (values, target) in found.tasks.iter().zip(targets.tasks()) {
+    for (task, (values, target)) in found.tasks.iter().zip(targets.tasks()).enumerate() {
         let TaskValues::Numbers { values, n_columns } = values else { continue };
+        let presence = &found.present[task];
+        let rows: Vec<usize> = found.rows_with(task).collect();
         for (j, target) in target.regression().iter().enumerate() {
             let value = |row: &usize| values[row * n_columns + j];
-            let trained: Vec<f64> = split.train.iter().map(value).collect();
+            let trained = split.train.iter().filter(|row| presence.has(**row)).map(value);
+            let trained: Vec<f64> = trained.collect();
             warnings.extend(constant(target, &trained));
-            let all = (0..found.rows.len()).map(|row| value(&row));
-            warnings.extend(outlier(table, found, target, trained, all));
+            let all = rows.iter().map(value);
+            let places: Vec<usize> = rows.iter().map(|row| found.rows[*row]).collect();
+            warnings.extend(outlier((table, &places), target, trained, all));
         }
     }
     warnings
@@ -155,10 +126,10 @@ fn constant(target: &RegressionTarget, trained: &[f64]) -> Option<Warning> {
     })
 }
 
-/// Targets far from all others, which errors in squares give all the weight.
+/// Targets far from all others, which errors in squares give all the weight; `all` are those of
+/// these rows of the table.
 fn outlier(
-    table: &Table,
-    found: &TargetValues,
+    (table, rows): (&Table, &[usize]),
     target: &RegressionTarget,
     trained: Vec<f64>,
     all: impl Iterator<Item = f64>,
@@ -167,9 +138,9 @@ fn outlier(
     if far.count == 0 {
         return None;
     }
-    let first = (table, found.rows[far.first], table.column_index(&target.column).ok()?);
+    let first = (table, rows[far.first], table.column_index(&target.column).ok()?);
     let so = "they dominate the loss; correct them, or name them in --missing";
-    Some(far_warning(first, (far.count, found.rows.len()), FAR, so))
+    Some(far_warning(first, (far.count, rows.len()), FAR, so))
 }
 
 /// `targets` with the absurd numbers among those that were `found` as markers of missing values,
@@ -180,27 +151,29 @@ pub(crate) fn without_absurd(
     targets: &Targets,
 ) -> Option<(Targets, Vec<Warning>)> {
     let mut warnings = Vec::new();
-    let tasks = found.tasks.iter().zip(targets.tasks()).map(|(values, target)| {
-        let (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) =
-            (values, target)
-        else {
-            return target.clone();
-        };
-        let columns = columns.iter().enumerate().map(|(j, target)| {
-            let of_rows = (0..found.rows.len()).map(|row| values[row * n_columns + j]);
-            let absurd = Middle::of(of_rows.clone().collect())
-                .and_then(|middle| middle.absurd(of_rows))
-                .zip(table.column_index(&target.column).ok());
-            let Some(((tally, numbers), place)) = absurd else { return target.clone() };
-            let first = (table, found.rows[tally.first], place);
-            let so = "counted as missing";
-            warnings.push(far_warning(first, (tally.count, found.rows.len()), ABSURD, so));
-            let numbers = numbers.iter().map(|number| format!("{number:?}"));
-            let missing_markers = target.missing_markers.with(numbers);
-            RegressionTarget { missing_markers, ..target.clone() }
+    let tasks =
+        found.tasks.iter().zip(targets.tasks()).enumerate().map(|(task, (values, target))| {
+            let (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) =
+                (values, target)
+            else {
+                return target.clone();
+            };
+            let rows: Vec<usize> = found.rows_with(task).collect();
+            let columns = columns.iter().enumerate().map(|(j, target)| {
+                let of_rows = rows.iter().map(|row| values[row * n_columns + j]);
+                let absurd = Middle::of(of_rows.clone().collect())
+                    .and_then(|middle| middle.absurd(of_rows))
+                    .zip(table.column_index(&target.column).ok());
+                let Some(((tally, numbers), place)) = absurd else { return target.clone() };
+                let first = (table, found.rows[rows[tally.first]], place);
+                let so = "counted as missing";
+                warnings.push(far_warning(first, (tally.count, rows.len()), ABSURD, so));
+                let numbers = numbers.iter().map(|number| format!("{number:?}"));
+                let missing_markers = target.missing_markers.with(numbers);
+                RegressionTarget { missing_markers, ..target.clone() }
+            });
+            TaskTarget::Regression(columns.collect())
         });
-        TaskTarget::Regression(columns.collect())
-    });
     let targets = Targets::new(tasks.collect());
     (!warnings.is_empty()).then_some((targets, warnings))
 }

@@ -30,8 +30,10 @@ pub struct Warning {
 pub enum WarningCode {
     /// The file is in an encoding that was guessed from its bytes.
     Encoding,
-    /// Rows without a value in a target column were left out.
+    /// Rows without any target were left out.
     RowsWithoutTarget,
+    /// Rows lack the targets of a task, which is learned from the others.
+    MissingTarget,
     /// An input column without a value (in the training rows, for an encoder) was left out.
     EmptyColumn,
     /// An input column has one value in all training rows: nothing can be learned from it.

@@ -1,8 +1,8 @@
 //! From a table to a data set, and from a stored description to another table's targets.
 
 use anabranch_data::{
-    AskedKind, ColumnRules, DataError, Dataset, Fractions, Prepared, Table, TargetColumns, Targets,
-    TaskValues, Warning, WarningCode, prepare,
+    AskedKind, ColumnRules, DataError, Dataset, Fractions, Prepared, Presence, Table,
+    TargetColumns, Targets, TaskValues, Warning, WarningCode, prepare,
 };
 use anabranch_tensor::Executor;
 use proptest::prelude::*;
@@ -31,12 +31,11 @@ fn error(csv: &str, regress: &[&str], classify: &str) -> String {
     prepared(csv, regress, classify).unwrap_err().to_string()
 }
 
-/// 40 rows of y, z, label, x. Rows 3 and 8 lack a target.
+/// 40 rows of y, z, label, x. Rows 3 and 8 lack all targets.
 fn forty() -> String {
     // Halves: whole numbers would be taken for those of the rows.
     let row = |i: usize| match i {
-        3 => format!("NA,{i},a,{i}.5\n"),
-        8 => format!("{i},{i},,{i}.5\n"),
+        3 | 8 => format!("NA,?,,{i}.5\n"),
         _ => format!("{},{},{},{i}.5\n", 10 * i, 2 * i, ["a", "b"][i % 2]),
     };
     "y,z,label,x\n".to_owned() + &(0..40).map(row).collect::<String>()
@@ -51,7 +50,7 @@ fn rows_without_a_target_are_left_out_and_counted() {
     assert_eq!((*code, *count), (WarningCode::RowsWithoutTarget, Some(2)));
     assert_eq!(
         message,
-        "rows without a target: 2: left out (missing is \"y\" in 1, \"label\" in 1)"
+        "rows without a target: 2: left out (missing is \"z\" in 2, \"y\" in 2, \"label\" in 2)"
     );
     let Dataset { n_rows, n_inputs, ref tasks, .. } = dataset;
     assert_eq!((n_rows, n_inputs, tasks[0].outputs(), tasks[1].outputs()), (38, 1, 2, 2));
@@ -148,8 +147,8 @@ fn wrong_targets_are_refused() {
     let csv = forty() + "many,1,a,1\n";
     assert_eq!(
         error(&csv, &["y"], "label"),
-        "t.csv: line 42: column \"y\" is to be regressed but holds \"many\": it needs numbers; a row with an empty \
-         cell is left out"
+        "t.csv: line 42: column \"y\" is to be regressed but holds \"many\": it needs numbers; an empty cell is a \
+         missing target"
     );
     assert_eq!(
         error(&(forty() + "-inf,1,a,1\n"), &["y"], "label"),
@@ -161,8 +160,12 @@ fn wrong_targets_are_refused() {
         "t.csv: column \"c\" has the one class \"k\" only: classification needs at least two"
     );
     assert_eq!(
-        error("x,y,c\n1,,k\n2,2,\n", &["y"], "c"),
-        "t.csv: no row has a value in all of the target columns \"y\", \"c\": fill some in"
+        error("x,y,c\n1,,\n2,NA,\n", &["y"], "c"),
+        "t.csv: no row has a value in the target columns \"y\", \"c\": fill some in"
+    );
+    assert_eq!(
+        error("x,y,c\n1,,k\n2,NA,l\n", &["y"], "c"),
+        "t.csv: no row has a value in the target columns \"y\": fill some in"
     );
     assert_eq!(
         error("x,y,c\n1,1,k\n2,2,l\n3,3,l\n", &["y"], "c"),
@@ -221,11 +224,11 @@ fn any_mix_of_tasks_is_prepared() {
         }
         tasks => panic!("{tasks:?}"),
     }
-    // Without a class, all rows are split alike: a tenth and a fifth of the 39 that have y.
+    // Without a class, all rows are split alike: a tenth and a fifth of the 38 that have y.
     let columns = TargetColumns::new().regress(["y"]);
     let alone = prepare::<f64>(&exec, &table(&forty()), &columns, Fractions::default(), 1).unwrap();
     let split = alone.dataset.split;
-    assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [27, 4, 8]);
+    assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [26, 4, 8]);
 }
 
 #[test]
@@ -250,6 +253,14 @@ fn data_sets_that_do_not_fit_together_are_refused() {
         "task 1: row 0 has class 7, but there are 3 classes, counted from 0"
     );
     assert_eq!(
+        message(|data| data.present.truncate(1)),
+        "the tasks with their rows: expected 2 rows of 1, got 1 elements"
+    );
+    assert_eq!(
+        message(|data| data.present[1] = Presence::Each(vec![true; 37])),
+        "the rows with targets of task 1: expected 38 rows of 1, got 37 elements"
+    );
+    assert_eq!(
         message(|data| data.split.test.push(38)),
         "the test part of the split has row 38, but there are 38 rows, counted from 0"
     );
@@ -262,13 +273,18 @@ fn stored_targets_read_another_table() {
     let json = serde_json::to_string(&targets).unwrap();
     let targets: Targets = serde_json::from_str(&json).unwrap();
     let found = targets.read(&table("label,y,z\nb,1,2\n,3,4\na,NA,5\n a ,6,7\n")).unwrap();
-    assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
-    assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 7.0, 6.0][..], &[1, 0][..]));
+    assert_eq!((&found.rows[..], found.rows_left_out), (&[0, 1, 2, 3][..], 0));
+    let each = |has: [bool; 4]| Presence::Each(has.to_vec());
+    let of_tasks = [each([true, true, false, true]), each([true, false, true, true])];
+    assert_eq!(found.present, of_tasks);
+    let numbers = [2.0, 1.0, 4.0, 3.0, 5.0, 0.0, 7.0, 6.0];
+    assert_eq!(targets_of(&found.tasks), (&numbers[..], &[1, 0, 0, 0][..]));
 
-    // A class that training never saw cannot be predicted.
-    let found = targets.read(&table("label,y,z\nb,1,2\nc,1,2\nc,3,4\na,5,6\n")).unwrap();
-    assert_eq!((found.rows, found.rows_left_out), (vec![0, 3], 2));
-    assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 6.0, 5.0][..], &[1, 0][..]));
+    // A class that training never saw cannot be predicted; a row with nothing else is left out.
+    let found = targets.read(&table("label,y,z\nb,1,2\nc,,2\nc,3,4\na,5,6\n")).unwrap();
+    assert_eq!((found.rows, found.rows_left_out), (vec![0, 2, 3], 1));
+    assert_eq!(found.present, [Presence::All, Presence::Each(vec![true, false, true])]);
+    assert_eq!(targets_of(&found.tasks), (&[2.0, 1.0, 4.0, 3.0, 6.0, 5.0][..], &[1, 0, 0][..]));
     assert_eq!(
         found.warnings[0].message,
         "column \"label\": rows of classes that training never saw: 2 (the first on line 3: \"c\"): left out"
@@ -276,7 +292,7 @@ fn stored_targets_read_another_table() {
 
     let message = |csv: &str| targets.read(&table(csv)).unwrap_err().to_string();
     assert_eq!(
-        message("label,y,z\nc,1,2\n"),
+        message("label,y,z\nc,,2\n"),
         "t.csv: line 2: column \"label\" holds the class \"c\", which training never saw: expected one of \"a\", \"b\""
     );
     assert_eq!(
@@ -483,14 +499,14 @@ fn what_is_odd_about_numbers_to_predict_is_said() {
     // So far that it cannot be meant: a model takes it for missing too.
     let csv =
         rows_with(60, "z", |i| if i == 40 { "-1e30".into() } else { format!("{}.5", i * i % 53) });
-    let Prepared { targets, rows_left_out, warnings, .. } = prepared(&csv, &["z"], "c").unwrap();
+    let Prepared { dataset, targets, warnings, .. } = prepared(&csv, &["z"], "c").unwrap();
     assert_eq!(
         warnings[0].message,
         "column \"z\": values more than 1000000 times as far from the median as values usually are: 1 (the first on line \
          42: \"-1e30\"): counted as missing"
     );
-    assert_eq!((rows_left_out, warnings.len()), (1, 2));
-    assert_eq!(targets.read(&table(&csv)).unwrap().rows_left_out, 1);
+    assert_eq!((dataset.presence(0).count(0..60), warnings.len()), (59, 2));
+    assert_eq!(targets.read(&table(&csv)).unwrap().present[0], *dataset.presence(0));
     // So small that their squares are 0.
     let tiny = |i: usize| format!("{}e-200", i * i % 53);
     let targets = prepared(&rows_with(60, "z", tiny), &["z"], "c").unwrap().targets;

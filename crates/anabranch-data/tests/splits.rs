@@ -88,8 +88,8 @@ fn the_last_dates_are_the_test() {
 #[test]
 fn test_rows_may_come_from_a_table_of_their_own() {
     let all = rows_with("z", |i| format!("{}.5", i * i % 53));
-    // Other columns, in another order; one row lacks a target.
-    let csv = "c,note,z,y,x\n1,n,0.5,4,3\n0,n,1.5,,1\n1,n,2.5,5,2\n";
+    // Other columns, in another order; one row lacks all targets.
+    let csv = "c,note,z,y,x\n1,n,0.5,4,3\n,n,1.5,,1\n1,n,2.5,5,2\n";
     let test = Table::from_reader("test.csv", csv.as_bytes()).unwrap();
     let Prepared { dataset, rows_left_out, targets, .. } =
         prepared(&all, SplitBy::Class, Some(&test)).unwrap();
@@ -103,7 +103,7 @@ fn test_rows_may_come_from_a_table_of_their_own() {
     };
     let target = &targets.tasks()[0].regression()[0];
     assert!((target.unscale(values[60]) - 4.0).abs() < 1e-12 && class[60..] == [1, 1]);
-    let unknown = Table::from_reader("test.csv", "c,z,y,x\n7,0.5,4,3\n".as_bytes()).unwrap();
+    let unknown = Table::from_reader("test.csv", "c,z,y,x\n7,0.5,,3\n".as_bytes()).unwrap();
     assert_eq!(
         prepared(&all, SplitBy::Class, Some(&unknown)).unwrap_err().to_string(),
         "test.csv: line 2: column \"c\" holds the class \"7\", which training never saw: expected one of \"0\", \"1\""

@@ -50,6 +50,22 @@ impl<T: Scalar> RowWeights<T> {
         }
     }
 
+    /// Σ wᵢ·vᵢ of the first rows' values, in f64.
+    ///
+    /// # Panics
+    /// If there are more values than weights.
+    pub fn weighted_sum(&self, values: &[T]) -> f64 {
+        match self {
+            Self::Equal => values.iter().map(|v| v.to_f64()).sum(),
+            Self::Each(weights) => {
+                let pairs = weights[..values.len()].iter().zip(values);
+                // What is not finite does not matter without a weight.
+                let pairs = pairs.filter(|(weight, _)| **weight > T::ZERO);
+                pairs.map(|(weight, v)| weight.to_f64() * v.to_f64()).sum()
+            }
+        }
+    }
+
     /// Checks the weights of a head of `rows` rows.
     pub(crate) fn check(&self, head: &str, rows: usize) -> Result<(), GraphError> {
         let Self::Each(weights) = self else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! The scores of the simplest predictions.
 
-use anabranch_data::{Dataset, RegressionTarget, Targets, TaskTarget, TaskValues};
+use anabranch_data::{Dataset, Presence, RegressionTarget, Targets, TaskTarget, TaskValues};
 use anabranch_tensor::Scalar;
 
 use crate::metrics::{ClassSums, RegressionMetrics, RegressionSums};
@@ -64,36 +64,50 @@ pub fn baselines_on<T: Scalar>(
     test: &[usize],
 ) -> Vec<TaskMetrics> {
     let train = &dataset.split.train;
+    let has_target = |task: usize| {
+        let presence = dataset.presence(task);
+        move |row: &&usize| presence.has(**row)
+    };
     let of_task = |(task, values): (usize, &TaskValues<T>)| match values {
         TaskValues::Numbers { values, n_columns } => {
             let columns = targets.tasks().get(task).map_or(&[][..], |target| target.regression());
             let of_column = |j: usize| {
-                let values = test.iter().map(|row| values[row * n_columns + j].to_f64());
+                let values = test
+                    .iter()
+                    .filter(has_target(task))
+                    .map(|row| values[row * n_columns + j].to_f64());
                 of_numbers(values, columns.get(j))
             };
             TaskMetrics::Regression((0..*n_columns).map(of_column).collect())
         }
         TaskValues::Classes { class, n_classes } => {
             let mut counts = vec![0; *n_classes];
-            train.iter().for_each(|row| counts[class[*row] as usize] += 1);
-            of_classes(test.iter().map(|row| class[*row]), &counts)
+            train.iter().filter(has_target(task)).for_each(|row| counts[class[*row] as usize] += 1);
+            of_classes(test.iter().filter(has_target(task)).map(|row| class[*row]), &counts)
         }
     };
     dataset.tasks.iter().enumerate().map(of_task).collect()
 }
 
-/// What the simplest predictions are worth for all of these values; undefined where `target` does
-/// not know the training rows' mean, or how many there were of each label.
-pub(crate) fn simplest(values: &TaskValues<f32>, target: &TaskTarget) -> TaskMetrics {
+/// What the simplest predictions are worth for those of these values that are `present`; undefined
+/// where `target` does not know the training rows' mean, or how many there were of each label.
+pub(crate) fn simplest(
+    values: &TaskValues<f32>,
+    present: &Presence,
+    target: &TaskTarget,
+) -> TaskMetrics {
+    let is_there = |(row, _): &(usize, _)| present.has(*row);
     match (values, target) {
         (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
             let is_known = target.rows.len() == target.labels.len();
-            let metrics = of_classes(class.iter().copied(), &target.rows);
+            let class = class.iter().copied().enumerate().filter(|(row, _)| present.has(*row));
+            let metrics = of_classes(class.map(|(_, class)| class), &target.rows);
             metrics.of_weight(if is_known { 1.0 } else { 0.0 })
         }
         (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) => {
             let of_column = |(j, target): (usize, &RegressionTarget)| {
-                let values = values.iter().skip(j).step_by(*n_columns).map(|z| f64::from(*z));
+                let values = values.iter().skip(j).step_by(*n_columns).enumerate();
+                let values = values.filter(is_there).map(|(_, z)| f64::from(*z));
                 match target.center {
                     Some(_) => of_numbers(values, Some(target)),
                     None => RegressionMetrics { rmse: None, mae: None, r2: None },

@@ -130,7 +130,13 @@ mod tests {
                 params: vec![odd],
                 state: Vec::new(),
             })],
-            position: Position { epochs: 7, batches: 1, rows: 16, loss_sums: vec![-1e300] },
+            position: Position {
+                epochs: 7,
+                batches: 1,
+                rows: 16,
+                loss_sums: vec![-1e300],
+                row_totals: vec![16.0],
+            },
         };
         let begun = MemberState { run: Some(run), history: "one\ntwo\n".into() };
         let members = vec![begun, MemberState { run: None, history: String::new() }];

@@ -1,6 +1,6 @@
 //! A hash of data, to notice that they have changed.
 
-use anabranch_data::{Dataset, Prepared, Split, TaskValues};
+use anabranch_data::{Dataset, Prepared, Presence, Split, TaskValues};
 use anabranch_tensor::Scalar;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ const CHUNK: usize = 4096;
 /// rows are for what, and the scales and labels of inputs and targets.
 pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
     let mut hash = Sha256::new();
-    let Dataset { x, tasks, split, n_rows, n_inputs } = &prepared.dataset;
+    let Dataset { x, tasks, present, split, n_rows, n_inputs } = &prepared.dataset;
     let Split { train, validation, test, rare_classes: _ } = split;
     hash_counts(&mut hash, [*n_rows, *n_inputs]);
     hash_numbers(&mut hash, x);
@@ -24,6 +24,12 @@ pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
             TaskValues::Classes { class, .. } => {
                 hash_counts(&mut hash, class.iter().map(|class| *class as usize));
             }
+        }
+    }
+    for presence in present {
+        // What stands for a missing target is a number or class like any other.
+        if let Presence::Each(has) = presence {
+            hash_counts(&mut hash, has.iter().map(|has| usize::from(*has)));
         }
     }
     for rows in [train, validation, test] {

@@ -1,7 +1,7 @@
 //! Evaluation: predictions for rows, and their scores.
 
 use anabranch_data::{Dataset, Targets};
-use anabranch_graph::{Graph, GraphError, Mode, Workspace};
+use anabranch_graph::{Graph, GraphError, Mode, RowWeights, Workspace};
 use anabranch_layers::LossGradient;
 use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Buffer, Executor, Scalar, matrix_mut};
@@ -40,6 +40,8 @@ pub(crate) struct Source<'a, T> {
     pub(crate) params: &'a [T],
     pub(crate) state: &'a [T],
     pub(crate) dataset: &'a Dataset<T>,
+    /// How much its rows count in the loss of each task.
+    pub(crate) row_weights: &'a [RowWeights<T>],
     pub(crate) row_idx: &'a [usize],
 }
 
@@ -81,16 +83,19 @@ impl<T: Scalar> Evaluator<T> {
             source,
             |_| {},
             |lane| {
-                let tasks = source.graph.heads().iter().zip(lane.rows.targets()).zip(&mut sums);
-                for ((head, target), sums) in tasks {
-                    sums.add(lane.workspace.prediction(head), target);
+                let rows = lane.rows.targets().zip(lane.rows.present());
+                let tasks = source.graph.heads().iter().zip(rows).zip(&mut sums);
+                for ((head, (target, present)), sums) in tasks {
+                    let prediction = lane.workspace.prediction(head);
+                    sums.add(prediction, target, |row| present.has(row));
                 }
             },
         );
         sums
     }
 
-    /// The weighted loss of each task: means over the rows of `source`.
+    /// The weighted loss of each task: means over the rows of `source`, by the rows' weights; 0
+    /// where no row has a weight.
     pub(crate) fn losses(&mut self, exec: &Executor, source: &Source<'_, T>) -> Vec<f64> {
         let mut losses = vec![0.0; source.graph.heads().len()];
         self.predict(
@@ -98,14 +103,17 @@ impl<T: Scalar> Evaluator<T> {
             source,
             |lane| lane.take_losses(source.graph),
             |lane| {
-                for (loss, of_rows) in losses.iter_mut().zip(&lane.row_losses) {
-                    *loss += of_rows[..lane.rows.n_rows()].iter().map(|l| l.to_f64()).sum::<f64>();
+                let of_tasks = lane.row_losses.iter().zip(lane.rows.row_weights());
+                for (loss, (of_rows, weights)) in losses.iter_mut().zip(of_tasks) {
+                    *loss += weights.weighted_sum(&of_rows[..lane.rows.n_rows()]);
                 }
             },
         );
-        let n_rows = source.row_idx.len() as f64;
-        for (loss, head) in losses.iter_mut().zip(source.graph.heads()) {
-            *loss *= head.weight() / n_rows;
+        let Source { row_idx, row_weights, .. } = *source;
+        let heads = source.graph.heads().iter().zip(row_weights);
+        for (loss, (head, weights)) in losses.iter_mut().zip(heads) {
+            let total = weights.total(row_idx.len(), Some(row_idx));
+            *loss *= if total > 0.0 { head.weight() / total } else { 0.0 };
         }
         losses
     }
@@ -119,7 +127,7 @@ impl<T: Scalar> Evaluator<T> {
         work: impl Fn(&mut Lane<T>) + Sync,
         mut read: impl FnMut(&Lane<T>),
     ) {
-        let Source { graph, params, state, dataset, row_idx } = *source;
+        let Source { graph, params, state, dataset, row_weights, row_idx } = *source;
         let n_lanes = self.lanes.len();
         for row_idx in row_idx.chunks(n_lanes * CHUNK_ROWS) {
             let rows_per_lane = row_idx.len().div_ceil(n_lanes);
@@ -127,7 +135,7 @@ impl<T: Scalar> Evaluator<T> {
             let parts = [Part::Chunks(&mut self.lanes[..n_lanes], 1)];
             exec.for_each_large_chunk(row_idx.len(), rows_per_lane, parts, |rows, [lane]| {
                 let lane = &mut lane[0];
-                lane.rows.gather(dataset, &row_idx[rows]);
+                lane.rows.gather(dataset, row_weights, &row_idx[rows]);
                 graph.infer(&ALONE, params, state, &mut lane.workspace, &[lane.rows.x()]);
                 work(lane);
             });

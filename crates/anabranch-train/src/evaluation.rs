@@ -20,10 +20,12 @@ use crate::task_metrics::{TaskMetrics, TaskSums};
 /// What a model is worth on the rows of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Rows that are judged: those that have a target of every task that is judged.
+    /// Rows that are judged: those that have the targets of some task that is judged.
     pub rows: usize,
-    /// Rows that lack a target, or are of a class that training never saw.
+    /// Rows that lack all targets, or are of a class that training never saw.
     pub rows_left_out: usize,
+    /// Rows that have the targets of each task; 0 for a task that is not judged.
+    pub task_rows: Vec<usize>,
     /// The metrics of each task, in the columns' units; undefined for a task that is not judged, or
     /// was not trained since its weight is 0.
     pub metrics: Vec<TaskMetrics>,
@@ -35,8 +37,8 @@ pub struct Evaluation {
 }
 
 impl Model {
-    /// Judges the model on the rows of a table that have all targets, in those tasks whose columns
-    /// the table has.
+    /// Judges the model on the rows of a table, in those tasks whose columns the table has: each
+    /// task on the rows that have its targets.
     ///
     /// # Errors
     /// If an input column or those of all tasks are missing, a cell cannot be read, or no row has
@@ -61,7 +63,7 @@ impl Model {
         let tasks = standardised(&found, &targets);
         let mut sums = self.sums(self.targets());
         self.for_each_encoded(&encoded.x, self.targets(), |rows, heads| {
-            for (values, place) in tasks.iter().zip(&places) {
+            for ((values, present), place) in tasks.iter().zip(&found.present).zip(&places) {
                 let target = match values {
                     TaskValues::Numbers { values, n_columns: width } => {
                         let values = &values[rows.start * width..rows.end * width];
@@ -69,19 +71,22 @@ impl Model {
                     }
                     TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
                 };
-                sums[*place].add(heads[*place].output(rows.len()), target);
+                let has_target = |row: usize| present.has(rows.start + row);
+                sums[*place].add(heads[*place].output(rows.len()), target, has_target);
             }
         });
         let metrics = self.metrics_of(&sums);
         // Undefined where a task is not judged.
         let mut baselines: Vec<TaskMetrics> =
             metrics.iter().map(|metrics| metrics.clone().of_weight(0.0)).collect();
-        let judged = tasks.iter().zip(targets.tasks()).zip(&places);
-        for ((values, target), place) in judged {
-            baselines[*place] = simplest(values, target);
-        }
         let (rows, rows_left_out) = (found.rows.len(), found.rows_left_out);
-        Ok(Evaluation { rows, rows_left_out, metrics, baselines, warnings })
+        let mut task_rows = vec![0; metrics.len()];
+        let judged = tasks.iter().zip(&found.present).zip(targets.tasks()).zip(&places);
+        for (((values, present), target), place) in judged {
+            baselines[*place] = simplest(values, present, target);
+            task_rows[*place] = present.count(0..rows);
+        }
+        Ok(Evaluation { rows, rows_left_out, task_rows, metrics, baselines, warnings })
     }
 
     /// The metrics of each task on some rows of the data set that the model was trained on, in the
@@ -102,9 +107,11 @@ impl Model {
             Ok::<(), Infallible>(())
         };
         let Ok(()) = self.for_each_chunk(row_idx.len(), targets, gather, |places, heads| {
-            rows.gather(dataset, &row_idx[places]);
-            for ((sums, head), target) in sums.iter_mut().zip(heads).zip(rows.targets()) {
-                sums.add(head.output(rows.n_rows()), target);
+            // No loss is computed, and no weight needed.
+            rows.gather(dataset, &[], &row_idx[places]);
+            let of_rows = rows.targets().zip(rows.present());
+            for ((sums, head), (target, present)) in sums.iter_mut().zip(heads).zip(of_rows) {
+                sums.add(head.output(rows.n_rows()), target, |row| present.has(row));
             }
         });
         self.metrics_of(&sums)

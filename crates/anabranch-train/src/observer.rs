@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_graph::Graph;
+use anabranch_graph::{Graph, RowWeights};
 use anabranch_layers::Target;
 use anabranch_tensor::ArrayView2;
 
@@ -19,6 +19,8 @@ pub struct StepView<'a, T> {
     pub x: ArrayView2<'a, T>,
     /// What each head is compared with.
     pub targets: &'a [Target<'a, T>],
+    /// How much each row counts in the loss of each head: 0 where it has no target.
+    pub row_weights: &'a [RowWeights<T>],
     /// The parameters that the gradients belong to.
     pub params: &'a [T],
     /// The gradients, before clipping and weight decay.

@@ -1,6 +1,7 @@
 //! Rows of a data set that are processed together.
 
-use anabranch_data::{Dataset, TaskValues};
+use anabranch_data::{Dataset, Presence, TaskValues};
+use anabranch_graph::RowWeights;
 use anabranch_layers::Target;
 use anabranch_tensor::rows::gather_rows;
 use anabranch_tensor::{ArrayView2, Buffer, Scalar, matrix};
@@ -11,6 +12,10 @@ pub(crate) struct Rows<T> {
     x: Buffer<T>,
     n_inputs: usize,
     tasks: Vec<TaskRows<T>>,
+    /// Which of the rows have the targets of each task.
+    present: Vec<Presence>,
+    /// How much they count in each task's loss.
+    row_weights: Vec<RowWeights<T>>,
     n_rows: usize,
 }
 
@@ -35,12 +40,19 @@ impl<T: Scalar> Rows<T> {
             x: Buffer::zeros(max_rows * dataset.n_inputs),
             n_inputs: dataset.n_inputs,
             tasks: tasks.collect(),
+            present: vec![Presence::All; dataset.tasks.len()],
+            row_weights: vec![RowWeights::Equal; dataset.tasks.len()],
             n_rows: 0,
         }
     }
 
-    /// Copies the rows `row_idx` of `dataset` here.
-    pub(crate) fn gather(&mut self, dataset: &Dataset<T>, row_idx: &[usize]) {
+    /// Copies the rows `row_idx` of `dataset` here, and their weights among those of all rows.
+    pub(crate) fn gather(
+        &mut self,
+        dataset: &Dataset<T>,
+        row_weights: &[RowWeights<T>],
+        row_idx: &[usize],
+    ) {
         let n_rows = row_idx.len();
         self.n_rows = n_rows;
         gather_rows(&dataset.x, self.n_inputs, row_idx, &mut self.x[..n_rows * self.n_inputs]);
@@ -59,6 +71,22 @@ impl<T: Scalar> Rows<T> {
                 _ => {}
             }
         }
+        for (task, rows) in self.present.iter_mut().enumerate() {
+            rows.gather(dataset.presence(task), row_idx);
+        }
+        for (rows, all) in self.row_weights.iter_mut().zip(row_weights) {
+            rows.gather(all, row_idx);
+        }
+    }
+
+    /// Which of the rows have the targets of each task.
+    pub(crate) fn present(&self) -> &[Presence] {
+        &self.present
+    }
+
+    /// How much each row counts in the loss of each task.
+    pub(crate) fn row_weights(&self) -> &[RowWeights<T>] {
+        &self.row_weights
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -80,6 +108,18 @@ impl<T: Scalar> Rows<T> {
             TaskRows::Classes(class) => Target::Classes(&class[..self.n_rows]),
         })
     }
+}
+
+/// How much each row of a data set counts in the loss of each task: not at all where it lacks the
+/// target.
+pub(crate) fn row_weights<T: Scalar>(dataset: &Dataset<T>) -> Vec<RowWeights<T>> {
+    let of_task = |task: usize| match dataset.presence(task) {
+        Presence::All => RowWeights::Equal,
+        Presence::Each(has) => {
+            RowWeights::Each(has.iter().map(|has| if *has { T::ONE } else { T::ZERO }).collect())
+        }
+    };
+    (0..dataset.tasks.len()).map(of_task).collect()
 }
 
 /// The targets of all rows of a data set, task by task.

@@ -45,13 +45,17 @@ pub struct Position {
     pub batches: usize,
     /// Rows of these batches.
     pub rows: usize,
-    /// The weighted loss of each task, summed over these rows.
+    /// The weighted loss of each task, summed over these rows by their weights.
     pub loss_sums: Vec<f64>,
+    /// What these rows weigh in the loss of each task, added up: the number of those that have its
+    /// target, unless rows have weights of their own.
+    pub row_totals: Vec<f64>,
 }
 
 impl Position {
     /// Before the first step.
     pub(crate) fn start(n_tasks: usize) -> Self {
-        Self { loss_sums: vec![0.0; n_tasks], ..Self::default() }
+        let zeros = vec![0.0; n_tasks];
+        Self { loss_sums: zeros.clone(), row_totals: zeros, ..Self::default() }
     }
 }

@@ -76,13 +76,19 @@ impl TaskSums {
         }
     }
 
-    /// Adds rows: a head's predictions `[rows, outputs]`, and what they are compared with.
-    pub(crate) fn add<T: Scalar>(&mut self, prediction: ArrayView2<'_, T>, target: Target<'_, T>) {
+    /// Adds those of the rows that have a target: a head's predictions `[rows, outputs]`, and what
+    /// they are compared with.
+    pub(crate) fn add<T: Scalar>(
+        &mut self,
+        prediction: ArrayView2<'_, T>,
+        target: Target<'_, T>,
+        has_target: impl Fn(usize) -> bool,
+    ) {
         let width = prediction.ncols();
         match (self, target) {
             (Self::Regression { sums, columns }, Target::Values(y)) => {
                 let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
-                for (predicted, y) in rows {
+                for (_, (predicted, y)) in rows.enumerate().filter(|(row, _)| has_target(*row)) {
                     for (j, ((sums, predicted), y)) in
                         sums.iter_mut().zip(predicted).zip(y).enumerate()
                     {
@@ -98,13 +104,14 @@ impl TaskSums {
             (Self::Classification { sums, log_losses }, Target::Classes(class)) => {
                 let log_losses = log_losses.of(prediction, class);
                 let rows = flat(prediction).chunks_exact(width).zip(class).zip(log_losses);
-                for ((scores, class), log_loss) in rows {
+                let rows = rows.enumerate().filter(|(row, _)| has_target(*row));
+                for (_, ((scores, class), log_loss)) in rows {
                     sums.add(*class as usize, argmax(scores), -log_loss);
                 }
             }
             (Self::Binary(columns), Target::Values(y)) => {
                 let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
-                for (scores, y) in rows {
+                for (_, (scores, y)) in rows.enumerate().filter(|(row, _)| has_target(*row)) {
                     for ((sums, z), y) in columns.iter_mut().zip(scores).zip(y) {
                         let (z, yes) = (z.to_f64(), y.to_f64() > 0.5);
                         // log σ(z) or log σ(−z), neither of which overflows this way.

@@ -120,6 +120,8 @@ pub enum Task {
     Numbers {
         /// One for each column of each row.
         numbers: Vec<Vec<f64>>,
+        /// Whether each row has the target; none if all rows have.
+        has: Option<Vec<bool>>,
     },
     /// A class for each row.
     Classes {
@@ -127,6 +129,8 @@ pub enum Task {
         classes: Vec<u32>,
         /// How many there are.
         n_classes: usize,
+        /// Whether each row has the target; none if all rows have.
+        has: Option<Vec<bool>>,
     },
 }
 

@@ -65,7 +65,7 @@ DEFAULTS = dict(
     bn_eps=1e-5, bn_momentum=0.1, affine="per_unit", running="unbiased", loss_a="half_squared_error",
     loss_b={"cross_entropy": {}}, weight_a=0.75, weight_b=1.5,
     epochs=25, batch_size=8, optimizer="sgd", lr=0.05, schedule={"constant": None}, weight_decay=0.02, clip=None, patience=0,
-    rows=(32, 8, 8), weights="given", zero=[], order=None, wanted=lambda expect, data: True,
+    rows=(32, 8, 8), weights="given", zero=[], order=None, missing=[], wanted=lambda expect, data: True,
 )
 
 
@@ -79,6 +79,12 @@ def ran_out(expect, data):
 
 def reductions(n):
     return lambda expect, data: len(set(expect["epochs.lr_factor"])) > n
+
+
+def seen_in_all_parts(expect, data):
+    """Few rows have a class, but some in each part; of the batches of eight, one in six has none."""
+    has = data["tasks"][1]["has"]
+    return all(sum(has[row] for row in data[part]) > 2 for part in ["train", "validation", "test"])
 
 
 def tied(expect, data):
@@ -130,6 +136,9 @@ CASES = {
     "last_row": dict(rows=(25, 6, 7), batch_size=6, epochs=20, bn_eps=0.1),
     "own_order": dict(order=[[[3, 1, 7], [2, 9, 0, 5, 11], [4, 8]], [[10, 11, 2, 0], [5, 6], [1, 9, 3, 12]]], epochs=20,
                       bn_eps=0.1, optimizer="momentum", lr=0.01),
+    # Rows without the target of one task or the other, or of both; some batches have none of a task.
+    "missing_targets": dict(missing=[0.3, 0.8], rows=(50, 12, 20), optimizer="adam", lr=0.01, join="project", patience=9,
+                            wanted=seen_in_all_parts),
     # Equal scores and equal counts: the first class is taken.
     "ties": dict(rows=(30, 6, 9), epochs=2, lr=0.0, zero=["fc2b.weight", "fc2b.bias"], wanted=tied),
     "diverged": dict(lr=1e30, epochs=3, wanted=lambda expect, data: "diverged" in expect),

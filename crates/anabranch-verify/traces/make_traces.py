@@ -231,9 +231,16 @@ def train(c, river, data, dtype, turn=0):
                for task in data["tasks"]]
     heads = [branch["head"] for branch in river["branches"] if "head" in branch]
 
+    has = [np.array(task.get("has", [True] * len(x))) for task in data["tasks"]]
+
     def weighted(predictions, rows):
-        return [head["weight"] * row_losses(head["loss"], prediction, target[rows]).mean()
-                for head, prediction, target in zip(heads, predictions, targets)]
+        """The loss of each task: a mean over the rows that have its target, 0 if there are none."""
+        losses = []
+        for head, prediction, target, has_target in zip(heads, predictions, targets, has):
+            places = [i for i, row in enumerate(rows) if has_target[row]]
+            of_rows = row_losses(head["loss"], prediction[places], target[rows][places])
+            losses.append(head["weight"] * (of_rows.mean() if places else 0.0 * prediction.sum()))
+        return losses
 
     optimizer = make_optimizer(net, c)
     base, n_batches = c["lr"], len(batches(c, data, 0))
@@ -241,7 +248,7 @@ def train(c, river, data, dtype, turn=0):
     epochs, step, best = {"train": [], "validation": [], "lr_factor": [], "is_best": []}, 0, (math.inf, 0, None)
     for epoch in range(c["epochs"]):
         net.train()
-        sums, n_rows = np.zeros(len(heads)), 0
+        sums, n_rows = np.zeros(len(heads)), np.zeros(len(heads))
         for rows in batches(c, data, epoch):
             masks = {}
             for layer in net.layers("dropout"):
@@ -252,8 +259,9 @@ def train(c, river, data, dtype, turn=0):
             optimizer.zero_grad()
             losses = weighted(net(x[rows], masks), rows)
             sum(losses).backward()
-            sums += len(rows) * np.array([loss.item() for loss in losses])
-            n_rows += len(rows)
+            n_with = np.array([has_target[rows].sum() for has_target in has])
+            sums += n_with * np.array([loss.item() for loss in losses])
+            n_rows += n_with
             if c["clip"] is not None:
                 nn.utils.clip_grad_norm_(net.parameters(), c["clip"])
             lr = optimizer.param_groups[0]["lr"]
@@ -294,7 +302,9 @@ def train(c, river, data, dtype, turn=0):
     expect |= {f"params.{name}": flat(value) for name, value in net.named().items()}
     expect |= {f"state.{name}": flat(value) for name, value in net.state().items()}
     expect |= moments
-    judged = [metrics(head["loss"], p, t[data["test"]]) for head, p, t in zip(heads, predictions, targets)]
+    in_test = [has_target[data["test"]] for has_target in has]
+    judged = [metrics(head["loss"], p[some], t[data["test"]][some])
+              for head, p, t, some in zip(heads, predictions, targets, in_test)]
     for name, of_tasks in {"test": judged, "baselines": baselines(data)}.items():
         expect |= {f"{name}.{task}": np.ravel(values).tolist() for task, values in enumerate(of_tasks)}
     return {name: values for name, values in expect.items() if values}
@@ -337,8 +347,10 @@ def metrics(loss, prediction, target):
 
 def baselines(data):
     """Of the training mean, which is 0 in standardised numbers, and of the training rows' frequencies."""
-    out, train, test = [], data["train"], data["test"]
+    out = []
     for task in data["tasks"]:
+        has = task.get("has", [True] * len(data["x"]))
+        train, test = ([row for row in data[part] if has[row]] for part in ["train", "test"])
         if "classes" in task:
             classes = np.array(task["classes"])
             counts = np.bincount(classes[train], minlength=task["n_classes"])
@@ -368,6 +380,8 @@ def draw(c, river, seed):
             tasks.append({"numbers": (signal > 0).astype(float).tolist()})
         else:
             tasks.append({"numbers": exact(signal / signal.std(0), 8)})
+    for task, share in zip(tasks, c["missing"]):
+        task["has"] = (np.random.default_rng([seed, len(task)]).random(rows) >= share).tolist()
     split = rng.permutation(rows)
     data = {"x": exact(x, 8), "tasks": tasks, "weights": None}
     data["train"] = sorted(split[:train].tolist())

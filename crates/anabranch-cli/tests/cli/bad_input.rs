@@ -93,8 +93,8 @@ fn columns_that_cannot_be_targets() {
     train_refused(
         shapes(30).replacen(",10.5,", ",ten,", 1),
         "--regress price --classify kind",
-        "t.csv: line 19: column \"price\" is to be regressed but holds \"ten\": it needs numbers; a row with an empty \
-         cell is left out",
+        "t.csv: line 19: column \"price\" is to be regressed but holds \"ten\": it needs numbers; an empty cell is a \
+         missing target",
     );
     train_refused(
         shapes(30).replacen(",10.5,", ",-inf,", 1),

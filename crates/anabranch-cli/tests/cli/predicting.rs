@@ -65,19 +65,23 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
 fn evaluate_agrees_with_the_predictions() {
     let dir = trained().succeed_with_more_rows();
     let json = dir.json("evaluate --model m/model.safetensors --data more.csv");
-    assert_eq!(keys(&json), ["rows", "rows_left_out", "test", "baselines", "warnings"]);
-    assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(49), Some(1)));
+    assert_eq!(keys(&json), ["rows", "rows_left_out", "tasks", "test", "baselines", "warnings"]);
+    assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(50), Some(0)));
+    assert_eq!((&json["tasks"][0]["rows"], &json["tasks"][1]["rows"]), (&49.into(), &50.into()));
     assert_eq!(keys(&json["test"]), ["price", "kind"]);
 
     // The same metrics from what `predict` wrote.
     dir.succeed("predict --model m --data more.csv --out p.csv");
     let text = dir.read("p.csv");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let (mut n, mut squares, mut hits, mut log_loss) = (0.0, 0.0, 0.0, 0.0);
-    for row in reader.records().map(Result::unwrap).filter(|row| !row[2].is_empty()) {
+    let (mut n, mut squares, mut hits, mut log_loss) = ([0.0; 2], 0.0, 0.0, 0.0);
+    for row in reader.records().map(Result::unwrap) {
         let number = |i: usize| row[i].parse::<f64>().unwrap();
-        n += 1.0;
-        squares += (number(4) - number(2)).powi(2);
+        if !row[2].is_empty() {
+            n[0] += 1.0;
+            squares += (number(4) - number(2)).powi(2);
+        }
+        n[1] += 1.0;
         hits += f64::from(row[5] == row[3]);
         log_loss -= number(if &row[3] == "large" { 6 } else { 7 }).ln();
     }
@@ -85,9 +89,9 @@ fn evaluate_agrees_with_the_predictions() {
         let value = json["test"][key[0]][key[1]].as_f64().unwrap();
         assert!((value / expected - 1.0).abs() < 1e-5, "{key:?}: {value} instead of {expected}");
     };
-    close(["price", "rmse"], (squares / n).sqrt());
-    close(["kind", "accuracy"], hits / n);
-    close(["kind", "log_loss"], log_loss / n);
+    close(["price", "rmse"], (squares / n[0]).sqrt());
+    close(["kind", "accuracy"], hits / n[1]);
+    close(["kind", "log_loss"], log_loss / n[1]);
 }
 
 impl Dir {
@@ -132,6 +136,7 @@ fn what_can_be_judged_is() {
     dir.write("new.csv", csv);
     let json = dir.json("evaluate --model m --data new.csv");
     assert_eq!((&json["rows"], &json["rows_left_out"]), (&88.into(), &2.into()));
+    assert_eq!((&json["tasks"][0]["rows"], &json["tasks"][1]["rows"]), (&0.into(), &88.into()));
     assert!(json["test"]["price"]["rmse"].is_null() && json["test"]["kind"]["accuracy"].is_f64());
     assert!(json["baselines"]["mean"]["price"]["rmse"].is_null());
     let warnings = json["warnings"].as_array().unwrap();
@@ -156,7 +161,7 @@ fn tables_that_do_not_fit_the_model() {
         assert_eq!((run.stdout.as_str(), dir.listing()), ("", before));
     };
     refused(
-        &shapes(9).replace(",small\n", ",tiny\n").replace(",large\n", ",tiny\n"),
+        "size,colour,price,kind\n1,red,,tiny\n2,red,,tiny\n",
         "evaluate",
         "new.csv: line 2: column \"kind\" holds the class \"tiny\", which training never saw: expected one of \
          \"large\", \"small\"",
@@ -167,9 +172,9 @@ fn tables_that_do_not_fit_the_model() {
         "new.csv: no column \"price\": the columns found are \"size\", \"colour\"",
     );
     refused(
-        "size,colour,price,kind\n1,red,,small\n",
+        "size,colour,price,kind\n1,red,,NA\n",
         "evaluate",
-        "new.csv: no row has a value in all of the target columns \"price\", \"kind\": fill some in",
+        "new.csv: no row has a value in the target columns \"price\", \"kind\": fill some in",
     );
     refused(
         "size,price\n1,2\n",

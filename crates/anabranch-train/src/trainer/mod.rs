@@ -4,8 +4,8 @@ mod resume;
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Batches, Dataset, Targets};
-use anabranch_graph::{Batch, Graph, Masks, Mode, Workspace};
+use anabranch_data::{Batches, Dataset, Presence, Targets};
+use anabranch_graph::{Batch, Graph, Masks, Mode, RowWeights, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{
     ClipNorm, Optimizer, ParamGroup, Progress, Rule, Scales, Schedule, global_norm,
@@ -18,7 +18,7 @@ use crate::config::TrainConfig;
 use crate::error::{TrainError, check_len};
 use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
-use crate::rows::{Rows, targets};
+use crate::rows::{Rows, row_weights, targets};
 use crate::run_state::{BestState, Position};
 use crate::snapshot::{Member, Snapshot};
 use crate::task_metrics::TaskMetrics;
@@ -33,6 +33,8 @@ pub struct Trainer<'d, T> {
     dataset: &'d Dataset<T>,
     /// Those of all rows of the data set.
     targets: Vec<Target<'d, T>>,
+    /// How much each row of the data set counts in the loss of each head.
+    row_weights: Vec<RowWeights<T>>,
     config: TrainConfig,
     exec: &'d Executor,
     graph: Graph<T>,
@@ -80,6 +82,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         Ok(Self {
             dataset,
             targets,
+            row_weights: row_weights(dataset),
             exec,
             schedule: Schedule::new(config.schedule, total_steps(config, &batches))?,
             clip: config.clip.map(ClipNorm::new).transpose()?,
@@ -250,12 +253,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             }
         }
         let lr_factor = self.lr_factor(self.optimizer.steps().saturating_sub(1));
-        let Position { epochs, rows, loss_sums, .. } = std::mem::take(&mut self.position);
+        let Position { epochs, loss_sums, row_totals, .. } = std::mem::take(&mut self.position);
         self.position = Position { epochs: epochs + 1, ..Position::start(loss_sums.len()) };
-        let train: Vec<f64> = loss_sums.iter().map(|sum| sum / rows as f64).collect();
+        // No row of the epoch may have a task's target.
+        let mean = |(sum, total): (f64, f64)| if total > 0.0 { sum / total } else { 0.0 };
+        let train: Vec<f64> = loss_sums.into_iter().zip(row_totals).map(mean).collect();
         self.check_finite(train.iter().sum())?;
         let validation = self.validate();
-        let losses = validation.as_ref().unwrap_or(&train);
+        let losses = &self.watched_losses(&train, validation.as_deref());
         let watched = match self.config.watch {
             Watch::Task(task) => losses[task],
             Watch::Sum | Watch::Each => losses.iter().sum(),
@@ -294,19 +299,21 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         let batch = Batch {
             inputs: &[self.dataset.x()],
             targets: &self.targets,
-            row_weights: &[],
+            row_weights: &self.row_weights,
             row_idx: Some(row_idx),
             masks: Masks::Drawn { seed, step },
         };
         let (grads, workspace) = (&mut self.grads, &mut self.workspace);
         self.graph.gradient(exec, &self.params, &mut self.state, grads, workspace, batch);
-        let losses = self.workspace.losses();
-        for (sum, loss) in self.position.loss_sums.iter_mut().zip(losses) {
-            *sum += row_idx.len() as f64 * loss;
+        let (losses, totals) = (self.workspace.losses(), self.workspace.row_totals());
+        let sums = self.position.loss_sums.iter_mut().zip(&mut self.position.row_totals);
+        for ((sum, all), (loss, total)) in sums.zip(losses.iter().zip(totals)) {
+            *sum += total * loss;
+            *all += total;
         }
         let mut flow = ControlFlow::Continue(());
         if observer.watches(step) {
-            self.watched.gather(self.dataset, row_idx);
+            self.watched.gather(self.dataset, &self.row_weights, row_idx);
             let targets: Vec<Target<'_, T>> = self.watched.targets().collect();
             flow = observer.step(&StepView {
                 graph: &self.graph,
@@ -314,6 +321,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 seed,
                 x: self.watched.x(),
                 targets: &targets,
+                row_weights: self.watched.row_weights(),
                 params: &self.params,
                 grads: self.grads.whole(exec),
                 losses,
@@ -363,6 +371,22 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         is_any_best
     }
 
+    /// What decides which epoch is the best: the validation losses. A task that is watched for
+    /// itself, but of which no validation row has a target, has its training loss instead.
+    fn watched_losses(&self, train: &[f64], validation: Option<&[f64]>) -> Vec<f64> {
+        let Some(validation) = validation else { return train.to_vec() };
+        let rows = &self.dataset.split.validation;
+        let is_judged = |task: usize| match self.dataset.presence(task) {
+            Presence::Each(has) => rows.iter().any(|row| has[*row]),
+            Presence::All => true,
+        };
+        let loss = |(task, loss): (usize, &f64)| match self.config.watch {
+            Watch::Task(_) | Watch::Each if !is_judged(task) => train[task],
+            _ => *loss,
+        };
+        validation.iter().enumerate().map(loss).collect()
+    }
+
     /// Weighted loss of each task on the validation rows.
     fn validate(&mut self) -> Option<Vec<f64>> {
         let dataset = self.dataset;
@@ -400,6 +424,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             params: &self.params,
             state: &self.state,
             dataset: self.dataset,
+            row_weights: &self.row_weights,
             row_idx,
         };
         (&mut self.evaluator, source)

@@ -28,7 +28,9 @@ impl<T: Scalar> Trainer<'_, T> {
         let RunState { params, state, optimizer, plateau, best, position } = saved;
         check_len("parameters", self.params.len(), params.len())?;
         check_len("running statistics", self.state.len(), state.len())?;
-        check_len("tasks", self.position.loss_sums.len(), position.loss_sums.len())?;
+        for of_tasks in [&position.loss_sums, &position.row_totals] {
+            check_len("tasks", self.position.loss_sums.len(), of_tasks.len())?;
+        }
         check_most("batches at most", self.batches.n_batches(), position.batches)?;
         let most_rows = position.batches.saturating_mul(self.batches.max_rows());
         check_most("rows at most", most_rows, position.rows)?;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Batches, Dataset, Split, TaskValues};
+use anabranch_data::{Batches, Dataset, Presence, Split, TaskValues};
 use anabranch_graph::{Branch, Fusion, Graph, GraphBuilder, Join, River};
 use anabranch_layers::{
     Activation, BatchNorm, BinaryCrossEntropy, CrossEntropy, Dropout, HalfSquaredError, Linear,
@@ -36,6 +36,7 @@ fn points() -> Dataset<f32> {
             TaskValues::Numbers { values: of(|u, v| vec![u.hypot(v)]), n_columns: 1 },
         ],
         x,
+        present: Vec::new(),
         split: Split {
             train: (0..200).collect(),
             validation: (200..250).collect(),
@@ -141,7 +142,10 @@ fn four_tasks_of_every_kind_are_learned() {
 /// Stopped anywhere, within an epoch too, taken out, put into another trainer, and gone on with.
 #[test]
 fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
-    let data = points();
+    let mut data = points();
+    // Some rows lack the targets of two tasks.
+    let has = |step: usize| Presence::Each((0..ROWS).map(|row| row % step != 0).collect());
+    data.present = vec![Presence::All, has(3), has(2), Presence::All];
     let exec = Executor::serial();
     for graph in [|| river().build(Fusion::Fused).unwrap(), by_hand] {
         let whole = |exec| {
@@ -190,6 +194,9 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
     assert!(message(|saved| saved.state.push(0.0)).contains("running statistics, got"));
     assert!(
         message(|saved| saved.position.loss_sums.truncate(1)).contains("expected 4 tasks, got 1")
+    );
+    assert!(
+        message(|saved| saved.position.row_totals.truncate(1)).contains("expected 4 tasks, got 1")
     );
     assert!(
         message(|saved| saved.position.batches = 8).contains("expected 7 batches at most, got 8")

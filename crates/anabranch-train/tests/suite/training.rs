@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Fractions, Prepared, TaskValues};
+use anabranch_data::{Fractions, Prepared, Presence, TaskValues};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_optim::OptimizerKind;
 use anabranch_tensor::Executor;
@@ -130,6 +130,28 @@ fn each_task_keeps_its_own_best_weights() {
     let config = TrainConfig { watch: Watch::Task(2), ..config(1) };
     let error = Trainer::new(&data.dataset, graph(&data, 6), &config, &exec).unwrap_err();
     assert_eq!(error.to_string(), "expected 3 tasks, of which one is watched, got 2");
+}
+
+/// Of a task that no validation row has a target of, the training loss is watched; its validation
+/// loss is 0, which no epoch could beat.
+#[test]
+fn a_task_without_validation_targets_is_judged_by_its_training_loss() {
+    let mut data = prepared(120, Fractions::default());
+    let is_trained = |row| !data.dataset.split.validation.contains(&row);
+    let has = (0..data.dataset.n_rows).map(is_trained).collect();
+    data.dataset.present = vec![Presence::All, Presence::Each(has)];
+    let exec = Executor::serial();
+    for watch in [Watch::Each, Watch::Task(1)] {
+        let config = TrainConfig { lr: 0.02, patience: 1000, watch, ..config(14) };
+        let mut trainer = Trainer::new(&data.dataset, graph(&data, 6), &config, &exec).unwrap();
+        let mut diary = Diary::default();
+        trainer.run(&mut diary).unwrap();
+        assert!(diary.reports.iter().all(|report| report.validation.as_ref().unwrap()[1] == 0.0));
+        let train = |epoch: &usize| diary.reports[epoch - 1].train[1];
+        let best = (1..=14).min_by(|a, b| train(a).total_cmp(&train(b))).unwrap();
+        assert!(best > 1, "choose a run that learns");
+        assert_eq!(trainer.best_epoch(1), Some(best));
+    }
 }
 
 /// With every task watched for itself, a run goes on while one of them improves.
