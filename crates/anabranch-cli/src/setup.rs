@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{
-    Prepared, ScaleKind, SplitRules, Table, TargetColumns, TaskColumns, TaskTarget, prepare_split,
+    Prepared, ScaleKind, Split, SplitRules, Table, TargetColumns, TaskColumns, TaskTarget,
+    prepare_split,
 };
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
@@ -48,9 +49,10 @@ pub(crate) struct SetupArgs {
         allow_hyphen_values = true, value_parser = count(1, usize::MAX))]
     epochs: usize,
     /// Rows in a training step
-    #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch_size, help_heading = "Training",
+    /// [default: 128, or 32 where fewer than 2,000 rows train]
+    #[arg(long, value_name = "N", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
-    batch_size: usize,
+    batch_size: Option<usize>,
     /// Optimizer
     #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().optimizer, help_heading = "Training",
         value_parser = PossibleValuesParser::new(OptimizerKind::ALL.map(|kind| kind.name()))
@@ -85,16 +87,17 @@ pub(crate) struct SetupArgs {
     #[arg(
         long,
         value_name = "sum|NAME|each",
-        default_value = "sum",
+        default_value = "each",
         help_heading = "Training",
         verbatim_doc_comment
     )]
     watch: String,
     /// Networks to train, with seeds of their own: the model predicts the
     /// mean of what they predict; 1 is a single network
-    #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Training",
-        verbatim_doc_comment, allow_hyphen_values = true, value_parser = count(1, 1000))]
-    ensemble: usize,
+    /// [default: 8, or 4 from 10,000 training rows on]
+    #[arg(long, value_name = "K", help_heading = "Training", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = count(1, 1000))]
+    ensemble: Option<usize>,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
         allow_hyphen_values = true, value_parser = seed)]
@@ -107,6 +110,14 @@ pub(crate) struct SetupArgs {
     #[command(flatten)]
     config: ConfigArgs,
 }
+
+/// Below so many training rows, larger batches would be too few steps: see
+/// `docs/experiments.md`.
+const FEW_ROWS: usize = 2_000;
+const SMALL_BATCH: usize = 32;
+
+/// From so many training rows on, more than four networks gain little for their time.
+const MANY_ROWS: usize = 10_000;
 
 /// What a run reads.
 #[derive(Debug)]
@@ -195,9 +206,10 @@ impl SetupArgs {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;
-        let config = self.config(data.split.validation.len(), prepared.targets.tasks())?;
-        let batch_rows = config.batch_size.min(data.split.train.len());
-        let n_members = self.ensemble;
+        let config = self.config(&data.split, prepared.targets.tasks())?;
+        let n_rows = data.split.train.len();
+        let batch_rows = config.batch_size.min(n_rows);
+        let n_members = self.ensemble.unwrap_or(if n_rows < MANY_ROWS { 8 } else { 4 });
         check_memory_of(&graph, batch_rows, exec.threads(), n_members)?;
         Ok(Setup { prepared, river, graph, config, n_members })
     }
@@ -208,15 +220,18 @@ impl SetupArgs {
         Ok(Executor::new(self.threads.unwrap_or_else(cores))?)
     }
 
-    fn config(&self, n_validation: usize, tasks: &[TaskTarget]) -> Result<TrainConfig, Failure> {
+    fn config(&self, split: &Split, tasks: &[TaskTarget]) -> Result<TrainConfig, Failure> {
+        let defaults = TrainConfig::default();
         let patience = match self.patience {
             Some(patience) => patience,
-            None if n_validation > 0 => TrainConfig::default().patience,
+            None if !split.validation.is_empty() => defaults.patience,
             None => 0,
         };
+        let is_small = split.train.len() < FEW_ROWS;
+        let batch_size = if is_small { SMALL_BATCH } else { defaults.batch_size };
         Ok(TrainConfig {
             epochs: self.epochs,
-            batch_size: self.batch_size,
+            batch_size: self.batch_size.unwrap_or(batch_size),
             optimizer: self.optimizer,
             lr: self.lr,
             schedule: self.schedule,

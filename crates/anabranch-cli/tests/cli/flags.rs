@@ -88,7 +88,7 @@ impl Run {
 }
 
 /// What all runs here have in common.
-const BASE: &str = "--epochs 4 --hidden-a 6 --hidden-b 5 --batch-size 16";
+const BASE: &str = "--epochs 4 --hidden-a 6 --hidden-b 5 --batch-size 16 --ensemble 1 --watch sum";
 const TASKS: &str = "--regress price --classify kind";
 
 fn base() -> Run {

@@ -109,5 +109,4 @@ pub(crate) fn shapes(n_rows: usize) -> String {
 }
 
 /// Flags that train on [`shapes`] in no time.
-pub(crate) const QUICK: &str =
-    "--regress price --classify kind --epochs 3 --hidden-a 6 --hidden-b 5 --batch-size 16";
+pub(crate) const QUICK: &str = "--regress price --classify kind --epochs 3 --hidden-a 6 --hidden-b 5 --batch-size 16 --ensemble 1 --watch sum";

@@ -46,7 +46,7 @@ fn the_two_commands_print_what_the_readme_shows() {
         words.contains(&"rows/s") || is_other && words.iter().any(|word| results.contains(word))
     };
     assert_eq!(masked(&printed, is_masked), masked(shown, is_masked));
-    assert!(masked(shown, is_masked).contains("epochs in · s, · rows/s"));
+    assert!(masked(shown, is_masked).contains("networks: · epochs in · s, · rows/s"));
 }
 
 #[test]

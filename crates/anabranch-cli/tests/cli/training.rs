@@ -399,7 +399,8 @@ fn tasks_are_branches_in_the_order_of_their_flags() {
     let header = dir.read("p.csv").lines().next().unwrap().to_owned();
     assert_eq!(
         header,
-        "size,colour,price,kind,price_pred,size_pred,kind_pred,kind_p_large,kind_p_small"
+        "size,colour,price,kind,price_pred,price_std,size_pred,size_std,\
+         kind_pred,kind_p_large,kind_p_small,kind_std"
     );
     let judged = dir.json("evaluate --model m --data t.csv");
     assert_eq!(keys(&judged["test"]), ["price", "size", "kind"]);
