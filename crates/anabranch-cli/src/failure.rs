@@ -60,6 +60,11 @@ impl Failure {
         Self { message: format!("{part}: {}", self.message), ..self }
     }
 
+    /// The same at a line of the input.
+    pub(crate) fn on_line(self, line: usize) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
     /// Flags that clap refuses, with its explanation in one line.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

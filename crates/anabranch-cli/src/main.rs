@@ -23,6 +23,7 @@ mod network;
 mod out_file;
 mod output;
 mod predict;
+mod predict_lines;
 mod run_dir;
 mod run_setup;
 mod runs;

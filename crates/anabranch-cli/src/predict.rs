@@ -1,19 +1,28 @@
 //! `anabranch predict`: a table in, the same table with predictions out.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::data::{LineEnd, Table, Targets, TaskTarget};
+use anabranch::data::{LineEnd, Table, Targets, TaskTarget, Warning};
 use anabranch::train::{Model, Predictions, TaskPredictions, model_path, replace_file};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::out_file;
 use crate::output;
+use crate::predict_lines;
 use crate::table_args::DataArgs;
 
+/// What stands for standard input in `--data`, and for standard output in `--out`.
+const STDIN: &str = "-";
+const STDOUT: &str = "-";
+
 /// Write a table with a model's predictions as additional columns
+///
+/// Standard input may also hold lines of JSON, an object a row: each is written
+/// with its predictions before the next one is read.
 ///
 /// For a column of numbers, the new column is COL_pred. For a class, COL_pred
 /// is the most probable label, and COL_p_LABEL the probability of each label.
@@ -25,8 +34,8 @@ pub(crate) struct Args {
     /// Model file, or the directory where `train` saved it
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    /// CSV file to write; an existing file is replaced
-    #[arg(long, value_name = "FILE.csv")]
+    /// CSV file to write; an existing file is replaced; `-` is standard output
+    #[arg(long, value_name = "FILE.csv|-", default_value = STDOUT)]
     out: PathBuf,
     /// Allow --out to replace the input table
     #[arg(long)]
@@ -41,34 +50,87 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check_out(args)?;
     let model = Model::load(&args.model)?;
+    if args.data.data == Path::new(STDIN) && predict_lines::are_next() {
+        return run_lines(args, &model);
+    }
     let table = args.data.read()?;
     let names = new_columns(&model, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
     let warnings = [table.warnings(), &warnings[..]].concat();
     output::warn(&warnings);
     check_finite(&table, &model, &predictions)?;
-    let failed = |e: &dyn std::fmt::Display| {
-        let message = format!("cannot write {} ({e})", args.out.display());
-        Failure::on_the_way(message).coded("write")
+    let csv = with_predictions(&table, &model, &names, &predictions);
+    write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
+    report(args, table.n_rows(), &names, &warnings)
+}
+
+/// Predicts lines of JSON from standard input.
+fn run_lines(args: &Args, model: &Model) -> Result<ExitCode, Failure> {
+    let names = prediction_columns(model);
+    let stdin = std::io::stdin().lock();
+    let (n_rows, warnings) = if is_stdout(&args.out) {
+        predict_lines::predict(model, &names, stdin, &mut std::io::stdout().lock())?
+    } else {
+        let mut lines = Vec::new();
+        let done = predict_lines::predict(model, &names, stdin, &mut lines)?;
+        write(&args.out, &lines)?;
+        done
     };
-    let csv = with_predictions(&table, &model, &names, &predictions).map_err(|e| failed(&e))?;
-    replace_file(&args.out, &csv).map_err(|e| failed(&e))?;
-    let (rows, out) = (table.n_rows(), args.out.display());
+    output::warn(&warnings);
+    report(args, n_rows, &names, &warnings)
+}
+
+/// Writes a file, or standard output, whose reader may have gone.
+fn write(out: &Path, contents: &[u8]) -> Result<(), Failure> {
+    let written = if is_stdout(out) {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(contents).and_then(|()| stdout.flush())
+    } else {
+        replace_file(out, contents)
+    };
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_write(out, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn cannot_write(out: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let message = format!("cannot write {} ({error})", out.display());
+    Failure::on_the_way(message).coded("write")
+}
+
+fn is_stdout(out: &Path) -> bool {
+    out == Path::new(STDOUT)
+}
+
+/// Says what was written where, unless the predictions themselves are on standard output.
+fn report(
+    args: &Args,
+    n_rows: usize,
+    names: &[String],
+    warnings: &[Warning],
+) -> Result<ExitCode, Failure> {
+    let out = args.out.display();
     if args.json {
         output::print(&json!({
-            "rows": rows,
+            "rows": n_rows,
             "columns": names,
             "out": out.to_string(),
             "warnings": warnings,
         }))?;
-    } else {
-        output::print(&format!("{rows} rows predicted: {out}"))?;
+    } else if !is_stdout(&args.out) {
+        output::print(&format!("{n_rows} rows predicted: {out}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Refuses an impossible output before any work is done.
 fn check_out(args: &Args) -> Result<(), Failure> {
+    if is_stdout(&args.out) {
+        let message =
+            "--json and the predictions would both be on standard output: name a file with --out";
+        return if args.json { Err(Failure::input(message).coded("output")) } else { Ok(()) };
+    }
     let model = model_path(&args.model);
     let mut taken = vec![(model.as_path(), "the model itself: choose another --out")];
     if !args.force {

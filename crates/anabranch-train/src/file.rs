@@ -17,14 +17,15 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// What the file system says.
 pub fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let path = follow_links(path)?;
-    let old = match fs::metadata(&path) {
+    // Links of `/dev/stdout` end in a name that no file has: asked first what it is.
+    let old = match fs::metadata(path) {
         Ok(found) if !found.is_file() && !found.is_dir() => {
-            return File::options().write(true).open(&path)?.write_all(contents);
+            return File::options().write(true).open(path)?.write_all(contents);
         }
         Ok(found) => Some(found.permissions()),
         Err(_) => None,
     };
+    let path = follow_links(path)?;
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

@@ -195,7 +195,7 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "predict --model m",
-        "the following required arguments were not provided: --out <FILE.csv> --data <wine|FILE.csv|-> (--help lists all)",
+        "the following required arguments were not provided: --data <wine|FILE.csv|-> (--help lists all)",
     );
 }
 

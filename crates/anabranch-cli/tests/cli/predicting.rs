@@ -1,5 +1,8 @@
 //! `predict` and `evaluate`: what a model says about other tables.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use crate::program::{Dir, QUICK, keys, shapes};
 
 /// A directory with `t.csv` and a model of it in `m`.
@@ -253,4 +256,125 @@ fn columns_are_what_the_flags_say() {
         dir.json("schema --data bar.csv --separator |")["columns"].as_array().unwrap().len(),
         2
     );
+}
+
+/// Runs `predict` with `input` on its standard input, and returns its standard output and error.
+fn piped(dir: &Dir, flags: &str, input: &str) -> (i32, String, String) {
+    let mut command = dir.command(&format!("predict --model m --data - {flags}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn lines_of_json_are_predicted_one_by_one() {
+    let dir = trained();
+    dir.write("new.csv", "colour,size,note\nred,3,a\npurple,,b\n");
+    dir.succeed("predict --model m --data new.csv --out p.csv");
+    let csv = dir.read("p.csv");
+    let lines =
+        "{\"note\":\"a\",\"size\":3,\"colour\":\"red\"}\n\n {\"colour\":\"purple\",\"size\":null}";
+    let (code, stdout, stderr) = piped(&dir, "", lines);
+    assert_eq!(code, 0);
+    assert_eq!(
+        stderr,
+        "warning: stdin: cells with a category that training saw rarely or never: 1\n"
+    );
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let names = reader.headers().unwrap().clone();
+    assert_eq!(stdout.lines().count(), 2);
+    for (line, row) in stdout.lines().zip(reader.records().map(Result::unwrap)) {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(keys(&json)[keys(&json).len() - 4..], names.iter().skip(3).collect::<Vec<_>>());
+        for (name, cell) in names.iter().zip(&row).skip(3) {
+            let value = &json[name];
+            let text = value.as_str().map_or(value.to_string(), str::to_owned);
+            let same = text == cell || text.parse::<f64>().ok() == cell.parse().ok();
+            assert!(same, "{name}: {text} {cell}");
+        }
+    }
+    assert_eq!(keys(&serde_json::from_str(stdout.lines().next().unwrap()).unwrap())[0], "note");
+
+    // Into a file, and told in JSON.
+    let (code, stdout_json, _) = piped(&dir, "--out lines.json --json", lines);
+    let json: serde_json::Value = serde_json::from_str(&stdout_json).unwrap();
+    assert_eq!((code, json["rows"].as_u64(), &json["out"]), (0, Some(2), &"lines.json".into()));
+    assert_eq!(json["warnings"][0]["code"], "unseen_categories");
+    assert_eq!(dir.read("lines.json"), stdout);
+}
+
+/// Each answer is there before the next line is.
+#[test]
+fn a_line_is_answered_at_once() {
+    let dir = trained();
+    let mut command = dir.command("predict --model m --data -");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for size in 1..4 {
+        writeln!(stdin, "{{\"size\":{size},\"colour\":\"red\"}}").unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.starts_with(&format!("{{\"size\":{size},")), "{line}");
+    }
+    // The reader goes away: the work is done.
+    drop(stdout);
+    writeln!(stdin, "{{\"size\":4,\"colour\":\"red\"}}").unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn lines_that_are_no_rows_are_refused() {
+    let dir = trained();
+    let good = "{\"size\":1,\"colour\":\"red\"}\n";
+    for (line, message) in [
+        ("{\"size\":1}", "no field \"colour\""),
+        ("{\"size\":[1],\"colour\":\"red\"}", "a field is a list"),
+        ("[1]", "expected a JSON object"),
+        ("{\"size\":1,", "expected a JSON object"),
+        ("{\"size\":1e200,\"colour\":\"red\"}", "column \"size\" holds a number that"),
+        ("{\"size\":1,\"colour\":\"red\",\"price_pred\":1}", "would be named \"price_pred\""),
+    ] {
+        let (code, stdout, stderr) = piped(&dir, "", &format!("{good}{line}\n{good}"));
+        assert_eq!((code, stdout.lines().count()), (2, 1), "{line}: {stderr}");
+        assert!(
+            stderr.starts_with("error: stdin: line 2: ") && stderr.contains(message),
+            "{stderr}"
+        );
+    }
+    let (code, stdout, _) = piped(&dir, "--out lines --json", &format!("{good}{{}}\n"));
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, json["error"]["line"].as_u64()), (2, Some(2)));
+    assert!(!dir.path("lines").exists());
+}
+
+#[test]
+fn a_table_may_go_to_standard_output() {
+    let dir = trained();
+    dir.succeed("predict --model m --data t.csv --out p.csv");
+    assert_eq!(dir.succeed("predict --model m --data t.csv --out -").stdout, dir.read("p.csv"));
+    assert!(!dir.path("-").exists());
+    assert_eq!(piped(&dir, "", &dir.read("t.csv")).1, dir.read("p.csv"));
+    let run = dir.run("predict --model m --data t.csv --out - --json");
+    assert_eq!((run.code, run.json()["error"]["code"].clone()), (2, "output".into()));
+}
+
+/// As `predict | head -1` does.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let dir = trained();
+    dir.write("many.csv", shapes(60_000));
+    for out in ["-", "/dev/stdout"] {
+        let mut command = dir.command(&format!("predict --model m --data many.csv --out {out}"));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "size,colour,price,kind,price_pred,kind_pred,kind_p_large,kind_p_small\n");
+        assert!(child.wait().unwrap().success(), "{out}");
+    }
 }
