@@ -10,6 +10,7 @@ mod checkpoints;
 mod compare;
 mod config;
 mod evaluate;
+mod explain;
 mod export;
 mod failure;
 mod fit;
@@ -72,6 +73,8 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
+    #[command(mut_args = explain::flag)]
+    Explain(explain::Args),
     Audit(audit::Args),
 }
 
@@ -107,6 +110,7 @@ impl Command {
             Self::Export(args) => export::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),
+            Self::Explain(args) => explain::run(args),
             Self::Audit(args) => audit::run(args),
         }
     }

@@ -6,6 +6,7 @@
 //! | [`gradcheck`] | the gradient of a step of a run: dual numbers, a backward pass by hand, differences, identities |
 //! | [`identities`] | equations that every exact gradient satisfies, at the cost of reading it once |
 //! | [`check`] | differences, threads, shards and precisions, for your own parts |
+//! | [`explain`] | one step of the two-branch network, with every formula and its numbers, as a page |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
 //! | [`trace`] | whole runs from an independent implementation, to compare with the trainer's |
 //!
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod explain;
 pub mod gradcheck;
 pub mod identities;
 pub mod oracle;

@@ -17,13 +17,13 @@ const DEVIATION: f64 = 0.1;
 /// One training step of a river: parameters, batch, and the seed and step of its dropout masks.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    pub(super) river: River,
-    pub(super) params: Vec<f64>,
-    pub(super) x: Array2<f64>,
-    pub(super) targets: Vec<OwnedTarget>,
-    pub(super) row_weights: Vec<RowWeights<f64>>,
-    pub(super) seed: u64,
-    pub(super) step: u64,
+    pub(crate) river: River,
+    pub(crate) params: Vec<f64>,
+    pub(crate) x: Array2<f64>,
+    pub(crate) targets: Vec<OwnedTarget>,
+    pub(crate) row_weights: Vec<RowWeights<f64>>,
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
 }
 
 impl Instance {
@@ -85,6 +85,11 @@ impl Instance {
     /// The network.
     pub fn river(&self) -> &River {
         &self.river
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The flat parameters.

@@ -72,7 +72,7 @@ use crate::identities::{Claim, Identity};
 use crate::reference::{Duals, Network};
 use crate::rounding::{LIMIT, LIMIT_SINGLE, SHARE, SHARE_SINGLE, error, largest_error};
 use difference::Differences;
-use production::{Path, Production};
+pub(crate) use production::{Path, Production};
 use subject::{Subject, flatten};
 
 /// Multiplications with dual numbers that take [`gradcheck`] about a second.
@@ -117,6 +117,15 @@ pub fn gradcheck(
     work: u64,
 ) -> Result<Gradcheck, GradcheckError> {
     judge(instance, exec, &gradients(instance, exec)?, work)
+}
+
+/// The production gradient of `instance` in f64, as training computes it on `exec`.
+///
+/// # Errors
+/// As [`gradcheck`].
+pub fn gradient(instance: &Instance, exec: &Executor) -> Result<Vec<f64>, GradcheckError> {
+    let path = Path { exec, fusion: Fusion::Fused, rows_per_shard: None };
+    Ok(Production::<f64>::new(instance, path)?.gradient())
 }
 
 /// The production graph's gradients, in f64.

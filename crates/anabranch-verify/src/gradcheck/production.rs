@@ -13,15 +13,15 @@ use crate::reference::{Network, Op, OwnedTarget, cast, cast_weights};
 
 /// The way through a step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Path<'e> {
-    pub(super) exec: &'e Executor,
-    pub(super) fusion: Fusion,
+pub(crate) struct Path<'e> {
+    pub(crate) exec: &'e Executor,
+    pub(crate) fusion: Fusion,
     /// Rows of a shard, if a cut is forced.
-    pub(super) rows_per_shard: Option<usize>,
+    pub(crate) rows_per_shard: Option<usize>,
 }
 
 /// A graph with its memory and the batch of an instance, all in numbers of type `T`.
-pub(super) struct Production<'e, T> {
+pub(crate) struct Production<'e, T> {
     exec: &'e Executor,
     graph: Graph<T>,
     workspace: Workspace<T>,
@@ -36,7 +36,7 @@ pub(super) struct Production<'e, T> {
 }
 
 impl<'e, T: Scalar> Production<'e, T> {
-    pub(super) fn new(instance: &Instance, path: Path<'e>) -> Result<Self, GradcheckError> {
+    pub(crate) fn new(instance: &Instance, path: Path<'e>) -> Result<Self, GradcheckError> {
         let Path { exec, fusion, rows_per_shard } = path;
         let graph = instance.river.build::<T>(fusion)?;
         let rows = instance.rows();
@@ -88,7 +88,7 @@ impl<'e, T: Scalar> Production<'e, T> {
     }
 
     /// The weighted loss of each head, by a forward pass.
-    pub(super) fn losses(&mut self) -> Vec<f64> {
+    pub(crate) fn losses(&mut self) -> Vec<f64> {
         let Self { exec, graph, workspace, params, state, x, targets, row_weights, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
@@ -98,7 +98,7 @@ impl<'e, T: Scalar> Production<'e, T> {
     }
 
     /// The gradient in one call, as in training.
-    pub(super) fn gradient(&mut self) -> Vec<f64> {
+    pub(crate) fn gradient(&mut self) -> Vec<f64> {
         let Self { exec, graph, workspace, params, state, x, targets, row_weights, masks } = self;
         let masks = Masks::Drawn { seed: masks.0, step: masks.1 };
         let targets: Vec<Target<'_, T>> = targets.iter().map(OwnedTarget::view).collect();
@@ -112,7 +112,7 @@ impl<'e, T: Scalar> Production<'e, T> {
     /// The derivative of the loss with respect to the output of each node that some node reads,
     /// after [`gradient`](Self::gradient), by the node's number in `network`. For the unfused
     /// graph.
-    pub(super) fn deltas(&self, network: &Network) -> HashMap<usize, Array2<f64>> {
+    pub(crate) fn deltas(&self, network: &Network) -> HashMap<usize, Array2<f64>> {
         let nodes = network.nodes.iter().enumerate().skip(1);
         nodes
             .filter_map(|(i, node)| {
@@ -128,7 +128,8 @@ impl<'e, T: Scalar> Production<'e, T> {
         graph.heads().iter().map(|head| cast(workspace.prediction(head))).collect()
     }
 
-    fn value(&self, name: &str) -> ArrayView2<'_, T> {
+    /// The output of a node in the last pass. For the unfused graph.
+    pub(crate) fn value(&self, name: &str) -> ArrayView2<'_, T> {
         let node = self.graph.node(name).expect("the nodes of a river are called as it says");
         self.workspace.value(node).expect("of the unfused graph, whose ReLUs keep their inputs")
     }
