@@ -7,6 +7,7 @@
 
 mod audit;
 mod checkpoints;
+mod class_weights;
 mod compare;
 mod config;
 mod evaluate;

@@ -6,6 +6,7 @@ use anabranch::layers::{Activation, LossKind};
 use anabranch::tensor::Scalar;
 use clap::ValueEnum;
 
+use crate::class_weights::class_weights;
 use crate::failure::Failure;
 use crate::flags::{assignment, count, counts, non_negative, number};
 
@@ -64,6 +65,11 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "NAME=KIND", help_heading = "Network", verbatim_doc_comment,
         value_parser = assignment)]
     loss: Vec<(String, String)>,
+    /// How much each class of a task counts in its loss: balanced, so that
+    /// all classes count alike, or weights of labels; may be repeated
+    #[arg(long, value_name = "NAME=balanced|LABEL:X,…", help_heading = "Network",
+        verbatim_doc_comment, value_parser = assignment)]
+    class_weight: Vec<(String, String)>,
 }
 
 /// The units of hidden layers.
@@ -83,7 +89,7 @@ impl NetworkArgs {
     /// each task is a branch, and all the others join the last one.
     ///
     /// # Errors
-    /// If a weight or loss is given for a task that does not exist, or cannot be parsed.
+    /// If a weight or loss is given for a task or class that does not exist, or cannot be parsed.
     pub(crate) fn river(&self, inputs: usize, tasks: &[TaskTarget]) -> Result<River, Failure> {
         let mut river = match (tasks, &self.hidden) {
             ([TaskTarget::Regression(numbers), TaskTarget::Classification(class)], None) => {
@@ -112,6 +118,14 @@ impl NetworkArgs {
                 .parse()
                 .map_err(|why| Failure::input(format!("--loss {name}={value}: {why}")))?;
             heads[place("--loss", name)?].loss = loss;
+        }
+        for (name, value) in &self.class_weight {
+            let task = place("--class-weight", name)?;
+            let weights = class_weights(value, &tasks[task])
+                .map_err(|why| Failure::input(format!("--class-weight {name}={value}: {why}")))?;
+            if let LossKind::CrossEntropy { class_weights, .. } = &mut heads[task].loss {
+                *class_weights = weights;
+            }
         }
         if heads.iter().all(|head| head.weight == 0.0) {
             return Err(Failure::input(

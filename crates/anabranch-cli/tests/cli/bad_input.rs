@@ -360,6 +360,14 @@ fn weights_and_losses_of_tasks_that_cannot_be() {
             "--target-scale price=log: unknown scale \"log\": choose one of standard, none, log1p, rank-normal, or auto",
         ),
         ("--loss kind=huber", "head \"b\" predicts numbers, but its targets are classes"),
+        (
+            "--class-weight price=balanced",
+            "--class-weight price=balanced: it predicts numbers, not a class",
+        ),
+        (
+            "--class-weight kind=tiny:2",
+            "--class-weight kind=tiny:2: there is no class \"tiny\": the classes are \"large\", \"small\"",
+        ),
         ("--loss price=hinge", "--loss price=hinge: unknown loss `hinge`: choose one of *"),
     ] {
         refused(&dir, &format!("{train} {flags}"), message);

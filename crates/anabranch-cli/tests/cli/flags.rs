@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anabranch::data::{
-    AskedKind, Mark, MissingMarkers, ReadOptions, ScaleKind, SplitBy, SplitRules, TargetColumns,
-    TaskTarget, TextEncoding, Tolerance, prepare_split,
+    AskedKind, ClassTarget, Mark, MissingMarkers, ReadOptions, ScaleKind, SplitBy, SplitRules,
+    TargetColumns, TaskTarget, TextEncoding, Tolerance, prepare_split,
 };
 use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
@@ -28,6 +28,8 @@ struct Run {
     network: TwoBranch,
     join: Option<Join>,
     loss: LossKind,
+    /// The weights of the classes.
+    class_weights: fn(&ClassTarget) -> Vec<f64>,
     /// A branch for each task instead, with these hidden layers.
     hidden: Option<Vec<usize>>,
     config: TrainConfig,
@@ -60,6 +62,10 @@ impl Run {
         let network = TwoBranch { inputs, outputs_a, classes, join, ..self.network.clone() };
         let mut river = network.river();
         river.branches[0].head.as_mut().unwrap().loss = self.loss.clone();
+        let TaskTarget::Classification(class) = &tasks[1] else { panic!("a class is asked for") };
+        let class_weights = (self.class_weights)(class);
+        river.branches[1].head.as_mut().unwrap().loss =
+            LossKind::CrossEntropy { label_smoothing: 0.0, class_weights };
         river
     }
 
@@ -102,6 +108,7 @@ fn base() -> Run {
         network: TwoBranch { dropout: 0.05, ..TwoBranch::new(1, 6, 1, 5, 1) },
         join: None,
         loss: LossKind::HalfSquaredError,
+        class_weights: |_| Vec::new(),
         hidden: None,
         config,
         n_members: 1,
@@ -184,6 +191,13 @@ fn cases() -> Vec<(String, Change)> {
     case("--weight-b 2.5", |run| run.network.weight_b = 2.5);
     case("--task-weight kind=0.2", |run| run.network.weight_b = 0.2);
     case("--loss price=huber", |run| run.loss = LossKind::HUBER);
+    case("--class-weight kind=small:2.5", |run| run.class_weights = |_| vec![1.0, 2.5]);
+    case("--class-weight kind=balanced", |run| {
+        run.class_weights = |class| {
+            let n = class.rows.iter().sum::<usize>() as f64;
+            class.rows.iter().map(|rows| n / (2 * rows) as f64).collect()
+        };
+    });
 
     case("--epochs 5", |run| run.config.epochs = 5);
     case("--batch-size 11", |run| run.config.batch_size = 11);
