@@ -62,8 +62,8 @@ mod tests {
         serde_json::from_str::<Targets>(json).unwrap().tasks()[0].clone()
     }
 
-    /// scikit-learn: `compute_class_weight("balanced", classes=[0, 1, 2], y=[0] + 4*[1] + 4*[2])` is
-    /// [3, 0.75, 0.75].
+    /// scikit-learn: `compute_class_weight("balanced", classes=[0, 1, 2], y=[0] + 4*[1] + 4*[2])`
+    /// gives 3, 0.75 and 0.75.
     #[test]
     fn balanced_classes_count_alike() {
         assert_eq!(class_weights("balanced", &task()), Ok(vec![3.0, 1.0, 0.75, 0.75]));

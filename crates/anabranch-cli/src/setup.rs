@@ -37,6 +37,10 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "NAME=KIND", verbatim_doc_comment, help_heading = "Data",
         value_parser = assignment)]
     target_scale: Vec<(String, String)>,
+    /// Column of numbers, at least 0: how much each row counts in the
+    /// losses; it is not an input, and metrics count all rows alike
+    #[arg(long, value_name = "COL", verbatim_doc_comment, help_heading = "Data")]
+    sample_weight: Option<String>,
     #[command(flatten)]
     split: SplitArgs,
     #[command(flatten)]
@@ -177,7 +181,8 @@ impl SetupArgs {
     /// Reads the data.
     pub(crate) fn source(&self) -> Result<Source, Failure> {
         let table = self.table()?;
-        let columns = self.targets(&table)?;
+        let sample_weight = self.sample_weight.clone();
+        let columns = TargetColumns { sample_weight, ..self.targets(&table)? };
         let (rules, test) = (self.split.rules(self.seed), self.split.test(&self.table)?);
         let scales = Asked::of(&self.target_scale, &columns)?;
         Ok(Source { table, columns, rules, test, scales })

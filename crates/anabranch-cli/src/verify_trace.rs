@@ -103,6 +103,7 @@ fn dataset<T: Scalar>(trace: &Trace) -> Result<Dataset<T>, Failure> {
         x: rows(x, n_inputs)?,
         tasks: tasks.iter().map(task).collect::<Result<_, Failure>>()?,
         present: tasks.iter().map(presence).collect(),
+        sample_weights: None,
         split: Split {
             train: train.clone(),
             validation: validation.clone(),

@@ -8,6 +8,7 @@ use crate::missing_targets::about_missing;
 use crate::presence::Presence;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
+use crate::sample_weights::{read_weights, relative};
 use crate::schema::Schema;
 use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
@@ -26,6 +27,8 @@ pub struct Dataset<T> {
     pub tasks: Vec<TaskValues<T>>,
     /// Which rows have the targets of each task; none if all rows have all.
     pub present: Vec<Presence>,
+    /// How much each row counts in the losses; none if all count alike.
+    pub sample_weights: Option<Vec<T>>,
     /// The rows of each part, as indices into this data set.
     pub split: Split,
     /// Rows that have the targets of some task.
@@ -72,6 +75,10 @@ impl<T: Scalar> Dataset<T> {
         for (all, more) in self.present.iter_mut().zip(&found.present) {
             all.append(self.n_rows, more, found.rows.len());
         }
+        if let Some(weights) = &mut self.sample_weights {
+            // Nobody asks for the loss of test rows.
+            weights.resize(self.n_rows + found.rows.len(), T::ONE);
+        }
         self.split.test = (self.n_rows..self.n_rows + found.rows.len()).collect();
         self.n_rows += found.rows.len();
         let about_table = table.warnings().iter().cloned();
@@ -114,6 +121,9 @@ impl<T: Scalar> Dataset<T> {
             if let Presence::Each(has) = presence {
                 expect_len(format!("rows with targets of task {task}"), 1, has.len())?;
             }
+        }
+        if let Some(weights) = &self.sample_weights {
+            expect_len("weights of rows".into(), 1, weights.len())?;
         }
         let Split { train, validation, test, .. } = &self.split;
         for (part, rows) in [("training", train), ("validation", validation), ("test", test)] {
@@ -193,18 +203,21 @@ pub fn prepare_split<T: Scalar>(
     if test.is_some() {
         rules.fractions.test = 0.0;
     }
-    let passed_over = rules.by.column_without_use().map(|name| table.column_index(name));
-    let passed_over = passed_over.transpose()?;
-    if passed_over.is_some_and(|column| targets.contains(&column)) {
-        let column = rules.by.column_without_use().unwrap_or_default().trim().to_owned();
-        return Err(DataError::SplitTarget { column });
+    let weight_column = columns.sample_weight.as_deref();
+    let mut passed_over = Vec::new();
+    for name in rules.by.column_without_use().into_iter().chain(weight_column) {
+        let place = table.column_index(name)?;
+        if targets.contains(&place) {
+            return Err(DataError::SplitTarget { column: name.trim().to_owned() });
+        }
+        passed_over.push(place);
     }
     let (split, about_split) = rules.split(table, &schema, &found, &unscaled)?;
     warnings.extend(about_missing(table, &found, &unscaled, &split)?);
     warnings.extend(about_split);
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
-        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets, passed_over)?;
+        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets, &passed_over)?;
     let input_columns = encoder.input_columns();
     let Encoded { x, warnings: mut about_cells } =
         encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
@@ -219,6 +232,14 @@ pub fn prepare_split<T: Scalar>(
     });
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
+    let sample_weights = match weight_column {
+        None => None,
+        Some(name) => {
+            let place = table.column_index(name)?;
+            let weights = read_weights(table, &schema, place, &found.rows)?;
+            Some(relative(&weights, &split, name.trim())?)
+        }
+    };
     let targets = fit_targets(&found, &unscaled, columns, &split);
     check_names(table, &encoder, &targets)?;
     warnings.extend(about_numbers(table, &found, &targets, &split));
@@ -226,6 +247,7 @@ pub fn prepare_split<T: Scalar>(
         x,
         tasks: standardised(table, &found, &targets)?,
         present: found.present.clone(),
+        sample_weights,
         split,
         n_rows: found.rows.len(),
         n_inputs: encoder.width(),

@@ -298,6 +298,26 @@ pub enum DataError {
         /// The task's columns.
         columns: String,
     },
+    /// A weight of a row that is none.
+    #[error(
+        "{file}: line {line}: column {column:?} holds {cell:?}, which is no weight of a row: it needs numbers, at least 0"
+    )]
+    SampleWeight {
+        /// The table's name.
+        file: String,
+        /// The row's line.
+        line: usize,
+        /// The column's name.
+        column: String,
+        /// The cell.
+        cell: String,
+    },
+    /// Weights of rows that leave nothing to train on.
+    #[error("column {column:?} gives all training rows the weight 0: nothing can be learned")]
+    NoSampleWeight {
+        /// The column's name.
+        column: String,
+    },
     /// A class column with a single label.
     #[error(
         "{file}: column {column:?} has the one class {label:?} only: classification needs at least two"
@@ -376,8 +396,8 @@ pub enum DataError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A column that is to divide the rows and to be predicted.
-    #[error("column {column:?} divides the rows, and cannot be predicted too")]
+    /// A column that is to divide or to weigh the rows and to be predicted.
+    #[error("column {column:?} divides or weighs the rows, and cannot be predicted too")]
     SplitTarget {
         /// The column.
         column: String,

@@ -35,6 +35,8 @@ impl DataError {
             Self::TextTarget { .. } => "text_target",
             Self::NoTargets { .. } => "no_targets",
             Self::NoTrainingTargets { .. } => "no_training_targets",
+            Self::SampleWeight { .. } => "sample_weight",
+            Self::NoSampleWeight { .. } => "no_sample_weight",
             Self::OneClass { .. } => "one_class",
             Self::TooManyClasses { .. } => "too_many_classes",
             Self::InputIsPrediction { .. } => "input_is_prediction",

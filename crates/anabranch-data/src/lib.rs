@@ -32,6 +32,7 @@ mod profile;
 mod raw_targets;
 mod regression_target;
 mod rules;
+mod sample_weights;
 mod schema;
 mod source;
 mod split;

@@ -133,7 +133,7 @@ impl Schema {
         &self,
         table: &Table,
         targets: &[usize],
-        passed_over: Option<usize>,
+        passed_over: &[usize],
     ) -> Result<(Vec<usize>, Vec<Warning>), DataError> {
         let (mut inputs, mut warnings) = (Vec::new(), table.warnings().to_vec());
         let targets: HashSet<usize> = targets.iter().copied().collect();
@@ -142,7 +142,7 @@ impl Schema {
         let mut speakers: HashMap<usize, usize> =
             targets.iter().map(|target| (self.columns[*target].twin, *target)).collect();
         for (i, column) in self.columns.iter().enumerate() {
-            if passed_over == Some(i) {
+            if passed_over.contains(&i) {
                 continue;
             }
             if targets.contains(&i) {

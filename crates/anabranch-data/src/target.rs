@@ -29,6 +29,9 @@ pub struct TargetColumns {
     pub tasks: Vec<TaskColumns>,
     /// On which scale some columns are predicted; the others are standardised.
     pub scales: Vec<(String, ScaleKind)>,
+    /// A column that says how much each row counts in the losses: numbers from 0. It is not an
+    /// input, and metrics count all rows alike.
+    pub sample_weight: Option<String>,
 }
 
 /// The columns of one task.
@@ -65,6 +68,12 @@ impl TargetColumns {
     pub fn scale(mut self, column: impl Into<String>, kind: ScaleKind) -> Self {
         self.scales.push((column.into(), kind));
         self
+    }
+
+    /// Weighs rows in the losses by the numbers in this column.
+    #[must_use]
+    pub fn sample_weight(self, column: impl Into<String>) -> Self {
+        Self { sample_weight: Some(column.into()), ..self }
     }
 
     /// The scale that is asked for a column; the last one counts.

@@ -51,7 +51,10 @@ fn a_column_says_which_rows_are_for_what() {
         error(&|_| "test".into(), "part"),
         "training rows: 0: at least 2 are needed to form a batch: add rows"
     );
-    assert_eq!(error(&word, "c"), "column \"c\" divides the rows, and cannot be predicted too");
+    assert_eq!(
+        error(&word, "c"),
+        "column \"c\" divides or weighs the rows, and cannot be predicted too"
+    );
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn dataset() -> Dataset<f32> {
         tasks: vec![numbers(|[u, v]| u * v), quadrants, numbers(|[u, v]| (u * u + v * v).sqrt())],
         // Every row has all targets.
         present: Vec::new(),
+        sample_weights: None,
         split: Split { train, validation, test: Vec::new(), rare_classes: Vec::new() },
         n_rows: points.len(),
         n_inputs: 2,

@@ -14,7 +14,7 @@ const CHUNK: usize = 4096;
 /// rows are for what, and the scales and labels of inputs and targets.
 pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
     let mut hash = Sha256::new();
-    let Dataset { x, tasks, present, split, n_rows, n_inputs } = &prepared.dataset;
+    let Dataset { x, tasks, present, sample_weights, split, n_rows, n_inputs } = &prepared.dataset;
     let Split { train, validation, test, rare_classes: _ } = split;
     hash_counts(&mut hash, [*n_rows, *n_inputs]);
     hash_numbers(&mut hash, x);
@@ -32,6 +32,7 @@ pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
             hash_counts(&mut hash, has.iter().map(|has| usize::from(*has)));
         }
     }
+    hash_numbers(&mut hash, sample_weights.as_deref().unwrap_or_default());
     for rows in [train, validation, test] {
         hash_counts(&mut hash, [rows.len()].iter().chain(rows).copied());
     }

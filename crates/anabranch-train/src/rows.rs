@@ -113,10 +113,12 @@ impl<T: Scalar> Rows<T> {
 /// How much each row of a data set counts in the loss of each task: not at all where it lacks the
 /// target.
 pub(crate) fn row_weights<T: Scalar>(dataset: &Dataset<T>) -> Vec<RowWeights<T>> {
-    let of_task = |task: usize| match dataset.presence(task) {
-        Presence::All => RowWeights::Equal,
-        Presence::Each(has) => {
-            RowWeights::Each(has.iter().map(|has| if *has { T::ONE } else { T::ZERO }).collect())
+    let of_task = |task: usize| match (dataset.presence(task), &dataset.sample_weights) {
+        (Presence::All, None) => RowWeights::Equal,
+        (presence, weights) => {
+            let of_row = |row: usize| weights.as_ref().map_or(T::ONE, |weights| weights[row]);
+            let weight = |row: usize| if presence.has(row) { of_row(row) } else { T::ZERO };
+            RowWeights::Each((0..dataset.n_rows).map(weight).collect())
         }
     };
     (0..dataset.tasks.len()).map(of_task).collect()

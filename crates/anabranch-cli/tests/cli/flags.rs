@@ -161,6 +161,9 @@ fn cases() -> Vec<(String, Change)> {
     case("--target-scale price=log1p", |run| {
         run.columns = run.columns.clone().scale("price", ScaleKind::Log1p);
     });
+    case("--sample-weight number", |run| {
+        run.columns = run.columns.clone().sample_weight("number");
+    });
     case("--split-seed 9", |run| run.split.seed = 9);
 
     case("--drop number,who", |run| {

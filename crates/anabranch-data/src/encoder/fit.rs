@@ -48,18 +48,18 @@ impl Encoder {
     ) -> Result<(Self, Vec<Warning>), DataError> {
         let targets = leave_out.iter().map(|name| table.column_index(name.as_ref()));
         let targets: Vec<usize> = targets.collect::<Result<_, _>>()?;
-        Self::fit_schema(exec, table, &Schema::infer(exec, table)?, rows, &targets, None)
+        Self::fit_schema(exec, table, &Schema::infer(exec, table)?, rows, &targets, &[])
     }
 
-    /// [`fit`](Self::fit) of a table that has been understood; `passed_over` is a column that is
-    /// neither an input nor a target.
+    /// [`fit`](Self::fit) of a table that has been understood; `passed_over` are columns
+    /// that are neither inputs nor targets.
     pub(crate) fn fit_schema(
         exec: &Executor,
         table: &Table,
         schema: &Schema,
         rows: &[usize],
         targets: &[usize],
-        passed_over: Option<usize>,
+        passed_over: &[usize],
     ) -> Result<(Self, Vec<Warning>), DataError> {
         let (inputs, mut warnings) = schema.inputs(table, targets, passed_over)?;
         let fits = for_each_column(exec, inputs.len(), |i| {

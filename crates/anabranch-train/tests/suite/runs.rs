@@ -37,6 +37,7 @@ fn points() -> Dataset<f32> {
         ],
         x,
         present: Vec::new(),
+        sample_weights: None,
         split: Split {
             train: (0..200).collect(),
             validation: (200..250).collect(),

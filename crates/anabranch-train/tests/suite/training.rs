@@ -154,6 +154,41 @@ fn a_task_without_validation_targets_is_judged_by_its_training_loss() {
     }
 }
 
+/// Rows of weight 0 teach nothing, and a loss is the mean by the weights: with a learning rate of 0
+/// the losses of all epochs are those of the initial weights, which metrics tell by other sums.
+#[test]
+fn rows_count_by_their_weights_in_losses_but_not_in_metrics() {
+    let mut data = prepared(120, Fractions::default());
+    let exec = Executor::serial();
+    let config = TrainConfig { lr: 0.0, batch_size: 120, ..config(1) };
+    let network = TwoBranch { dropout: 0.0, ..network(&data, 6) };
+    let run = |data: &Prepared<f32>| {
+        let graph = network.build(Fusion::Fused).unwrap();
+        let mut trainer = Trainer::new(&data.dataset, graph, &config, &exec).unwrap();
+        let mut diary = Diary::default();
+        trainer.run(&mut diary).unwrap();
+        let validation = data.dataset.split.validation.clone();
+        let metrics = trainer.metrics(&validation, &data.targets);
+        (diary.reports[0].validation.clone().unwrap(), metrics)
+    };
+    let (_, all) = run(&data);
+    // Half of the validation rows count, three times each.
+    let split = data.dataset.split.clone();
+    let (some, others): (Vec<usize>, Vec<usize>) =
+        split.validation.iter().partition(|row| **row % 2 == 0);
+    assert!(!some.is_empty() && !others.is_empty());
+    let weight = |row: usize| if others.contains(&row) { 0.0 } else { 3.0 };
+    data.dataset.sample_weights = Some((0..data.dataset.n_rows).map(weight).collect());
+    let (weighted, metrics) = run(&data);
+    assert_eq!(metrics, all);
+    data.dataset.sample_weights = None;
+    data.dataset.split.validation = some;
+    let (alone, _) = run(&data);
+    for (weighted, alone) in weighted.iter().zip(&alone) {
+        assert!((weighted / alone - 1.0).abs() < 1e-6, "{weighted} instead of {alone}");
+    }
+}
+
 /// With every task watched for itself, a run goes on while one of them improves.
 #[test]
 fn a_run_stops_when_no_task_improves() {
