@@ -195,7 +195,7 @@ mod tests {
         let records = read(&file).unwrap();
         let suites: Vec<&str> = records.iter().filter_map(|r| r["suite"].as_str()).collect();
         let threads = if cores() > 1 { 2 } else { 1 };
-        let expected = [vec!["step"; threads], vec!["train"; threads], vec!["infer"; 4]].concat();
+        let expected = [vec!["step"; threads], vec!["train"; threads], vec!["infer"; 6]].concat();
         assert_eq!(suites, expected);
         let table = report(&records, &records).to_string();
         assert_eq!(table.matches("+0 %").count(), records.len());

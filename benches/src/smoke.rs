@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn predictions_on_one_thread_allocate_nothing() {
         let records = results(COMMANDS[4]).unwrap();
-        assert_eq!(records.len(), 4);
+        assert_eq!(records.len(), 6);
         for record in records {
             assert!(is_positive(&record, "rows_per_second"));
             assert_eq!(record["allocations"], 0, "{record}");

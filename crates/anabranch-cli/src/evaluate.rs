@@ -37,14 +37,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "rows_left_out": left_out,
             "tasks": output::tasks_json(model.targets(), |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
-            "baselines": output::baselines_json(model.targets(), &evaluation.baselines),
+            "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),
             "warnings": warnings,
         }))?;
     } else {
         output::print(&format!(
             "{}: {rows} rows, {left_out} skipped (no target)\n\n{}",
             args.data.data.display(),
-            output::metrics_table(model.targets(), &evaluation.metrics, &evaluation.baselines)
+            output::metrics_table(model.targets(), &evaluation.metrics, &[], &evaluation.baselines)
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -116,38 +116,79 @@ pub(crate) fn metrics_json(targets: &Targets, metrics: &[TaskMetrics]) -> Value 
     Value::Object(columns.collect())
 }
 
-/// The scores of the simplest predictions by name: the training mean of numbers, the majority
-/// class.
-pub(crate) fn baselines_json(targets: &Targets, baselines: &[TaskMetrics]) -> Value {
+/// The scores of other predictions by name: linear models, if there are any, the training mean of
+/// numbers, the majority class.
+pub(crate) fn baselines_json(
+    targets: &Targets,
+    linear: &[TaskMetrics],
+    baselines: &[TaskMetrics],
+) -> Value {
     let Value::Object(columns) = metrics_json(targets, baselines) else { return Value::Null };
     let is_class = |value: &Value| value["kind"] == Kind::Classification.name();
     let (majority, mean): (Map<_, _>, Map<_, _>) =
         columns.into_iter().partition(|(_, value)| is_class(value));
-    json!({ "mean": mean, "majority": majority })
+    let mut all = json!({ "mean": mean, "majority": majority });
+    if !linear.is_empty() {
+        all["linear"] = metrics_json(targets, linear);
+    }
+    all
 }
 
-/// A table of metrics, one line each; next to the network's, those of the two baselines.
+/// A table of metrics, one line each; next to the network's, those of linear models, if there are
+/// any, and of the two simplest predictions.
 pub(crate) fn metrics_table(
     targets: &Targets,
     network: &[TaskMetrics],
+    linear: &[TaskMetrics],
     baselines: &[TaskMetrics],
 ) -> String {
     let mut table = Table::new();
-    table.set_header(["column", "metric", "network", "training mean", "majority class"]);
-    let mut baselines = of_columns(targets, baselines);
+    let of_linear = (!linear.is_empty()).then_some("linear model");
+    let header = ["column", "metric", "network"].into_iter().chain(of_linear);
+    table.set_header(header.chain(["training mean", "majority class"]));
+    let [mut linear, mut baselines] = [linear, baselines].map(|all| of_columns(targets, all));
     for (column, kind, metrics) in of_columns(targets, network) {
+        let linear = linear.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
         let baseline = baselines.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
         for (i, metric) in metrics.iter().enumerate() {
             let column = if i == 0 { column } else { "" };
             let mut row = vec![column.to_owned(), metric.name.to_owned(), figure(metric.value)];
-            row.resize(5, String::new());
+            row.extend(linear.get(i).map(|linear| figure(linear.value)));
+            let mean = row.len();
+            row.resize(mean + 2, String::new());
             if let Some(baseline) = baseline.get(i) {
-                row[if kind == Kind::Regression { 3 } else { 4 }] = figure(baseline.value);
+                row[mean + usize::from(kind == Kind::Classification)] = figure(baseline.value);
             }
             table.add_row(row);
         }
     }
     layout(table, 2)
+}
+
+/// Whether a network is better than linear models, column by column, in a sentence: by its RMSE and
+/// its log-loss; `None` where neither is known.
+pub(crate) fn against_linear(
+    targets: &Targets,
+    network: &[TaskMetrics],
+    linear: &[TaskMetrics],
+) -> Option<String> {
+    let (mut better, mut not_better) = (Vec::new(), Vec::new());
+    let columns = of_columns(targets, network).zip(of_columns(targets, linear));
+    for ((column, _, network), (_, _, linear)) in columns {
+        let is_error = |metric: &&Metric| matches!(metric.key, "rmse" | "log_loss");
+        let error = |metrics: &[Metric]| metrics.iter().find(is_error).and_then(|m| m.value);
+        match (error(&network), error(&linear)) {
+            (Some(network), Some(linear)) if network < linear => better.push(column),
+            (Some(_), Some(_)) => not_better.push(column),
+            _ => {}
+        }
+    }
+    let part = |words: &str, columns: Vec<&str>| {
+        (!columns.is_empty())
+            .then(|| format!("{words} than a linear model: {}", columns.join(", ")))
+    };
+    let parts = [part("better", better), part("not better", not_better)];
+    parts.into_iter().flatten().reduce(|a, b| format!("{a}; {b}"))
 }
 
 /// What a column is predicted as.

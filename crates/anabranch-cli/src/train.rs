@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use anabranch::data::{Dataset, Split, Targets, TaskTarget};
 use anabranch::graph::Fusion;
-use anabranch::train::{MODEL_FILE, Model, Trainer, baselines, baselines_on, diverged};
+use anabranch::train::{
+    MODEL_FILE, Model, Trainer, baselines, baselines_on, diverged, linear_baselines,
+};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -28,7 +30,7 @@ use crate::{log, output, schema};
 ///
 /// The rows are split by class into training, validation and test rows. The
 /// network is scored on the test rows, which are used for nothing else, and
-/// its scores are printed next to those of two baselines.
+/// its scores are printed next to those of linear models and of two baselines.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
@@ -133,7 +135,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         check_worth(model, data, targets)?;
     }
     let metrics = model.metrics(data, &data.split.test, targets);
-    let baselines = baselines(data, targets);
+    let (linear, baselines) = (linear_baselines(data, targets), baselines(data, targets));
     let epochs = fitted.epochs();
     let rows_per_second = (data.split.train.len() * epochs) as f64 / seconds;
     let path = dir.file(MODEL_FILE);
@@ -151,7 +153,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         "test": output::metrics_json(targets, &metrics),
         "tasks": output::tasks_json(targets, |task| fitted.best_epoch(task), &task_rows),
         "members": output::members_json(&fitted.members),
-        "baselines": output::baselines_json(targets, &baselines),
+        "baselines": output::baselines_json(targets, &linear, &baselines),
         "warnings": prepared.warnings,
     });
     if let Some(folds) = &folds {
@@ -178,10 +180,12 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         if n_audits > 0 {
             output::print(&format!("audited {n_audits} steps: every gradient is right"))?;
         }
+        let against = output::against_linear(targets, &metrics, &linear);
         output::print(&format!(
-            "{}{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\nmodel: {}",
+            "{}{epochs} epochs in {seconds:.2} s, {rows_per_second:.0} rows/s\n\n{}\n\n{}model: {}",
             of_members(*n_members),
-            output::metrics_table(targets, &metrics, &baselines),
+            output::metrics_table(targets, &metrics, &linear, &baselines),
+            against.map_or(String::new(), |against| format!("{against}\n")),
             path.display()
         ))?;
         if let Some(folds) = &folds {

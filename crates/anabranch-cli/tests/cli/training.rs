@@ -78,7 +78,8 @@ fn json_has_exactly_the_documented_keys() {
     let warning = &json["warnings"][0];
     assert_eq!(keys(warning), ["code", "column", "line", "text", "count", "share", "message"]);
     assert_eq!((&warning["code"], &warning["count"]), (&"rows_without_target".into(), &1.into()));
-    assert_eq!(keys(&json["baselines"]), ["mean", "majority"]);
+    assert_eq!(keys(&json["baselines"]), ["mean", "majority", "linear"]);
+    assert_eq!(keys(&json["baselines"]["linear"]), ["price", "size", "kind"]);
     assert_eq!(keys(&json["baselines"]["mean"]), ["price", "size"]);
     assert_eq!(keys(&json["baselines"]["majority"]["kind"]), keys(&json["test"]["kind"]));
     let rate = 42.0 * 3.0 / json["seconds"].as_f64().unwrap();
@@ -172,11 +173,11 @@ fn people_get_a_summary_and_a_table_beside_two_baselines() {
     };
     assert_eq!(
         line("column"),
-        ["column", "metric", "network", "training", "mean", "majority", "class"]
+        ["column", "metric", "network", "linear", "model", "training", "mean", "majority", "class"]
     );
     // The most frequent grade, 5, has 136 of the 321 test rows.
-    assert_eq!((line("quality")[1], line("quality")[3]), ("accuracy", "0.4237"));
-    assert_eq!(line("alcohol").len(), 4);
+    assert_eq!((line("quality")[1], line("quality")[4]), ("accuracy", "0.4237"));
+    assert_eq!(line("alcohol").len(), 5);
     assert_eq!(*lines.last().unwrap(), "model: runs/wine-1/model.safetensors");
 }
 

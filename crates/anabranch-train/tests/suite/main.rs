@@ -1,6 +1,7 @@
 //! Training, models and model files, on small tables.
 
 mod grapes;
+mod linear;
 mod model;
 mod model_file;
 mod runs;
