@@ -20,6 +20,11 @@ impl History {
         Self { member, tasks, lines: String::new() }
     }
 
+    /// The number of the network.
+    pub(crate) fn member(&self) -> usize {
+        self.member
+    }
+
     /// After the epochs of which these are the lines.
     pub(crate) fn go_on(&mut self, lines: String) {
         self.lines = lines;

@@ -23,6 +23,7 @@ mod init;
 mod log;
 mod network;
 mod out_file;
+mod outcome;
 mod output;
 mod predict;
 mod predict_lines;

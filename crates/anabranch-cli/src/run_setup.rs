@@ -2,6 +2,7 @@
 
 use anabranch::data::Prepared;
 use anabranch::graph::{Graph, River};
+use anabranch::tensor::Scalar;
 use anabranch::train::TrainConfig;
 
 /// A run with its data.
@@ -13,4 +14,12 @@ pub(crate) struct Setup<T> {
     pub(crate) config: TrainConfig,
     /// Networks whose predictions are averaged.
     pub(crate) n_members: usize,
+}
+
+impl<T: Scalar> Setup<T> {
+    /// How many rows have the targets of each task.
+    pub(crate) fn rows_of_tasks(&self) -> Vec<usize> {
+        let data = &self.prepared.dataset;
+        (0..data.tasks.len()).map(|task| data.presence(task).count(0..data.n_rows)).collect()
+    }
 }

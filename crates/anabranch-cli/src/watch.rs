@@ -91,8 +91,10 @@ impl Observer<f32> for Watch {
                 step.step
             ),
             Ok(audit) => format!(
-                "the audit of step {0} failed: {audit} (`anabranch gradcheck --step {0}` with the same flags says more)",
-                step.step
+                "the audit of step {step} failed: {audit} (`anabranch gradcheck --step {step} --member {member}` with the same flags \
+                 says more)",
+                step = step.step,
+                member = self.history.member()
             ),
             Err(error) => format!("the audit of step {} failed: {error}", step.step),
         };

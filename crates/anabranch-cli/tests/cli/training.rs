@@ -91,15 +91,19 @@ fn json_has_exactly_the_documented_keys() {
 #[test]
 fn threads_do_not_matter_and_seeds_do() {
     let dir = Dir::new();
-    // Steps wide enough to be worth sharing.
+    // Steps wide enough to be worth sharing, in a network alone and in three side by side.
     let wide = "train --epochs 1 --batch-size 512 --hidden-a 512 --hidden-b 300 --force --out m";
-    let hash = |flags: &str| dir.json(&format!("{wide} {flags}"))["weights_sha256"].clone();
-    let one = hash("--threads 1");
-    for threads in [1, 2, 3, 4] {
-        assert_eq!(hash(&format!("--threads {threads}")), one, "{threads} threads");
+    for members in [1, 3] {
+        let hash = |flags: &str| {
+            dir.json(&format!("{wide} --ensemble {members} {flags}"))["weights_sha256"].clone()
+        };
+        let one = hash("--threads 1");
+        for threads in [1, 2, 3, 4] {
+            assert_eq!(hash(&format!("--threads {threads}")), one, "{threads} threads");
+        }
+        assert_eq!(hash(""), one, "a thread for each core");
+        assert_ne!(hash("--seed 2"), one);
     }
-    assert_eq!(hash(""), one, "a thread for each core");
-    assert_ne!(hash("--seed 2"), one);
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! What a run has found out: its model, how that was trained, and its scores beside those of simpler
+//! predictions.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
+
+use anabranch::data::Split;
+use anabranch::train::{
+    MODEL_FILE, Model, TaskMetrics, baselines, baselines_on, diverged, linear_baselines,
+};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::fit::Fitted;
+use crate::folds::{self, Folds};
+use crate::output;
+use crate::run_setup::Setup;
+
+/// The outcome of a run; it is shown as the tables that a user reads.
+#[derive(Debug)]
+pub(crate) struct Outcome<'a> {
+    setup: &'a Setup<f32>,
+    fitted: Fitted,
+    folds: Option<Folds>,
+    work: Work,
+    /// Where the model is saved.
+    path: PathBuf,
+    /// On the test rows: those of the network, of linear models, and of the simplest predictions.
+    metrics: Vec<TaskMetrics>,
+    linear: Vec<TaskMetrics>,
+    simplest: Vec<TaskMetrics>,
+}
+
+/// What it took to train all networks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    pub(crate) seconds: f64,
+    pub(crate) n_audits: usize,
+}
+
+impl<'a> Outcome<'a> {
+    /// Scores what was trained, which is to be saved in `dir`.
+    pub(crate) fn new(
+        setup: &'a Setup<f32>,
+        fitted: Fitted,
+        folds: Option<Folds>,
+        work: Work,
+        dir: &Path,
+    ) -> Self {
+        let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
+        let metrics = fitted.model.metrics(data, &data.split.test, targets);
+        let (linear, simplest) = (linear_baselines(data, targets), baselines(data, targets));
+        let path = dir.join(MODEL_FILE);
+        Self { setup, fitted, folds, work, path, metrics, linear, simplest }
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.fitted.model
+    }
+
+    /// The file of predictions of the folds, if there are any.
+    pub(crate) fn folds_csv(&self) -> Option<&[u8]> {
+        self.folds.as_ref().map(|folds| folds.csv.as_slice())
+    }
+
+    /// # Errors
+    /// If the network is far worse than the simplest predictions on the test rows, or on whatever
+    /// rows there are.
+    pub(crate) fn check_worth(&self) -> Result<(), Failure> {
+        let (data, targets) = (&self.setup.prepared.dataset, &self.setup.prepared.targets);
+        let Split { train, validation, test, .. } = &data.split;
+        let parts = [("test", test), ("validation", validation), ("training", train)];
+        let Some((part, rows)) = parts.into_iter().find(|(_, rows)| !rows.is_empty()) else {
+            return Ok(());
+        };
+        let metrics = self.model().metrics(data, rows, &targets.unbounded());
+        let simplest = baselines_on(data, targets, rows);
+        let Some(task) = diverged(&metrics, &simplest, targets) else { return Ok(()) };
+        let message = format!(
+            "training diverged: {:?} is predicted far worse on the {part} rows than without looking at them ({}): a lower --lr \
+             may help; --force keeps the model",
+            targets.tasks()[task].name(),
+            output::worth(&metrics[task], &simplest[task])
+        );
+        Err(Failure::on_the_way(message).coded("diverged"))
+    }
+
+    /// The outcome as `--json` prints it, and `summary.json` holds it.
+    pub(crate) fn json(&self) -> Value {
+        let Self { setup, fitted, metrics, linear, simplest, .. } = self;
+        let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
+        let best_epoch = |task| fitted.best_epoch(task);
+        let mut json = json!({
+            "rows": data.n_rows,
+            "train_rows": data.split.train.len(),
+            "test_rows": data.split.test.len(),
+            "inputs": data.n_inputs,
+            "epochs": fitted.members.iter().map(|member| member.epochs).max(),
+            "seconds": self.work.seconds,
+            "rows_per_second": self.rows_per_second(),
+            "parameters": self.model().graph().params_len(),
+            "weights_sha256": self.model().weights_sha256(),
+            "model": self.path.display().to_string(),
+            "test": output::metrics_json(targets, metrics),
+            "tasks": output::tasks_json(targets, best_epoch, &setup.rows_of_tasks()),
+            "members": output::members_json(&fitted.members),
+            "baselines": output::baselines_json(targets, linear, simplest),
+            "warnings": setup.prepared.warnings,
+        });
+        if let Some(folds) = &self.folds {
+            json["folds"] = folds.json(targets);
+        }
+        json
+    }
+
+    fn rows_per_second(&self) -> f64 {
+        let n_rows = self.setup.prepared.dataset.split.train.len();
+        (n_rows * self.fitted.epochs()) as f64 / self.work.seconds
+    }
+}
+
+impl Display for Outcome<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { setup, fitted, work, metrics, linear, simplest, .. } = self;
+        let targets = &setup.prepared.targets;
+        if work.n_audits > 0 {
+            writeln!(f, "audited {} steps: every gradient is right", work.n_audits)?;
+        }
+        if setup.n_members > 1 {
+            write!(f, "{} networks: ", setup.n_members)?;
+        }
+        let (epochs, speed) = (fitted.epochs(), self.rows_per_second());
+        writeln!(f, "{epochs} epochs in {:.2} s, {speed:.0} rows/s\n", work.seconds)?;
+        writeln!(f, "{}\n", output::metrics_table(targets, metrics, linear, simplest))?;
+        if let Some(against) = output::against_linear(targets, metrics, linear) {
+            writeln!(f, "{against}")?;
+        }
+        write!(f, "model: {}", self.path.display())?;
+        if let Some(folds) = &self.folds {
+            let path = self.path.with_file_name(folds::FILE);
+            write!(f, "\n\n{}\n\npredictions: {}", folds.table(targets), path.display())?;
+        }
+        Ok(())
+    }
+}
