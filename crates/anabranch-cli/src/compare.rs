@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if same_weights {
         output::print(&"\nthe weights are the same")?;
     } else if !scores.is_empty() {
-        let rows = scores.iter().map(|Score { column, metric, a, b }| {
+        let scores = scores.iter().filter(|score| output::is_headline(score.metric));
+        let rows = scores.map(|Score { column, metric, a, b }| {
             let difference = a.zip(*b).map(|(a, b)| b - a);
             let [a, b, difference] = [*a, *b, difference].map(output::figure);
             [format!("{column} {metric}"), a, b, difference]

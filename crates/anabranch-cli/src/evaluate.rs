@@ -7,7 +7,8 @@ use anabranch::train::Model;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output;
+use crate::groups::Groups;
+use crate::output::{self, Detail};
 use crate::table_args::DataArgs;
 
 /// Score a model on the rows of a table, each task on those that have its target
@@ -16,6 +17,9 @@ pub(crate) struct Args {
     /// Model file, or the directory where `train` saved it
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
+    /// Also score the rows of each value of a column
+    #[arg(long, value_name = "COL")]
+    by: Option<String>,
     /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -30,21 +34,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let warnings = [table.warnings(), &evaluation.warnings[..]].concat();
     output::warn(&warnings);
     output::check_finite(model.targets(), &evaluation.metrics)?;
+    let by = args.by.as_deref().map(|column| Groups::of(&model, &table, column, &evaluation));
+    let by = by.transpose()?;
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
-        output::print(&json!({
+        let mut result = json!({
             "rows": rows,
             "rows_left_out": left_out,
             "tasks": output::tasks_json(model.targets(), |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
             "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),
             "warnings": warnings,
-        }))?;
+        });
+        if let Some(by) = &by {
+            result["by"] = by.json(model.targets());
+        }
+        output::print(&result)?;
     } else {
+        let (targets, metrics) = (model.targets(), &evaluation.metrics);
         output::print(&format!(
-            "{}: {rows} rows, {left_out} skipped (no target)\n\n{}",
+            "{}: {rows} rows, {left_out} skipped (no target)\n\n{}{}{}",
             args.data.data.display(),
-            output::metrics_table(model.targets(), &evaluation.metrics, &[], &evaluation.baselines)
+            output::metrics_table(targets, Detail::All, metrics, &[], &evaluation.baselines),
+            output::confusion_tables(targets, metrics),
+            by.map_or(String::new(), |by| by.tables(targets)),
         ))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::fit::Fitted;
-use crate::output::{self, Metric};
+use crate::output::{self, Detail, Metric};
 use crate::predict::{prediction_columns, write_predictions};
 use crate::setup::{SetupArgs, Source};
 
@@ -98,7 +98,8 @@ impl Folds {
     /// A table of the mean of each metric and its deviation.
     pub(crate) fn table(&self, targets: &Targets) -> String {
         let lines = self.summaries(targets).into_iter().flat_map(|(column, metrics)| {
-            metrics.into_iter().enumerate().map(move |(i, (_, name, summary))| {
+            let metrics = metrics.into_iter().take(Detail::Headlines.most_metrics());
+            metrics.enumerate().map(move |(i, (_, name, summary))| {
                 let column = if i == 0 { column.clone() } else { String::new() };
                 let mean = summary.as_ref().map(|summary| summary.mean);
                 let deviation = summary.as_ref().map(|summary| summary.deviation);

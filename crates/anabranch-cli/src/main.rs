@@ -18,6 +18,7 @@ mod fit;
 mod flags;
 mod folds;
 mod gradcheck;
+mod groups;
 mod history;
 mod init;
 mod log;

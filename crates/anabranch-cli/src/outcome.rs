@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::fit::Fitted;
 use crate::folds::{self, Folds};
-use crate::output;
+use crate::output::{self, Detail};
 use crate::run_setup::Setup;
 
 /// The outcome of a run; it is shown as the tables that a user reads.
@@ -131,7 +131,8 @@ impl Display for Outcome<'_> {
         }
         let (epochs, speed) = (fitted.epochs(), self.rows_per_second());
         writeln!(f, "{epochs} epochs in {:.2} s, {speed:.0} rows/s\n", work.seconds)?;
-        writeln!(f, "{}\n", output::metrics_table(targets, metrics, linear, simplest))?;
+        let table = output::metrics_table(targets, Detail::Headlines, metrics, linear, simplest);
+        writeln!(f, "{table}\n")?;
         if let Some(against) = output::against_linear(targets, metrics, linear) {
             writeln!(f, "{against}")?;
         }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anabranch::data::{ClassTarget, Targets, TaskTarget};
+use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget};
 use anabranch::train::{ClassificationMetrics, RegressionMetrics, TaskMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -113,7 +113,11 @@ pub(crate) fn metrics_json(targets: &Targets, metrics: &[TaskMetrics]) -> Value 
         object.extend(metrics.into_iter().map(|m| (m.key.to_owned(), json!(m.value))));
         (column.to_owned(), Value::Object(object))
     });
-    Value::Object(columns.collect())
+    let mut columns: Map<String, Value> = columns.collect();
+    for Confusion { column, labels, counts } in confusions(targets, metrics) {
+        columns[column]["confusion"] = json!({ "labels": labels, "rows": counts });
+    }
+    Value::Object(columns)
 }
 
 /// The scores of other predictions by name: linear models, if there are any, the training mean of
@@ -134,10 +138,54 @@ pub(crate) fn baselines_json(
     all
 }
 
+/// Rows of each label of a class column, by the label that they are predicted as.
+struct Confusion<'a> {
+    column: &'a str,
+    labels: &'a [String],
+    counts: Vec<Vec<u64>>,
+}
+
+fn confusions<'a>(
+    targets: &'a Targets,
+    metrics: &'a [TaskMetrics],
+) -> impl Iterator<Item = Confusion<'a>> {
+    targets.tasks().iter().zip(metrics).filter_map(|(target, metrics)| {
+        let (TaskTarget::Classification(target), Some(metrics)) =
+            (target, metrics.classification())
+        else {
+            return None;
+        };
+        let ClassTarget { column, labels, .. } = target;
+        let rows = metrics.confusion.chunks_exact(labels.len().max(1));
+        let counts = rows.map(|row| row.iter().map(|count| *count as u64).collect());
+        Some(Confusion { column, labels, counts: counts.collect() })
+    })
+}
+
+/// For each class column of not too many labels, a table of the rows of each label by the label
+/// that they are predicted as.
+pub(crate) fn confusion_tables(targets: &Targets, metrics: &[TaskMetrics]) -> String {
+    /// What fits into a terminal of 80 columns.
+    const WIDEST: usize = 80;
+    let of_column = |Confusion { column, labels, counts }: Confusion<'_>| {
+        let mut table = Table::new();
+        let corner = format!("{column}: true, predicted");
+        table.set_header(std::iter::once(&corner).chain(labels));
+        for (label, counts) in labels.iter().zip(counts) {
+            table.add_row(std::iter::once(label.clone()).chain(counts.iter().map(u64::to_string)));
+        }
+        let text = layout(table, 1);
+        let width = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        if width <= WIDEST { format!("\n\n{text}") } else { String::new() }
+    };
+    confusions(targets, metrics).map(of_column).collect()
+}
+
 /// A table of metrics, one line each; next to the network's, those of linear models, if there are
 /// any, and of the two simplest predictions.
 pub(crate) fn metrics_table(
     targets: &Targets,
+    detail: Detail,
     network: &[TaskMetrics],
     linear: &[TaskMetrics],
     baselines: &[TaskMetrics],
@@ -150,7 +198,10 @@ pub(crate) fn metrics_table(
     for (column, kind, metrics) in of_columns(targets, network) {
         let linear = linear.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
         let baseline = baselines.next().map_or(Vec::new(), |(_, _, metrics)| metrics);
-        for (i, metric) in metrics.iter().enumerate() {
+        for (i, metric) in metrics.iter().enumerate().take(detail.most_metrics()) {
+            if i >= Detail::Headlines.most_metrics() && metric.value.is_none() {
+                continue;
+            }
             let column = if i == 0 { column } else { "" };
             let mut row = vec![column.to_owned(), metric.name.to_owned(), figure(metric.value)];
             row.extend(linear.get(i).map(|linear| figure(linear.value)));
@@ -207,6 +258,33 @@ impl Kind {
     }
 }
 
+/// How many metrics of a column a table has.
+#[derive(Clone, Copy)]
+pub(crate) enum Detail {
+    /// The three that say most.
+    Headlines,
+    /// All that are defined there.
+    All,
+}
+
+impl Detail {
+    pub(crate) fn most_metrics(self) -> usize {
+        match self {
+            Self::Headlines => 3,
+            Self::All => usize::MAX,
+        }
+    }
+}
+
+/// Whether a metric, by its key, is one of [`Detail::Headlines`].
+pub(crate) fn is_headline(key: &str) -> bool {
+    let number = of_number(&RegressionMetrics::default()).1;
+    let class = of_class(&ClassificationMetrics::default(), Order::None).1;
+    let n = Detail::Headlines.most_metrics();
+    let mut headlines = [number, class].into_iter().flat_map(|metrics| metrics.into_iter().take(n));
+    headlines.any(|metric| metric.key == key)
+}
+
 /// A metric as printed.
 pub(crate) struct Metric {
     pub(crate) key: &'static str,
@@ -224,26 +302,63 @@ fn of_columns<'a>(
     targets: &'a Targets,
     metrics: &'a [TaskMetrics],
 ) -> impl Iterator<Item = (&'a str, Kind, Vec<Metric>)> {
-    let of_number = |&RegressionMetrics { rmse, mae, r2 }: &RegressionMetrics| {
-        let named = [("rmse", "RMSE", rmse), ("mae", "MAE", mae), ("r2", "R²", r2)];
-        (Kind::Regression, named.map(|(key, name, value)| Metric { key, name, value }).into())
-    };
-    let of_class = |m: &ClassificationMetrics| {
-        let named = [
-            ("accuracy", "accuracy", m.accuracy),
-            ("log_loss", "log-loss", m.log_loss),
-            ("macro_f1", "macro-F1", m.macro_f1),
-        ];
-        (Kind::Classification, named.map(|(key, name, value)| Metric { key, name, value }).into())
-    };
     targets.tasks().iter().zip(metrics).flat_map(move |(target, metrics)| {
         let of_task: Vec<(Kind, Vec<Metric>)> = match metrics {
             TaskMetrics::Regression(columns) => columns.iter().map(of_number).collect(),
-            TaskMetrics::Classification(class) => vec![of_class(class)],
-            TaskMetrics::Binary(columns) => columns.iter().map(of_class).collect(),
+            TaskMetrics::Classification(class) => vec![of_class(class, Order::of(target))],
+            TaskMetrics::Binary(columns) => {
+                columns.iter().map(|column| of_class(column, Order::None)).collect()
+            }
         };
         target.columns().zip(of_task).map(|(column, (kind, metrics))| (column, kind, metrics))
     })
+}
+
+/// Whether the classes of a column have an order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Numbers,
+    None,
+}
+
+impl Order {
+    fn of(target: &TaskTarget) -> Self {
+        match target {
+            TaskTarget::Classification(ClassTarget { compared_as: Labels::Numbers, .. }) => {
+                Self::Numbers
+            }
+            _ => Self::None,
+        }
+    }
+}
+
+fn of_number(m: &RegressionMetrics) -> (Kind, Vec<Metric>) {
+    let named = [
+        ("rmse", "RMSE", m.rmse),
+        ("mae", "MAE", m.mae),
+        ("r2", "R²", m.r2),
+        ("median_absolute_error", "median error", m.median_absolute_error),
+        ("mape", "MAPE", m.mape),
+        ("explained_variance", "explained variance", m.explained_variance),
+    ];
+    (Kind::Regression, named.map(|(key, name, value)| Metric { key, name, value }).into())
+}
+
+fn of_class(m: &ClassificationMetrics, order: Order) -> (Kind, Vec<Metric>) {
+    // How far two classes are apart is a question for numbers only.
+    let kappa = m.quadratic_kappa.filter(|_| order == Order::Numbers);
+    let named = [
+        ("accuracy", "accuracy", m.accuracy),
+        ("log_loss", "log-loss", m.log_loss),
+        ("macro_f1", "macro-F1", m.macro_f1),
+        ("balanced_accuracy", "balanced accuracy", m.balanced_accuracy),
+        ("auroc", "AUROC", m.auroc),
+        ("average_precision", "average precision", m.average_precision),
+        ("brier", "Brier score", m.brier),
+        ("calibration_error", "calibration error", m.calibration_error),
+        ("quadratic_kappa", "quadratic kappa", kappa),
+    ];
+    (Kind::Classification, named.map(|(key, name, value)| Metric { key, name, value }).into())
 }
 
 /// Refuses metrics that are infinite or NaN, which JSON cannot represent.

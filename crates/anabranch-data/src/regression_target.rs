@@ -117,4 +117,9 @@ impl RegressionTarget {
     pub fn unit(&self) -> f64 {
         if self.scale.is_linear() { self.std } else { 1.0 }
     }
+
+    /// Where the column's 0 is among [`judged`](Self::judged) numbers.
+    pub fn zero(&self) -> f64 {
+        if self.scale.is_linear() { self.standardise(0.0) } else { 0.0 }
+    }
 }

@@ -3,8 +3,8 @@
 use anabranch_data::{Dataset, Presence, RegressionTarget, Targets, TaskTarget, TaskValues};
 use anabranch_tensor::Scalar;
 
-use crate::metrics::{ClassSums, RegressionMetrics, RegressionSums};
-use crate::task_metrics::{TaskMetrics, argmax};
+use crate::metrics::{JudgedClasses, JudgedNumbers, RegressionMetrics, Unit};
+use crate::task_metrics::{TaskMetrics, argmax, unit};
 
 /// A network has diverged if its RMSE is so many times that of the training mean, and of its unit.
 const RMSE_RATIO: f64 = 10.0;
@@ -100,9 +100,9 @@ pub(crate) fn simplest(
     match (values, target) {
         (TaskValues::Classes { class, .. }, TaskTarget::Classification(target)) => {
             let is_known = target.rows.len() == target.labels.len();
-            let class = class.iter().copied().enumerate().filter(|(row, _)| present.has(*row));
-            let metrics = of_classes(class.map(|(_, class)| class), &target.rows);
-            metrics.of_weight(if is_known { 1.0 } else { 0.0 })
+            let class = class.iter().copied().enumerate();
+            let class = class.filter(|(row, _)| is_known && present.has(*row));
+            of_classes(class.map(|(_, class)| class), &target.rows)
         }
         (TaskValues::Numbers { values, n_columns }, TaskTarget::Regression(columns)) => {
             let of_column = |(j, target): (usize, &RegressionTarget)| {
@@ -110,7 +110,7 @@ pub(crate) fn simplest(
                 let values = values.filter(is_there).map(|(_, z)| f64::from(*z));
                 match target.center {
                     Some(_) => of_numbers(values, Some(target)),
-                    None => RegressionMetrics { rmse: None, mae: None, r2: None },
+                    None => RegressionMetrics::default(),
                 }
             };
             TaskMetrics::Regression(columns.iter().enumerate().map(of_column).collect())
@@ -129,9 +129,9 @@ fn of_numbers(
     let center = target.and_then(|target| Some(target.standardise(target.center?)));
     // Where nothing else is known, targets are standardised on the training rows: their mean is 0.
     let mean = judged(center.unwrap_or(0.0));
-    let mut sums = RegressionSums::default();
-    values.for_each(|z| sums.add(judged(z), mean));
-    sums.metrics(target.map_or(1.0, RegressionTarget::unit))
+    let mut rows = JudgedNumbers::default();
+    values.for_each(|z| rows.add(judged(z), mean));
+    rows.metrics(target.map_or(Unit::COLUMN, unit))
 }
 
 /// What the most frequent class is worth, with the training frequencies as probabilities; `counts`
@@ -142,11 +142,12 @@ fn of_classes(classes: impl Iterator<Item = u32>, counts: &[usize]) -> TaskMetri
     let majority = argmax(&shares);
     // A class that training lacks would have probability 0: each counts as one row more.
     let total = (counts.iter().sum::<usize>() + n_classes) as f64;
-    let mut sums = ClassSums::new(n_classes);
+    let probabilities: Vec<f64> = shares.iter().map(|share| (share + 1.0) / total).collect();
+    let mut rows = JudgedClasses::new(n_classes);
     for class in classes.map(|class| class as usize).filter(|class| *class < n_classes) {
-        sums.add(class, majority, Scalar::ln((shares[class] + 1.0) / total));
+        rows.add(class, majority, &probabilities, Scalar::ln(probabilities[class]));
     }
-    TaskMetrics::Classification(sums.metrics())
+    TaskMetrics::Classification(rows.metrics())
 }
 
 #[cfg(test)]
@@ -168,9 +169,8 @@ mod tests {
         let simplest = baselines(&data.dataset, &data.targets);
         let std = data.targets.tasks()[0].regression()[0].std;
         let worth = |rmse: f64, log_loss: f64| {
-            let number = RegressionMetrics { rmse: Some(rmse), mae: None, r2: None };
-            let class =
-                ClassificationMetrics { accuracy: None, log_loss: Some(log_loss), macro_f1: None };
+            let number = RegressionMetrics { rmse: Some(rmse), ..Default::default() };
+            let class = ClassificationMetrics { log_loss: Some(log_loss), ..Default::default() };
             let network =
                 [TaskMetrics::Regression(vec![number]), TaskMetrics::Classification(class)];
             diverged(&network, &simplest, &data.targets)
@@ -182,13 +182,14 @@ mod tests {
         let mut few = simplest.clone();
         few[0] = TaskMetrics::Regression(vec![RegressionMetrics {
             rmse: Some(0.0),
-            mae: None,
-            r2: None,
+            ..Default::default()
         }]);
         assert_eq!(diverged(&simplest, &few, &data.targets), None);
         // Undefined metrics are skipped.
-        let undefined: Vec<TaskMetrics> =
-            simplest.iter().map(|m| m.clone().of_weight(0.0)).collect();
+        let undefined = [
+            TaskMetrics::Regression(vec![RegressionMetrics::default()]),
+            TaskMetrics::Classification(ClassificationMetrics::default()),
+        ];
         assert_eq!(diverged(&undefined, &simplest, &data.targets), None);
     }
 }

@@ -7,7 +7,7 @@ use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Buffer, Executor, Scalar, matrix_mut};
 
 use crate::rows::Rows;
-use crate::task_metrics::TaskSums;
+use crate::task_metrics::JudgedTask;
 
 /// Rows that are predicted together: enough for the multiplications to run at full speed, few
 /// enough for their activations to stay in the cache.
@@ -63,35 +63,33 @@ impl<T: Scalar> Evaluator<T> {
         Ok(Self { lanes: (0..exec.threads()).map(lane).collect::<Result<_, _>>()? })
     }
 
-    /// Sums for metrics over the rows of `source`, task by task; `targets` say what the numbers
-    /// mean.
-    pub(crate) fn sums(
+    /// What is predicted for the rows of `source`, and what is true, task by task; `targets` say
+    /// what the numbers mean.
+    pub(crate) fn judged(
         &mut self,
         exec: &Executor,
         source: &Source<'_, T>,
         targets: &Targets,
-    ) -> Vec<TaskSums> {
+    ) -> Vec<JudgedTask> {
         let columns = targets.tasks().iter().map(|target| target.regression());
         let columns = columns.chain(std::iter::repeat(&[][..]));
         let heads = source.graph.heads().iter().zip(columns);
-        let sums = heads.map(|(head, columns)| {
-            TaskSums::new(head.loss().target_kind(), head.outputs(), columns)
-        });
-        let mut sums: Vec<TaskSums> = sums.collect();
+        let mut judged: Vec<JudgedTask> =
+            heads.map(|(head, columns)| JudgedTask::of_head(head, columns)).collect();
         self.predict(
             exec,
             source,
             |_| {},
             |lane| {
                 let rows = lane.rows.targets().zip(lane.rows.present());
-                let tasks = source.graph.heads().iter().zip(rows).zip(&mut sums);
-                for ((head, (target, present)), sums) in tasks {
+                let tasks = source.graph.heads().iter().zip(rows).zip(&mut judged);
+                for ((head, (target, present)), judged) in tasks {
                     let prediction = lane.workspace.prediction(head);
-                    sums.add(prediction, target, |row| present.has(row));
+                    judged.add(prediction, target, |row| present.has(row));
                 }
             },
         );
-        sums
+        judged
     }
 
     /// The weighted loss of each task: means over the rows of `source`, by the rows' weights; 0

@@ -15,10 +15,10 @@ use crate::error::TrainError;
 use crate::evaluate::CHUNK_ROWS;
 use crate::model::Model;
 use crate::rows::Rows;
-use crate::task_metrics::{TaskMetrics, TaskSums};
+use crate::task_metrics::{JudgedTask, TaskMetrics};
 
 /// What a model is worth on the rows of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Evaluation {
     /// Rows that are judged: those that have the targets of some task that is judged.
     pub rows: usize,
@@ -32,6 +32,10 @@ pub struct Evaluation {
     /// What the training mean of numbers and the most frequent class are worth on these rows;
     /// undefined for a model of format 1, which does not know them.
     pub baselines: Vec<TaskMetrics>,
+    /// What was predicted for the rows, and what was true: metrics of a part of them follow.
+    pub judged: Vec<JudgedTask>,
+    /// The rows of the table that are judged, in order.
+    pub table_rows: Vec<usize>,
     /// What the user should know about the table.
     pub warnings: Vec<Warning>,
 }
@@ -61,7 +65,7 @@ impl Model {
         let encoded = self.encoder().encode::<f32>(self.executor(), table, &found.rows)?;
         warnings.extend(encoded.warnings);
         let tasks = standardised(&found, &targets);
-        let mut sums = self.sums(self.targets());
+        let mut judged_tasks = self.nothing_judged(self.targets());
         self.for_each_encoded(&encoded.x, self.targets(), |rows, heads| {
             for ((values, present), place) in tasks.iter().zip(&found.present).zip(&places) {
                 let target = match values {
@@ -72,21 +76,31 @@ impl Model {
                     TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
                 };
                 let has_target = |row: usize| present.has(rows.start + row);
-                sums[*place].add(heads[*place].output(rows.len()), target, has_target);
+                judged_tasks[*place].add(heads[*place].output(rows.len()), target, has_target);
             }
         });
-        let metrics = self.metrics_of(&sums);
         // Undefined where a task is not judged.
-        let mut baselines: Vec<TaskMetrics> =
-            metrics.iter().map(|metrics| metrics.clone().of_weight(0.0)).collect();
+        let nothing = self.nothing_judged(self.targets());
+        let mut baselines: Vec<TaskMetrics> = nothing.iter().map(JudgedTask::metrics).collect();
         let (rows, rows_left_out) = (found.rows.len(), found.rows_left_out);
-        let mut task_rows = vec![0; metrics.len()];
-        let judged = tasks.iter().zip(&found.present).zip(targets.tasks()).zip(&places);
-        for (((values, present), target), place) in judged {
+        let mut task_rows = vec![0; judged_tasks.len()];
+        let known = tasks.iter().zip(&found.present).zip(targets.tasks()).zip(&places);
+        for (((values, present), target), place) in known {
             baselines[*place] = simplest(values, present, target);
             task_rows[*place] = present.count(0..rows);
         }
-        Ok(Evaluation { rows, rows_left_out, task_rows, metrics, baselines, warnings })
+        let metrics = judged_tasks.iter().map(JudgedTask::metrics).collect();
+        let (judged, table_rows) = (judged_tasks, found.rows);
+        Ok(Evaluation {
+            rows,
+            rows_left_out,
+            task_rows,
+            metrics,
+            baselines,
+            judged,
+            table_rows,
+            warnings,
+        })
     }
 
     /// The metrics of each task on some rows of the data set that the model was trained on, in the
@@ -100,8 +114,22 @@ impl Model {
         row_idx: &[usize],
         targets: &Targets,
     ) -> Vec<TaskMetrics> {
+        self.judged(dataset, row_idx, targets).iter().map(JudgedTask::metrics).collect()
+    }
+
+    /// What is predicted in each task for some rows of the data set that the model was trained on,
+    /// and what is true; nothing for a task of weight 0.
+    ///
+    /// # Panics
+    /// As [`metrics`](Self::metrics).
+    pub fn judged(
+        &self,
+        dataset: &Dataset<f32>,
+        row_idx: &[usize],
+        targets: &Targets,
+    ) -> Vec<JudgedTask> {
         let mut rows = Rows::new(dataset, CHUNK_ROWS);
-        let mut sums = self.sums(targets);
+        let mut judged = self.nothing_judged(targets);
         let gather = |places: Range<usize>, x: &mut [f32]| {
             gather_rows(&dataset.x, dataset.n_inputs, &row_idx[places], x);
             Ok::<(), Infallible>(())
@@ -110,25 +138,17 @@ impl Model {
             // No loss is computed, and no weight needed.
             rows.gather(dataset, &[], &row_idx[places]);
             let of_rows = rows.targets().zip(rows.present());
-            for ((sums, head), (target, present)) in sums.iter_mut().zip(heads).zip(of_rows) {
-                sums.add(head.output(rows.n_rows()), target, |row| present.has(row));
+            for ((judged, head), (target, present)) in judged.iter_mut().zip(heads).zip(of_rows) {
+                judged.add(head.output(rows.n_rows()), target, |row| present.has(row));
             }
         });
-        self.metrics_of(&sums)
+        judged
     }
 
-    /// Sums for the metrics of each task.
-    fn sums(&self, targets: &Targets) -> Vec<TaskSums> {
+    /// Each task without rows.
+    fn nothing_judged(&self, targets: &Targets) -> Vec<JudgedTask> {
         let heads = self.graph().heads().iter().zip(targets.tasks());
-        let sums = heads.map(|(head, target)| {
-            TaskSums::new(head.loss().target_kind(), head.outputs(), target.regression())
-        });
-        sums.collect()
-    }
-
-    fn metrics_of(&self, sums: &[TaskSums]) -> Vec<TaskMetrics> {
-        let heads = sums.iter().zip(self.graph().heads());
-        heads.map(|(sums, head)| sums.metrics().of_weight(head.weight())).collect()
+        heads.map(|(head, target)| JudgedTask::of_head(head, target.regression())).collect()
     }
 }
 

@@ -46,7 +46,7 @@ pub use error::TrainError;
 pub use evaluation::Evaluation;
 pub use file::replace_file;
 pub use linear::linear_baselines;
-pub use metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
+pub use metrics::{ClassificationMetrics, JudgedClasses, JudgedNumbers, RegressionMetrics, Unit};
 pub use model::Model;
 pub use model_error::ModelError;
 pub use model_file::{MODEL_FILE, model_path, weights_sha256};
@@ -54,7 +54,7 @@ pub use observer::{EpochReport, NoObserver, Observer, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
 pub use run_state::{BestState, Position, RunState};
 pub use snapshot::{Member, Snapshot};
-pub use task_metrics::TaskMetrics;
+pub use task_metrics::{JudgedTask, TaskMetrics};
 pub use trainer::Trainer;
 pub use watch::Watch;
 

@@ -1,10 +1,14 @@
 //! The metrics of tasks of every kind, from predictions and targets.
 
 use anabranch_data::RegressionTarget;
+use anabranch_graph::Head;
 use anabranch_layers::{CrossEntropy, Loss, LossGradient, Target, TargetKind};
 use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
 
-use crate::metrics::{ClassSums, ClassificationMetrics, RegressionMetrics, RegressionSums};
+use crate::metrics::{
+    ClassificationMetrics, JudgedClasses, JudgedNumbers, RankedClasses, RankedNumbers,
+    RegressionMetrics, Unit,
+};
 
 /// The metrics of one task.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,45 +39,55 @@ impl TaskMetrics {
     }
 }
 
-impl TaskMetrics {
-    /// These, or undefined ones for a task that is not trained, since its weight is 0.
-    pub(crate) fn of_weight(self, weight: f64) -> Self {
-        if weight != 0.0 {
-            return self;
-        }
-        let number = RegressionMetrics { rmse: None, mae: None, r2: None };
-        let class = ClassificationMetrics { accuracy: None, log_loss: None, macro_f1: None };
-        match self {
-            Self::Regression(columns) => Self::Regression(vec![number; columns.len()]),
-            Self::Classification(_) => Self::Classification(class),
-            Self::Binary(columns) => Self::Binary(vec![class; columns.len()]),
-        }
-    }
-}
-
-/// Sums over rows for one task.
+/// What was predicted in one task for rows that have its target, and what was true.
 #[derive(Clone, Debug)]
-pub(crate) enum TaskSums {
-    Regression { sums: Vec<RegressionSums>, columns: Vec<RegressionTarget> },
-    Classification { sums: ClassSums, log_losses: LogLosses },
-    Binary(Vec<ClassSums>),
+pub struct JudgedTask {
+    values: JudgedValues,
+    is_trained: bool,
+    /// Rows that came, judged or not.
+    n_rows: usize,
+    /// Which of them are judged.
+    rows: Vec<usize>,
 }
 
-impl TaskSums {
-    /// Sums for a head with this many outputs, which predict `columns`; without columns, numbers
-    /// are in the network's units.
-    pub(crate) fn new(kind: TargetKind, outputs: usize, columns: &[RegressionTarget]) -> Self {
-        match kind {
-            TargetKind::Values => Self::Regression {
-                sums: vec![RegressionSums::default(); outputs],
-                columns: columns.to_vec(),
+#[derive(Clone, Debug)]
+enum JudgedValues {
+    Regression { columns: Vec<JudgedNumbers>, targets: Vec<RegressionTarget> },
+    Classification { rows: JudgedClasses, log_losses: LogLosses },
+    Binary(Vec<JudgedClasses>),
+}
+
+/// The rows of a task in the orders that metrics need, from which those for any counts of rows
+/// follow in one pass.
+pub(crate) enum RankedTask<'a> {
+    Regression(Vec<(RankedNumbers<'a>, Unit)>),
+    Classification(RankedClasses<'a>),
+    Binary(Vec<RankedClasses<'a>>),
+}
+
+impl JudgedTask {
+    /// No rows yet, of a head with this many outputs, which predict `targets`; without targets,
+    /// numbers are in the network's units.
+    pub(crate) fn new(kind: TargetKind, outputs: usize, targets: &[RegressionTarget]) -> Self {
+        let values = match kind {
+            TargetKind::Values => JudgedValues::Regression {
+                columns: vec![JudgedNumbers::default(); outputs],
+                targets: targets.to_vec(),
             },
-            TargetKind::Classes => Self::Classification {
-                sums: ClassSums::new(outputs),
+            TargetKind::Classes => JudgedValues::Classification {
+                rows: JudgedClasses::new(outputs),
                 log_losses: LogLosses::default(),
             },
-            TargetKind::Binary => Self::Binary(vec![ClassSums::new(2); outputs]),
-        }
+            TargetKind::Binary => JudgedValues::Binary(vec![JudgedClasses::new(2); outputs]),
+        };
+        Self { values, is_trained: true, n_rows: 0, rows: Vec::new() }
+    }
+
+    /// No rows yet, of a head that predicts `targets`; there will be none where its weight is 0 and
+    /// it is not trained.
+    pub(crate) fn of_head<T: Scalar>(head: &Head<T>, targets: &[RegressionTarget]) -> Self {
+        let nothing = Self::new(head.loss().target_kind(), head.outputs(), targets);
+        Self { is_trained: head.weight() != 0.0, ..nothing }
     }
 
     /// Adds those of the rows that have a target: a head's predictions `[rows, outputs]`, and what
@@ -84,40 +98,45 @@ impl TaskSums {
         target: Target<'_, T>,
         has_target: impl Fn(usize) -> bool,
     ) {
-        let width = prediction.ncols();
-        match (self, target) {
-            (Self::Regression { sums, columns }, Target::Values(y)) => {
-                let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
-                for (_, (predicted, y)) in rows.enumerate().filter(|(row, _)| has_target(*row)) {
-                    for (j, ((sums, predicted), y)) in
-                        sums.iter_mut().zip(predicted).zip(y).enumerate()
-                    {
-                        let pair = [y.to_f64(), predicted.to_f64()];
-                        let [y, predicted] = match columns.get(j) {
-                            Some(column) => column.judged(pair[0], pair[1]),
-                            None => pair,
+        let (n_rows, width) = prediction.dim();
+        let judged: Vec<usize> =
+            (0..n_rows).filter(|row| self.is_trained && has_target(*row)).collect();
+        self.rows.extend(judged.iter().map(|row| self.n_rows + row));
+        self.n_rows += n_rows;
+        let of_row = |all: ArrayView2<'_, T>, row: usize| -> Vec<f64> {
+            flat(all)[row * width..(row + 1) * width].iter().map(|x| x.to_f64()).collect()
+        };
+        match (&mut self.values, target) {
+            (JudgedValues::Regression { columns, targets }, Target::Values(y)) => {
+                for row in judged {
+                    let pairs = of_row(y, row).into_iter().zip(of_row(prediction, row));
+                    for (j, (column, (y, predicted))) in columns.iter_mut().zip(pairs).enumerate() {
+                        let [y, predicted] = match targets.get(j) {
+                            Some(target) => target.judged(y, predicted),
+                            None => [y, predicted],
                         };
-                        sums.add(y, predicted);
+                        column.add(y, predicted);
                     }
                 }
             }
-            (Self::Classification { sums, log_losses }, Target::Classes(class)) => {
+            (JudgedValues::Classification { rows, log_losses }, Target::Classes(class)) => {
                 let log_losses = log_losses.of(prediction, class);
-                let rows = flat(prediction).chunks_exact(width).zip(class).zip(log_losses);
-                let rows = rows.enumerate().filter(|(row, _)| has_target(*row));
-                for (_, ((scores, class), log_loss)) in rows {
-                    sums.add(*class as usize, argmax(scores), -log_loss);
+                for row in judged {
+                    let scores = of_row(prediction, row);
+                    let predicted = argmax(&scores);
+                    rows.add(class[row] as usize, predicted, &softmax(scores), -log_losses[row]);
                 }
             }
-            (Self::Binary(columns), Target::Values(y)) => {
-                let rows = flat(prediction).chunks_exact(width).zip(flat(y).chunks_exact(width));
-                for (_, (scores, y)) in rows.enumerate().filter(|(row, _)| has_target(*row)) {
-                    for ((sums, z), y) in columns.iter_mut().zip(scores).zip(y) {
-                        let (z, yes) = (z.to_f64(), y.to_f64() > 0.5);
-                        // log σ(z) or log σ(−z), neither of which overflows this way.
-                        let z_of_truth = if yes { z } else { -z };
-                        let log_p = z_of_truth.min(0.0) - Scalar::ln(1.0 + Scalar::exp(-z.abs()));
-                        sums.add(usize::from(yes), usize::from(z > 0.0), log_p);
+            (JudgedValues::Binary(columns), Target::Values(y)) => {
+                for row in judged {
+                    let pairs = of_row(prediction, row).into_iter().zip(of_row(y, row));
+                    for (rows, (z, y)) in columns.iter_mut().zip(pairs) {
+                        // log σ(z) and log σ(−z), neither of which overflows this way.
+                        let log_sigma =
+                            |z: f64| z.min(0.0) - Scalar::ln(1.0 + Scalar::exp(-z.abs()));
+                        let logs = [log_sigma(-z), log_sigma(z)];
+                        let yes = usize::from(y > 0.5);
+                        rows.add(yes, usize::from(z > 0.0), &logs.map(Scalar::exp), logs[yes]);
                     }
                 }
             }
@@ -127,17 +146,52 @@ impl TaskSums {
     }
 
     /// The metrics, those of a regression in the units of its columns.
-    pub(crate) fn metrics(&self) -> TaskMetrics {
+    pub fn metrics(&self) -> TaskMetrics {
+        self.ranked().metrics(&vec![1.0; self.rows.len()])
+    }
+
+    /// The metrics where the i-th of all rows that came, with a target or without, counts
+    /// `counts[i]` times.
+    ///
+    /// # Panics
+    /// If fewer rows have a count.
+    pub fn metrics_of(&self, counts: &[f64]) -> TaskMetrics {
+        let counts: Vec<f64> = self.rows.iter().map(|row| counts[*row]).collect();
+        self.ranked().metrics(&counts)
+    }
+
+    /// Number of rows that have a target.
+    pub fn n_judged(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn ranked(&self) -> RankedTask<'_> {
+        match &self.values {
+            JudgedValues::Regression { columns, targets } => {
+                let units = targets.iter().map(unit).chain(std::iter::repeat(Unit::COLUMN));
+                RankedTask::Regression(columns.iter().map(RankedNumbers::new).zip(units).collect())
+            }
+            JudgedValues::Classification { rows, .. } => {
+                RankedTask::Classification(RankedClasses::new(rows))
+            }
+            JudgedValues::Binary(columns) => {
+                RankedTask::Binary(columns.iter().map(RankedClasses::new).collect())
+            }
+        }
+    }
+}
+
+impl RankedTask<'_> {
+    /// The metrics, where the i-th judged row counts `counts[i]` times.
+    pub(crate) fn metrics(&self, counts: &[f64]) -> TaskMetrics {
         match self {
-            Self::Regression { sums, columns } => {
-                let units =
-                    columns.iter().map(RegressionTarget::unit).chain(std::iter::repeat(1.0));
-                let metrics = sums.iter().zip(units).map(|(sums, unit)| sums.metrics(unit));
+            Self::Regression(columns) => {
+                let metrics = columns.iter().map(|(column, unit)| column.metrics(counts, *unit));
                 TaskMetrics::Regression(metrics.collect())
             }
-            Self::Classification { sums, .. } => TaskMetrics::Classification(sums.metrics()),
-            Self::Binary(sums) => {
-                TaskMetrics::Binary(sums.iter().map(ClassSums::metrics).collect())
+            Self::Classification(rows) => TaskMetrics::Classification(rows.metrics(counts)),
+            Self::Binary(columns) => {
+                TaskMetrics::Binary(columns.iter().map(|rows| rows.metrics(counts)).collect())
             }
         }
     }
@@ -172,8 +226,95 @@ impl LogLosses {
     }
 }
 
+/// The units in which a column's numbers are judged.
+pub(crate) fn unit(target: &RegressionTarget) -> Unit {
+    Unit { size: target.unit(), zero: target.zero() }
+}
+
+/// The probabilities of classes with these scores.
+fn softmax(mut scores: Vec<f64>) -> Vec<f64> {
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    scores.iter_mut().for_each(|z| *z = Scalar::exp(*z - max));
+    let sum: f64 = scores.iter().sum();
+    scores.iter_mut().for_each(|p| *p /= sum);
+    scores
+}
+
 /// The first of the largest scores; 0 if all are NaN.
 pub(crate) fn argmax<T: Scalar>(z: &[T]) -> usize {
     let max = anabranch_tensor::rows::row_max(z);
     z.iter().position(|z| *z == max).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use anabranch_tensor::ndarray::Array2;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn numbers(value: &Value) -> Vec<f64> {
+        match value.as_array() {
+            Some(values) => values.iter().flat_map(numbers).collect(),
+            None => vec![value.as_f64().unwrap()],
+        }
+    }
+
+    /// Adds the rows of a case, with a row of nonsense after each that has no target.
+    fn judged(kind: TargetKind, case: &Value) -> TaskMetrics {
+        let is_number = kind == TargetKind::Values;
+        let truth = numbers(&case[if is_number { "y" } else { "class" }]);
+        let outputs = numbers(&case[if is_number { "predicted" } else { "scores" }]);
+        let width = outputs.len() / truth.len();
+        let mut task = JudgedTask::new(kind, width, &[]);
+        for (y, z) in truth.iter().zip(outputs.chunks_exact(width)) {
+            let z = Array2::from_shape_fn((2, width), |(i, j)| if i == 0 { z[j] } else { 1e3 });
+            let (class, y) = ([*y as u32, 0], Array2::from_shape_vec((2, 1), vec![*y, 0.0]));
+            let y = y.unwrap();
+            let target = if is_number { Target::Values(y.view()) } else { Target::Classes(&class) };
+            task.add(z.view(), target, |row| row == 0);
+        }
+        assert_eq!((task.n_rows, task.n_judged()), (2 * truth.len(), truth.len()));
+        task.metrics()
+    }
+
+    fn near(key: &str, found: Option<f64>, case: &Value) {
+        match (found, case[key].as_f64()) {
+            (Some(found), Some(expected)) => {
+                assert!((found - expected).abs() < 1e-12, "{key}: {found} {expected}");
+            }
+            (found, expected) => assert_eq!(found, expected, "{key}"),
+        }
+    }
+
+    /// Sums of a hundred terms in another order.
+    #[test]
+    fn metrics_are_those_of_scikit_learn() {
+        let cases: Value =
+            serde_json::from_str(include_str!("../tests/fixtures/metrics.json")).unwrap();
+        for case in cases["numbers"].as_array().unwrap() {
+            let task = judged(TargetKind::Values, case);
+            let m = task.regression()[0];
+            near("rmse", m.rmse, case);
+            near("mae", m.mae, case);
+            near("r2", m.r2, case);
+            near("median_absolute_error", m.median_absolute_error, case);
+            near("mape", m.mape, case);
+            near("explained_variance", m.explained_variance, case);
+        }
+        for case in cases["classes"].as_array().unwrap() {
+            let task = judged(TargetKind::Classes, case);
+            let m = task.classification().unwrap();
+            near("accuracy", m.accuracy, case);
+            near("log_loss", m.log_loss, case);
+            near("macro_f1", m.macro_f1, case);
+            near("balanced_accuracy", m.balanced_accuracy, case);
+            near("auroc", m.auroc, case);
+            near("average_precision", m.average_precision, case);
+            near("brier", m.brier, case);
+            near("quadratic_kappa", m.quadratic_kappa, case);
+            near("calibration_error", m.calibration_error, case);
+            assert_eq!(m.confusion, numbers(&case["confusion"]));
+        }
+    }
 }

@@ -138,6 +138,59 @@ fn evaluate_scores_every_row() {
     assert_table(&text, &[&json["test"], &baselines["mean"], &baselines["majority"]]);
 }
 
+#[test]
+fn evaluate_scores_the_rows_of_each_value() {
+    let dir = Dir::new();
+    let (_, prices, probabilities) = trained(&dir);
+    let (price, kind) = truth();
+    let table = dir.read("t.csv");
+    let colours: Vec<&str> =
+        table.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    let json = dir.json("evaluate --model m --data t.csv --by colour");
+    let groups = json["by"]["groups"].as_array().unwrap();
+    assert_eq!(json["by"]["column"], "colour");
+    assert!(groups.len() > 1 && groups.is_sorted_by_key(|group| group["value"].as_str()));
+    let text = dir.succeed("evaluate --model m --data t.csv --by colour").stdout;
+    let mut n_rows = 0;
+    for group in groups {
+        let is_in = |row: &usize| group["value"] == colours[*row];
+        let rows: Vec<usize> = (0..ROWS).filter(is_in).collect();
+        let of = |values: &[f64]| rows.iter().map(|row| values[*row]).collect::<Vec<_>>();
+        assert_metrics(&group["test"]["price"], NUMBERS, of_numbers(&of(&price), &of(&prices)));
+        let classes: Vec<usize> = rows.iter().map(|row| kind[*row]).collect();
+        let p: Vec<[f64; 2]> = rows.iter().map(|row| probabilities[*row]).collect();
+        assert_metrics(&group["test"]["kind"], CLASSES, of_classes(&classes, &p));
+        assert_eq!(group["rows"], rows.len());
+        let line = format!("{} {}", group["value"].as_str().unwrap(), rows.len());
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.lines().any(|found| words(found).starts_with(&line)), "{line} in {text}");
+        n_rows += rows.len();
+    }
+    assert_eq!(n_rows, ROWS);
+    let error = dir.run("evaluate --model m --data t.csv --by weight").stderr;
+    assert!(error.contains("weight") && error.contains("colour"), "{error}");
+}
+
+#[test]
+fn a_confusion_matrix_counts_every_row() {
+    let dir = Dir::new();
+    let (_, _, probabilities) = trained(&dir);
+    let (_, kind) = truth();
+    let mut counts = [[0; 2]; 2];
+    for (kind, p) in kind.iter().zip(&probabilities) {
+        counts[*kind][usize::from(p[1] > p[0])] += 1;
+    }
+    let json = dir.json("evaluate --model m --data t.csv");
+    let expected = serde_json::json!({ "labels": ["large", "small"], "rows": counts });
+    assert_eq!(json["test"]["kind"]["confusion"], expected);
+    let text = dir.succeed("evaluate --model m --data t.csv").stdout;
+    for (label, [large, small]) in ["large", "small"].into_iter().zip(counts) {
+        let line = format!("{label} {large} {small}");
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.lines().any(|found| words(found) == line), "{line} in {text}");
+    }
+}
+
 /// Every cell of a table of metrics, against the JSON of the same: a line for each metric, a cell
 /// for each of `columns` that has it.
 fn assert_table(text: &str, columns: &[&Value]) {

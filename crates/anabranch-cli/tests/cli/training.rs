@@ -48,10 +48,26 @@ fn json_has_exactly_the_documented_keys() {
     );
     assert_eq!(keys(&json["test"]), ["price", "size", "kind"]);
     for column in ["price", "size"] {
-        assert_eq!(keys(&json["test"][column]), ["kind", "rmse", "mae", "r2"]);
+        let numbers =
+            ["kind", "rmse", "mae", "r2", "median_absolute_error", "mape", "explained_variance"];
+        assert_eq!(keys(&json["test"][column]), numbers);
         assert_eq!(json["test"][column]["kind"], "regression");
     }
-    assert_eq!(keys(&json["test"]["kind"]), ["kind", "accuracy", "log_loss", "macro_f1"]);
+    let class = [
+        "kind",
+        "accuracy",
+        "log_loss",
+        "macro_f1",
+        "balanced_accuracy",
+        "auroc",
+        "average_precision",
+        "brier",
+        "calibration_error",
+        "quadratic_kappa",
+        "confusion",
+    ];
+    assert_eq!(keys(&json["test"]["kind"]), class);
+    assert_eq!(json["test"]["kind"]["quadratic_kappa"], json!(null), "labels have no order");
     assert_eq!(json["test"]["kind"]["kind"], "classification");
     // 31 small and 27 large are left: 3 + 3 validate, 6 + 5 test; the one without a kind trains.
     // The colour is one of three.

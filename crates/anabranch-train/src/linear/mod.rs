@@ -10,7 +10,7 @@ use anabranch_tensor::ndarray::{Array1, Array2};
 use anabranch_tensor::rows::gather_rows;
 use anabranch_tensor::{Scalar, flat, matrix};
 
-use crate::task_metrics::{TaskMetrics, TaskSums};
+use crate::task_metrics::{JudgedTask, TaskMetrics};
 
 /// Most multiplications that a fit may take; a model that takes more is left out. A core does them
 /// in a second or two.
@@ -47,25 +47,25 @@ pub fn linear_baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> V
         match values {
             TaskValues::Numbers { values, n_columns } => {
                 let columns = targets.tasks().get(task).map_or(&[][..], TaskTarget::regression);
-                let mut sums = TaskSums::new(TargetKind::Values, *n_columns, columns);
+                let mut judged = JudgedTask::new(TargetKind::Values, *n_columns, columns);
                 let model = x.and_then(|x| ridge::fit(&x, &numbers(values, *n_columns, &train)));
                 if let Some(model) = model {
                     let y = numbers(values, *n_columns, &test);
                     let predicted = model.predict(&inputs(dataset, &test));
-                    sums.add(predicted.view(), Target::Values(y.view()), |_| true);
+                    judged.add(predicted.view(), Target::Values(y.view()), |_| true);
                 }
-                sums.metrics()
+                judged.metrics()
             }
             TaskValues::Classes { class, n_classes } => {
                 let class_of =
                     |rows: &[usize]| rows.iter().map(|row| class[*row]).collect::<Vec<u32>>();
-                let mut sums = TaskSums::new(TargetKind::Classes, *n_classes, &[]);
+                let mut judged = JudgedTask::new(TargetKind::Classes, *n_classes, &[]);
                 if let Some(x) = x {
                     let model = logistic::fit(&x, &class_of(&train), *n_classes);
                     let predicted = model.predict(&inputs(dataset, &test));
-                    sums.add(predicted.view(), Target::Classes(&class_of(&test)), |_| true);
+                    judged.add(predicted.view(), Target::Classes(&class_of(&test)), |_| true);
                 }
-                sums.metrics()
+                judged.metrics()
             }
         }
     };

@@ -21,7 +21,7 @@ use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::{Rows, row_weights, targets};
 use crate::run_state::{BestState, Position};
 use crate::snapshot::{Member, Snapshot};
-use crate::task_metrics::TaskMetrics;
+use crate::task_metrics::{JudgedTask, TaskMetrics};
 use crate::watch::Watch;
 
 /// A network in training: its numbers, its optimizer, and all the memory that a step needs.
@@ -412,9 +412,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     pub fn metrics(&mut self, row_idx: &[usize], targets: &Targets) -> Vec<TaskMetrics> {
         let exec = self.exec;
         let (evaluator, source) = self.evaluation(row_idx);
-        let sums = exec.enter(|| evaluator.sums(exec, &source, targets));
-        let heads = sums.iter().zip(self.graph.heads());
-        heads.map(|(sums, head)| sums.metrics().of_weight(head.weight())).collect()
+        let judged = exec.enter(|| evaluator.judged(exec, &source, targets));
+        judged.iter().map(JudgedTask::metrics).collect()
     }
 
     /// What evaluates the network on some rows, and those rows.
