@@ -114,6 +114,7 @@ fn notices(tree: &Path, check: &str, number: usize) -> Result<Option<String>> {
         "flags" => [&cli[..], &["flags::"]].concat(),
         "numbers" => [&cli[..], &["numbers::"]].concat(),
         "resume" => [&cli[..], &["resume::"]].concat(),
+        "sweeping" => [&cli[..], &["sweeping::"]].concat(),
         "program" => cli[..cli.len() - 1].to_vec(),
         "oracle" => vec!["test", "--quiet", "--package", "anabranch-verify", "--test", "oracle"],
         package => vec!["test", "--quiet", "--package", package, "--lib", "--tests"],

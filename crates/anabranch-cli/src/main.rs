@@ -37,6 +37,7 @@ mod setup;
 mod signals;
 mod split_args;
 mod split_file;
+mod sweep;
 mod table_args;
 mod target_scale;
 mod task_flags;
@@ -71,6 +72,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Schema(schema::Args),
     Init(init::Args),
+    Sweep(sweep::Args),
     Runs(runs::Args),
     Compare(compare::Args),
     Export(export::Args),
@@ -108,6 +110,7 @@ impl Command {
             Self::Evaluate(args) => evaluate::run(args),
             Self::Schema(args) => schema::run(args),
             Self::Init(args) => init::run(args, settings),
+            Self::Sweep(args) => sweep::run(args),
             Self::Runs(args) => runs::run(args),
             Self::Compare(args) => compare::run(args),
             Self::Export(args) => export::run(args),

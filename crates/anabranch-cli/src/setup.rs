@@ -135,6 +135,11 @@ pub(crate) struct Source {
 }
 
 impl SetupArgs {
+    /// Passes over the training rows at most.
+    pub(crate) fn epochs(&self) -> usize {
+        self.epochs
+    }
+
     /// What the user calls the data.
     pub(crate) fn data(&self) -> &Path {
         &self.data
@@ -199,7 +204,7 @@ impl SetupArgs {
         let set_up = |scales: &[(String, ScaleKind)]| {
             let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
             let prepared = prepare_split::<T>(exec, table, &columns, rules, test.as_ref())?;
-            self.of(exec, prepared)
+            self.on(exec, prepared)
         };
         let (mut setup, about_scales) = source.scales.set_up(exec, set_up)?;
         setup.prepared.warnings.extend(about_scales);
@@ -207,7 +212,11 @@ impl SetupArgs {
     }
 
     /// A run on these data: sizes the network.
-    fn of<T: Scalar>(&self, exec: &Executor, prepared: Prepared<T>) -> Result<Setup<T>, Failure> {
+    pub(crate) fn on<T: Scalar>(
+        &self,
+        exec: &Executor,
+        prepared: Prepared<T>,
+    ) -> Result<Setup<T>, Failure> {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;

@@ -141,7 +141,7 @@ fn train(
     checkpoints: &Checkpoints<'_>,
 ) -> Result<(Fitted, Work), Failure> {
     let epochs = setup.n_members * setup.config.epochs;
-    let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar(epochs) };
+    let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar("epoch", epochs) };
     let start = Instant::now();
     let fitted = Fitted::of(setup, exec, |member, trainer| {
         let tasks = setup.prepared.targets.tasks().iter().map(TaskTarget::name).collect();

@@ -66,12 +66,13 @@ impl Watch {
     }
 }
 
-/// A progress bar on stderr for so many epochs, hidden if that is not a terminal.
-pub(crate) fn progress_bar(epochs: usize) -> ProgressBar {
-    let bar = ProgressBar::new(epochs as u64);
-    let template = "{bar:20} epoch {pos}/{len}  {msg}  {eta} left";
+/// A progress bar on stderr for so many steps of a kind, such as `epoch`; hidden if stderr is not a
+/// terminal.
+pub(crate) fn progress_bar(step: &str, len: usize) -> ProgressBar {
+    let bar = ProgressBar::new(len as u64);
+    let template = format!("{{bar:20}} {step} {{pos}}/{{len}}  {{msg}}  {{eta}} left");
     // Without its style, the bar is only plainer.
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("━╸ "));
     }
     bar

@@ -34,6 +34,8 @@ pub enum Purpose {
     Sample,
     /// The seeds of the members of an ensemble.
     Member,
+    /// The settings that a search tries.
+    Search,
 }
 
 /// Turns (seed, purpose, stream) into a Philox key, with nearby seeds spread over all bits.

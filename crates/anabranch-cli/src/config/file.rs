@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use clap::Command;
+use clap::{Arg, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::range::{Ranged, ValueRange};
 use super::{Setting, keys};
 use crate::failure::Failure;
 use crate::flags::joined;
@@ -31,28 +32,20 @@ pub(crate) fn read<'c>(
     text: &str,
     command: &'c Command,
 ) -> Result<Vec<Setting<'c>>, Failure> {
-    let file = File { name, text, command };
-    let tables = DeTable::parse(text).map_err(|error| {
-        let why = error.message().lines().collect::<Vec<_>>().join(" ");
-        file.refused(error.span().unwrap_or_default(), &why)
-    })?;
-    let mut settings = Vec::new();
-    for (table, span, value) in in_order(tables.get_ref()) {
-        keys::check_table(command, table, &file.place(&span))?;
-        match value.get_ref() {
-            DeValue::Table(keys) => file.add(table, keys, &mut settings)?,
-            DeValue::Array(tables) => {
-                for keys in tables.iter() {
-                    let Some(keys) = keys.get_ref().as_table() else {
-                        return Err(file.refused(keys.span(), "expected a table"));
-                    };
-                    file.add(table, keys, &mut settings)?;
-                }
-            }
-            _ => return Err(file.refused(value.span(), "expected a table")),
-        }
-    }
+    let (settings, _) = File { name, text, command, reading: Reading::Values }.contents()?;
     Ok(settings)
+}
+
+/// [`read`]s a file in which a value may be a table with a range; also the keys with such ones.
+///
+/// # Errors
+/// As [`read`], and if a range is none, or its ends are no values of the flag.
+pub(crate) fn read_ranges<'c>(
+    name: &str,
+    text: &str,
+    command: &'c Command,
+) -> Result<(Vec<Setting<'c>>, Vec<Ranged<'c>>), Failure> {
+    File { name, text, command, reading: Reading::Ranges }.contents()
 }
 
 /// A value and where it is.
@@ -63,15 +56,52 @@ struct File<'a, 'c> {
     name: &'a str,
     text: &'a str,
     command: &'c Command,
+    reading: Reading,
 }
 
+/// What a key may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Values,
+    /// A value, or the range of one.
+    Ranges,
+}
+
+/// The keys of a file that have a value, and those that have a range.
+type Contents<'c> = (Vec<Setting<'c>>, Vec<Ranged<'c>>);
+
 impl<'c> File<'_, 'c> {
+    /// The keys in the order of the file.
+    fn contents(&self) -> Result<Contents<'c>, Failure> {
+        let tables = DeTable::parse(self.text).map_err(|error| {
+            let why = error.message().lines().collect::<Vec<_>>().join(" ");
+            self.refused(error.span().unwrap_or_default(), &why)
+        })?;
+        let mut contents = Contents::default();
+        for (table, span, value) in in_order(tables.get_ref()) {
+            keys::check_table(self.command, table, &self.place(&span))?;
+            match value.get_ref() {
+                DeValue::Table(keys) => self.add(table, keys, &mut contents)?,
+                DeValue::Array(tables) => {
+                    for keys in tables.iter() {
+                        let Some(keys) = keys.get_ref().as_table() else {
+                            return Err(self.refused(keys.span(), "expected a table"));
+                        };
+                        self.add(table, keys, &mut contents)?;
+                    }
+                }
+                _ => return Err(self.refused(value.span(), "expected a table")),
+            }
+        }
+        Ok(contents)
+    }
+
     /// Adds the keys of a table.
     fn add(
         &self,
         table: &str,
         keys: &DeTable<'_>,
-        settings: &mut Vec<Setting<'c>>,
+        (settings, ranges): &mut Contents<'c>,
     ) -> Result<(), Failure> {
         for (key, span, value) in in_order(keys) {
             let place = self.place(&span);
@@ -87,6 +117,9 @@ impl<'c> File<'_, 'c> {
                 Ok::<(), Failure>(())
             };
             match value.get_ref() {
+                DeValue::Table(_) if self.reading == Reading::Ranges => {
+                    ranges.push(Ranged { arg, range: self.range(arg, value)?, place });
+                }
                 DeValue::Array(items) if keys::repeats(arg) && !keys::is_list(arg) => {
                     items.iter().try_for_each(add)?;
                 }
@@ -111,6 +144,25 @@ impl<'c> File<'_, 'c> {
             _ if is_list => Err(self.wrong_type(value, "text, a number or a list")),
             _ => Err(self.wrong_type(value, "text or a number")),
         }
+    }
+
+    /// A range: a table with the kind of it, and a list.
+    fn range(&self, arg: &Arg, value: &Spanned<DeValue<'_>>) -> Result<ValueRange, Failure> {
+        let refused = |why: &str| {
+            let why = format!("{}: {why}", keys::name(arg));
+            self.refused(value.span(), &why)
+        };
+        let table = value.get_ref().as_table().map(in_order).unwrap_or_default();
+        let [(kind, _, list)] = &table[..] else {
+            return Err(refused("expected a range, such as { choice = [1, 2] }"));
+        };
+        let Some(items) = list.get_ref().as_array() else {
+            return Err(self.wrong_type(list, "a list"));
+        };
+        let is_list = keys::is_list(arg);
+        let items = items.iter().map(|item| self.value(item, is_list));
+        let items: Vec<String> = items.collect::<Result<_, _>>()?;
+        ValueRange::new(kind, items, keys::is_whole(arg)).map_err(|why| refused(&why))
     }
 
     fn wrong_type(&self, value: &Spanned<DeValue<'_>>, expected: &str) -> Failure {

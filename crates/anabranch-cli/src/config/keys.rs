@@ -51,6 +51,11 @@ pub(super) fn is_number(arg: &Arg) -> bool {
     is_one_of(arg, &[TypeId::of::<f64>(), TypeId::of::<u64>(), TypeId::of::<usize>()])
 }
 
+/// Whether the value of a flag is a whole number, or a list of them.
+pub(super) fn is_whole(arg: &Arg) -> bool {
+    is_one_of(arg, &[TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<Vec<usize>>()])
+}
+
 fn is_one_of(arg: &Arg, types: &[TypeId]) -> bool {
     let value = arg.get_value_parser().type_id();
     types.iter().any(|known| value == *known)

@@ -8,6 +8,7 @@
 mod file;
 mod flat;
 mod keys;
+mod range;
 mod text;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use crate::failure::Failure;
 
 pub(crate) use flat::flat;
+pub(crate) use range::Ranged;
 pub(crate) use text::Defaults;
 
 /// The name of the file in a run's directory.
@@ -49,6 +51,11 @@ pub(crate) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
+    /// Those of `matches` of a command.
+    pub(crate) fn new(command: &'a Command, matches: &'a ArgMatches) -> Self {
+        Self { command, matches }
+    }
+
     /// Those of the command that `matches` are of.
     pub(crate) fn of(program: &'a Command, matches: &'a ArgMatches) -> Self {
         let found = matches.subcommand().and_then(|(name, matches)| {
@@ -69,6 +76,11 @@ pub(crate) struct Setting<'c> {
 }
 
 impl Setting<'_> {
+    /// The key without its table, and the value.
+    pub(crate) fn named(&self) -> (&str, &str) {
+        (keys::name(self.arg), &self.value)
+    }
+
     /// The flag, unless it is one that is not given.
     fn flag(&self) -> Option<String> {
         let (name, value) = (keys::name(self.arg), &self.value);
@@ -94,6 +106,20 @@ impl Setting<'_> {
     }
 }
 
+/// The matches of a command with these settings alone.
+///
+/// # Errors
+/// If they do not go together.
+pub(crate) fn matches(
+    command: &Command,
+    settings: &[Setting<'_>],
+    more: &[OsString],
+) -> Result<ArgMatches, Failure> {
+    let flags = settings.iter().filter_map(|setting| setting.flag().map(OsString::from));
+    let args = std::iter::once(command.get_name().into()).chain(flags).chain(more.iter().cloned());
+    command.clone().try_get_matches_from(args).map_err(|error| Failure::usage(&error))
+}
+
 /// The matches of a command line with the settings of its `--config` and `--set`, of which `given`
 /// are the matches without.
 ///
@@ -111,8 +137,7 @@ pub(crate) fn with_settings(
         return Ok(given);
     }
     let asked = ConfigArgs::from_arg_matches(of_command).map_err(|e| Failure::usage(&e))?;
-    let set = asked.set.iter().map(|text| keys::set(command, text));
-    let set: Vec<Setting<'_>> = set.collect::<Result<_, _>>()?;
+    let set = set(command, &asked.set)?;
     // A run goes on with its own settings.
     let resumed = of_command.try_get_one::<PathBuf>("resume").ok().flatten();
     let path = asked.config.or_else(|| resumed.map(|dir| dir.join(FILE)));
@@ -133,6 +158,31 @@ pub(crate) fn with_settings(
     let place = args.iter().skip(1).position(|arg| arg == name).map_or(args.len(), |i| i + 2);
     let args = [&args[..place], &flags, &args[place..]].concat();
     program.try_get_matches_from_mut(args).map_err(|e| Failure::usage(&e))
+}
+
+/// The settings of `--set`.
+fn set<'c>(command: &'c Command, texts: &[String]) -> Result<Vec<Setting<'c>>, Failure> {
+    texts.iter().map(|text| keys::set(command, text)).collect()
+}
+
+/// The settings and ranges of the file called `name`, of which `--set` replaces some.
+///
+/// # Errors
+/// If a key or its value is none of the command's.
+pub(crate) fn space<'c>(
+    command: &'c Command,
+    (name, text): (&str, &str),
+    over: &[String],
+) -> Result<(Vec<Setting<'c>>, Vec<Ranged<'c>>), Failure> {
+    let (mut settings, mut ranges) = file::read_ranges(name, text, command)?;
+    let set = set(command, over)?;
+    settings.iter().chain(&set).try_for_each(|setting| setting.check(command))?;
+    ranges.iter().try_for_each(|range| range.check(command))?;
+    let is_kept = |arg: &Arg| !set.iter().any(|over| replaces(command, over.arg, arg));
+    settings.retain(|setting| is_kept(setting.arg));
+    ranges.retain(|range| is_kept(range.arg));
+    settings.extend(set);
+    Ok((settings, ranges))
 }
 
 /// Whether a setting that counts more takes the place of another: of the same flag, of one that

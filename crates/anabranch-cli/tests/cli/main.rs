@@ -14,5 +14,6 @@ mod program;
 mod readme;
 mod resume;
 mod runs;
+mod sweeping;
 mod traces;
 mod training;
