@@ -13,6 +13,7 @@ use anabranch::verify::gradcheck::Instance;
 
 use crate::failure::Failure;
 use crate::flags::count;
+use crate::out_file;
 use crate::output;
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
@@ -90,9 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         classes: tasks.iter().flat_map(|task| task.labels().to_vec()).collect(),
     };
     let page = explain(&instance, &grads, &update, &names).map_err(Failure::input)?;
-    std::fs::write(&args.out, layout(&page)).map_err(|e| {
-        Failure::on_the_way(format!("{}: cannot be written ({e})", args.out.display()))
-    })?;
+    out_file::write(&args.out, layout(&page).as_bytes())?;
     let (n, broken) = (page.checks().count(), page.checks().filter(|check| !check.holds()).count());
     output::print(&match broken {
         0 => format!("{}: the numbers satisfy all {n} equations\n", args.out.display()),

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::train::{Model, model_path, replace_file};
+use anabranch::train::{Model, model_path};
 use anabranch_export::{Format, export};
 use clap::ValueEnum;
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::out_file;
+use crate::out_file::{self, is_stdout};
 use crate::output;
 
 /// Write a model for another program
@@ -44,6 +44,7 @@ enum FormatName {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    out_file::check_alone(&args.out, args.json)?;
     let model = Model::load(&args.model)?;
     let path = model_path(&args.model);
     out_file::check(&args.out, &[(&path, "the model itself: choose another --out")])?;
@@ -53,16 +54,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         FormatName::Pytorch => Format::PyTorch,
     };
     let export = export(&model, format).map_err(|e| Failure::input(e).coded("not_a_model"))?;
+    out_file::write(&args.out, &export.file)?;
     let out = args.out.display();
-    replace_file(&args.out, &export.file)
-        .map_err(|e| Failure::on_the_way(format!("cannot write {out} ({e})")).coded("write"))?;
     if args.json {
         output::print(&json!({
             "out": out.to_string(),
             "bytes": export.file.len(),
             "differences": export.differences,
         }))?;
-    } else {
+    } else if !is_stdout(&args.out) {
         let mut text = format!("exported: {out}\nIt differs from `anabranch predict` in this:");
         export.differences.iter().for_each(|what| text += &format!("\n- {what}"));
         output::print(&text)?;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::flags::count;
+use crate::out_file;
 use crate::output;
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
@@ -80,9 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "config": format!("{config:?}"),
             "certificate": certificate,
         });
-        std::fs::write(path, format!("{file:#}\n")).map_err(|e| {
-            Failure::on_the_way(format!("{}: cannot be written ({e})", path.display()))
-        })?;
+        out_file::write(path, format!("{file:#}\n").as_bytes())?;
     }
     if args.json {
         output::print(&json!(certificate))?;

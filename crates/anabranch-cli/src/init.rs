@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anabranch::data::{Schema, Table};
 use anabranch::tensor::Executor;
-use anabranch::train::replace_file;
 use serde_json::json;
 
 use crate::config::{Defaults, Settings};
 use crate::failure::Failure;
+use crate::out_file::{self, is_stdout};
 use crate::output;
 use crate::setup::SetupArgs;
 
@@ -33,6 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Failure> {
+    out_file::check_alone(&args.out, args.json)?;
     let out = args.out.display();
     if args.out.exists() && !args.force {
         let message = format!("{out} exists: choose another --out, or replace it with --force");
@@ -48,12 +49,11 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         columns(&table)?,
         settings.text(Defaults::Commented)?
     );
-    replace_file(&args.out, text.as_bytes())
-        .map_err(|e| Failure::on_the_way(format!("cannot write {out} ({e})")).coded("write"))?;
+    out_file::write(&args.out, text.as_bytes())?;
     if args.json {
         let out = out.to_string();
         output::print(&json!({ "out": out, "warnings": table.warnings() }))?;
-    } else {
+    } else if !is_stdout(&args.out) {
         output::print(&format!("{out} written: anabranch train --config {out}"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -1,23 +1,21 @@
 //! `anabranch predict`: a table in, the same table with predictions out.
 
 use std::collections::HashSet;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::data::{LineEnd, Table, Targets, TaskTarget, Warning};
-use anabranch::train::{Model, Predictions, TaskPredictions, model_path, replace_file};
+use anabranch::train::{Model, Predictions, TaskPredictions, model_path};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::out_file;
+use crate::out_file::{self, cannot_write, is_stdout};
 use crate::output;
 use crate::predict_lines;
 use crate::table_args::DataArgs;
 
-/// What stands for standard input in `--data`, and for standard output in `--out`.
+/// What stands for standard input in `--data`.
 const STDIN: &str = "-";
-const STDOUT: &str = "-";
 
 /// Write a table with a model's predictions as additional columns
 ///
@@ -35,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
     /// CSV file to write; an existing file is replaced; `-` is standard output
-    #[arg(long, value_name = "FILE.csv|-", default_value = STDOUT)]
+    #[arg(long, value_name = "FILE.csv|-", default_value = "-")]
     out: PathBuf,
     /// Allow --out to replace the input table
     #[arg(long)]
@@ -60,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     output::warn(&warnings);
     check_finite(&table, &model, &predictions)?;
     let csv = with_predictions(&table, &model, &names, &predictions);
-    write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
+    out_file::write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
     report(args, table.n_rows(), &names, &warnings)
 }
 
@@ -73,34 +71,11 @@ fn run_lines(args: &Args, model: &Model) -> Result<ExitCode, Failure> {
     } else {
         let mut lines = Vec::new();
         let done = predict_lines::predict(model, &names, stdin, &mut lines)?;
-        write(&args.out, &lines)?;
+        out_file::write(&args.out, &lines)?;
         done
     };
     output::warn(&warnings);
     report(args, n_rows, &names, &warnings)
-}
-
-/// Writes a file, or standard output, whose reader may have gone.
-fn write(out: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let written = if is_stdout(out) {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(contents).and_then(|()| stdout.flush())
-    } else {
-        replace_file(out, contents)
-    };
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_write(out, &error)),
-        _ => Ok(()),
-    }
-}
-
-fn cannot_write(out: &Path, error: &dyn std::fmt::Display) -> Failure {
-    let message = format!("cannot write {} ({error})", out.display());
-    Failure::on_the_way(message).coded("write")
-}
-
-fn is_stdout(out: &Path) -> bool {
-    out == Path::new(STDOUT)
 }
 
 /// Says what was written where, unless the predictions themselves are on standard output.
@@ -126,10 +101,9 @@ fn report(
 
 /// Refuses an impossible output before any work is done.
 fn check_out(args: &Args) -> Result<(), Failure> {
+    out_file::check_alone(&args.out, args.json)?;
     if is_stdout(&args.out) {
-        let message =
-            "--json and the predictions would both be on standard output: name a file with --out";
-        return if args.json { Err(Failure::input(message).coded("output")) } else { Ok(()) };
+        return Ok(());
     }
     let model = model_path(&args.model);
     let mut taken = vec![(model.as_path(), "the model itself: choose another --out")];

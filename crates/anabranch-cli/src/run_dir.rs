@@ -4,10 +4,10 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anabranch::train::{MODEL_FILE, Model, replace_file};
+use anabranch::train::{MODEL_FILE, Model};
 
 use crate::failure::Failure;
-use crate::folds;
+use crate::{folds, out_file};
 
 /// Where runs without a given directory go.
 pub(crate) const RUNS: &str = "runs";
@@ -124,11 +124,7 @@ impl RunDir {
 
     /// Writes a file of the run.
     pub(crate) fn write(&self, name: &str, contents: &[u8]) -> Result<(), Failure> {
-        let path = self.file(name);
-        replace_file(&path, contents).map_err(|error| {
-            let message = format!("cannot write {} ({error})", path.display());
-            Failure::on_the_way(message).coded("write")
-        })
+        out_file::write(&self.file(name), contents)
     }
 
     /// Writes the model.

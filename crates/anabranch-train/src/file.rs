@@ -4,49 +4,105 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
+/// What the names of temporary files begin with, and end with: hidden, and telling what they are.
+const TEMPORARY: (&str, &str) = (".anabranch-", ".new");
+
 /// Most symbolic links that are followed from one to the next, as Linux does.
 const MAX_LINKS: usize = 40;
 
-/// Writes `contents` to a new file of random name in the directory of `path`, which then takes its
-/// place in one rename: a reader sees the old file or the new one, and after a failure the old one
-/// is still there and the new one gone. When it returns, the contents and the name are on the disk.
-///
-/// Permissions of a file that is replaced are kept. A symbolic link is followed, also where it
-/// points to nothing yet. What is not a regular file, such as `/dev/stdout`, is written in place.
+/// Writes `contents` to the file `path`, as a [`NewFile`] does.
 ///
 /// # Errors
 /// What the file system says.
 pub fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
-    // Links of `/dev/stdout` end in a name that no file has: asked first what it is.
-    let old = match fs::metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() => {
-            return File::options().write(true).open(path)?.write_all(contents);
-        }
-        Ok(found) => Some(found.permissions()),
-        Err(_) => None,
-    };
-    let path = follow_links(path)?;
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    // Removed when it is dropped, unless it has become the file.
-    let mut file = builder(old.as_ref()).tempfile_in(dir)?;
+    let mut file = NewFile::create(path)?;
     file.write_all(contents)?;
-    if let Some(permissions) = old {
-        file.as_file().set_permissions(permissions)?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    sync_dir(dir)?;
-    tracing::info!(file = ?path, bytes = contents.len(), "file written");
-    Ok(())
+    file.finish()
 }
 
-/// Names of temporary files begin with a dot, and end so that people can tell what they are.
-fn builder(old: Option<&Permissions>) -> tempfile::Builder<'static, 'static> {
+/// A file that is written under a random name in the directory of its path, and then takes its
+/// place in one rename: a reader sees the old file or the new one, and after a failure the old one
+/// is still there and the new one gone. What a process that was killed has left of this in the
+/// directory is removed.
+///
+/// Permissions of a file that is replaced are kept. A symbolic link is followed, also where it
+/// points to nothing yet. What is not a regular file, such as `/dev/null`, is written in place.
+#[derive(Debug)]
+pub struct NewFile(Place);
+
+/// Where a [`NewFile`] is written.
+#[derive(Debug)]
+enum Place {
+    Beside { file: NamedTempFile, path: PathBuf, old: Option<Permissions>, len: usize },
+    InPlace(File),
+}
+
+impl NewFile {
+    /// Begins the file `path`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let old = match fs::metadata(path) {
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                return Ok(Self(Place::InPlace(File::options().write(true).open(path)?)));
+            }
+            Ok(found) => Some(found.permissions()),
+            Err(_) => None,
+        };
+        let path = follow_links(path)?;
+        let dir = dir_of(&path);
+        // First, because they may be what fills the disk.
+        remove_stale(dir);
+        // Removed when it is dropped, unless it has become the file.
+        let file = temporary_in(dir, old.as_ref())?;
+        Ok(Self(Place::Beside { file, path, old, len: 0 }))
+    }
+
+    /// Puts the file in its place. When it returns, contents and name are on the disk.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn finish(self) -> io::Result<()> {
+        let Place::Beside { file, path, old, len } = self.0 else { return Ok(()) };
+        if let Some(permissions) = old {
+            file.as_file().set_permissions(permissions)?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        sync_dir(dir_of(&path))?;
+        tracing::info!(file = ?path, bytes = len, "file written");
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Place::Beside { file, len, .. } => file.write(bytes).inspect(|n| *len += n),
+            Place::InPlace(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Nothing is held back.
+        Ok(())
+    }
+}
+
+fn dir_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// A new file of random name in `dir`, locked for as long as it is open: so long it is in use.
+fn temporary_in(dir: &Path, old: Option<&Permissions>) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".new");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     if old.is_none() {
         use std::os::unix::fs::PermissionsExt;
@@ -54,7 +110,30 @@ fn builder(old: Option<&Permissions>) -> tempfile::Builder<'static, 'static> {
         builder.permissions(Permissions::from_mode(0o666));
     }
     let _ = old;
-    builder
+    loop {
+        let file = builder.tempfile_in(dir)?;
+        // Where a file system has no locks, no other process finds it unlocked and removes it.
+        let _ = file.as_file().lock();
+        // One that was removed as stale before it was locked is no use.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes temporary files in `dir` whose processes were killed, and with them their locks. What
+/// cannot be removed stays: it is in nobody's way.
+fn remove_stale(dir: &Path) {
+    let is_temporary = |name: &str| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && entry.file_name().to_str().is_some_and(is_temporary) {
+            let file = File::options().write(true).open(entry.path());
+            if file.is_ok_and(|file| file.try_lock().is_ok()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// The file that `path` means at the end of all links, whether or not it exists.
@@ -98,6 +177,23 @@ mod tests {
         replace_file(&dir.path().join("b"), b"three").unwrap_err();
         replace_file(&dir.path().join("none/c"), b"three").unwrap_err();
         assert_eq!(names(dir.path()), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_the_dead_have_left_is_removed_and_what_is_at_work_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let at_work = temporary_in(dir.path(), None).unwrap();
+        // As after a kill: there, but not locked.
+        let dead = temporary_in(dir.path(), None).unwrap().keep().unwrap().1;
+        let others = [".anabranch-1.old", ".1.new", "anabranch-1.new"];
+        others.iter().for_each(|name| fs::write(dir.path().join(name), b"").unwrap());
+        fs::create_dir(dir.path().join(".anabranch-2.new")).unwrap();
+        replace_file(&path, b"one").unwrap();
+        assert!(!dead.exists() && at_work.path().exists());
+        assert_eq!(names(dir.path()).len(), 6);
+        at_work.persist(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
     #[cfg(unix)]

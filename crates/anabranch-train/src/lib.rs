@@ -44,7 +44,7 @@ pub use data_hash::data_sha256;
 pub use ensemble::{for_each_member, member_seed};
 pub use error::TrainError;
 pub use evaluation::Evaluation;
-pub use file::replace_file;
+pub use file::{NewFile, replace_file};
 pub use linear::linear_baselines;
 pub use metrics::{ClassificationMetrics, JudgedClasses, JudgedNumbers, RegressionMetrics, Unit};
 pub use model::Model;
