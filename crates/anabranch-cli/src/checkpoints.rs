@@ -1,4 +1,4 @@
-//! Checkpoints of a run: when they are written, and how a run goes on from them.
+//! Checkpoints of a run: when they are written, and of what.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use anabranch::train::{
     Checkpoint, CheckpointError, EpochReport, MemberState, Observer, StepView, Trainer, data_sha256,
 };
 
-use crate::config::{self, flat};
+use crate::config;
 use crate::failure::Failure;
 use crate::run_dir::{CHECKPOINTS, RunDir};
 use crate::signals::Signals;
@@ -137,6 +137,8 @@ impl<'a> Checkpoints<'a> {
     /// Writes the next checkpoint, and what else tells of the run so far.
     fn write(&self, saved: &mut Saved) -> Result<(), Failure> {
         let (number, checkpoints) = (saved.number + 1, self.dir.file(CHECKPOINTS));
+        // First, so that whoever finds the directory finds the settings too, and can go on.
+        self.dir.write(config::FILE, saved.checkpoint.config.as_bytes())?;
         match fs::create_dir(&checkpoints) {
             Err(error) if !checkpoints.is_dir() => {
                 let message = format!("cannot create {} ({error})", checkpoints.display());
@@ -147,8 +149,6 @@ impl<'a> Checkpoints<'a> {
         if saved.checkpoint.data_sha256.is_empty() {
             saved.checkpoint.data_sha256 = data_sha256(self.data);
         }
-        // Before the first checkpoint, so that whoever finds one finds its settings too.
-        self.dir.write(config::FILE, saved.checkpoint.config.as_bytes())?;
         saved.checkpoint.save(&checkpoints.join(number.to_string()))?;
         saved.number = number;
         for (old, path) in numbered(&checkpoints)? {
@@ -179,62 +179,8 @@ pub(crate) fn beginning(config: String, n_members: usize) -> (u64, Checkpoint<f3
     (0, Checkpoint { config, data_sha256: String::new(), members })
 }
 
-/// Where the run in a directory goes on: at its newest checkpoint that is whole, or at the
-/// beginning `of` a run that has not come to its first. A damaged one is said.
-///
-/// # Errors
-/// If all are damaged, or settings or data are not those of the run.
-pub(crate) fn found(
-    dir: &RunDir,
-    data: &Prepared<f32>,
-    of: (u64, Checkpoint<f32>),
-) -> Result<(u64, Checkpoint<f32>), Failure> {
-    let mut files = numbered(&dir.file(CHECKPOINTS))?;
-    let Some((last, _)) = files.last().cloned() else { return Ok(of) };
-    while let Some((_, path)) = files.pop() {
-        match Checkpoint::load(&path) {
-            Ok(checkpoint) => {
-                check_same(dir, data, &checkpoint, &of.1)?;
-                tracing::info!(file = ?path, "going on");
-                return Ok((last, checkpoint));
-            }
-            Err(error) if files.is_empty() => return Err(error.into()),
-            Err(error) => output::warn(&[format!("{error}: going on from the one before")]),
-        }
-    }
-    Ok(of)
-}
-
-/// Refuses to go on with other settings or data.
-fn check_same(
-    dir: &RunDir,
-    data: &Prepared<f32>,
-    saved: &Checkpoint<f32>,
-    now: &Checkpoint<f32>,
-) -> Result<(), Failure> {
-    let dir = dir.path().display();
-    let refused = |why: String| Err(Failure::input(format!("{dir}: {why}")).coded("resume"));
-    let [was, is] = [saved, now].map(|checkpoint| flat(config::FILE, &checkpoint.config));
-    let (was, is) = (was?, is?);
-    if let Some((key, value)) = is.iter().find(|setting| !was.contains(setting)) {
-        let old = was.iter().find(|(known, _)| known == key);
-        let old = old.map_or("not set".to_owned(), |(_, value)| value.clone());
-        return refused(format!("{key} is {value} now, but was {old} when the run began"));
-    }
-    if let Some((key, value)) = was.iter().find(|setting| !is.contains(setting)) {
-        return refused(format!("{key} is not set now, but was {value} when the run began"));
-    }
-    if saved.data_sha256 != data_sha256(data) {
-        return refused("the data have changed since the run began".to_owned());
-    }
-    if saved.members.len() != now.members.len() {
-        return refused("its checkpoint is of another number of networks".to_owned());
-    }
-    Ok(())
-}
-
 /// The checkpoints of a directory by their numbers, ascending; none if there is no such directory.
-fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
+pub(crate) fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
     let unread = |error: std::io::Error| {
         Failure::input(format!("{}: cannot be read: {error}", output::plain(dir))).coded("read")
     };

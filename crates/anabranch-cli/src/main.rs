@@ -28,6 +28,7 @@ mod outcome;
 mod output;
 mod predict;
 mod predict_lines;
+mod resume;
 mod run_dir;
 mod run_setup;
 mod runs;

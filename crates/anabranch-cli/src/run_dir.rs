@@ -85,13 +85,9 @@ impl RunDir {
         Err(Failure::input(message).coded("output"))
     }
 
-    /// Refuses to go on with a run that is complete.
-    pub(crate) fn check_unfinished(&self) -> Result<(), Failure> {
-        if !self.file(SUMMARY).exists() {
-            return Ok(());
-        }
-        let message = format!("the run in {} is complete", self.path.display());
-        Err(Failure::input(message).coded("resume"))
+    /// Whether there is a run that has come to its end.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.file(SUMMARY).exists()
     }
 
     /// Removes the checkpoints of another run.

@@ -23,7 +23,7 @@ use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::split_file::{self, split_csv};
 use crate::watch::{Watch, progress_bar};
-use crate::{log, output, schema};
+use crate::{log, output, resume, schema};
 
 /// Train a network on a table and save it
 ///
@@ -42,7 +42,8 @@ pub(crate) struct Args {
     #[arg(long, verbatim_doc_comment)]
     force: bool,
     /// Go on with the run in this directory, which was stopped or killed, from
-    /// its last checkpoint: to the same bits, with its own settings
+    /// its last checkpoint: to the same bits, with its own settings, or with
+    /// more --epochs where the --schedule does not depend on their number
     #[arg(long, value_name = "DIR", verbatim_doc_comment, conflicts_with_all = ["out", "config"])]
     resume: Option<PathBuf>,
     /// Steps, seconds (60s) or epochs (1epoch) from one checkpoint to the next
@@ -85,15 +86,16 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     // An impossible directory is better reported now than after hours of training.
     let out = args.resume.as_deref().or(args.out.as_deref());
     let dir = RunDir::reserve(out, args.setup.data())?;
-    let mut beginning = checkpoints::beginning(config_file.clone(), setup.n_members);
-    if args.resume.is_some() {
-        dir.check_unfinished()?;
-        beginning = checkpoints::found(&dir, prepared, beginning)?;
-    } else if args.force {
-        dir.begin_anew()?;
+    let beginning = if args.resume.is_some() {
+        resume::found(&dir, &setup, config_file.clone())?
     } else {
-        dir.check_free()?;
-    }
+        if args.force {
+            dir.begin_anew()?
+        } else {
+            dir.check_free()?
+        }
+        checkpoints::beginning(config_file.clone(), setup.n_members)
+    };
     let is_told = !args.json && !args.quiet;
     if is_told {
         let data = rows(args.setup.data().display(), &prepared.dataset);
@@ -112,15 +114,18 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let json = outcome.json();
 
     dir.clear()?;
-    dir.save(outcome.model())?;
-    dir.write(config::FILE, config_file.as_bytes())?;
-    dir.write(schema::FILE, format!("{schema}\n").as_bytes())?;
-    dir.write(split_file::FILE, split.as_bytes())?;
-    dir.write(history::FILE, checkpoints.history().as_bytes())?;
-    if let Some(predictions) = outcome.folds_csv() {
-        dir.write(folds::FILE, predictions)?;
-    }
-    dir.write(log::FILE, &log::kept())?;
+    // The settings first: whatever stops the program after that, the run can go on. What cannot be
+    // written keeps nothing else from being written, least of all the model.
+    let written = [
+        dir.write(config::FILE, config_file.as_bytes()),
+        dir.save(outcome.model()),
+        dir.write(schema::FILE, format!("{schema}\n").as_bytes()),
+        dir.write(split_file::FILE, split.as_bytes()),
+        dir.write(history::FILE, checkpoints.history().as_bytes()),
+        outcome.folds_csv().map_or(Ok(()), |predictions| dir.write(folds::FILE, predictions)),
+        dir.write(log::FILE, &log::kept()),
+    ];
+    written.into_iter().collect::<Result<(), Failure>>()?;
     // Last: a run with a summary is complete.
     dir.write(SUMMARY, format!("{json}\n").as_bytes())?;
     dir.keep();

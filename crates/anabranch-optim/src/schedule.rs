@@ -176,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_tells_whether_it_depends_on_the_length_of_the_run() {
+        for kind in ScheduleKind::ALL {
+            let [short, long] = [20, 30].map(|total_steps| factors(kind, total_steps));
+            assert_eq!(kind.depends_on_length(), short[..20] != long[..20], "{kind}");
+        }
+    }
+
+    #[test]
     fn past_the_last_step_the_factor_stays() {
         let cosine = factors(ScheduleKind::Cosine { warmup: 0.2, floor: 0.25 }, 20);
         assert_eq!(cosine[20..], [0.25; 3]);

@@ -109,6 +109,11 @@ impl ScheduleKind {
         }
     }
 
+    /// Whether the factor of a step depends on how many steps there are in the run.
+    pub const fn depends_on_length(&self) -> bool {
+        matches!(self, Self::Cosine { .. } | Self::OneCycle { .. })
+    }
+
     /// Refuses settings outside their domains.
     pub(crate) fn validate(&self) -> Result<(), OptimError> {
         let check = OptimError::check;

@@ -1,11 +1,10 @@
 //! Runs that are killed, stopped or damaged, and go on to the same bits.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::program::{Dir, Run, shapes};
 
-/// Eight epochs of four steps.
 /// A single network.
 const ALONE: &str = "--ensemble 1 --watch sum";
 
@@ -13,6 +12,7 @@ fn train() -> String {
     train_with(ALONE)
 }
 
+/// Eight epochs of four steps.
 fn train_with(flags: &str) -> String {
     let quick = "--regress price --classify kind --epochs 8 --batch-size 16 --hidden 7,5";
     format!("train --data t.csv {quick} {flags}")
@@ -128,7 +128,10 @@ fn the_last_two_checkpoints_are_kept_and_a_damaged_one_is_passed_over() {
     assert_eq!(run.stderr, warning);
     assert_eq!(resumed(&run), whole);
     let again = dir.run("train --resume m");
-    assert_eq!((again.code, again.stderr.as_str()), (2, "error: the run in m is complete\n"));
+    assert_eq!(
+        (again.code, again.stderr.as_str()),
+        (2, "error: m: the run is complete (it goes on with more --epochs)\n")
+    );
 
     // With all of them damaged, there is nothing to go on from.
     let flags = format!("{} --checkpoint-every 2 --out m --force", train());
@@ -185,9 +188,8 @@ fn a_signal_saves_the_run_and_says_how_it_goes_on() {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.contains("epoch=2")));
-        let kill = std::process::Command::new("kill")
-            .args([format!("-{signal}"), child.id().to_string()])
-            .status();
+        let kill =
+            Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let last = lines.last().unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -196,6 +198,77 @@ fn a_signal_saves_the_run_and_says_how_it_goes_on() {
         assert_eq!(dir.json("train --resume m")["weights_sha256"], whole);
         std::fs::remove_dir_all(dir.path("m")).unwrap();
     }
+}
+
+/// The first signal lets the run save, which here waits for somebody to read a pipe.
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_run_at_once() {
+    let dir = table();
+    let endless = train().replace("--epochs 8", "--epochs 9999999 --patience 0");
+    std::fs::create_dir(dir.path("m")).unwrap();
+    let pipe = Command::new("mkfifo").arg(dir.path("m/metrics.jsonl")).status();
+    assert!(pipe.unwrap().success());
+    let mut child = until(&dir, &format!("{endless} --out m"), "epoch=2", 1).unwrap();
+    let id = child.id().to_string();
+    // Another signal: two of the same kind may arrive as one.
+    for signal in ["-INT", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+    let code = child.wait().unwrap().code();
+    assert!(code == Some(130) || code == Some(143), "{code:?}");
+    assert!(!dir.path("m/log.txt").exists());
+}
+
+/// To the same bits as a run that was to have so many from the beginning.
+#[test]
+fn a_run_goes_on_for_more_epochs() {
+    for flags in [
+        "--ensemble 2 --schedule plateau --watch each",
+        "--ensemble 1 --schedule step --patience 0",
+    ] {
+        let dir = table();
+        let long = dir.json(&format!(
+            "{} --epochs 13 --out long",
+            train_with(flags).replace("--epochs 8", "")
+        ));
+        // From the checkpoint at its end, and then from its beginning.
+        for every in ["1epoch", "60s"] {
+            let train = train_with(flags);
+            dir.succeed(&format!("{train} --checkpoint-every {every} --out m --force"));
+            let json = dir.json("train --resume m --epochs 13");
+            for key in ["weights_sha256", "test", "tasks"] {
+                assert_eq!(json[key], long[key], "{flags} {every}: {key}");
+            }
+            for file in ["config.toml", "metrics.jsonl", "model.safetensors"] {
+                assert_eq!(dir.bytes(&format!("m/{file}")), dir.bytes(&format!("long/{file}")));
+            }
+            let run = dir.run("train --resume m --epochs 12");
+            let message = "error: m: training.epochs is 12 now, but was 13 when the run began\n";
+            assert_eq!((run.code, run.stderr.as_str()), (2, message));
+        }
+    }
+    let dir = table();
+    dir.succeed(&format!("{} --out m", train()));
+    let run = dir.run("train --resume m --epochs 9");
+    let message = "error: m: the run cannot go on for more than 8 epochs: with --schedule cosine, the learning rate of \
+                   every step depends on how many there are\n";
+    assert_eq!((run.code, run.stderr.as_str()), (2, message));
+}
+
+/// A run that was killed before its first checkpoint has settings at most.
+#[test]
+fn a_run_without_a_checkpoint_begins_again_with_its_settings() {
+    let dir = table();
+    let whole = hash(&dir, ALONE);
+    std::fs::create_dir(dir.path("m")).unwrap();
+    dir.write("m/config.toml", dir.read("whole/config.toml"));
+    dir.write("m/.anabranch-dead.new", "");
+    let run = dir.run("train --resume m --lr 0.5");
+    let message = "error: m: training.lr is 0.5 now, but was 0.01 when the run began\n";
+    assert_eq!((run.code, run.stderr.as_str()), (2, message));
+    assert_eq!(resumed(&dir.run("train --resume m --json")), whole);
+    assert!(!dir.path("m/.anabranch-dead.new").exists());
 }
 
 /// With an interval of time, a checkpoint comes by itself.

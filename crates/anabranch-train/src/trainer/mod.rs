@@ -52,6 +52,8 @@ pub struct Trainer<'d, T> {
     /// The tasks whose weights are kept together, and their best epoch so far.
     watched_tasks: Vec<Vec<usize>>,
     best: Vec<Option<BestState<T>>>,
+    /// The weights of the last step, while those of the best epoch are in their place.
+    last: Option<(Vec<T>, Vec<T>)>,
     position: Position,
 }
 
@@ -90,6 +92,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             watched: Rows::new(dataset, max_rows),
             best: watched_tasks.iter().map(|_| None).collect(),
+            last: None,
             watched_tasks,
             grads: Gradients::zeros(params.len()),
             position: Position::start(graph.heads().len()),
@@ -208,6 +211,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         if let Some(Some(best)) = self.best.first()
             && self.config.patience > 0
         {
+            if self.last.is_none() {
+                self.last = Some((self.params.to_vec(), self.state.to_vec()));
+            }
             self.params.copy_from_slice(&best.params);
             self.state.copy_from_slice(&best.state);
         }
@@ -245,6 +251,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// The rest of one pass over the training rows, and its validation; the observer's answer.
     fn epoch(&mut self, observer: &mut dyn Observer<T>) -> Result<ControlFlow<()>, TrainError> {
+        // Steps are taken from whatever weights there are.
+        self.last = None;
         self.batches.start_epoch(self.position.epochs as u64);
         check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
         while self.position.batches < self.batches.n_batches() {

@@ -7,11 +7,17 @@ use crate::error::{TrainError, check_len};
 use crate::run_state::RunState;
 
 impl<T: Scalar> Trainer<'_, T> {
-    /// Everything that changes in a run; [`restore`](Self::restore) continues from it.
+    /// Everything that changes in a run; [`restore`](Self::restore) continues from it. The weights
+    /// are those of the last step, also where a run that is complete has taken the best ones: one
+    /// of more epochs goes on from there.
     pub fn run_state(&self) -> RunState<T> {
+        let (params, state) = match &self.last {
+            Some((params, state)) => (params.clone(), state.clone()),
+            None => (self.params.to_vec(), self.state.to_vec()),
+        };
         RunState {
-            params: self.params.to_vec(),
-            state: self.state.to_vec(),
+            params,
+            state,
             optimizer: self.optimizer.state(),
             plateau: self.schedule.plateau(),
             best: self.best.clone(),
@@ -48,6 +54,7 @@ impl<T: Scalar> Trainer<'_, T> {
         self.state.copy_from_slice(state);
         self.position = position.clone();
         self.best = best.clone();
+        self.last = None;
         Ok(())
     }
 }
