@@ -1,5 +1,5 @@
-//! What a run has found out: its model, how that was trained, and its scores beside those of simpler
-//! predictions.
+//! What a run has found out: its model, how that was trained, and its scores beside those of
+//! simpler predictions.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
