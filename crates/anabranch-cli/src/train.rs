@@ -90,9 +90,9 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         resume::found(&dir, &setup, config_file.clone())?
     } else {
         if args.force {
-            dir.begin_anew()?
+            dir.begin_anew()?;
         } else {
-            dir.check_free()?
+            dir.check_free()?;
         }
         checkpoints::beginning(config_file.clone(), setup.n_members)
     };
