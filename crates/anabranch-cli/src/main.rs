@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod check;
 mod checkpoints;
 mod class_weights;
 mod compare;
@@ -21,6 +22,7 @@ mod gradcheck;
 mod groups;
 mod history;
 mod init;
+mod inspect;
 mod log;
 mod network;
 mod out_file;
@@ -30,6 +32,7 @@ mod predict;
 mod predict_lines;
 mod resume;
 mod run_dir;
+mod run_record;
 mod run_setup;
 mod runs;
 mod saved_run;
@@ -76,6 +79,8 @@ enum Command {
     Sweep(sweep::Args),
     Runs(runs::Args),
     Compare(compare::Args),
+    Inspect(inspect::Args),
+    Check(check::Args),
     Export(export::Args),
     Verify(verify::Args),
     Gradcheck(gradcheck::Args),
@@ -114,6 +119,8 @@ impl Command {
             Self::Sweep(args) => sweep::run(args),
             Self::Runs(args) => runs::run(args),
             Self::Compare(args) => compare::run(args),
+            Self::Inspect(args) => inspect::run(args),
+            Self::Check(args) => check::run(args),
             Self::Export(args) => export::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Gradcheck(args) => gradcheck::run(args),

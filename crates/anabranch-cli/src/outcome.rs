@@ -58,6 +58,11 @@ impl<'a> Outcome<'a> {
         &self.fitted.model
     }
 
+    /// Has the model file tell this of the run.
+    pub(crate) fn record(&mut self, record: &Value) {
+        self.fitted.model.record_run(record);
+    }
+
     /// The file of predictions of the folds, if there are any.
     pub(crate) fn folds_csv(&self) -> Option<&[u8]> {
         self.folds.as_ref().map(|folds| folds.csv.as_slice())

@@ -38,10 +38,15 @@ pub(crate) fn warn(warnings: &[impl Display]) {
 
 /// A path as a terminal may show it: control characters escaped.
 pub(crate) fn plain(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+/// A text of whatever source as a terminal may show it: control characters escaped.
+pub(crate) fn one_line(text: &str) -> String {
     let escaped = |c: char| -> String {
         if c.is_control() { c.escape_default().collect() } else { c.to_string() }
     };
-    path.to_string_lossy().chars().map(escaped).collect()
+    text.chars().map(escaped).collect()
 }
 
 /// The exit code of a check.

@@ -23,7 +23,7 @@ use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::split_file::{self, split_csv};
 use crate::watch::{Watch, progress_bar};
-use crate::{log, output, resume, schema};
+use crate::{log, output, resume, run_record, schema};
 
 /// Train a network on a table and save it
 ///
@@ -107,11 +107,12 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let (fitted, work) = train(args, &setup, &exec, &checkpoints)?;
-    let outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
+    let mut outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
     if !args.force {
         outcome.check_worth()?;
     }
     let json = outcome.json();
+    outcome.record(&run_record::of(prepared, &config_file, &schema, &json));
 
     dir.clear()?;
     // The settings first: whatever stops the program after that, the run can go on. What cannot be

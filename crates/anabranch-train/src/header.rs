@@ -3,6 +3,7 @@
 use anabranch_data::{Encoder, Targets};
 use anabranch_graph::River;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The metadata.
 #[derive(Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub(crate) struct Header {
     pub(crate) network: River,
     pub(crate) encoder: Encoder,
     pub(crate) targets: Targets,
+    /// What is told of the run; not parsed before somebody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<Box<RawValue>>,
 }
 
 /// The metadata of format 2, which holds a single network.
@@ -45,6 +49,6 @@ impl Header {
         targets: Targets,
     ) -> Self {
         let members = vec![vec![(0..targets.tasks().len()).collect()]];
-        Self { format, sha256: String::new(), members, network, encoder, targets }
+        Self { format, sha256: String::new(), members, network, encoder, targets, run: None }
     }
 }

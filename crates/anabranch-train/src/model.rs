@@ -9,6 +9,8 @@ use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
 use anabranch_layers::TargetKind;
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{TrainError, check_len};
 use crate::evaluate::CHUNK_ROWS;
@@ -58,6 +60,8 @@ pub struct Model {
     members: Vec<Member<f32>>,
     encoder: Encoder,
     targets: Targets,
+    /// What is told of its run.
+    pub(crate) run_record: Option<Box<RawValue>>,
     exec: Executor,
     /// Rows that are predicted together.
     chunk_rows: usize,
@@ -92,7 +96,9 @@ impl Model {
         check_members(&graph, &members)?;
         let (exec, caches) = (Executor::serial(), Mutex::new(Vec::new()));
         let chunk_rows = chunk_rows(&graph);
-        let model = Self { river, graph, members, encoder, targets, exec, chunk_rows, caches };
+        let run_record = None;
+        let model =
+            Self { river, graph, members, encoder, targets, run_record, exec, chunk_rows, caches };
         // The first cache is made here, where a failure can be told.
         let cache = model.new_cache()?;
         model.put_back(cache);
@@ -153,6 +159,16 @@ impl Model {
     /// What is predicted, task by task.
     pub fn targets(&self) -> &Targets {
         &self.targets
+    }
+
+    /// What is told of the run that trained the model, in words of the program that ran it.
+    pub fn run_record(&self) -> Option<Value> {
+        serde_json::from_str(self.run_record.as_ref()?.get()).ok()
+    }
+
+    /// Has the model file tell this of the run that trained the model.
+    pub fn record_run(&mut self, record: &Value) {
+        self.run_record = RawValue::from_string(record.to_string()).ok();
     }
 
     /// What tables and matrices are predicted with.

@@ -6,6 +6,7 @@ mod config;
 mod explaining;
 mod exporting;
 mod flags;
+mod inspecting;
 mod messages;
 mod model_files;
 mod numbers;

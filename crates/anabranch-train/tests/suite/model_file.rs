@@ -187,6 +187,45 @@ fn format_2_loads_and_predicts_as_it_did() {
     }
 }
 
+/// An ensemble of format 3, as the program wrote it before models told of their runs, and what the
+/// program predicted then.
+#[test]
+fn format_3_loads_and_predicts_as_it_did() {
+    let bytes = include_bytes!("../fixtures/format-3.safetensors");
+    let model = read(bytes).unwrap();
+    assert_eq!((model.members().len(), model.run_record()), (2, None));
+    let (predictions, warnings) = model.predict_table(&table(3)).unwrap();
+    assert!(warnings.is_empty());
+    let expected = [
+        [12.13211649143394, 11.45111924335598, 0.7165483],
+        [12.677047831320927, 11.519510705840188, 0.62066036],
+        [15.016988371825006, 9.786065987898295, 0.13865788],
+    ];
+    for (row, [alcohol, mass, sour]) in expected.into_iter().enumerate() {
+        let prediction = predictions.row(row);
+        // Sums in f32, which other vector instructions may order otherwise.
+        for (value, expected) in prediction.values(0).iter().zip([alcohol, mass]) {
+            assert!((value / expected - 1.0).abs() < 1e-6, "{value} {expected}");
+        }
+        assert!((f64::from(prediction.probabilities(1)[0]) - sour).abs() < 1e-6);
+    }
+    assert_eq!(file(&model), bytes);
+}
+
+#[test]
+fn what_is_told_of_a_run_comes_back() {
+    let mut model = model();
+    let plain = file(&model);
+    let record =
+        serde_json::json!({ "config": "lr = 1\n", "seeds": [u64::MAX], "r2": [0.1, null] });
+    model.record_run(&record);
+    let bytes = file(&model);
+    let back = read(&bytes).unwrap();
+    assert_eq!(back.run_record(), Some(record));
+    assert_eq!((back.members(), file(&back)), (model.members(), bytes));
+    assert_eq!(read(&plain).unwrap().run_record(), None);
+}
+
 /// Each setting of a file of format 1 comes back, also where it is not the usual one.
 #[test]
 fn format_1_keeps_every_setting() {
