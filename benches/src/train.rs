@@ -12,7 +12,7 @@ use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_optim::{OptimizerKind, ScheduleKind};
 use anabranch_tensor::Executor;
-use anabranch_train::{NoObserver, TrainConfig, Trainer, Watch};
+use anabranch_train::{NoObserver, TaskBalance, TrainConfig, Trainer, Watch};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -213,6 +213,7 @@ fn ours(task: &Task<'_>) -> Result<(Run, Sizes)> {
         clip: None,
         patience: 0,
         watch: Watch::Sum,
+        task_balance: TaskBalance::Fixed,
         seed: 1,
     };
     let mut trainer = Trainer::new(&dataset, network.build(Fusion::Fused)?, &config, &exec)?;

@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: how a run went, epoch by epoch.
 
 use anabranch::train::EpochReport;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// The name of the file in a run's directory.
 pub(crate) const FILE: &str = "metrics.jsonl";
@@ -20,6 +20,11 @@ impl History {
         Self { member, tasks, lines: String::new() }
     }
 
+    /// The names of the tasks.
+    pub(crate) fn tasks(&self) -> &[String] {
+        &self.tasks
+    }
+
     /// The number of the network.
     pub(crate) fn member(&self) -> usize {
         self.member
@@ -32,19 +37,36 @@ impl History {
 
     /// Adds an epoch.
     pub(crate) fn add(&mut self, report: &EpochReport) {
-        let EpochReport { epoch, train, validation, lr_factor, is_best, .. } = report;
+        let EpochReport { epoch, train, validation, lr_factor, lr, is_best, .. } = report;
         for (i, (task, train)) in self.tasks.iter().zip(train).enumerate() {
-            let line = json!({
+            let mut line = json!({
                 "member": self.member,
                 "epoch": epoch,
                 "task": task,
                 "train": train,
                 "validation": validation.as_ref().map(|losses| losses[i]),
                 "lr_factor": lr_factor,
+                "lr": lr,
+                "grad_norm": report.grad_norm,
+                "clipped_norm": report.clipped_norm,
                 "best": is_best,
             });
+            let cosines = self.cosines(i, &report.cosines);
+            if !cosines.is_empty() {
+                line["grad_cosines"] = Value::Object(cosines);
+            }
             self.lines += &format!("{line}\n");
         }
+    }
+
+    /// Those of a task with each other one, of the cosines of all pairs.
+    fn cosines(&self, task: usize, of_pairs: &[f64]) -> Map<String, Value> {
+        let pairs = (1..self.tasks.len()).flat_map(|j| (0..j).map(move |i| (i, j)));
+        let others = pairs.zip(of_pairs).filter_map(|((i, j), cosine)| {
+            let other = if i == task { j } else { i };
+            (i == task || j == task).then(|| (self.tasks[other].clone(), json!(cosine)))
+        });
+        others.collect()
     }
 
     /// All lines.

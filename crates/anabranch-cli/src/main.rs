@@ -10,6 +10,7 @@ mod check;
 mod checkpoints;
 mod class_weights;
 mod compare;
+mod completions;
 mod config;
 mod evaluate;
 mod explain;
@@ -45,6 +46,7 @@ mod sweep;
 mod table_args;
 mod target_scale;
 mod task_flags;
+mod tensorboard;
 mod train;
 mod verify;
 mod verify_trace;
@@ -87,6 +89,7 @@ enum Command {
     #[command(mut_args = explain::flag)]
     Explain(explain::Args),
     Audit(audit::Args),
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -126,6 +129,7 @@ impl Command {
             Self::Gradcheck(args) => gradcheck::run(args),
             Self::Explain(args) => explain::run(args),
             Self::Audit(args) => audit::run(args),
+            Self::Completions(args) => completions::run(args, Cli::command()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anabranch::train::{MODEL_FILE, Model};
 
 use crate::failure::Failure;
-use crate::{folds, out_file};
+use crate::{folds, out_file, tensorboard};
 
 /// Where runs without a given directory go.
 pub(crate) const RUNS: &str = "runs";
@@ -90,14 +90,17 @@ impl RunDir {
         self.file(SUMMARY).exists()
     }
 
-    /// Removes the checkpoints of another run.
+    /// Removes the checkpoints and events of another run.
     pub(crate) fn begin_anew(&self) -> Result<(), Failure> {
-        match fs::remove_dir_all(self.file(CHECKPOINTS)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(cannot("replace the run in", &self.path, &error))
+        for name in [CHECKPOINTS, tensorboard::DIR] {
+            match fs::remove_dir_all(self.file(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(cannot("replace the run in", &self.path, &error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// The directory.

@@ -9,7 +9,7 @@ use anabranch::data::{
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::{TrainConfig, Watch};
+use anabranch::train::{TaskBalance, TrainConfig, Watch};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::ConfigArgs;
@@ -96,6 +96,15 @@ pub(crate) struct SetupArgs {
         verbatim_doc_comment
     )]
     watch: String,
+    /// How the losses of tasks are weighed against each other, besides their
+    /// weights: fixed, that is not at all; uncertainty, by a variance that is
+    /// learned for each task; min-norm, for two tasks, so that no step makes
+    /// one of them worse
+    #[arg(long, value_name = "NAME", default_value_t = TrainConfig::default().task_balance,
+        help_heading = "Training", verbatim_doc_comment,
+        value_parser = PossibleValuesParser::new(TaskBalance::ALL.map(TaskBalance::name))
+            .try_map(|name| name.parse::<TaskBalance>()))]
+    task_balance: TaskBalance,
     /// Networks to train, with seeds of their own: the model predicts the
     /// mean of what they predict; 1 is a single network
     /// [default: 8, or 4 from 10,000 training rows on]
@@ -253,6 +262,7 @@ impl SetupArgs {
             clip: self.clip,
             patience,
             watch: self.watch(tasks)?,
+            task_balance: self.task_balance,
             seed: self.seed,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anabranch::data::{Dataset, TaskTarget};
 use anabranch::graph::Fusion;
 use anabranch::tensor::Executor;
-use anabranch::train::Trainer;
+use anabranch::train::{TaskBalance, Trainer};
 use indicatif::ProgressBar;
 
 use crate::checkpoints::{self, Checkpoints, Every, every};
@@ -22,6 +22,7 @@ use crate::run_dir::{RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::split_file::{self, split_csv};
+use crate::tensorboard::{self, Events};
 use crate::watch::{Watch, progress_bar};
 use crate::{log, output, resume, run_record, schema};
 
@@ -60,6 +61,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     audit_every: usize,
+    /// Write the losses and gradients of each epoch as event files too, in
+    /// tensorboard/, for `tensorboard --logdir`
+    #[arg(long, verbatim_doc_comment)]
+    tensorboard: bool,
+    /// Add to metrics.jsonl whether tasks pull the layers that they share in the
+    /// same direction: the cosine of their gradients, in every 8th batch
+    #[arg(long, verbatim_doc_comment)]
+    grad_cosines: bool,
     /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -81,6 +90,10 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let split = split_csv(&source.table, prepared);
     drop(source);
     // What cannot be trained is refused before anything is printed.
+    if args.audit_every > 0 && setup.config.task_balance != TaskBalance::Fixed {
+        let message = "--audit-every checks gradients of fixed weights: leave --task-balance out";
+        return Err(Failure::input(message).coded("usage"));
+    }
     let graph = setup.river.build(Fusion::Fused)?;
     let first = Trainer::new(&prepared.dataset, graph, &setup.config, &exec)?;
     // An impossible directory is better reported now than after hours of training.
@@ -106,7 +119,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     drop(first);
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
-    let (fitted, work) = train(args, &setup, &exec, &checkpoints)?;
+    let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
     let mut outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
     if !args.force {
         outcome.check_worth()?;
@@ -145,14 +158,25 @@ fn train(
     setup: &Setup<f32>,
     exec: &Executor,
     checkpoints: &Checkpoints<'_>,
+    dir: &RunDir,
 ) -> Result<(Fitted, Work), Failure> {
     let epochs = setup.n_members * setup.config.epochs;
     let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar("epoch", epochs) };
     let start = Instant::now();
     let fitted = Fitted::of(setup, exec, |member, trainer| {
-        let tasks = setup.prepared.targets.tasks().iter().map(TaskTarget::name).collect();
+        let tasks: Vec<String> =
+            setup.prepared.targets.tasks().iter().map(TaskTarget::name).collect();
+        let events = args.tensorboard.then(|| {
+            let dir = dir.file(tensorboard::DIR);
+            let dir = if setup.n_members == 1 { dir } else { dir.join(format!("member-{member}")) };
+            Events::create(&dir, tasks.clone())
+        });
         let history = History::new(member, tasks);
-        let mut watch = Watch::new(&bar, history, &setup.river, args.audit_every);
+        let events = events.transpose()?;
+        let mut watch = Watch::new(&bar, history, events, &setup.river, args.audit_every);
+        if args.grad_cosines {
+            trainer.watch_cosines();
+        }
         let trained = checkpoints.run(member, trainer, &mut watch);
         let n_audits = watch.finish()?;
         trained?;

@@ -6,8 +6,8 @@ use anabranch::data::{Dataset, Presence, Split, Targets, TaskValues};
 use anabranch::graph::{Fusion, Graph};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::{
-    BatchOrder, EpochReport, Observer, TaskMetrics, TrainConfig, TrainError, Trainer, Watch,
-    baselines,
+    BatchOrder, EpochReport, Observer, TaskBalance, TaskMetrics, TrainConfig, TrainError, Trainer,
+    Watch, baselines,
 };
 use anabranch::verify::trace::{Arrays, Data, Task, Trace};
 
@@ -74,6 +74,7 @@ fn config(trace: &Trace) -> Result<TrainConfig, Failure> {
         clip: train.clip,
         patience: train.patience,
         watch: Watch::Sum,
+        task_balance: TaskBalance::Fixed,
         seed: train.seed,
     })
 }

@@ -9,12 +9,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
 use crate::history::History;
+use crate::tensorboard::Events;
 
 /// Watches a run for the user.
 #[derive(Debug)]
 pub(crate) struct Watch {
     bar: ProgressBar,
     history: History,
+    events: Option<Events>,
+    /// The lowest loss of each task so far, of those that the bar shows.
+    best: Vec<f64>,
     river: River,
     /// Steps from one audit to the next; 0 for none.
     audit_every: u64,
@@ -24,16 +28,18 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Moves the bar and adds to the history on each epoch, and audits every `audit_every` steps; 0
+    /// Moves the bar, adds to the history and writes events on each epoch, and audits every `audit_every` steps; 0
     /// for none.
     pub(crate) fn new(
         bar: &ProgressBar,
         history: History,
+        events: Option<Events>,
         river: &River,
         audit_every: usize,
     ) -> Self {
         let (bar, river, audit_every) = (bar.clone(), river.clone(), audit_every as u64);
-        Self { bar, history, river, audit_every, n_audits: 0, violation: None }
+        let best = Vec::new();
+        Self { bar, history, events, best, river, audit_every, n_audits: 0, violation: None }
     }
 
     /// Goes on with a run that has come so far.
@@ -56,6 +62,22 @@ impl Watch {
             None => Ok(self.n_audits),
             Some(why) => Err(Failure::on_the_way(why)),
         }
+    }
+
+    /// Has the bar show the losses of an epoch, and the lowest of each so far.
+    fn show(&mut self, report: &EpochReport) {
+        let (part, losses) = match &report.validation {
+            Some(validation) => ("validation", validation),
+            None => ("training", &report.train),
+        };
+        self.best.resize(losses.len(), f64::INFINITY);
+        let of_task = |((task, loss), best): ((&String, &f64), &mut f64)| {
+            *best = best.min(*loss);
+            format!("{task} {loss:.4} (best {best:.4})")
+        };
+        let tasks = self.history.tasks().iter().zip(losses).zip(&mut self.best).map(of_task);
+        let tasks = tasks.collect::<Vec<_>>().join("  ");
+        self.bar.set_message(format!("{part}: {tasks}"));
     }
 
     fn audit(&self, step: &StepView<'_, f32>) -> Result<StepAudit, GradcheckError> {
@@ -105,13 +127,10 @@ impl Observer<f32> for Watch {
 
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
         self.history.add(report);
-        let words = |losses: &[f64]| {
-            losses.iter().map(|loss| format!("{loss:.4}")).collect::<Vec<_>>().join(" + ")
-        };
-        self.bar.set_message(match &report.validation {
-            Some(validation) => format!("validation {}", words(validation)),
-            None => format!("training {}", words(&report.train)),
-        });
+        if let Some(events) = &mut self.events {
+            events.add(report);
+        }
+        self.show(report);
         self.bar.inc(1);
         ControlFlow::Continue(())
     }
@@ -151,7 +170,7 @@ mod tests {
         let graph = river.build(Fusion::Fused).unwrap();
         let mut trainer = Trainer::new(&data, graph, &TrainConfig::default(), &exec).unwrap();
         let history = History::new(0, Vec::new());
-        let mut watch = Mistaken(Watch::new(&ProgressBar::hidden(), history, &river, 1));
+        let mut watch = Mistaken(Watch::new(&ProgressBar::hidden(), history, None, &river, 1));
         trainer.run(&mut watch).unwrap();
         assert_eq!((trainer.epochs_run(), watch.0.n_audits), (0, 3));
         let message = watch.0.finish().unwrap_err().to_string();

@@ -6,6 +6,7 @@ mod differences;
 mod error;
 mod network;
 mod onnx;
+pub mod protobuf;
 mod pytorch;
 mod rust;
 mod spellings;

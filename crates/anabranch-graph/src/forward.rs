@@ -102,7 +102,7 @@ impl<T: Scalar> Graph<T> {
                     exec: source.exec,
                     prediction: matrix(values.matrix(slot), rows.len(), width),
                     target,
-                    scale: T::from_f64(head.weight / source.cut.n_rows as f64),
+                    scale: T::from_f64(source.factors[h] * head.weight / source.cut.n_rows as f64),
                     d: matrix_mut(d, rows.len(), width),
                     row_losses,
                 });

@@ -196,6 +196,24 @@ impl<T: Scalar> Graph<T> {
         (params, state)
     }
 
+    /// The ranges of the parameters on which the losses of several heads depend.
+    pub fn shared_params(&self) -> Vec<Range<usize>> {
+        let mut n_heads = vec![0; self.nodes.len()];
+        for head in &self.heads {
+            let mut is_read = vec![false; self.nodes.len()];
+            is_read[head.node] = true;
+            for i in (0..=head.node).rev() {
+                if is_read[i] {
+                    n_heads[i] += 1;
+                    self.nodes[i].input_nodes().for_each(|input| is_read[input] = true);
+                }
+            }
+        }
+        let shared =
+            self.nodes.iter().zip(n_heads).filter(|(node, n)| *n > 1 && !node.params.is_empty());
+        shared.map(|(node, _)| node.params.clone()).collect()
+    }
+
     /// Columns of each input of a node.
     pub(crate) fn widths(&self, node: &Node<T>) -> Vec<usize> {
         node.input_nodes().map(|input| self.nodes[input].width()).collect()

@@ -77,6 +77,8 @@ pub(crate) struct Source<'a, 'b, 't, T> {
     pub(crate) layout: &'a Layout,
     /// For each head, the sum of its weights of the batch's rows.
     pub(crate) row_totals: &'a [f64],
+    /// How much each head's loss counts in the derivatives, besides its weight.
+    pub(crate) factors: &'a [f64],
 }
 
 impl<'b, T> Source<'_, 'b, '_, T> {
@@ -150,6 +152,26 @@ impl<T: Scalar> Graph<T> {
         self.cut_gradients(exec, workspace, grads);
         let mut pass = Pass { exec, params, state, workspace, batch };
         train(self, &mut pass, Some(grads), Part::All);
+    }
+
+    /// The same after [`gradient`](Self::gradient) of the same batch, without another forward pass:
+    /// for other [factors of the heads](Workspace::weigh_heads).
+    ///
+    /// # Panics
+    /// As [`gradient`](Self::gradient).
+    pub fn gradient_again(
+        &self,
+        exec: &Executor,
+        params: &[T],
+        grads: &mut Gradients<T>,
+        workspace: &mut Workspace<T>,
+        batch: Batch<'_, '_, T>,
+    ) {
+        self.assert_fits(params, None, &batch);
+        self.cut_gradients(exec, workspace, grads);
+        let mut pass = Pass { exec, params, state: &mut [], workspace, batch };
+        train(self, &mut pass, None, Part::Losses);
+        train(self, &mut pass, Some(grads), Part::Backward);
     }
 
     /// The training pass on the input matrices `[rows, columns]`.
@@ -240,12 +262,22 @@ impl<T: Scalar> Graph<T> {
             merged,
             classes,
             row_totals,
+            factors,
             layout,
             ..
         } = &mut **workspace;
         let layout = &*layout;
-        let source =
-            Source { exec: tasks.inner, params, state, batch, cut, merged, layout, row_totals };
+        let source = Source {
+            exec: tasks.inner,
+            params,
+            state,
+            batch,
+            cut,
+            merged,
+            layout,
+            row_totals,
+            factors,
+        };
         let grads = grads.map_or(tasks.part(&mut [], 0), Gradients::part);
         let parts = [
             tasks.part(saved, layout.saved_len),

@@ -49,6 +49,8 @@ pub struct Workspace<T> {
     pub(crate) losses: Vec<f64>,
     /// For each head, the sum of its weights of the rows in the current batch.
     pub(crate) row_totals: Vec<f64>,
+    /// How much each head's loss counts in the derivatives, besides its weight.
+    pub(crate) factors: Vec<f64>,
     /// Location of the output of each builder node; `None` if it has no memory.
     places: Vec<Option<Place>>,
     /// Columns of each node, and the number of learned parameters.
@@ -218,11 +220,21 @@ impl<T: Scalar> Workspace<T> {
             classes: vec![0; n_classes],
             losses: vec![0.0; graph.heads.len()],
             row_totals: vec![0.0; graph.heads.len()],
+            factors: vec![1.0; graph.heads.len()],
             places: places(graph).collect(),
             sizes: sizes(graph).collect(),
             mode,
             layout,
         })
+    }
+
+    /// Says how much each head's loss counts in the derivatives of the passes to come, besides its
+    /// weight: 1 until then. The [`losses`](Self::losses) stay as they are.
+    ///
+    /// # Panics
+    /// If there is not one factor for each head.
+    pub fn weigh_heads(&mut self, factors: &[f64]) {
+        self.factors.copy_from_slice(factors);
     }
 
     /// The largest batch, in rows.

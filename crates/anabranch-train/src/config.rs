@@ -2,6 +2,7 @@
 
 use anabranch_optim::{OptimizerKind, ScheduleKind};
 
+use crate::balance::TaskBalance;
 use crate::error::TrainError;
 use crate::watch::Watch;
 
@@ -27,6 +28,8 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Which losses decide what the best weights are.
     pub watch: Watch,
+    /// How the losses of tasks are weighed against each other.
+    pub task_balance: TaskBalance,
     /// Random seed of initial weights, shuffles and dropout.
     pub seed: u64,
 }
@@ -43,6 +46,7 @@ impl Default for TrainConfig {
             clip: None,
             patience: 15,
             watch: Watch::Sum,
+            task_balance: TaskBalance::Fixed,
             seed: 1,
         }
     }

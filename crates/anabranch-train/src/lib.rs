@@ -7,6 +7,7 @@
 //! saves, loads and predicts.
 #![forbid(unsafe_code)]
 
+mod balance;
 mod baselines;
 mod batch_order;
 mod check;
@@ -36,6 +37,7 @@ mod task_metrics;
 mod trainer;
 mod watch;
 
+pub use balance::TaskBalance;
 pub use baselines::{baselines, baselines_on, diverged};
 pub use batch_order::BatchOrder;
 pub use checkpoint::{Checkpoint, CheckpointError, MemberState};

@@ -42,6 +42,16 @@ pub struct EpochReport {
     pub validation: Option<Vec<f64>>,
     /// The factor of the learning rate in its last step.
     pub lr_factor: f64,
+    /// The learning rate in its last step.
+    pub lr: f64,
+    /// The mean global norm of its gradients, before clipping.
+    pub grad_norm: f64,
+    /// The same after clipping.
+    pub clipped_norm: f64,
+    /// The mean cosine of the tasks' gradients on the layers that they share, for each pair of
+    /// tasks (0 and 1, 0 and 2, 1 and 2 …); none unless
+    /// [asked for](crate::Trainer::watch_cosines).
+    pub cosines: Vec<f64>,
     /// Whether its weights are the best so far.
     pub is_best: bool,
 }

@@ -17,6 +17,9 @@ pub struct RunState<T> {
     pub optimizer: OptimizerState<T>,
     /// What a plateau schedule remembers of the losses.
     pub plateau: PlateauState,
+    /// The logarithms of the tasks' variances, where [`TaskBalance`](crate::TaskBalance) learns
+    /// them.
+    pub log_variances: Vec<f64>,
     /// The epoch with the lowest validation loss so far, if any, for each watched loss.
     pub best: Vec<Option<BestState<T>>>,
     /// How far the run has come.
@@ -50,6 +53,11 @@ pub struct Position {
     /// What these rows weigh in the loss of each task, added up: the number of those that have its
     /// target, unless rows have weights of their own.
     pub row_totals: Vec<f64>,
+    /// The global norms of these batches' gradients, summed: before clipping, and after.
+    pub norm_sums: [f64; 2],
+    /// The cosines of the tasks' gradients, summed for each pair, and over how many batches; none
+    /// unless they are asked for.
+    pub cosine_sums: (Vec<f64>, usize),
 }
 
 impl Position {

@@ -11,7 +11,7 @@ use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::Executor;
-use anabranch::train::{NoObserver, TrainConfig, Trainer, Watch, member_seed, weights_sha256};
+use anabranch::train::{NoObserver, TaskBalance, TrainConfig, Trainer, Watch, member_seed, weights_sha256};
 use serde_json::Value;
 
 use crate::program::Dir;
@@ -212,6 +212,10 @@ fn cases() -> Vec<(String, Change)> {
         run.config = TrainConfig { lr: 0.05, epochs: 60, patience: 2, ..run.config.clone() };
     });
     case("--ensemble 3", |run| run.n_members = 3);
+    case("--task-balance uncertainty", |run| {
+        run.config.task_balance = TaskBalance::Uncertainty;
+    });
+    case("--task-balance min-norm", |run| run.config.task_balance = TaskBalance::MinNorm);
     let rough = "--lr 0.05 --epochs 20 --watch";
     for (name, watch) in [("kind", Watch::Task(1)), ("each", Watch::Each)] {
         let change = move |run: &mut Run| {
@@ -333,6 +337,8 @@ fn no_flag_is_without_a_test() {
         ("--config", "config::a_run_comes_back_from_its_config"),
         ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
         ("--quiet", "runs::a_quiet_run_says_nothing"),
+        ("--tensorboard", "runs::event_files_and_cosines_are_asked_for"),
+        ("--grad-cosines", "runs::event_files_and_cosines_are_asked_for"),
         ("--resume", "resume::a_run_that_is_killed_again_and_again_comes_to_the_same_bits"),
         ("--checkpoint-every", "resume::checkpoints_come_after_seconds_too"),
         ("--help", "training::help_shows_the_defaults"),
@@ -363,7 +369,7 @@ fn what_a_run_prints_and_who_works_changes_no_weight() {
     let hash =
         |flag: &str| -> Value { dir.json(&format!("{train} {flag}"))["weights_sha256"].clone() };
     let plain = hash("");
-    for flag in ["--threads 2", "--audit-every 3", "-v"] {
+    for flag in ["--threads 2", "--audit-every 3", "-v", "--tensorboard --grad-cosines"] {
         assert_eq!(hash(flag), plain, "{flag}");
     }
 }

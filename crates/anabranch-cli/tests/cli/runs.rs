@@ -70,6 +70,64 @@ fn a_run_leaves_what_tells_of_it() {
         assert!(line.contains(&format!("is_best={}", pair[0]["best"])));
         assert!(line.contains(&format!("lr_factor={}", pair[0]["lr_factor"])));
     }
+    // Without clipping, and with the schedule's first factor, nearly 1, of 0.01.
+    assert_eq!(of("grad_norm"), of("clipped_norm"));
+    for norm in of("grad_norm") {
+        assert!(norm.as_f64().is_some_and(|norm| norm > 0.0), "{norm}");
+    }
+    for (lr, factor) in of("lr").iter().zip(of("lr_factor")) {
+        assert_eq!(lr.as_f64(), factor.as_f64().map(|factor| 0.01 * factor));
+    }
+    assert_eq!(lines[0].get("grad_cosines"), None);
+}
+
+#[test]
+fn event_files_and_cosines_are_asked_for() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let train = format!("train --data t.csv {QUICK} --out m --force --tensorboard --grad-cosines");
+    let files = |place: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(dir.path(place)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    dir.succeed(&train);
+    let lines = dir.read("m/metrics.jsonl");
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let other = if line["task"] == "price" { "kind" } else { "price" };
+        let cosine = line["grad_cosines"][other].as_f64().unwrap();
+        assert!((-1.0..=1.0).contains(&cosine) && cosine != 0.0, "{line}");
+    }
+    let names = files("m/tensorboard");
+    assert!(names.len() == 1 && names[0].contains("tfevents"), "{names:?}");
+    // The first record holds the version, and one follows for each epoch.
+    let bytes = dir.bytes(&format!("m/tensorboard/{}", names[0]));
+    let (mut place, mut records) = (0, 0);
+    while place < bytes.len() {
+        let length = u64::from_le_bytes(bytes[place..place + 8].try_into().unwrap());
+        place += 16 + usize::try_from(length).unwrap();
+        records += 1;
+    }
+    assert_eq!((place, records), (bytes.len(), 4));
+    // Networks of an ensemble are curves of their own; those of another run are gone.
+    let train = train.replace("--ensemble 1", "--ensemble 2");
+    dir.succeed(&train);
+    let mut members = files("m/tensorboard");
+    members.sort();
+    assert_eq!(members, ["member-0", "member-1"]);
+    let run = dir.run(&format!("{train} --audit-every 1 --task-balance min-norm"));
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("leave --task-balance out"), "{}", run.stderr);
+}
+
+#[test]
+fn shells_get_their_completions() {
+    let dir = Dir::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = dir.succeed(&format!("completions {shell}")).stdout;
+        assert!(script.contains("task-balance") && script.contains("sweep"), "{shell}");
+    }
+    assert_eq!(dir.run("completions sh").code, 2);
 }
 
 /// With folds and another run's files there.

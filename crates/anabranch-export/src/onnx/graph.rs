@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::protobuf::Message;
+use crate::protobuf::Message;
 
 /// The version of the file format that came with the operators used.
 const IR_VERSION: i64 = 8;

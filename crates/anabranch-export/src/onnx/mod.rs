@@ -4,7 +4,6 @@ mod encode;
 mod graph;
 mod layers;
 mod predictions;
-mod protobuf;
 
 use anabranch_train::Model;
 

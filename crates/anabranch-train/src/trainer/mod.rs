@@ -1,6 +1,9 @@
 //! The training loop.
 
+mod balancing;
+mod cosines;
 mod resume;
+mod task_gradients;
 
 use std::ops::ControlFlow;
 
@@ -12,6 +15,8 @@ use anabranch_optim::{
 };
 use anabranch_tensor::{Buffer, Executor, Gradients, Scalar};
 
+use self::balancing::Balancing;
+use self::cosines::Cosines;
 use crate::batch_order::BatchOrder;
 use crate::check::{check_epoch, check_tasks};
 use crate::config::TrainConfig;
@@ -44,6 +49,8 @@ pub struct Trainer<'d, T> {
     optimizer: Optimizer<T>,
     schedule: Schedule,
     clip: Option<ClipNorm>,
+    balancing: Balancing<T>,
+    cosines: Option<Cosines<T>>,
     workspace: Workspace<T>,
     evaluator: Evaluator<T>,
     batches: Box<dyn BatchOrder>,
@@ -88,6 +95,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             exec,
             schedule: Schedule::new(config.schedule, total_steps(config, &batches))?,
             clip: config.clip.map(ClipNorm::new).transpose()?,
+            balancing: Balancing::new(config.task_balance, &graph)?,
+            cosines: None,
             workspace,
             evaluator: Evaluator::new(&graph, exec, dataset)?,
             watched: Rows::new(dataset, max_rows),
@@ -153,6 +162,12 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule.over(total_steps(&self.config, &*self.batches));
         self
+    }
+
+    /// Has the cosines of the tasks' gradients on shared layers computed for some batches of each
+    /// epoch, for [`EpochReport::cosines`]. That changes no other number.
+    pub fn watch_cosines(&mut self) {
+        self.cosines = Some(Cosines::new(&self.graph));
     }
 
     /// Starts from these parameters and running statistics instead of those drawn from the seed.
@@ -255,19 +270,25 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self.last = None;
         self.batches.start_epoch(self.position.epochs as u64);
         check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
+        if let Some(cosines) = &self.cosines {
+            self.position.cosine_sums.0.resize(cosines.n_pairs(), 0.0);
+        }
         while self.position.batches < self.batches.n_batches() {
             if self.step(observer).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         let lr_factor = self.lr_factor(self.optimizer.steps().saturating_sub(1));
-        let Position { epochs, loss_sums, row_totals, .. } = std::mem::take(&mut self.position);
+        let ended = std::mem::take(&mut self.position);
+        let Position { epochs, batches, loss_sums, row_totals, norm_sums, cosine_sums, .. } = ended;
         self.position = Position { epochs: epochs + 1, ..Position::start(loss_sums.len()) };
         // No row of the epoch may have a task's target.
         let mean = |(sum, total): (f64, f64)| if total > 0.0 { sum / total } else { 0.0 };
         let train: Vec<f64> = loss_sums.into_iter().zip(row_totals).map(mean).collect();
         self.check_finite(train.iter().sum())?;
         let validation = self.validate();
+        let [grad_norm, clipped_norm] = norm_sums.map(|sum| sum / batches as f64);
+        let (cosines, n_cosines) = cosine_sums;
         let losses = &self.watched_losses(&train, validation.as_deref());
         let watched = match self.config.watch {
             Watch::Task(task) => losses[task],
@@ -281,6 +302,10 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             train,
             validation,
             lr_factor,
+            lr: self.config.lr * lr_factor,
+            grad_norm,
+            clipped_norm,
+            cosines: cosines.into_iter().map(|sum| sum / n_cosines as f64).collect(),
             is_best,
         };
         tracing::info!(
@@ -312,7 +337,15 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             masks: Masks::Drawn { seed, step },
         };
         let (grads, workspace) = (&mut self.grads, &mut self.workspace);
-        self.graph.gradient(exec, &self.params, &mut self.state, grads, workspace, batch);
+        let (graph, params) = (&self.graph, &self.params);
+        self.balancing.gradient(graph, exec, params, &mut self.state, grads, workspace, batch);
+        if let Some(cosines) = &mut self.cosines
+            && Cosines::<T>::is_due(self.position.batches)
+        {
+            let (sums, n) = &mut self.position.cosine_sums;
+            cosines.add(graph, exec, params, workspace, batch, sums);
+            *n += 1;
+        }
         let (losses, totals) = (self.workspace.losses(), self.workspace.row_totals());
         let sums = self.position.loss_sums.iter_mut().zip(&mut self.position.row_totals);
         for ((sum, all), (loss, total)) in sums.zip(losses.iter().zip(totals)) {
@@ -335,10 +368,14 @@ impl<'d, T: Scalar> Trainer<'d, T> {
                 losses,
             });
         }
+        let norm = global_norm(exec, &self.grads);
         let scales = Scales {
             lr: self.lr_factor(step),
-            grads: self.clip.map_or(1.0, |clip| clip.scale(global_norm(exec, &self.grads))),
+            grads: self.clip.map_or(1.0, |clip| clip.scale(norm)),
         };
+        let [before, after] = &mut self.position.norm_sums;
+        *before += norm;
+        *after += norm * scales.grads;
         self.optimizer.step(exec, &mut self.params, &self.grads, scales);
         self.position.batches += 1;
         self.position.rows += row_idx.len();

@@ -20,6 +20,7 @@ impl<T: Scalar> Trainer<'_, T> {
             state,
             optimizer: self.optimizer.state(),
             plateau: self.schedule.plateau(),
+            log_variances: self.balancing.log_variances().to_vec(),
             best: self.best.clone(),
             position: self.position.clone(),
         }
@@ -31,7 +32,7 @@ impl<T: Scalar> Trainer<'_, T> {
     /// # Errors
     /// If the sizes are not those of this run; the trainer is then as it was.
     pub fn restore(&mut self, saved: &RunState<T>) -> Result<(), TrainError> {
-        let RunState { params, state, optimizer, plateau, best, position } = saved;
+        let RunState { params, state, optimizer, plateau, log_variances, best, position } = saved;
         check_len("parameters", self.params.len(), params.len())?;
         check_len("running statistics", self.state.len(), state.len())?;
         for of_tasks in [&position.loss_sums, &position.row_totals] {
@@ -48,6 +49,7 @@ impl<T: Scalar> Trainer<'_, T> {
             check_len("statistics of the best epoch", kept(state.len()), best.state.len())?;
             check_most("as the best epoch at most", position.epochs, best.epoch)?;
         }
+        self.balancing.restore(log_variances)?;
         self.optimizer.restore(optimizer)?;
         self.schedule.restore_plateau(*plateau);
         self.params.copy_from_slice(params);

@@ -1,5 +1,6 @@
 //! Training, models and model files, on small tables.
 
+mod balance;
 mod grapes;
 mod linear;
 mod model;

@@ -192,6 +192,7 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
         message
     };
     assert!(message(|saved| _ = saved.params.pop()).contains("parameters, got"));
+    assert!(message(|saved| saved.log_variances.push(0.0)).contains("variances of tasks, got 1"));
     assert!(message(|saved| saved.state.push(0.0)).contains("running statistics, got"));
     assert!(
         message(|saved| saved.position.loss_sums.truncate(1)).contains("expected 4 tasks, got 1")
