@@ -1,7 +1,7 @@
 //! Training the networks of a run, and the model of them.
 
 use anabranch::data::Prepared;
-use anabranch::graph::Fusion;
+use anabranch::graph::{Fusion, River};
 use anabranch::tensor::Executor;
 use anabranch::train::{Member, Model, TrainConfig, Trainer, for_each_member, member_seed};
 
@@ -33,7 +33,18 @@ impl Fitted {
         exec: &Executor,
         run: impl Fn(usize, &mut Trainer<'_, f32>) -> Result<R, Failure> + Sync,
     ) -> Result<(Self, Vec<R>), Failure> {
-        let Setup { prepared, river, config, n_members, .. } = setup;
+        Self::with(setup, &setup.river, &setup.config, exec, run)
+    }
+
+    /// [`of`](Self::of) a network with other weights of its losses, trained by other settings.
+    pub(crate) fn with<R: Send>(
+        setup: &Setup<f32>,
+        river: &River,
+        config: &TrainConfig,
+        exec: &Executor,
+        run: impl Fn(usize, &mut Trainer<'_, f32>) -> Result<R, Failure> + Sync,
+    ) -> Result<(Self, Vec<R>), Failure> {
+        let Setup { prepared, n_members, .. } = setup;
         let Prepared { dataset, encoder, targets, .. } = prepared;
         let train = |member: usize, exec: &Executor| -> Result<_, Failure> {
             let seed = member_seed(config.seed, member);

@@ -40,6 +40,7 @@ mod saved_run;
 mod schema;
 mod setup;
 mod signals;
+mod single_task;
 mod split_args;
 mod split_file;
 mod sweep;

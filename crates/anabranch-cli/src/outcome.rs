@@ -15,6 +15,7 @@ use crate::fit::Fitted;
 use crate::folds::{self, Folds};
 use crate::output::{self, Detail};
 use crate::run_setup::Setup;
+use crate::single_task::SingleTasks;
 
 /// The outcome of a run; it is shown as the tables that a user reads.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Outcome<'a> {
     setup: &'a Setup<f32>,
     fitted: Fitted,
     folds: Option<Folds>,
+    single_tasks: Option<SingleTasks>,
     work: Work,
     /// Where the model is saved.
     path: PathBuf,
@@ -51,7 +53,13 @@ impl<'a> Outcome<'a> {
         let metrics = fitted.model.metrics(data, &data.split.test, targets);
         let (linear, simplest) = (linear_baselines(data, targets), baselines(data, targets));
         let path = dir.join(MODEL_FILE);
-        Self { setup, fitted, folds, work, path, metrics, linear, simplest }
+        let single_tasks = None;
+        Self { setup, fitted, folds, single_tasks, work, path, metrics, linear, simplest }
+    }
+
+    /// The same beside each task alone.
+    pub(crate) fn beside(self, single_tasks: Option<SingleTasks>) -> Self {
+        Self { single_tasks, ..self }
     }
 
     pub(crate) fn model(&self) -> &Model {
@@ -115,6 +123,9 @@ impl<'a> Outcome<'a> {
         if let Some(folds) = &self.folds {
             json["folds"] = folds.json(targets);
         }
+        if let Some(single_tasks) = &self.single_tasks {
+            json["single_task"] = single_tasks.json();
+        }
         json
     }
 
@@ -140,6 +151,9 @@ impl Display for Outcome<'_> {
         writeln!(f, "{table}\n")?;
         if let Some(against) = output::against_linear(targets, metrics, linear) {
             writeln!(f, "{against}")?;
+        }
+        if let Some(single_tasks) = &self.single_tasks {
+            writeln!(f, "\n{single_tasks}\n")?;
         }
         write!(f, "model: {}", self.path.display())?;
         if let Some(folds) = &self.folds {

@@ -21,6 +21,7 @@ use crate::outcome::{Outcome, Work};
 use crate::run_dir::{RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
+use crate::single_task::SingleTasks;
 use crate::split_file::{self, split_csv};
 use crate::tensorboard::{self, Events};
 use crate::watch::{Watch, progress_bar};
@@ -61,6 +62,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0,
         allow_hyphen_values = true, value_parser = count(0, usize::MAX))]
     audit_every: usize,
+    /// Train each task alone too, in the same network with the same seeds, and
+    /// say what sharing has gained or cost, by column, with an interval
+    #[arg(long, verbatim_doc_comment)]
+    single_task_baselines: bool,
     /// Write the losses and gradients of each epoch as event files too, in
     /// tensorboard/, for `tensorboard --logdir`
     #[arg(long, verbatim_doc_comment)]
@@ -90,6 +95,9 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let split = split_csv(&source.table, prepared);
     drop(source);
     // What cannot be trained is refused before anything is printed.
+    if args.single_task_baselines {
+        SingleTasks::check(&setup)?;
+    }
     if args.audit_every > 0 && setup.config.task_balance != TaskBalance::Fixed {
         let message = "--audit-every checks gradients of fixed weights: leave --task-balance out";
         return Err(Failure::input(message).coded("usage"));
@@ -120,10 +128,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
-    let mut outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
+    let outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
     if !args.force {
         outcome.check_worth()?;
     }
+    let single_tasks = args.single_task_baselines;
+    let single_tasks = single_tasks.then(|| SingleTasks::run(&setup, &exec, outcome.model()));
+    let mut outcome = outcome.beside(single_tasks.transpose()?);
     let json = outcome.json();
     outcome.record(&run_record::of(prepared, &config_file, &schema, &json));
 

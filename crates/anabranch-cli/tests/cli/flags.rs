@@ -11,7 +11,9 @@ use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::Executor;
-use anabranch::train::{NoObserver, TaskBalance, TrainConfig, Trainer, Watch, member_seed, weights_sha256};
+use anabranch::train::{
+    NoObserver, TaskBalance, TrainConfig, Trainer, Watch, member_seed, weights_sha256,
+};
 use serde_json::Value;
 
 use crate::program::Dir;
@@ -337,6 +339,7 @@ fn no_flag_is_without_a_test() {
         ("--config", "config::a_run_comes_back_from_its_config"),
         ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
         ("--quiet", "runs::a_quiet_run_says_nothing"),
+        ("--single-task-baselines", "training::each_task_is_trained_alone_too"),
         ("--tensorboard", "runs::event_files_and_cosines_are_asked_for"),
         ("--grad-cosines", "runs::event_files_and_cosines_are_asked_for"),
         ("--resume", "resume::a_run_that_is_killed_again_and_again_comes_to_the_same_bits"),

@@ -517,3 +517,41 @@ fn verbose_runs_say_what_they_do_on_stderr_alone() {
     let (code, said) = log("anabranch=loud");
     assert!(code == Some(2) && said.starts_with("error: RUST_LOG=\"anabranch=loud\": "), "{said}");
 }
+
+/// The column of numbers alone is what a run without a class gives, since the class is predicted
+/// from it and not the other way round.
+#[test]
+fn each_task_is_trained_alone_too() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(90));
+    let train = format!("train --data t.csv {QUICK} --seed 3 --out m --force");
+    let without = dir.json(&train);
+    let json = dir.json(&format!("{train} --single-task-baselines"));
+    assert_eq!(json["weights_sha256"], without["weights_sha256"]);
+    assert_eq!(without.get("single_task"), None);
+    let alone = dir.json(&format!("{train} --task-weight kind=0"));
+    let columns = &json["single_task"];
+    assert_eq!(keys(columns), ["price", "kind"]);
+    for (column, metric) in [("price", "rmse"), ("kind", "log_loss")] {
+        let of = &columns[column];
+        assert_eq!(of["metric"], metric);
+        assert_eq!(of["together"], json["test"][column][metric]);
+        let [together, alone] = ["together", "alone"].map(|key| of[key].as_f64().unwrap());
+        assert_eq!(of["difference"].as_f64(), Some(together / alone - 1.0));
+        let [low, high] = [0, 1].map(|end| of["interval"][end].as_f64().unwrap());
+        assert!(low < high && (low..high).contains(&(together / alone - 1.0)), "{of}");
+    }
+    assert_eq!(columns["price"]["alone"], alone["test"]["price"]["rmse"]);
+    let told = dir.succeed(&format!("{train} --single-task-baselines")).stdout;
+    assert!(told.contains("each task alone") && told.contains("together"), "{told}");
+    for (flags, why) in [
+        ("--test-fraction 0", "there are no test rows to compare on"),
+        ("--set tasks.regress=price", "there is only one task"),
+    ] {
+        let train = format!("train --data t.csv --epochs 2 --out m --force {flags}");
+        let tasks = if flags.contains("tasks") { "" } else { "--regress price --classify kind" };
+        let run = dir.run(&format!("{train} {tasks} --single-task-baselines"));
+        assert_eq!(run.code, 2, "{flags}: {run:?}");
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+}
