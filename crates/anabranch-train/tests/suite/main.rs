@@ -2,6 +2,7 @@
 
 mod balance;
 mod grapes;
+mod hostile;
 mod linear;
 mod model;
 mod model_file;
