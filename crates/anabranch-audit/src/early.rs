@@ -24,6 +24,7 @@ pub(crate) fn collapsed_to_sum(
         let n = match reading.evaluation {
             Evaluation::Batch => pair.expected[0].cols(),
             Evaluation::PerRow => pair.expected[0].rows(),
+            Evaluation::PerUnit => return None,
         };
         let first = pair.printed.first()?;
         let row = match first.shape() {
@@ -42,7 +43,7 @@ pub(crate) fn collapsed_to_sum(
         .map(|pair| {
             let sum = match reading.evaluation {
                 Evaluation::Batch => pair.expected[0].sum_over_rows(),
-                Evaluation::PerRow => {
+                Evaluation::PerRow | Evaluation::PerUnit => {
                     let n = pair.expected[0].rows();
                     Matrix::from_fn(1, n, |_, j| pair.expected.iter().map(|e| e[(j, 0)]).sum())
                 }
@@ -76,7 +77,10 @@ pub(crate) fn averaged_early(
     pairs_in_place: &[Pair<'_>],
 ) -> Option<String> {
     let hoisted = || {
-        if !sums_inside(&formula.expr, reading) || !sums_are_linear(&formula.expr, reading) {
+        if reading.evaluation == Evaluation::PerUnit
+            || !sums_inside(&formula.expr, reading)
+            || !sums_are_linear(&formula.expr, reading)
+        {
             return vec![];
         }
         let all_means = !formula.expr.any(&|part| is_sum(part, reading, Fold::Sum));

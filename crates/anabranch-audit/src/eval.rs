@@ -3,10 +3,11 @@
 use crate::Evaluation;
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::formula::Indices;
+use crate::functions::applied;
 use crate::matrix::Matrix;
 use crate::quantity::{Kind, Quantity, Target};
 use crate::truth::{MaskReading, Scope, Truth};
-use crate::value::{MAX_ENTRIES, Undefined, Value, outer};
+use crate::value::{Undefined, Value, shown};
 
 /// How to read whatever a formula leaves open.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +61,9 @@ pub(crate) fn evaluate(
     let mut at = |scope| evaluator.block(expr, indices, &expected, scope);
     let rows = 0..truth.rows;
     match (target.0.kind, reading.evaluation) {
-        (Kind::UnitJacobian, _) => (0..truth.net.hidden_b).map(|u| at(Scope::Unit(u))).collect(),
+        (Kind::UnitJacobian, _) | (_, Evaluation::PerUnit) => {
+            (0..truth.net.hidden_b).map(|u| at(Scope::Unit(u))).collect()
+        }
         (Kind::RowJacobian, _) => rows.map(|row| at(Scope::Row(row))).collect(),
         (kind, Evaluation::Batch) => {
             let value = at(Scope::Batch)?;
@@ -80,6 +83,12 @@ pub(crate) fn evaluate(
             Ok(vec![sum])
         }
     }
+}
+
+/// The value of a part of a formula by itself; `None` where it has none.
+pub(crate) fn part(expr: &Expr, truth: &Truth, reading: Reading, scope: Scope) -> Option<Matrix> {
+    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), left: BUDGET };
+    evaluator.value(expr, scope).ok()?.matrix("a part").ok()
 }
 
 /// Whether a quantity of a single row stands outside every sum over the batch.
@@ -165,7 +174,7 @@ impl Evaluator<'_> {
                     if is_meant {
                         let entry = self.value(expr, scope)?.matrix("the result").map_err(error)?;
                         let [number] = entry.data() else {
-                            let shape = crate::value::shown(&entry);
+                            let shape = shown(&entry);
                             let message = format!("the formula for one entry is {shape}");
                             return Err(error(Undefined::Shapes(message)));
                         };
@@ -220,6 +229,15 @@ impl Evaluator<'_> {
                 if matches!(scope, Scope::Row(_)) && is_coupled(&sides[0]) =>
             {
                 self.coupled_product(sides, scope)?
+            }
+            // 1ᵀv of one sample adds up the entries of v, however many there are.
+            Node::Binary(Operator::Multiply, sides)
+                if matches!(scope, Scope::Row(_)) && sides.iter().any(is_ones) =>
+            {
+                let [left, right] = &**sides;
+                let other = if is_ones(left) { right } else { left };
+                let value = self.value(other, scope)?.matrix("a sum").map_err(error)?;
+                Value::number(value.data().iter().sum())
             }
             Node::Function(Function::BatchNorm, arguments) => {
                 self.batch_norm(&arguments[0], scope)?
@@ -290,6 +308,12 @@ impl Evaluator<'_> {
         let (sum, count) = match axis {
             Axis::Rows => (matrix.sum_over_rows(), matrix.rows()),
             Axis::Unstated(_) if over_the_batch => (matrix.sum_over_rows(), matrix.rows()),
+            // Stated for the batch, of one sample: its entries, which are in a column here.
+            Axis::Cols
+                if matches!(scope, Scope::Row(_)) && self.reading.stated == Evaluation::Batch =>
+            {
+                (Matrix::filled(1, 1, matrix.data().iter().sum()), matrix.data().len())
+            }
             Axis::Cols => (matrix.transposed().sum_over_rows().transposed(), matrix.cols()),
             Axis::All | Axis::Unstated(_) | Axis::Samples(_) => {
                 (Matrix::filled(1, 1, matrix.data().iter().sum()), matrix.data().len())
@@ -323,8 +347,7 @@ impl Evaluator<'_> {
             _ => scope,
         };
         let value = self.value(inner, scope)?.matrix("an entry").map_err(error)?;
-        let outside =
-            || error(Undefined::Shapes(format!("an index beyond {}", crate::value::shown(&value))));
+        let outside = || error(Undefined::Shapes(format!("an index beyond {}", shown(&value))));
         let entry = |i: usize, j: usize| {
             let inside = i < value.rows() && j < value.cols();
             inside.then(|| Value::number(value[(i, j)])).ok_or_else(outside)
@@ -414,20 +437,46 @@ impl Evaluator<'_> {
         Ok(None)
     }
 
+    /// The value of the first condition that holds; entry by entry where the conditions are.
     fn cases(&mut self, parts: &[Expr], scope: Scope) -> Result<Value, EvalError> {
+        let mut chosen: Option<Matrix> = None;
+        // Where no condition held yet.
+        let mut open: Option<Matrix> = None;
         for pair in parts.chunks(2) {
             let [value, condition] = pair else { break };
             let error = |undefined| EvalError { column: condition.column, undefined };
-            let holds = self.value(condition, scope)?.matrix("a condition").map_err(error)?;
-            let [holds] = holds.data() else {
-                let message = "a condition of more than one number".to_owned();
-                return Err(error(Undefined::Shapes(message)));
-            };
-            if *holds != 0.0 {
-                return self.value(value, scope);
+            let holds = self.value(condition, scope)?;
+            let one = holds.clone().matrix("a condition").map_err(error)?;
+            if one.shape() == [1, 1] && open.is_none() {
+                if one[(0, 0)] != 0.0 {
+                    return self.value(value, scope);
+                }
+                continue;
             }
+            let left = open.unwrap_or_else(|| Matrix::filled(1, 1, 1.0));
+            let applies = Value::combined(Operator::And, holds, Value::Matrix(left.clone()))
+                .and_then(|applies| applies.matrix("a condition"))
+                .map_err(error)?;
+            let value = self.value(value, scope)?.matrix("a case").map_err(error)?;
+            let shape = applies.shape();
+            let fits = |of: &Matrix| of.shape() == shape || of.shape() == [1, 1];
+            if !fits(&value) || !fits(&left) {
+                let message =
+                    format!("a case of {} under a condition of {}", shown(&value), shown(&applies));
+                return Err(error(Undefined::Shapes(message)));
+            }
+            let at = |of: &Matrix, i: usize, j: usize| {
+                if of.shape() == [1, 1] { of[(0, 0)] } else { of[(i, j)] }
+            };
+            let before = chosen.unwrap_or_else(|| Matrix::filled(shape[0], shape[1], 0.0));
+            chosen = Some(Matrix::from_fn(shape[0], shape[1], |i, j| {
+                if applies[(i, j)] != 0.0 { at(&value, i, j) } else { before[(i, j)] }
+            }));
+            open = Some(Matrix::from_fn(shape[0], shape[1], |i, j| {
+                f64::from(u8::from(at(&left, i, j) != 0.0 && applies[(i, j)] == 0.0))
+            }));
         }
-        Ok(Value::number(0.0))
+        Ok(chosen.map_or_else(|| Value::number(0.0), Value::Matrix))
     }
 
     /// J·v for the Jacobian of BatchNorm, which takes v from every row of the batch: row by row,
@@ -443,7 +492,7 @@ impl Evaluator<'_> {
         let jacobian = self.value(&sides[0], Scope::Batch)?;
         let units = self.truth.net.hidden_b;
         if columns.iter().any(|column| column.shape() != [units, 1]) {
-            let shape = crate::value::shown(&columns[0]);
+            let shape = shown(&columns[0]);
             let message = format!("`*` of {} and {shape}", jacobian.shown());
             return Err(error(Undefined::Shapes(message)));
         }
@@ -475,7 +524,7 @@ impl Evaluator<'_> {
             _ => self.value(a, scope)?.matrix("BN").map_err(error)?,
         };
         let output = self.truth.batch_norm(&batch).ok_or_else(|| {
-            let shape = crate::value::shown(&batch);
+            let shape = shown(&batch);
             error(Undefined::Shapes(format!("`BN` of {shape}: it takes the units of branch B")))
         })?;
         Ok(Value::Matrix(match scope {
@@ -485,101 +534,20 @@ impl Evaluator<'_> {
     }
 }
 
+/// A vector of ones, or its transpose.
+fn is_ones(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => quantity.name == "ones_m",
+        Node::Transpose(inner) => is_ones(inner),
+        _ => false,
+    }
+}
+
 /// Whether the value takes rows of the batch together: BatchNorm's Jacobian or its transpose.
 fn is_coupled(expr: &Expr) -> bool {
     match &expr.node {
         Node::Quantity(quantity) => quantity.kind == Kind::UnitJacobian,
         Node::Transpose(inner) => is_coupled(inner),
         _ => false,
-    }
-}
-
-/// A function of its arguments; the parser has checked how many there are.
-fn applied(function: Function, values: Vec<Value>, scope: Scope) -> Result<Value, Undefined> {
-    let mut values = values.into_iter();
-    let mut next = || values.next().unwrap_or_else(|| Value::number(f64::NAN));
-    let first = next();
-    Ok(match function {
-        Function::Relu => first.map(|v| if v > 0.0 { v } else { 0.0 * v }),
-        Function::ReluPrime => {
-            first.map(|v| if v.is_nan() { v } else { f64::from(u8::from(v > 0.0)) })
-        }
-        Function::Exp => first.map(f64::exp),
-        Function::Log => first.map(f64::ln),
-        Function::Sqrt => first.map(f64::sqrt),
-        Function::Abs => first.map(f64::abs),
-        Function::Softmax => {
-            let z = first.matrix("softmax")?;
-            // Row by row, the classes of a sample are in a column.
-            let is_column = matches!(scope, Scope::Row(_)) && z.cols() == 1;
-            Value::Matrix(if is_column {
-                softmax(&z.transposed()).transposed()
-            } else {
-                softmax(&z)
-            })
-        }
-        // The evaluator has the batch that it needs.
-        Function::BatchNorm => first,
-        Function::Diag => Value::Matrix(diag(&first.matrix("diag")?)?),
-        Function::Outer => Value::Matrix(outer(&first.matrix("outer")?, &next().matrix("outer")?)?),
-        Function::Eye => {
-            let n = size(&first)?;
-            within_limit(n, n)?;
-            Value::Matrix(Matrix::from_fn(n, n, |i, j| f64::from(u8::from(i == j))))
-        }
-        Function::Ones | Function::Zeros => {
-            let (rows, cols) = (size(&first)?, size(&next())?);
-            within_limit(rows, cols)?;
-            let value = if function == Function::Ones { 1.0 } else { 0.0 };
-            Value::Matrix(Matrix::filled(rows, cols, value))
-        }
-    })
-}
-
-/// The softmax of each row.
-fn softmax(z: &Matrix) -> Matrix {
-    let exponentials: Vec<Vec<f64>> = (0..z.rows())
-        .map(|i| {
-            let largest = z.row(i).iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            z.row(i).iter().map(|z| (z - largest).exp()).collect()
-        })
-        .collect();
-    Matrix::from_fn(z.rows(), z.cols(), |i, j| {
-        exponentials[i][j] / exponentials[i].iter().sum::<f64>()
-    })
-}
-
-/// Of a vector, the diagonal matrix; of a square matrix, its diagonal as a column.
-fn diag(v: &Matrix) -> Result<Matrix, Undefined> {
-    let n = v.data().len();
-    if v.rows() == 1 || v.cols() == 1 {
-        within_limit(n, n)?;
-        Ok(Matrix::from_fn(n, n, |i, j| if i == j { v.data()[i] } else { 0.0 }))
-    } else if v.rows() == v.cols() {
-        Ok(Matrix::from_fn(v.rows(), 1, |i, _| v[(i, i)]))
-    } else {
-        let shape = crate::value::shown(v);
-        Err(Undefined::Shapes(format!("`diag` of {shape}: it takes a vector or a square matrix")))
-    }
-}
-
-fn within_limit(rows: usize, cols: usize) -> Result<(), Undefined> {
-    if rows.saturating_mul(cols) > MAX_ENTRIES { Err(Undefined::TooLarge) } else { Ok(()) }
-}
-
-/// A number of rows or columns.
-fn size(value: &Value) -> Result<usize, Undefined> {
-    match value {
-        Value::Matrix(matrix) if matrix.shape() == [1, 1] => {
-            let number = matrix[(0, 0)];
-            if number > MAX_ENTRIES as f64 {
-                Err(Undefined::TooLarge)
-            } else if number >= 1.0 && number.fract() == 0.0 {
-                Ok(number as usize)
-            } else {
-                Err(Undefined::Shapes(format!("a size of {number}: it is a whole number from 1")))
-            }
-        }
-        other => Err(Undefined::Shapes(format!("a size of {}", other.shown()))),
     }
 }

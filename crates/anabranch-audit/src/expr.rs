@@ -131,6 +131,25 @@ impl Expr {
         }
     }
 
+    /// The parts of this node, to put others in their place.
+    pub(crate) fn children_mut(&mut self) -> &mut [Self] {
+        match &mut self.node {
+            Node::Number(_)
+            | Node::Quantity(_)
+            | Node::Identity
+            | Node::Index(_)
+            | Node::Partial(..) => &mut [],
+            Node::Negate(inner)
+            | Node::Transpose(inner)
+            | Node::Fold(_, _, inner)
+            | Node::Over(_, _, inner)
+            | Node::Entry(inner, _) => std::slice::from_mut(inner),
+            Node::Cases(parts) => parts,
+            Node::Binary(_, sides) => sides.as_mut_slice(),
+            Node::Function(_, arguments) => arguments,
+        }
+    }
+
     /// The tree with parts replaced by what `by` returns for them.
     pub(crate) fn replaced(&self, by: &impl Fn(&Self) -> Option<Self>) -> Self {
         if let Some(other) = by(self) {

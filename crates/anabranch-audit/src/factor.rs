@@ -203,6 +203,62 @@ fn written(number: f64, names_above: &[&str], names_below: &[&str]) -> String {
     }
 }
 
+/// What is wrong with a formula that is off by this factor, one mistake for each part of it.
+pub(crate) fn mistakes_of(factor: &str) -> Vec<String> {
+    let (negative, factor) = match factor.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, factor),
+    };
+    let (above, below) = match split(factor, '/')[..] {
+        [above, below] => (split(above, '*'), split(below, '*')),
+        _ => (split(factor, '*'), vec![]),
+    };
+    let is_number = |part: &&str| part.parse::<f64>().is_ok();
+    let number = |parts: &[&str]| -> String {
+        parts.iter().find(|part| is_number(part)).map_or("1", |part| part).to_owned()
+    };
+    let mut mistakes = Vec::new();
+    if negative {
+        mistakes.push("the sign is wrong".to_owned());
+    }
+    match (&*number(&above), &*number(&below)) {
+        ("1", "1") => {}
+        ("1", below) => mistakes.push(format!("the factor {below} is missing")),
+        (above, "1") => mistakes.push(format!("the factor {above} is too much")),
+        (above, below) => mistakes.push(format!("the factor {above}/{below} is too much")),
+    }
+    let names = |parts: Vec<&str>| -> Vec<String> {
+        parts.into_iter().filter(|part| !is_number(part)).map(str::to_owned).collect()
+    };
+    mistakes.extend(names(above).iter().map(|name| format!("the factor 1/{name} is missing")));
+    mistakes.extend(names(below).iter().map(|name| format!("the factor {name} is missing")));
+    mistakes
+}
+
+/// The parts between separators that stand in no bracket; brackets around everything do not count.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let is_outside = |at: usize| {
+        let before = &text[..at];
+        before.matches('(').count() == before.matches(')').count()
+    };
+    let around = text.starts_with('(')
+        && text.ends_with(')')
+        && text.char_indices().skip(1).all(|(at, _)| !is_outside(at));
+    if around && text.contains('*') {
+        return split(&text[1..text.len() - 1], separator);
+    }
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for (at, c) in text.char_indices() {
+        if c == separator && is_outside(at) {
+            parts.push(&text[from..at]);
+            from = at + 1;
+        }
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
 /// Ten significant digits: a number that is not 1 must not look like 1.
 fn decimal(number: f64) -> String {
     let rounded: f64 = format!("{number:.9e}").parse().unwrap_or(number);
@@ -227,6 +283,29 @@ mod tests {
             (1e-12, vec![], vec!["m"], "1e-12/m"),
         ] {
             assert_eq!(written(number, &above, &below), expected);
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_factor_is_a_mistake() {
+        for (factor, mistakes) in [
+            ("m", &["the factor 1/m is missing"][..]),
+            ("m/gamma", &["the factor 1/m is missing", "the factor gamma is missing"]),
+            ("-(1-p)", &["the sign is wrong", "the factor 1/(1-p) is missing"]),
+            ("37/10", &["the factor 37/10 is too much"]),
+            ("1/((m-1)*(1-p))", &["the factor (m-1) is missing", "the factor (1-p) is missing"]),
+            (
+                "3*m/(4*p)",
+                &[
+                    "the factor 3/4 is too much",
+                    "the factor 1/m is missing",
+                    "the factor p is missing",
+                ],
+            ),
+            ("1/2", &["the factor 2 is missing"]),
+            ("1/(var + eps)^(3/2)", &["the factor (var + eps)^(3/2) is missing"]),
+        ] {
+            assert_eq!(mistakes_of(factor), mistakes, "{factor}");
         }
     }
 

@@ -77,15 +77,31 @@ struct Table {
     note: Option<String>,
 }
 
-impl Formula {
-    /// The formulas of a TOML file: `[[formula]]` tables with `name`, `target`, `expression`,
-    /// optionally `per_row`, and `expected` (a verdict) and `note` for a file that is an exercise
-    /// with its solution.
+/// The formulas of a file, and what stands in their place where one cannot be read.
+#[derive(Debug, Default)]
+pub struct FormulaFile {
+    /// In the order of the file.
+    pub formulas: Vec<Formula>,
+    /// The formulas that cannot be read.
+    pub unread: Vec<Unread>,
+}
+
+/// A formula that cannot be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// Where and why.
+    pub error: FileError,
+    /// What the formula is worth.
+    pub points: Option<f64>,
+}
+
+impl FormulaFile {
+    /// The formulas of a TOML file: see [`Formula::read`]. One that cannot be read does not stop
+    /// the others.
     ///
     /// # Errors
-    /// When the file cannot be read, is not TOML, has an unknown key, target or quantity, an
-    /// expression that cannot be parsed, or no formula at all. Line and column say where.
-    pub fn read(path: &Path) -> Result<Vec<Self>, FileError> {
+    /// When the file cannot be read, is not TOML, has an unknown key, or no formula at all.
+    pub fn read(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| FileError::Read { path: path.to_owned(), error })?;
         Self::parse(&text, path)
@@ -95,7 +111,7 @@ impl Formula {
     ///
     /// # Errors
     /// See [`read`](Self::read).
-    pub fn parse(text: &str, path: &Path) -> Result<Vec<Self>, FileError> {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, FileError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: File = toml::from_str(text).map_err(|error| {
             let (line, column) = place(text, error.span().map_or(0, |span| span.start));
@@ -105,7 +121,44 @@ impl Formula {
         if file.formula.is_empty() {
             return Err(FileError::Empty { path: path.to_owned() });
         }
-        file.formula.into_iter().map(|table| table.formula(text, path)).collect()
+        let mut found = Self::default();
+        for table in file.formula {
+            let points = table.points;
+            match table.formula(text, path) {
+                Ok(formula) => found.formulas.push(formula),
+                Err(error) => found.unread.push(Unread { error, points }),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The formulas, if all of them can be read.
+    fn whole(self) -> Result<Vec<Formula>, FileError> {
+        match self.unread.into_iter().next() {
+            Some(unread) => Err(unread.error),
+            None => Ok(self.formulas),
+        }
+    }
+}
+
+impl Formula {
+    /// The formulas of a TOML file: `[[formula]]` tables with `name`, `target`, `expression`,
+    /// optionally `per_row`, and `expected` (a verdict) and `note` for a file that is an exercise
+    /// with its solution.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, has an unknown key, target or quantity, an
+    /// expression that cannot be parsed, or no formula at all. Line and column say where.
+    pub fn read(path: &Path) -> Result<Vec<Self>, FileError> {
+        FormulaFile::read(path)?.whole()
+    }
+
+    /// Like [`read`](Self::read), from text; errors call it `path`.
+    ///
+    /// # Errors
+    /// See [`read`](Self::read).
+    pub fn parse(text: &str, path: &Path) -> Result<Vec<Self>, FileError> {
+        FormulaFile::parse(text, path)?.whole()
     }
 }
 
@@ -123,7 +176,9 @@ impl Table {
                 let (path, name) = (path.to_owned(), self.name.clone());
                 FileError::Formula { path, line, column, name, error }
             })?;
-        Ok(Formula { points: self.points, expected: self.expected, note: self.note, ..formula })
+        let line = Some(place(text, self.expression.span().start).0);
+        let (points, expected, note) = (self.points, self.expected, self.note);
+        Ok(Formula { line, points, expected, note, ..formula })
     }
 }
 
@@ -154,6 +209,23 @@ mod tests {
         assert_eq!(formulas[0].expected(), Some(Verdict::AveragedEarly));
         assert_eq!((formulas[0].name(), formulas[0].note()), ("a", Some("n")));
         assert_eq!(formulas[0].target().name(), "d_b_2b");
+    }
+
+    #[test]
+    fn a_formula_that_cannot_be_read_does_not_stop_the_others() {
+        let formula = |expression: &str| {
+            format!(
+                "[[formula]]\nname = \"f\"\ntarget = \"d_b_2b\"\npoints = 2\n\
+                 expression = \"{expression}\"\n"
+            )
+        };
+        let text = formula("x +") + &formula("delta_2b") + &formula("delta_3b");
+        let file = FormulaFile::parse(&text, Path::new("f.toml")).unwrap();
+        assert_eq!((file.formulas.len(), file.unread.len()), (1, 2));
+        assert_eq!(file.formulas[0].line(), Some(10));
+        assert_eq!(file.unread[1].points, Some(2.0));
+        assert!(file.unread[1].error.to_string().starts_with("f.toml:15:14: formula `f`"));
+        assert!(Formula::parse(&text, Path::new("f.toml")).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::judge::Assessment;
 use crate::mistakes::Mistake;
 use crate::plain::Plain;
 use crate::quantity::Target;
-use crate::{Evaluation, Formula};
+use crate::{Evaluation, Example, Formula, Tried};
 
 /// The verdict on a formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +62,13 @@ pub struct Finding {
     pub shape: Option<[usize; 2]>,
     /// `[rows, columns]` of the target there, for [`Verdict::Shape`].
     pub expected_shape: Option<[usize; 2]>,
+    /// The mistakes that together give the printed value, in words; empty if they are not known.
+    pub mistakes: Vec<String>,
+    /// Other readings of a formula that is not exact, each with the verdict that it would get.
+    pub readings: Vec<Tried>,
+    /// Two samples on which the printed value and the true one differ.
+    pub example: Option<Example>,
     /// The verdict in sentences.
-    #[serde(skip)]
     pub explanation: String,
 }
 
@@ -106,8 +111,17 @@ impl Finding {
             mistake: found.mistake,
             shape: found.shape,
             expected_shape: found.expected_shape,
+            mistakes: found.mistakes,
+            readings: vec![],
+            example: None,
             explanation: found.text,
         }
+    }
+
+    /// Adds a sentence to the explanation.
+    pub(crate) fn say(&mut self, sentence: &str) {
+        self.explanation.push(' ');
+        self.explanation.push_str(sentence);
     }
 
     /// The finding on a formula that contains its own target.
@@ -122,6 +136,9 @@ impl Finding {
             mistake: None,
             shape: None,
             expected_shape: None,
+            mistakes: vec![],
+            readings: vec![],
+            example: None,
             explanation: format!("{target} is defined by {target} itself."),
         }
     }
@@ -151,10 +168,11 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
         let expression = formula.expression().split_whitespace().collect::<Vec<_>>().join(" ");
         let per_row = match formula.evaluation() {
             Evaluation::PerRow => "   (per row)",
+            Evaluation::PerUnit => "   (per unit)",
             Evaluation::Batch => "",
         };
         let _ = writeln!(text, "    {} = {}{per_row}", finding.target, Plain(&expression));
-        write_wrapped(&mut text, &finding.explanation);
+        write_finding(&mut text, "", finding);
         if let Some(note) = formula.note() {
             write_wrapped(&mut text, &format!("Note: {}", Plain(note)));
         }
@@ -174,6 +192,24 @@ pub fn report(formulas: &[Formula], findings: &[Finding]) -> String {
     let plural = if findings.len() == 1 { "formula" } else { "formulas" };
     let _ = writeln!(text, "{} {plural}: {}.", findings.len(), counts.join(", "));
     text
+}
+
+/// Appends the explanation behind `start`, the readings that were tried and the example.
+pub(crate) fn write_finding(text: &mut String, start: &str, finding: &Finding) {
+    write_wrapped(text, &format!("{start}{}", Plain(&finding.explanation)));
+    if !finding.readings.is_empty() {
+        let tried: Vec<String> = finding
+            .readings
+            .iter()
+            .map(|Tried { reading, verdict }| format!("{reading}: {verdict}"))
+            .collect();
+        write_wrapped(text, &format!("Readings tried: {}.", tried.join("; ")));
+    }
+    if let Some(example) = &finding.example {
+        for line in example.to_string().lines() {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
 }
 
 /// Appends `paragraph` with an indent, broken between words.

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use crate::Verdict;
 use crate::expr::{Expr, Index, Node, Slot};
+use crate::lexer::as_name;
 use crate::parser::parse;
 use crate::plain::Plain;
-use crate::quantity::{Target, suggestion};
+use crate::quantity::{Quantity, Target, suggestion};
+use crate::setting::Setting;
 use crate::truth::MaskReading;
-use crate::{Setting, Verdict};
 
 /// What the quantities of a formula stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Evaluation {
     Batch,
     /// One sample: column vectors, as a derivation prints them; then summed over the batch.
     PerRow,
+    /// One unit of branch B: a number for each sample, as papers on BatchNorm print them.
+    PerUnit,
 }
 
 /// The letters of a formula that stands for every entry of its target.
@@ -46,6 +50,7 @@ pub struct Formula {
     pub(crate) setting: Setting,
     pub(crate) indices: Indices,
     pub(crate) mask: MaskReading,
+    pub(crate) line: Option<usize>,
     pub(crate) expected: Option<Verdict>,
     pub(crate) points: Option<f64>,
     pub(crate) note: Option<String>,
@@ -62,7 +67,7 @@ impl Formula {
         expression: &str,
         evaluation: Evaluation,
     ) -> Result<Self, FormulaError> {
-        let target = Target::named(target).ok_or_else(|| FormulaError::UnknownTarget {
+        let target = named(target).ok_or_else(|| FormulaError::UnknownTarget {
             name: target.to_owned(),
             suggestion: suggestion(target, Target::all().map(Target::name)),
         })?;
@@ -77,6 +82,7 @@ impl Formula {
             evaluation,
             indices: Indices::default(),
             mask: MaskReading::Scaled,
+            line: None,
             expected: None,
             points: None,
             note: None,
@@ -109,6 +115,11 @@ impl Formula {
         self.evaluation
     }
 
+    /// The line of its expression in its file.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+
     /// The verdict that its file says it must get.
     pub fn expected(&self) -> Option<Verdict> {
         self.expected
@@ -122,6 +133,18 @@ impl Formula {
     /// What its file says about it.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
+    }
+}
+
+/// The target that a file calls so: by its name, in Greek, or as dL/du.
+fn named(target: &str) -> Option<Target> {
+    let written = |text: &str| as_name(text.trim());
+    let derivative = ["∂L/∂", "dL/d"].iter().find_map(|start| target.trim().strip_prefix(start));
+    match derivative {
+        Some(by) => Quantity::named(&written(by.trim_start_matches('_'))?)?
+            .gradient()
+            .and_then(|gradient| Target::named(gradient.name)),
+        None => Target::named(target).or_else(|| Target::named(&written(target)?)),
     }
 }
 

@@ -50,6 +50,11 @@ impl Equation {
 }
 
 impl Grade {
+    /// A formula that is worth `points` cannot be read.
+    pub fn miss(&mut self, points: Option<f64>) {
+        self.add(points, false);
+    }
+
     fn add(&mut self, points: Option<f64>, as_expected: bool) {
         let points = points.unwrap_or(0.0);
         self.possible += points;

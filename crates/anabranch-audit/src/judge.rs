@@ -3,7 +3,7 @@
 use crate::early::{averaged_early, collapsed_to_sum};
 use crate::eval::{EvalError, Reading};
 use crate::expr::{Axis, Expr, Node};
-use crate::factor::{Pair, factor};
+use crate::factor::{Pair, factor, mistakes_of};
 use crate::matrix::Matrix;
 use crate::measure::relative_error;
 use crate::mistakes::Mistake;
@@ -24,6 +24,8 @@ pub(crate) struct Assessment {
     pub(crate) factor: Option<String>,
     pub(crate) error: Option<f64>,
     pub(crate) mistake: Option<Mistake>,
+    /// What is wrong, in words, if all of it is known.
+    pub(crate) mistakes: Vec<String>,
     pub(crate) shape: Option<[usize; 2]>,
     pub(crate) expected_shape: Option<[usize; 2]>,
     pub(crate) text: String,
@@ -56,6 +58,7 @@ impl Assessment {
             factor: None,
             error: None,
             mistake: None,
+            mistakes: vec![],
             shape: None,
             expected_shape: None,
             text,
@@ -141,6 +144,20 @@ fn assess_reading(truths: &[Truth], formula: &Formula, reading: Reading) -> Asse
         found.mistake = mistake(&pairs, formula, reading);
         if let Some(mistake) = found.mistake {
             found.text.push_str(&format!(" It is what you get from this mistake: {mistake}."));
+            if found.mistakes.is_empty() {
+                found.mistakes.push(mistake.name().to_owned());
+            }
+        } else if found.verdict == Verdict::Wrong
+            && found.mistakes.is_empty()
+            && let Some((mistake, factor)) = mistake_and_factor(&pairs, formula, reading)
+        {
+            let sentence = format!(
+                " Two mistakes at once: it is {factor} times what you get from this mistake: {mistake}."
+            );
+            found.text.push_str(&sentence);
+            found.mistake = Some(mistake);
+            found.mistakes = mistakes_of(&factor);
+            found.mistakes.insert(0, mistake.name().to_owned());
         }
     }
     found
@@ -192,6 +209,8 @@ fn early_assessment(factor: &str, text: &str) -> Assessment {
             format!("Two mistakes. {text} Besides, the value is then {factor} times the true one.");
         let mut found = Assessment::new(Verdict::Wrong, text);
         found.factor = Some(factor.to_owned());
+        found.mistakes = mistakes_of(factor);
+        found.mistakes.insert(0, "averaged too early".to_owned());
         found
     };
     found.mistake = Some(Mistake::DeltaAveragedEarly);
@@ -212,8 +231,11 @@ pub(crate) fn assess_values(pairs: &[Pair<'_>], formula: &Formula) -> Assessment
                     a_hat alone is without gamma.";
         Assessment::new(Verdict::Exact, text.to_owned())
     } else if let Some(factor) = factor(pairs) {
-        let text = format!("The printed value is {factor} times the true one.");
+        let mistakes = mistakes_of(&factor);
+        let text =
+            format!("The printed value is {factor} times the true one: {}.", listed(&mistakes));
         let mut found = Assessment::new(Verdict::Factor, text);
+        found.mistakes = mistakes;
         found.factor = Some(factor);
         found
     } else {
@@ -255,7 +277,8 @@ fn wrong_text(pairs: &[Pair<'_>], error: f64) -> String {
     for (index, (printed, expected)) in pair.printed.iter().zip(&pair.expected).enumerate() {
         for row in 0..printed.rows() {
             for col in 0..printed.cols() {
-                let (p, e) = (printed[(row, col)], expected[(row, col)]);
+                // Without the sign of a zero.
+                let (p, e) = (printed[(row, col)] + 0.0, expected[(row, col)] + 0.0);
                 let distance = if p.is_finite() { (p - e).abs() } else { f64::INFINITY };
                 if distance > worst.0 {
                     let part = match (pair.printed.len(), pair.units) {
@@ -305,6 +328,38 @@ fn largest_error_transposed(pairs: &[Pair<'_>]) -> f64 {
         return f64::INFINITY;
     }
     largest_error(pairs.iter().zip(&transposed).map(|(pair, t)| (&t[..], &pair.expected[..])))
+}
+
+/// Words, with `and` before the last.
+fn listed(words: &[String]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        words => words.join(""),
+    }
+}
+
+/// The classic mistake that gives the printed value up to a factor.
+fn mistake_and_factor(
+    pairs: &[Pair<'_>],
+    formula: &Formula,
+    reading: Reading,
+) -> Option<(Mistake, String)> {
+    Mistake::ALL.into_iter().find_map(|made| {
+        let mistaken: Option<Vec<Pair<'_>>> = pairs
+            .iter()
+            .map(|pair| {
+                let (truth, units) = (pair.truth, pair.units);
+                let (_, value) = truth
+                    .mistaken(formula.target, reading.evaluation)
+                    .find(|(candidate, _)| *candidate == made)?;
+                let (printed, expected) = (pair.printed.clone(), value?);
+                let fits = printed.len() == expected.len()
+                    && printed.iter().zip(&expected).all(|(p, e)| p.shape() == e.shape());
+                fits.then_some(Pair { truth, printed, expected, units })
+            })
+            .collect();
+        factor(&mistaken?).map(|factor| (made, factor))
+    })
 }
 
 /// The classic mistake that gives the printed value on every instance.

@@ -1,6 +1,8 @@
 //! Text to tokens.
 
 use crate::SyntaxError;
+use crate::letters::greek;
+use crate::quantity::Quantity;
 
 /// A token and the column (in characters, from 1) where it starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +22,12 @@ pub(crate) enum TokenKind {
 }
 
 /// Spelling → the symbol that it means. Longer spellings come first.
-const SYMBOLS: [(&str, &str); 34] = [
+const SYMBOLS: [(&str, &str); 38] = [
     (".*", ".*"),
     ("./", "./"),
     (".^", "^"),
     (".'", "'"),
+    (".T", "'"),
     ("**", "^"),
     (">=", ">="),
     ("<=", "<="),
@@ -43,6 +46,9 @@ const SYMBOLS: [(&str, &str); 34] = [
     ("<", "<"),
     // As printed.
     ("⊙", ".*"),
+    ("@", "*"),
+    ("⊕", "+"),
+    ("÷", "/"),
     ("∘", ".*"),
     ("⊘", "./"),
     ("·", "*"),
@@ -64,6 +70,12 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
     let mut rest = text;
     let mut column = 1;
     while let Some(first) = rest.chars().next() {
+        if let Some((kinds, length)) = spelled_out(rest) {
+            tokens.extend(kinds.into_iter().map(|kind| Token { kind, column }));
+            column += rest[..length].chars().count();
+            rest = &rest[length..];
+            continue;
+        }
         let (kind, length) = if first.is_whitespace() {
             (None, first.len_utf8())
         } else if first.is_ascii_digit()
@@ -71,9 +83,8 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
         {
             let (number, length) = number(rest, column)?;
             (Some(TokenKind::Number(number)), length)
-        } else if first.is_ascii_alphabetic() || first == '_' {
-            let name = name(rest);
-            (Some(TokenKind::Name(name.replace(['′', '’'], "'"))), name.len())
+        } else if let Some((name, length)) = name(rest) {
+            (Some(TokenKind::Name(name)), length)
         } else if let Some((written, meant)) =
             SYMBOLS.iter().find(|(written, _)| rest.starts_with(written))
         {
@@ -88,6 +99,27 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
     }
     tokens.push(Token { kind: TokenKind::End, column });
     Ok(tokens)
+}
+
+/// What several tokens stand for: ², ½, and σ, which is the root of the quantity σ².
+fn spelled_out(text: &str) -> Option<(Vec<TokenKind>, usize)> {
+    let first = text.chars().next()?;
+    let length = first.len_utf8();
+    let named = |name: &str| TokenKind::Name(name.to_owned());
+    match first {
+        '²' => Some((vec![TokenKind::Symbol("^"), TokenKind::Number(2.0)], length)),
+        '½' => Some((vec![TokenKind::Number(0.5)], length)),
+        'σ' => {
+            Some(match ["²", "^2", ".^2"].iter().find(|two| text[length..].starts_with(**two)) {
+                Some(two) => (vec![named("var")], length + two.len()),
+                None => {
+                    let root = [named("sqrt"), TokenKind::Symbol("("), named("var")];
+                    (root.into_iter().chain([TokenKind::Symbol(")")]).collect(), length)
+                }
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The number that `text` starts with, and its length. `2.*x` is 2 .* x.
@@ -114,16 +146,103 @@ fn number(text: &str, column: usize) -> Result<(f64, usize), SyntaxError> {
     }
 }
 
-/// The name that `text` starts with. Only `relu` takes its quote with it: `x'` is a transpose.
-fn name(text: &str) -> &str {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let length = text.find(|c| !is_part(c)).unwrap_or(text.len());
-    match text[length..].chars().next() {
-        Some(quote @ ('\'' | '′' | '’')) if &text[..length] == "relu" => {
-            &text[..length + quote.len_utf8()]
+/// The name that `text` starts with, in ASCII, and its length. Only `relu` takes its quote with it:
+/// `x'` is a transpose.
+fn name(text: &str) -> Option<(String, usize)> {
+    let mut name = String::new();
+    let mut length = 0;
+    // What a combining accent stands on.
+    let mut letter = 0;
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            letter = name.len();
+            name.push(c);
+        } else if let Some(digit) = "₀₁₂₃₄₅₆₇₈₉".chars().position(|sub| sub == c)
+        {
+            name.push_str(&digit.to_string());
+        } else if let Some(written) = written_out(c) {
+            // dθ
+            if name == "d" {
+                name.push('_');
+            }
+            letter = name.len();
+            name.push_str(written);
+        } else if let Some(accent) = accent(c)
+            && length > 0
+        {
+            let accented = format!("{}_{accent}", &name[letter..]);
+            name.replace_range(letter.., &accented);
+        } else {
+            break;
         }
-        _ => &text[..length],
+        length += c.len_utf8();
     }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let name = known(&name);
+    match text[length..].chars().next() {
+        Some(quote @ ('\'' | '′' | '’')) if name == "relu" => {
+            Some((format!("{name}'"), length + quote.len_utf8()))
+        }
+        _ => Some((name, length)),
+    }
+}
+
+/// The whole text as a name in ASCII.
+pub(crate) fn as_name(text: &str) -> Option<String> {
+    name(text).filter(|(_, length)| *length == text.len()).map(|(name, _)| name)
+}
+
+/// The name of a Greek letter, or of a letter with an accent.
+fn written_out(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ŷ' => "y_hat",
+        'â' => "a_hat",
+        'Σ' | '∑' => "sum",
+        '√' => "sqrt",
+        'ε' | 'ϵ' => "eps",
+        '∂' => "d_",
+        _ => return greek(c),
+    })
+}
+
+fn accent(c: char) -> Option<&'static str> {
+    match c {
+        '\u{302}' => Some("hat"),
+        '\u{304}' | '\u{305}' => Some("bar"),
+        '\u{303}' => Some("tilde"),
+        _ => None,
+    }
+}
+
+/// The quantity's name where it is written otherwise: `y_hat_b` and `yhat_b` for `y_b_hat`,
+/// `theta2b` for `theta_2b`, `ReLU` for `relu`.
+fn known(written: &str) -> String {
+    let is_known = |name: &str| Quantity::named(name).is_some();
+    if is_known(written) {
+        return written.to_owned();
+    }
+    let lower = written.to_lowercase();
+    if matches!(&*lower, "relu" | "softmax" | "exp" | "log" | "sqrt" | "sum" | "mean") {
+        return lower;
+    }
+    // Layer and branch behind the letter, the hat last, d_ in front of whatever it is of.
+    let spread = written.replace("d__", "d_");
+    let layers = ["1a", "2a", "1b", "2b"];
+    let parted = layers.iter().find_map(|layer| {
+        let stem = spread.strip_suffix(layer)?;
+        (!stem.ends_with('_') && !stem.is_empty()).then(|| format!("{stem}_{layer}"))
+    });
+    let hat_last = ["a", "b"].iter().find_map(|branch| {
+        let stem = spread.strip_suffix(branch)?.trim_end_matches('_').strip_suffix("hat")?;
+        Some(format!("{}_{branch}_hat", stem.trim_end_matches('_')))
+    });
+    [Some(spread), parted, hat_last]
+        .into_iter()
+        .flatten()
+        .find(|name| is_known(name))
+        .unwrap_or_else(|| written.to_owned())
 }
 
 #[cfg(test)]
@@ -144,8 +263,39 @@ mod tests {
     }
 
     #[test]
+    fn greek_letters_and_accents_are_names() {
+        for (written, name) in [
+            ("δ_2b", "delta_2b"),
+            ("δ2b", "delta_2b"),
+            ("θ₂b", "theta_2b"),
+            ("ŷ_b", "y_b_hat"),
+            ("y\u{302}_b", "y_b_hat"),
+            ("y_b\u{302}", "y_b_hat"),
+            ("ŷb", "y_b_hat"),
+            ("y_hat_a", "y_a_hat"),
+            ("yhat_a", "y_a_hat"),
+            ("â", "a_hat"),
+            ("a\u{302}", "a_hat"),
+            ("γ", "gamma"),
+            ("β", "beta"),
+            ("μ", "mu"),
+            ("ε", "eps"),
+            ("dθ_1a", "d_theta_1a"),
+            ("∂θ_1a", "d_theta_1a"),
+            ("d_γ", "d_gamma"),
+            ("ReLU", "relu"),
+            ("z1a", "z_1a"),
+            ("theta2b", "theta_2b"),
+            ("unknown", "unknown"),
+        ] {
+            assert_eq!(kinds(written)[0], TokenKind::Name(name.into()), "{written}");
+        }
+        assert_eq!(kinds("ReLU′(z)")[0], TokenKind::Name("relu'".into()));
+    }
+
+    #[test]
     fn columns_count_characters() {
-        let tokens = tokens("δ").unwrap_err();
+        let tokens = tokens("€").unwrap_err();
         assert_eq!(tokens.column, 1);
         let error = super::tokens("x ⊙ y ⊙ $").unwrap_err();
         assert_eq!((error.column, error.message.as_str()), (9, "unexpected character `$`"));

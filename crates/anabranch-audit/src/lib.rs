@@ -19,7 +19,8 @@
 //! | `outer(u, v)` | uvᵀ of vectors; of matrices the outer products of their rows, summed: uᵀv |
 //! | `eye(n)`, `ones(r, c)`, `zeros(r, c)` | constant matrices |
 //!
-//! `⊙ · × − ᵀ` may stand for `.* * * - '`. `jacobian_dropout` and `jacobian_softmax` are a matrix
+//! `⊙ · × − ᵀ` may stand for `.* * * - '`, and Greek letters, ŷ and â for their names: `δ_2b` is
+//! `delta_2b`. `jacobian_dropout` and `jacobian_softmax` are a matrix
 //! for each row, `jacobian_batchnorm` a matrix for each unit; `J * v` applies each to its row
 //! (column).
 //!
@@ -42,21 +43,27 @@
 //!
 //! # Verdicts
 //!
-//! A verdict is about the formula as its file states it; the explanation adds which other reading
-//! would make it exact: row by row or over the batch, a 0/1 mask M without 1/(1−p), one γ and β for
-//! all units, a join that broadcasts.
+//! A verdict is about the formula as its file states it. Of a formula that is not exact, a
+//! [`Finding`] says what is wrong ([`mistakes`](Finding::mistakes): one change that makes it right,
+//! or two at once), which other readings were tried and what they would get
+//! ([`readings`](Finding::readings)), and on which two samples it fails
+//! ([`example`](Finding::example)).
 #![forbid(unsafe_code)]
 
 mod early;
+mod edits;
 mod eval;
+mod example;
 mod expr;
 mod factor;
 mod file;
 mod finding;
 mod formula;
+mod functions;
 mod grade;
 mod judge;
 mod latex;
+mod letters;
 mod lexer;
 pub mod matrix;
 pub mod measure;
@@ -66,28 +73,30 @@ mod pairs;
 mod parser;
 mod plain;
 mod quantity;
+mod readings;
 pub mod reference;
 mod repair;
 mod setting;
+mod show;
 mod truth;
 mod value;
 
-pub use file::FileError;
+pub use example::{Example, Step};
+pub use file::{FileError, FormulaFile, Unread};
 pub use finding::{Finding, Verdict, as_expected, report};
 pub use formula::{Evaluation, Formula, FormulaError, SyntaxError};
 pub use grade::{Grade, grade};
 pub use latex::{Derivation, Equation, Judgement, Member, Place, Skipped, derivation_report};
 pub use quantity::Target;
-pub use setting::{Mode, Setting, TaskWeights};
+pub use readings::Tried;
 
 use std::path::Path;
 
-use expr::Node;
-use judge::{Assessment, assess};
+use example::example;
+use judge::assess;
 use networks::Networks;
-use truth::MaskReading;
-
-use reference::{Affine, Join};
+use readings::{Readings, mask_taken, readings};
+use repair::{Repair, one_change, several_changes};
 
 /// The formulas of the derivation that the project grew from, with the verdicts they must get.
 ///
@@ -116,98 +125,58 @@ impl Auditor {
         Self { networks: Networks::new(seed) }
     }
 
-    /// The verdict on one formula.
+    /// The verdict on one formula, with everything that can be said to explain it.
     pub fn finding(&self, formula: &Formula) -> Finding {
+        let mut finding = self.verdict(formula);
+        self.explain(formula, &mut finding);
+        finding
+    }
+
+    /// The verdict as the formula stands.
+    pub(crate) fn verdict(&self, formula: &Formula) -> Finding {
         let found =
             assess(self.networks.of(formula.setting), formula, formula.evaluation, formula.mask);
         if found.verdict == Verdict::Exact && formula.is_circular() {
             return Finding::circular(formula);
         }
-        let unexplained = matches!(found.verdict, Verdict::Wrong | Verdict::Shape)
-            && found.mistake.is_none()
-            && found.factor.is_none();
-        let other = self.other_readings(formula, &found).or_else(|| {
-            let truths = self.networks.of(formula.setting);
-            unexplained.then(|| repair::repair(truths, formula)).flatten()
-        });
-        let mut finding = Finding::new(formula, found);
-        if let Some(sentence) = other {
-            finding.explanation.push(' ');
-            finding.explanation.push_str(&sentence);
-        }
-        finding
+        Finding::new(formula, found)
     }
 
-    /// The other reading that makes the formula exact; for an exact one, what it takes M to be.
-    fn other_readings(&self, formula: &Formula, found: &Assessment) -> Option<String> {
-        let evaluation = formula.evaluation;
-        if found.verdict == Verdict::Exact {
-            let mentions_mask =
-                formula.expr.any(&|part| matches!(part.node, Node::Quantity(q) if q.name == "M"));
-            let binary = mentions_mask.then(|| {
-                assess(self.networks.of(formula.setting), formula, evaluation, MaskReading::Binary)
-            })?;
-            return (formula.mask == MaskReading::Scaled && binary.verdict != Verdict::Exact).then(
-                || {
-                    format!(
-                        "This takes M as keep/(1-p); with a 0/1 mask, it is {}.",
-                        binary.verdict
-                    )
-                },
-            );
-        }
-        let (flipped, as_flipped) = match evaluation {
-            Evaluation::Batch => (
-                Evaluation::PerRow,
-                "read row by row, with column vectors, and summed over the batch (per_row = true)",
-            ),
-            Evaluation::PerRow => {
-                (Evaluation::Batch, "read over the whole batch (per_row = false)")
-            }
-        };
-        let evaluations = [(evaluation, None), (flipped, Some(as_flipped))];
-        let settings = [
-            (formula.setting, None),
-            (
-                Setting { affine: Affine::Shared, ..formula.setting },
-                Some("with one gamma and one beta for all units"),
-            ),
-            (
-                Setting { join: Join::Broadcast, ..formula.setting },
-                Some("with a join that broadcasts the one column of y_a_hat"),
-            ),
-        ];
-        let masks = [
-            (MaskReading::Scaled, None),
-            (MaskReading::Binary, Some("with a 0/1 mask M, without the 1/(1-p)")),
-        ];
-        let mut readings = Vec::new();
-        for (evaluation, as_evaluation) in evaluations {
-            for (setting, as_setting) in settings {
-                for (mask, as_mask) in masks {
-                    let words: Vec<&str> =
-                        [as_evaluation, as_setting, as_mask].into_iter().flatten().collect();
-                    readings.push((evaluation, setting, mask, words));
+    /// Adds to a verdict what other readings say, which changes would make the formula right, and
+    /// an example.
+    pub(crate) fn explain(&self, formula: &Formula, finding: &mut Finding) {
+        match finding.verdict {
+            Verdict::Circular => return,
+            Verdict::Exact => {
+                if let Some(Tried { verdict, .. }) = mask_taken(&self.networks, formula) {
+                    let sentence =
+                        format!("This takes M as keep/(1-p); with a 0/1 mask, it is {verdict}.");
+                    finding.say(&sentence);
                 }
+                return;
             }
+            _ => {}
         }
-        // The fewest changes first.
-        readings.sort_by_key(|(.., words)| words.len());
-        readings.retain(|(.., words)| !words.is_empty());
-        let verdict = |(evaluation, setting, mask, _): &(_, Setting, _, _)| {
-            assess(self.networks.of(*setting), formula, *evaluation, *mask).verdict
-        };
-        if let Some((.., words)) = readings.iter().find(|one| verdict(one) == Verdict::Exact) {
-            return Some(format!("It is exact {}.", words.join(", ")));
+        let Readings { tried, one, two } = readings(&self.networks, formula, finding.verdict);
+        finding.readings = tried;
+        let truths = self.networks.of(formula.setting);
+        let smallest = self.networks.smallest(formula.setting);
+        let is_turned = finding.explanation.contains("Its transpose is exact");
+        let is_open = matches!(finding.verdict, Verdict::Wrong | Verdict::Shape)
+            && finding.factor.is_none()
+            && one.is_none()
+            && !is_turned;
+        let repaired = is_open.then(|| one_change(truths, smallest, formula)).flatten();
+        let is_open = is_open && repaired.is_none() && two.is_none() && finding.mistakes.is_empty();
+        let repaired = repaired
+            .or_else(|| is_open.then(|| several_changes(truths, smallest, formula)).flatten());
+        match (one, repaired, two) {
+            (None, Some(Repair { sentence, mistakes }), _) => {
+                finding.say(&sentence);
+                finding.mistakes = mistakes;
+            }
+            (one, _, two) => one.or(two).iter().for_each(|sentence| finding.say(sentence)),
         }
-        // Two mistakes at once: the other reading, and an average taken too early.
-        if !matches!(found.verdict, Verdict::Shape | Verdict::Wrong) {
-            return None;
-        }
-        readings
-            .iter()
-            .filter(|(.., words)| words.len() == 1)
-            .find(|one| verdict(one) == Verdict::AveragedEarly)
-            .map(|(.., words)| format!("It is averaged too early {}.", words.join(", ")))
+        finding.example = example(&self.networks, formula);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Formula;
 use crate::eval::{EvalError, Reading, evaluate};
+use crate::expr::Expr;
 use crate::factor::Pair;
 use crate::matrix::Matrix;
 use crate::quantity::Kind;
@@ -13,10 +14,20 @@ pub(crate) fn pairs<'a>(
     formula: &Formula,
     reading: Reading,
 ) -> Result<Vec<Pair<'a>>, EvalError> {
+    pairs_with(truths, formula, &formula.expr, reading)
+}
+
+/// The same with another tree.
+pub(crate) fn pairs_with<'a>(
+    truths: &'a [Truth],
+    formula: &Formula,
+    expr: &Expr,
+    reading: Reading,
+) -> Result<Vec<Pair<'a>>, EvalError> {
     let target = formula.target;
     let pair = |truth: &'a Truth| {
         let expected = truth.expected(target, reading.evaluation);
-        let mut printed = evaluate(&formula.expr, (target, &formula.indices), truth, reading)?;
+        let mut printed = evaluate(expr, (target, &formula.indices), truth, reading)?;
         // "1" says that every entry is.
         if target.name() == "dy_dbeta" {
             for (value, e) in printed.iter_mut().zip(&expected) {

@@ -323,7 +323,7 @@ mod tests {
             ("delta_2b * )", 12, "expected a value, found `)`"),
             ("(x + s", 7, "bracket in column 1"),
             ("x s", 3, "expected an operator or the end of the formula, found `s`"),
-            ("x + delta2b", 5, "did you mean `delta_2b`?"),
+            ("x + dleta_2b", 5, "did you mean `delta_2b`?"),
             ("x + sun(s)", 5, "did you mean `sum`?"),
             ("sum * x", 1, "`sum` is a function"),
             ("outer(x)", 6, "takes 2 arguments"),

@@ -42,7 +42,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 78] = {
+pub(crate) static QUANTITIES: [Quantity; 82] = {
     use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -66,6 +66,8 @@ pub(crate) static QUANTITIES: [Quantity; 78] = {
         quantity("d_y_b_hat", Rows, Nowhere),
         quantity("d_bn", Rows, Columns),
         quantity("d_a_hat", Rows, Columns),
+        quantity("d_mu", Vector, Columns),
+        quantity("d_var", Vector, Columns),
         quantity("d_h", Rows, Nowhere),
         quantity("d_a_1a", Rows, Nowhere),
         quantity("dy_dgamma", Rows, Columns),
@@ -98,6 +100,8 @@ pub(crate) static QUANTITIES: [Quantity; 78] = {
         quantity("var", Vector, Columns),
         quantity("z_2b", Rows, Nowhere),
         quantity("loss_row", Rows, Nowhere),
+        quantity("loss_a", Scalar, Nowhere),
+        quantity("loss_b", Scalar, Nowhere),
         quantity("loss", Scalar, Nowhere),
         quantity("x", Rows, Nowhere),
         quantity("y_a", Rows, Nowhere),
@@ -152,11 +156,24 @@ pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
     ("dz_dy_a", "z_2b", "y_a_hat"),
 ];
 
-const N_TARGETS: usize = 53;
+const N_TARGETS: usize = 57;
 
 impl Quantity {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|quantity| quantity.name == name)
+    }
+
+    /// The derivative of the loss with respect to it.
+    pub(crate) fn gradient(&self) -> Option<&'static Self> {
+        let name = match self.name {
+            "z_1a" => "delta_1a",
+            "y_a_hat" => "delta_2a",
+            "z_1b" => "delta_1b",
+            "z_2b" => "delta_2b",
+            "a_1b" => "d_a",
+            name => return Self::named(&format!("d_{name}")),
+        };
+        Self::named(name)
     }
 }
 

@@ -1,125 +1,131 @@
-//! The one change that makes a wrong formula right: another symbol, or another factor of a term.
-
-use std::cell::Cell;
+//! The fewest changes that make a wrong formula right: one, or two at once, or one and a factor,
+//! or one or two and an average taken last instead of first.
 
 use crate::Formula;
-use crate::eval::Reading;
-use crate::expr::{Expr, Node, Operator};
+use crate::edits::{Edit, Exchange, edits};
+use crate::eval::{Reading, Sums};
+use crate::expr::{Axis, Expr, Node};
+use crate::factor::{Pair, factor, mistakes_of};
 use crate::judge::{EXACT, largest_error};
-use crate::pairs::pairs;
-use crate::quantity::{Kind, QUANTITIES, Quantity};
+use crate::pairs::pairs_with;
 use crate::truth::Truth;
 
-/// The change in words; `None` if no single change is enough.
-pub(crate) fn repair(truths: &[Truth], formula: &Formula) -> Option<String> {
-    symbol_exchanged(truths, formula).or_else(|| term_scaled(truths, formula))
+/// What is wrong with a formula.
+pub(crate) struct Repair {
+    pub(crate) sentence: String,
+    /// Each mistake in words.
+    pub(crate) mistakes: Vec<String>,
 }
 
-/// Whether the formula is exact with this tree; the first network already rules most of them out.
-fn is_exact(truths: &[Truth], formula: &Formula, expr: Expr) -> bool {
-    let changed = Formula { expr, ..formula.clone() };
-    let reading = Reading::in_place(formula.evaluation, formula.mask);
-    truths.chunks(1).all(|one| {
-        pairs(one, &changed, reading).is_ok_and(|pairs| {
-            pairs.iter().all(|pair| {
-                pair.printed.len() == pair.expected.len()
-                    && pair.printed.iter().zip(&pair.expected).all(|(p, e)| p.shape() == e.shape())
-            }) && largest_error(pairs.iter().map(|pair| (&pair.printed[..], &pair.expected[..])))
-                <= EXACT
-        })
-    })
+/// As many pairs of changes are tried. A formula of this network has about ten thousand.
+const MOST_PAIRS: usize = 8_000;
+
+/// A single change that makes a formula exact. What is not right on the smallest networks need not
+/// be tried on the others.
+pub(crate) fn one_change(
+    truths: &[Truth],
+    smallest: &[Truth],
+    formula: &Formula,
+) -> Option<Repair> {
+    let search = Search { truths, smallest: smallest.get(..1)?, formula };
+    let singles = edits(formula, &formula.expr, Exchange::SameKind);
+    let edit = singles.iter().find(|edit| search.is_exact(&edit.expr, Sums::InPlace))?;
+    let sentence = format!("It is exact {}.", edit.words);
+    Some(Repair { sentence, mistakes: vec![edit.words.clone()] })
 }
 
-fn symbol_exchanged(truths: &[Truth], formula: &Formula) -> Option<String> {
-    let mut leaves: Vec<&'static Quantity> = Vec::new();
-    collect(&formula.expr, &mut leaves);
-    leaves.into_iter().find_map(|leaf| {
-        let others = QUANTITIES.iter().filter(|other| {
-            other.kind == leaf.kind
-                && other.name != leaf.name
-                && other.name != formula.target.name()
-        });
-        others.into_iter().find_map(|other| {
-            let exchanged = formula.expr.replaced(&|part| match part.node {
-                Node::Quantity(found) if found.name == leaf.name => {
-                    Some(Expr::new(Node::Quantity(other), part.column))
-                }
-                _ => None,
-            });
-            is_exact(truths, formula, exchanged)
-                .then(|| format!("It is exact with `{}` instead of `{}`.", other.name, leaf.name))
-        })
-    })
-}
-
-fn collect(expr: &Expr, leaves: &mut Vec<&'static Quantity>) {
-    if let Node::Quantity(quantity) = expr.node
-        && !matches!(quantity.kind, Kind::Scalar)
-        && !leaves.contains(&quantity)
-    {
-        leaves.push(quantity);
+/// Two changes, or three; `None` if nothing that is tried is enough.
+pub(crate) fn several_changes(
+    truths: &[Truth],
+    smallest: &[Truth],
+    formula: &Formula,
+) -> Option<Repair> {
+    let search = Search { truths, smallest: smallest.get(..1)?, formula };
+    let singles = edits(formula, &formula.expr, Exchange::SameKind);
+    let found = |edits: &[&Edit]| edits.iter().map(|edit| edit.words.clone()).collect::<Vec<_>>();
+    let with_factor = singles.iter().find_map(|edit| Some((edit, search.factor(&edit.expr)?)));
+    if let Some((edit, factor)) = with_factor {
+        let sentence = format!(
+            "Two mistakes at once: {}, it is still {factor} times the true value.",
+            edit.words
+        );
+        let mistakes = found(&[edit]).into_iter().chain(mistakes_of(&factor)).collect();
+        return Some(Repair { sentence, mistakes });
     }
-    expr.children().iter().for_each(|child| collect(child, leaves));
+    let early = "averaged too early".to_owned();
+    if let Some(edit) = singles.iter().find(|edit| search.is_early(&edit.expr)) {
+        let sentence = format!("Two mistakes at once: {}, it is averaged too early.", edit.words);
+        return Some(Repair { sentence, mistakes: [found(&[edit]), vec![early]].concat() });
+    }
+    let mut left = MOST_PAIRS;
+    let firsts = edits(formula, &formula.expr, Exchange::Neighbours);
+    for first in &firsts {
+        let seconds = edits(formula, &first.expr, Exchange::Neighbours);
+        left = left.checked_sub(seconds.len())?;
+        for second in &seconds {
+            let words = || format!("{} and {}", first.words, second.words);
+            if search.is_exact(&second.expr, Sums::InPlace) {
+                let sentence = format!("Two mistakes at once: it is exact {}.", words());
+                return Some(Repair { sentence, mistakes: found(&[first, second]) });
+            }
+            if search.is_early(&second.expr) {
+                let sentence =
+                    format!("Three mistakes at once: {}, it is averaged too early.", words());
+                let mistakes = [found(&[first, second]), vec![early]].concat();
+                return Some(Repair { sentence, mistakes });
+            }
+        }
+    }
+    None
 }
 
-fn term_scaled(truths: &[Truth], formula: &Formula) -> Option<String> {
-    let n_sums = count(&formula.expr);
-    let m = Quantity::named("m")?;
-    let factors = |column| {
-        let m = Expr::new(Node::Quantity(m), column);
-        let number = |value| Expr::new(Node::Number(value), column);
-        let over = |a, b| Expr::new(Node::Binary(Operator::Divide, Box::new([a, b])), column);
-        [
-            ("the factor 1/m", over(number(1.0), m.clone())),
-            ("the factor m", m),
-            ("the other sign", number(-1.0)),
-            ("the factor 1/2", number(0.5)),
-            ("the factor 2", number(2.0)),
-            ("the factor 0, that is, left out,", number(0.0)),
-        ]
-    };
-    // Every side of every sum, with every factor.
-    (0..n_sums).find_map(|sum| {
-        [0, 1].into_iter().find_map(|side| {
-            factors(formula.expr.column).into_iter().find_map(|(words, factor)| {
-                let seen = Cell::new(0);
-                let changed = scaled(&formula.expr, &seen, sum, side, &factor);
-                is_exact(truths, formula, changed).then(|| {
-                    let which = ["left", "right"][side];
-                    format!(
-                        "It is exact with {words} on the term to the {which} of sign number {}.",
-                        sum + 1
-                    )
-                })
+struct Search<'a> {
+    truths: &'a [Truth],
+    smallest: &'a [Truth],
+    formula: &'a Formula,
+}
+
+impl Search<'_> {
+    fn reading(&self, sums: Sums) -> Reading {
+        Reading { sums, ..Reading::in_place(self.formula.evaluation, self.formula.mask) }
+    }
+
+    /// Whether the formula is exact with this tree.
+    fn is_exact(&self, expr: &Expr, sums: Sums) -> bool {
+        let reading = self.reading(sums);
+        let one_by_one = self.smallest.chunks(1).chain(self.truths.chunks(1));
+        one_by_one.into_iter().all(|one| {
+            pairs_with(one, self.formula, expr, reading).is_ok_and(|pairs| {
+                fits(&pairs)
+                    && largest_error(pairs.iter().map(|p| (&p.printed[..], &p.expected[..])))
+                        <= EXACT
             })
         })
-    })
+    }
+
+    /// Whether it is exact with the sums over the batch taken last.
+    fn is_early(&self, expr: &Expr) -> bool {
+        let has_sum = expr.any(&|part| {
+            matches!(part.node, Node::Fold(_, Axis::Unstated(_) | Axis::Rows | Axis::Samples(_), _))
+        });
+        has_sum && self.is_exact(expr, Sums::Hoisted)
+    }
+
+    /// The factor that is left with this tree.
+    fn factor(&self, expr: &Expr) -> Option<String> {
+        let reading = self.reading(Sums::InPlace);
+        let of = |truths| {
+            pairs_with(truths, self.formula, expr, reading).ok().filter(|pairs| fits(pairs))
+        };
+        factor(&of(self.smallest)?)?;
+        // A factor of several parts explains nothing.
+        factor(&of(self.truths)?).filter(|factor| mistakes_of(factor).len() == 1)
+    }
 }
 
-fn is_sum(expr: &Expr) -> bool {
-    matches!(expr.node, Node::Binary(Operator::Add | Operator::Subtract, _))
-}
-
-fn count(expr: &Expr) -> usize {
-    usize::from(is_sum(expr)) + expr.children().iter().map(count).sum::<usize>()
-}
-
-/// The tree with a side of the n-th sum, counted from the outside, multiplied by a factor.
-fn scaled(expr: &Expr, seen: &Cell<usize>, n: usize, side: usize, factor: &Expr) -> Expr {
-    expr.replaced(&|part| {
-        let Node::Binary(operator, sides) = &part.node else { return None };
-        if !is_sum(part) {
-            return None;
-        }
-        let this = seen.get();
-        seen.set(this + 1);
-        if this != n {
-            let sides = sides.each_ref().map(|inner| scaled(inner, seen, n, side, factor));
-            return Some(Expr::new(Node::Binary(*operator, Box::new(sides)), part.column));
-        }
-        let mut sides = (**sides).clone();
-        let product = Box::new([factor.clone(), sides[side].clone()]);
-        sides[side] = Expr::new(Node::Binary(Operator::Multiply, product), part.column);
-        Some(Expr::new(Node::Binary(*operator, Box::new(sides)), part.column))
+fn fits(pairs: &[Pair<'_>]) -> bool {
+    pairs.iter().all(|pair| {
+        pair.printed.len() == pair.expected.len()
+            && pair.printed.iter().zip(&pair.expected).all(|(p, e)| p.shape() == e.shape())
     })
 }

@@ -11,7 +11,7 @@ use crate::reference::{
     dual_delta, dual_dropout_jacobian, dual_gradient, dual_row_jacobian, dual_softmax_jacobian,
     forward, random_instance,
 };
-use crate::setting::Mode;
+use crate::setting::{Labels, Mode, Probability, Setting, SquaredError};
 use crate::value::Value;
 
 /// One instance and its quantities.
@@ -57,8 +57,24 @@ pub(crate) enum UnitAxis {
 
 impl Truth {
     /// The instance that `seed` determines.
-    pub(crate) fn new(net: Network, mode: Mode, rows: usize, seed: u64) -> Self {
-        let (params, mut batch) = random_instance(&net, rows, seed);
+    pub(crate) fn new(net: Network, setting: Setting, rows: usize, seed: u64) -> Self {
+        let (params, batch) = random_instance(&net, rows, seed);
+        Self::of(net, setting, params, batch, seed)
+    }
+
+    /// The network with these parameters on this batch; in evaluation mode, `seed` determines the
+    /// running statistics.
+    pub(crate) fn of(
+        net: Network,
+        setting: Setting,
+        params: Params,
+        mut batch: Batch,
+        seed: u64,
+    ) -> Self {
+        let (mode, rows) = (setting.mode, batch.rows());
+        if setting.labels == Labels::OneHot {
+            batch.y_b = one_hot(&batch.y_b);
+        }
         if mode == Mode::Evaluation {
             batch.mask = Matrix::filled(rows, net.hidden_a, 1.0);
             batch.running = Some(running(net.hidden_b, seed));
@@ -67,7 +83,16 @@ impl Truth {
         let mistaken = Mistake::ALL
             .map(|made| (made, backward_naive(&net, &params, &batch, &values, Some(made))))
             .into();
-        let quantities = quantities(&net, params.clone(), batch.clone(), values);
+        let mut quantities = quantities(&net, params.clone(), batch.clone(), values);
+        if setting.probability == Probability::Kept {
+            quantities.insert("p", Value::number(1.0 - net.dropout));
+        }
+        if setting.squared_error == SquaredError::Whole {
+            // The 2 belongs to the loss, not to the task's weight.
+            quantities.insert("w_a", Value::number(net.weight_a / 2.0));
+            let half = quantities.get("loss_a").map(|loss_a| loss_a.map(|loss| 2.0 * loss));
+            quantities.extend(half.map(|whole| ("loss_a", whole)));
+        }
         Self { net, rows, mode, params, batch, quantities, mistaken }
     }
 
@@ -197,7 +222,7 @@ impl Truth {
     pub(crate) fn unit_axis(&self, target: Target, evaluation: Evaluation) -> UnitAxis {
         let units = target.0.units;
         match (target.0.kind, evaluation) {
-            (Kind::UnitJacobian, _) => UnitAxis::Blocks,
+            (Kind::UnitJacobian, _) | (_, Evaluation::PerUnit) => UnitAxis::Blocks,
             (Kind::Vector, _) if self.vector(target.name()).len() != self.net.hidden_b => {
                 UnitAxis::Nowhere
             }
@@ -213,13 +238,15 @@ impl Truth {
     }
 }
 
-/// One block for the batch; row by row, a column vector for each sample.
+/// One block for the batch; row by row, a column vector for each sample; unit by unit, one for each
+/// unit.
 fn blocks(matrix: &Matrix, kind: Kind, evaluation: Evaluation) -> Vec<Matrix> {
     match (evaluation, kind) {
         (Evaluation::PerRow, Kind::Rows) => (0..matrix.rows())
             .map(|row| Matrix::new(matrix.cols(), 1, matrix.row(row).to_vec()))
             .collect(),
         (Evaluation::PerRow, Kind::Vector) => vec![matrix.transposed()],
+        (Evaluation::PerUnit, _) => (0..matrix.cols()).map(|unit| matrix.column(unit)).collect(),
         _ => vec![matrix.clone()],
     }
 }
@@ -233,6 +260,8 @@ pub(crate) fn node_named(name: &str) -> Option<Node> {
         "y_a_hat" => Node::YAHat,
         "z_1b" => Node::Z1b,
         "a_1b" => Node::A1b,
+        "mu" => Node::Mu,
+        "var" => Node::Var,
         "a_hat" => Node::AHat,
         "bn" => Node::Bn,
         "s" => Node::S,
@@ -240,6 +269,15 @@ pub(crate) fn node_named(name: &str) -> Option<Node> {
         "y_b_hat" => Node::YBHat,
         _ => return None,
     })
+}
+
+/// A 1 where a row is largest.
+fn one_hot(labels: &Matrix) -> Matrix {
+    let largest = |i: usize| {
+        let row = labels.row(i);
+        (0..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })
+    };
+    Matrix::from_fn(labels.rows(), labels.cols(), |i, j| f64::from(u8::from(j == largest(i))))
 }
 
 /// Running statistics that differ from the batch's.
@@ -300,6 +338,8 @@ fn quantities(
         ("d_y_b_hat", delta(Node::YBHat)),
         ("d_bn", delta(Node::Bn)),
         ("d_a_hat", delta(Node::AHat)),
+        ("d_mu", delta(Node::Mu)),
+        ("d_var", delta(Node::Var)),
         ("d_h", delta(Node::H)),
         ("d_a_1a", delta(Node::A1a)),
         ("dy_dgamma", Value::Matrix(values.a_hat.clone())),
@@ -336,12 +376,21 @@ fn quantities(
     all.insert("jacobian_bn", Value::ForEachUnit(jacobian_bn));
     let Running { mean, var } =
         batch.running.unwrap_or(Running { mean: values.mu.clone(), var: values.var.clone() });
-    let loss_row = Matrix::from_fn(batch.x.rows(), 1, |i, _| {
-        let squares: f64 =
-            (0..net.outputs_a).map(|j| (values.y_a_hat[(i, j)] - batch.y_a[(i, j)]).powi(2)).sum();
-        let logs: f64 =
-            (0..net.classes).map(|j| batch.y_b[(i, j)] * values.y_b_hat[(i, j)].ln()).sum();
-        net.weight_a * squares / 2.0 - net.weight_b * logs
+    // The losses of the tasks as they are before their weights.
+    let half_square = |i: usize| -> f64 {
+        let residual = |j: usize| values.y_a_hat[(i, j)] - batch.y_a[(i, j)];
+        (0..net.outputs_a).map(|j| residual(j).powi(2)).sum::<f64>() / 2.0
+    };
+    let cross_entropy = |i: usize| -> f64 {
+        let log = |j: usize| values.y_b_hat[(i, j)].ln();
+        -(0..net.classes).map(|j| batch.y_b[(i, j)] * log(j)).sum::<f64>()
+    };
+    let m = batch.x.rows();
+    let over_rows = |of: &dyn Fn(usize) -> f64| (0..m).map(of).sum::<f64>() / m as f64;
+    all.insert("loss_a", Value::number(over_rows(&half_square)));
+    all.insert("loss_b", Value::number(over_rows(&cross_entropy)));
+    let loss_row = Matrix::from_fn(m, 1, |i, _| {
+        net.weight_a * half_square(i) + net.weight_b * cross_entropy(i)
     });
     let matrices = [
         ("loss_row", loss_row),

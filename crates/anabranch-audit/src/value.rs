@@ -119,7 +119,7 @@ impl Value {
             (_, Some(number), Operator::Divide) => Ok(left.map(|v| v / number)),
             (_, _, Operator::Multiply) => left.times(&right),
             _ => {
-                let symbol = symbol(operator);
+                let symbol = operator.symbol();
                 let left = left.matrix(&format!("`{symbol}`"))?;
                 let right = right.matrix(&format!("`{symbol}`"))?;
                 entry_by_entry(operator, &left, &right).map(Self::Matrix)
@@ -214,7 +214,7 @@ fn entry_by_entry(operator: Operator, a: &Matrix, b: &Matrix) -> Outcome<Matrix>
     } else if fits(a, b) {
         b.shape()
     } else {
-        let symbol = symbol(operator);
+        let symbol = operator.symbol();
         return Err(Undefined::Shapes(format!("`{symbol}` of {} and {}", shown(a), shown(b))));
     };
     let at = |matrix: &Matrix, i: usize, j: usize| {
@@ -238,24 +238,6 @@ fn entry_by_entry(operator: Operator, a: &Matrix, b: &Matrix) -> Outcome<Matrix>
             Operator::And => truth(a != 0.0 && b != 0.0),
         }
     }))
-}
-
-fn symbol(operator: Operator) -> &'static str {
-    match operator {
-        Operator::Add => "+",
-        Operator::Subtract => "-",
-        Operator::Multiply => "*",
-        Operator::Hadamard => ".*",
-        Operator::Divide => "/",
-        Operator::Power => "^",
-        Operator::Greater => ">",
-        Operator::Less => "<",
-        Operator::GreaterEqual => ">=",
-        Operator::LessEqual => "<=",
-        Operator::Equal => "=",
-        Operator::NotEqual => "!=",
-        Operator::And => "and",
-    }
 }
 
 /// `3×4`.

@@ -53,6 +53,18 @@ fn each_slip_gets_its_verdict() {
 }
 
 #[test]
+fn equations_in_many_spellings_get_their_verdicts() {
+    let derivation = markdown(include_str!("derivations/spellings.md"));
+    assert_eq!((derivation.equations.len(), derivation.skipped.len()), (75, 0));
+    for equation in &derivation.equations {
+        let place = equation.place;
+        assert_eq!(equation.verdict, equation.expected, "line {}", place.line);
+        // The points of this file say which `=` breaks first.
+        assert_eq!(equation.broken.map(|at| at as f64), equation.points, "line {}", place.line);
+    }
+}
+
+#[test]
 fn a_chain_breaks_where_it_breaks() {
     let good = r"\frac{1}{m}(\hat y_b - y_b)";
     let bad = r"\frac{1}{m}(\hat y_b + y_b)";
@@ -200,6 +212,51 @@ fn products_of_derivatives_are_chains() {
             None => assert_ne!(verdict, Some(Verdict::Exact), "{formula}"),
         }
     }
+}
+
+#[test]
+fn batch_norm_is_read_unit_by_unit() {
+    // As papers on BatchNorm print it: everything is a number of one unit.
+    let paper = r"\begin{align*}
+\frac{\partial L}{\partial \hat a} &= \frac{\partial L}{\partial s}\odot\gamma\\
+\frac{\partial L}{\partial \sigma^2} &= \sum_{i=1}^m \frac{\partial L}{\partial\hat a_i}(a_i-\mu)\cdot\left(-\frac12\right)(\sigma^2+\epsilon)^{-3/2}\\
+\frac{\partial L}{\partial\mu} &= \sum_{i=1}^m\frac{\partial L}{\partial\hat a_i}\cdot\frac{-1}{\sqrt{\sigma^2+\epsilon}}\\
+\frac{\partial L}{\partial a_i} &= \frac{\partial L}{\partial\hat a_i}\frac{1}{\sqrt{\sigma^2+\epsilon}} + \frac{\partial L}{\partial\sigma^2}\frac{2(a_i-\mu)}{m} + \frac{\partial L}{\partial\mu}\frac1m
+\end{align*}";
+    let right = AUDITOR.derivation(paper, true);
+    assert!(right.grade().pass && right.equations.len() == 4, "{}", derivation_report(&right));
+    let wrong = AUDITOR.derivation(&paper.replace(r"\frac{2(a_i", r"\frac{(a_i"), true);
+    let verdicts: Vec<_> = wrong.equations.iter().map(|equation| equation.verdict).collect();
+    assert_eq!(verdicts[2..], [Some(Verdict::Exact), Some(Verdict::Wrong)]);
+    let barred = r"\frac{\partial L}{\partial a_{1b}} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}} \odot \left(\delta_s - \overline{\delta_s} - \hat a \odot \overline{\delta_s \odot \hat a}\right)";
+    assert_eq!(equation(barred).verdict, Some(Verdict::Exact));
+}
+
+#[test]
+fn entries_and_differentials_in_their_spellings() {
+    for formula in [
+        r"\frac{\partial L}{\partial (\theta_{2b})_{kj}} = \frac1m\sum_{i=1}^m (\hat y_{b}^{(i)} - y_{b}^{(i)})_k\, s^{(i)}_j",
+        r"dW_{2b} = dZ_{2b}^T S",
+        r"\frac{\partial L}{\partial \theta_{2b}} = \sum_{i=1}^m \delta_{2b}^{(i)} \otimes s^{(i)}",
+        r"\frac{\partial L}{\partial z_{1b}} = \begin{cases} \frac{\partial L}{\partial a_{1b}} & z_{1b} > 0 \\ 0 & \text{otherwise}\end{cases}",
+        r"\hat y_b = \frac{\exp(z_{2b})}{\mathbf 1^\top \exp(z_{2b})}",
+        r"L = L_a + L_b",
+        r"L_b = -\frac1m\sum_{i=1}^m\sum_{k=1}^K y_{b,k}^{(i)}\log\hat y_{b,k}^{(i)}",
+        r"\mu = \mathbb{E}[a_{1b}]",
+    ] {
+        assert_eq!(equation(formula).verdict, Some(Verdict::Exact), "{formula}");
+    }
+}
+
+#[test]
+fn slips_of_a_derivation_are_explained() {
+    // The line of the source derivation with three slips.
+    let line = equation(
+        r"\frac{\partial L}{\partial \theta_{2a}} = \left( \frac{1}{m} \sum_{i=1}^m (\hat{y}_a - y_a) + (\theta_{2b})^T (\hat{y}_{bi} - y_{bi}) \right) \mathbf{x}^T",
+    );
+    let Judgement::Judged(finding) = &line.members[1].judgement else { panic!() };
+    assert_eq!(finding.mistakes.len(), 3, "{finding}");
+    assert!(finding.example.is_some() && !finding.readings.is_empty(), "{finding:?}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod directive;
 mod member;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
 use super::document::{Display, Piece, pieces};
 use super::layout::{Atom, Base, Place, layout};
 use super::reader::{Grouping, as_entry};
@@ -15,86 +16,32 @@ use crate::judge::{Values, rank};
 use crate::quantity::{Kind, Target};
 use crate::setting::Setting;
 use crate::truth::MaskReading;
-use crate::{Auditor, Finding, Verdict};
-
-/// The verdicts on a file's equations.
-#[derive(Clone, Debug, Default)]
-pub struct Derivation {
-    /// In the order of the file.
-    pub equations: Vec<Equation>,
-    /// What could not be read, or is not a formula for anything that the network computes.
-    pub skipped: Vec<Skipped>,
-    /// The symbols that were read, and as what.
-    pub symbols: BTreeMap<String, String>,
-}
-
-/// `A = B = C`, judged.
-#[derive(Clone, Debug)]
-pub struct Equation {
-    /// Where it begins.
-    pub place: Place,
-    /// What it is a formula for.
-    pub target: Target,
-    /// The left side, then what it is said to equal.
-    pub members: Vec<Member>,
-    /// The verdict of the first member that is not exact; `None` where none of them can be read.
-    pub verdict: Option<Verdict>,
-    /// The member behind the first `=` that does not hold.
-    pub broken: Option<usize>,
-    /// What it is worth.
-    pub points: Option<f64>,
-    /// The verdict that the file says it must get.
-    pub expected: Option<Verdict>,
-}
-
-/// One side of an `=`.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Where it begins.
-    pub place: Place,
-    /// As written.
-    pub text: String,
-    /// What it is.
-    pub judgement: Judgement,
-    /// Whether it equals the readable member before it.
-    pub follows: Option<bool>,
-}
-
-/// What is said of a member.
-#[derive(Clone, Debug)]
-pub enum Judgement {
-    /// The quantity that the equation is about, or another name for it.
-    Name,
-    /// An expression, compared with the truth.
-    Judged(Box<Finding>),
-    /// Not read, and why.
-    Unreadable(String),
-}
-
-/// A formula that is not judged.
-#[derive(Clone, Debug)]
-pub struct Skipped {
-    /// Where it stands.
-    pub place: Place,
-    /// As written.
-    pub text: String,
-    /// Why it is not judged.
-    pub reason: String,
-    /// Whether it could not be read; else there is nothing to judge.
-    pub unreadable: bool,
-}
+use crate::{Auditor, Formula, Verdict};
 
 impl Auditor {
     /// The verdicts on the equations of a Markdown text, or a LaTeX one.
     pub fn derivation(&self, text: &str, is_tex: bool) -> Derivation {
         let pieces = pieces(text, is_tex);
-        let (cost, scaled) = self.derivation_with(text, &pieces, MaskReading::Scaled);
+        let mut derivation = self.nearest(text, &pieces);
+        for member in derivation.equations.iter_mut().flat_map(|one| &mut one.members) {
+            if let (Judgement::Judged(finding), Some(formula)) =
+                (&mut member.judgement, &member.formula)
+            {
+                self.explain(formula, finding);
+            }
+        }
+        derivation
+    }
+
+    /// The derivation with the meaning of M that makes more of it right.
+    fn nearest(&self, text: &str, pieces: &[Piece]) -> Derivation {
+        let (cost, scaled) = self.derivation_with(text, pieces, MaskReading::Scaled);
         if cost == 0 || !scaled.symbols.values().any(|meaning| meaning == "M") {
             return scaled;
         }
         // Some write M for keep/(1-p), some for keep: whichever this derivation is nearer to right
         // with.
-        let (binary_cost, mut binary) = self.derivation_with(text, &pieces, MaskReading::Binary);
+        let (binary_cost, mut binary) = self.derivation_with(text, pieces, MaskReading::Binary);
         if binary_cost < cost {
             for meaning in binary.symbols.values_mut().filter(|meaning| *meaning == "M") {
                 meaning.push_str(" (0 or 1)");
@@ -151,6 +98,14 @@ struct Read {
     judgement: Judgement,
     values: Option<Values>,
     expr: Option<Expr>,
+    /// What its verdict is of, if there may be more to say about it.
+    formula: Option<Formula>,
+}
+
+impl Read {
+    fn unjudged(judgement: Judgement, expr: Option<Expr>) -> Self {
+        Self { judgement, values: None, expr, formula: None }
+    }
 }
 
 impl<'a> Judge<'a> {
@@ -455,7 +410,7 @@ impl<'a> Judge<'a> {
             _ => None,
         };
         let about = About { target, free: &free, condition: &condition };
-        let mut read = vec![Read { judgement: Judgement::Name, values: None, expr: Some(left) }];
+        let mut read = vec![Read::unjudged(Judgement::Name, Some(left))];
         for (member, text) in members.iter().zip(texts).skip(1) {
             read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
         }
@@ -484,6 +439,7 @@ impl<'a> Judge<'a> {
                 text: text.clone(),
                 judgement: read.judgement,
                 follows,
+                formula: read.formula,
             })
             .collect();
         let place = Place { line: 1, column: 1 };

@@ -3,6 +3,8 @@
 
 mod commands;
 
+use crate::letters::greek;
+
 /// Line and column of a character in its file, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -419,26 +421,6 @@ fn words(atoms: Vec<Atom>) -> Vec<Atom> {
         }
     }
     joined
-}
-
-/// The name of a Greek letter.
-pub(crate) fn greek(c: char) -> Option<&'static str> {
-    Some(match c {
-        'α' => "alpha",
-        'β' => "beta",
-        'γ' => "gamma",
-        'δ' => "delta",
-        'ε' | 'ϵ' => "epsilon",
-        'η' => "eta",
-        'θ' | 'ϑ' => "theta",
-        'λ' => "lambda",
-        'μ' | 'µ' => "mu",
-        'σ' => "sigma",
-        'φ' => "phi",
-        'Θ' => "Theta",
-        'Δ' => "Delta",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Derivations in LaTeX and Markdown: every equation of a file judged, each link of `A = B = C`.
 
 mod chain;
+mod derivation;
 mod document;
 mod layout;
 mod pull_back;
@@ -9,6 +10,6 @@ mod report;
 mod statement;
 mod symbols;
 
-pub use chain::{Derivation, Equation, Judgement, Member, Skipped};
+pub use derivation::{Derivation, Equation, Judgement, Member, Skipped};
 pub use layout::Place;
 pub use report::derivation_report;

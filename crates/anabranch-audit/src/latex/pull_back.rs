@@ -105,7 +105,9 @@ fn variable(gradient: &'static str) -> Option<&'static str> {
         "delta_1b" => "z_1b",
         "delta_2b" => "z_2b",
         "d_a" => "a_1b",
-        "d_a_1a" | "d_h" | "d_a_hat" | "d_bn" | "d_s" | "d_y_b_hat" => &gradient[2..],
+        "d_a_1a" | "d_h" | "d_mu" | "d_var" | "d_a_hat" | "d_bn" | "d_s" | "d_y_b_hat" => {
+            &gradient[2..]
+        }
         _ => return None,
     })
 }

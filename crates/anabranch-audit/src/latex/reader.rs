@@ -125,6 +125,7 @@ impl Reader<'_> {
                     join = match symbol.as_str() {
                         "*" => Join::Product,
                         ".*" => Join::EntryByEntry,
+                        "⊗" => Join::Outer,
                         "/" => Join::Over,
                         "-" => {
                             negative = !negative;
@@ -170,14 +171,16 @@ impl Reader<'_> {
 
     fn product(&self, factors: Vec<(Join, Place, Expr)>) -> Outcome<Expr> {
         let passes: &[&[Join]] = match self.grouping {
-            Grouping::SideBySideFirst => {
-                &[&[Join::SideBySide, Join::Over], &[Join::Product, Join::EntryByEntry]]
-            }
-            Grouping::EntryByEntryLast => {
-                &[&[Join::SideBySide, Join::Over, Join::Product], &[Join::EntryByEntry]]
-            }
+            Grouping::SideBySideFirst => &[
+                &[Join::SideBySide, Join::Over],
+                &[Join::Product, Join::EntryByEntry, Join::Outer],
+            ],
+            Grouping::EntryByEntryLast => &[
+                &[Join::SideBySide, Join::Over, Join::Product, Join::Outer],
+                &[Join::EntryByEntry],
+            ],
             Grouping::FromTheLeft => {
-                &[&[Join::SideBySide, Join::Over, Join::Product, Join::EntryByEntry]]
+                &[&[Join::SideBySide, Join::Over, Join::Product, Join::EntryByEntry, Join::Outer]]
             }
         };
         let mut factors = factors;
@@ -186,12 +189,15 @@ impl Reader<'_> {
             for (join, place, right) in factors {
                 match joined.last_mut() {
                     Some((_, _, left)) if pass.contains(&join) => {
-                        let operator = match join {
-                            Join::SideBySide | Join::Product => Operator::Multiply,
-                            Join::EntryByEntry => Operator::Hadamard,
-                            Join::Over => Operator::Divide,
+                        let sides = [left.clone(), right];
+                        let binary = |operator| Node::Binary(operator, Box::new(sides.clone()));
+                        let node = match join {
+                            Join::SideBySide | Join::Product => binary(Operator::Multiply),
+                            Join::EntryByEntry => binary(Operator::Hadamard),
+                            Join::Over => binary(Operator::Divide),
+                            Join::Outer => Node::Function(Function::Outer, sides.to_vec()),
                         };
-                        *left = at(place, Node::Binary(operator, Box::new([left.clone(), right])));
+                        *left = at(place, node);
                     }
                     _ => joined.push((join, place, right)),
                 }
@@ -402,13 +408,19 @@ impl Reader<'_> {
                 }
                 self.symbol(atom, next)
             }
+            // E[u]: the mean.
+            Base::Symbol(name)
+                if name == "E" && matches!(next, Some(Atom { base: Base::Group('[', _), .. })) =>
+            {
+                self.applied("mean", atoms)
+            }
             // dW: the gradient by W.
             Base::Symbol(name) if name == "d" && atom.is_bare() && next.is_some() => {
                 let operand = &atoms[1..2];
                 match self.symbols.resolve(&operand[0]) {
                     Some(resolved) if gradient_of(&resolved.meaning).is_some() => {
                         let value = self.gradient(&operand[0])?;
-                        Ok((value, 2))
+                        Ok((self.transposed_or_power(value, &operand[0])?, 2))
                     }
                     _ => self.symbol(atom, next),
                 }
@@ -433,6 +445,8 @@ enum Join {
     Product,
     EntryByEntry,
     Over,
+    /// u ⊗ v = uvᵀ.
+    Outer,
 }
 
 const NOWHERE: Place = Place { line: 0, column: 0 };
@@ -546,7 +560,7 @@ fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
         };
         // A sign after an operator belongs to the factor.
         if i > 0
-            && matches!(&atoms[i - 1].base, Base::Operator(s) if matches!(s.as_str(), "*" | ".*" | "/"))
+            && matches!(&atoms[i - 1].base, Base::Operator(s) if matches!(s.as_str(), "*" | ".*" | "/" | "⊗"))
         {
             continue;
         }

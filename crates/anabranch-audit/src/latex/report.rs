@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::chain::{Derivation, Equation, Judgement};
+use super::derivation::{Derivation, Equation, Judgement};
 use crate::Verdict;
-use crate::finding::write_wrapped;
+use crate::finding::{write_finding, write_wrapped};
 use crate::plain::Plain;
 
 /// The derivation's equations with their verdicts, what was not judged, and the symbols as they
@@ -85,8 +85,7 @@ fn write_equation(text: &mut String, equation: &Equation) {
         match &member.judgement {
             Judgement::Name => {}
             Judgement::Judged(finding) => {
-                let sentence = format!("{}: {}", finding.verdict, finding.explanation);
-                write_wrapped(text, &Plain(&sentence).to_string());
+                write_finding(text, &format!("{}: ", finding.verdict), finding);
             }
             Judgement::Unreadable(message) => {
                 write_wrapped(text, &format!("Not read: {}.", Plain(message)));

@@ -281,6 +281,8 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
             take(&["m", "N"], &mut rest, &mut taken);
             "ones_m"
         }
+        "L" | "J" | "Loss" | "loss" if take(&["a", "A", "MSE"], &mut rest, &mut taken) => "loss_a",
+        "L" | "J" | "Loss" | "loss" if take(&["b", "B", "CE"], &mut rest, &mut taken) => "loss_b",
         "L" | "J" | "Loss" | "loss" if rest.len() == 1 && letters(&rest).is_some() => "loss_row",
         "L" | "J" | "Loss" | "loss" => "loss",
         "delta" | "Delta" if tag.is_empty() => {
@@ -307,7 +309,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
         "SI" | "SJ" => "z_2b",
         "DO" => "h",
         "DI" | "DJ" => "a_1a",
-        "BN" => "bn",
+        "BN" | "bn" => "bn",
         _ => return None,
     };
     Quantity::named(name).map(|quantity| (quantity, taken, rest))

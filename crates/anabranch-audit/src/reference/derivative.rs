@@ -49,7 +49,7 @@ pub fn dual_gradient(net: &Network, params: &Params, batch: &Batch) -> Params {
 /// See [`forward`].
 pub fn dual_delta(net: &Network, params: &Params, batch: &Batch, node: Node) -> Matrix {
     let params = params.map(|v| Dual64::from_re(*v));
-    Matrix::from_fn(batch.rows(), node.cols(net), |row, col| {
+    Matrix::from_fn(node.rows(batch.rows()), node.cols(net), |row, col| {
         nudged_forward(net, &params, batch, node, (row, col)).loss.eps
     })
 }
@@ -116,7 +116,7 @@ pub fn dual_pull_back(
             .then(|| u.data().iter().zip(g.data()).map(|(u, g)| u.eps * g).sum())
     };
     let [rows, cols] = match v {
-        Source::Node(node) => [batch.rows(), node.cols(net)],
+        Source::Node(node) => [node.rows(batch.rows()), node.cols(net)],
         Source::Param(param) => param.shape(net),
     };
     let mut data = Vec::with_capacity(rows * cols);

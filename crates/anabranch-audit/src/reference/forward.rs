@@ -20,6 +20,10 @@ pub enum Node {
     Z1b,
     /// a1b = ReLU(z1b), BatchNorm's input; da.
     A1b,
+    /// μ, the mean that BatchNorm subtracts, one row for the whole batch.
+    Mu,
+    /// σ², the variance that BatchNorm divides by, one row for the whole batch.
+    Var,
     /// â, the normalised a1b.
     AHat,
     /// bn = γâ+β, BatchNorm's output.
@@ -33,12 +37,19 @@ pub enum Node {
 }
 
 impl Node {
+    /// Its number of rows for a batch of m: 1 for μ and σ².
+    pub fn rows(self, m: usize) -> usize {
+        if matches!(self, Self::Mu | Self::Var) { 1 } else { m }
+    }
+
     /// Its number of columns.
     pub fn cols(self, net: &Network) -> usize {
         match self {
             Self::Z1a | Self::A1a | Self::H => net.hidden_a,
             Self::YAHat => net.outputs_a,
-            Self::Z1b | Self::A1b | Self::AHat | Self::Bn | Self::S => net.hidden_b,
+            Self::Z1b | Self::A1b | Self::Mu | Self::Var | Self::AHat | Self::Bn | Self::S => {
+                net.hidden_b
+            }
             Self::Z2b | Self::YBHat => net.classes,
         }
     }
@@ -150,14 +161,15 @@ pub fn forward<T: DualNum<Primitive = f64> + Copy>(
     };
     let constants = |matrix: &Matrix| matrix.map(|v| T::from(*v));
     let (mu, var) = if let Some(running) = &batch.running {
-        (constants(&running.mean), constants(&running.var))
+        let mu = nudged(Node::Mu, constants(&running.mean));
+        (mu, nudged(Node::Var, constants(&running.var)))
     } else {
-        let mu = over_rows(&|i, j| a_1b[(i, j)]);
+        let mu = nudged(Node::Mu, over_rows(&|i, j| a_1b[(i, j)]));
         let var = over_rows(&|i, j| {
             let centred = a_1b[(i, j)] - mu[(0, j)];
             centred * centred
         });
-        (mu, var)
+        (mu, nudged(Node::Var, var))
     };
     let deviation = var.map(|v| (*v + net.eps).sqrt());
     let a_hat =

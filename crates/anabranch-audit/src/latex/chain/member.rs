@@ -10,7 +10,7 @@ use crate::latex::layout::{Atom, Place, Unreadable};
 use crate::latex::pull_back::contraction;
 use crate::latex::reader::{Grouping, Reader, as_entry};
 use crate::latex::statement::start;
-use crate::quantity::{Kind, Quantity, Target};
+use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::{Evaluation, Finding, Formula, Verdict};
 
 impl Judge<'_> {
@@ -64,6 +64,7 @@ impl Judge<'_> {
             setting: self.setting.asked_for_by(target, expr),
             indices: Indices { free: free.to_vec(), condition },
             mask: self.mask,
+            line: None,
             expected: None,
             points: None,
             note: None,
@@ -172,7 +173,7 @@ impl Judge<'_> {
             }
             if as_entry(&expr).is_some_and(|(q, _)| q.name == about.target.name()) {
                 let judgement = Judgement::Name;
-                return Read { judgement, values: None, expr: Some(expr) };
+                return Read::unjudged(judgement, Some(expr));
             }
             let read = self.judged(expr, text, about);
             let better =
@@ -189,11 +190,11 @@ impl Judge<'_> {
             (None, Some(error)) => {
                 let at = error.place;
                 let message = format!("line {}, column {}: {}", at.line, at.column, error.message);
-                Read { judgement: Judgement::Unreadable(message), values: None, expr: None }
+                Read::unjudged(Judgement::Unreadable(message), None)
             }
             (None, None) => {
                 let judgement = Judgement::Unreadable("something is missing here".into());
-                Read { judgement, values: None, expr: None }
+                Read::unjudged(judgement, None)
             }
         }
     }
@@ -219,40 +220,43 @@ impl Judge<'_> {
                 let formula = formula(&expr, Evaluation::Batch);
                 let found = assess_values(&pairs, &formula);
                 let mut finding = Finding::new(&formula, found);
-                finding.explanation.push_str(" Read as the chain rule.");
+                finding.say("Read as the chain rule.");
                 let values = pairs.iter().map(|pair| pair.entries()).collect();
                 let judgement = Judgement::Judged(Box::new(finding));
-                return Read { judgement, values: Some(values), expr: Some(expr) };
+                return Read { judgement, values: Some(values), expr: Some(expr), formula: None };
             }
             Some(Err(message)) => {
                 let judgement = Judgement::Unreadable(message);
-                return Read { judgement, values: None, expr: Some(expr) };
+                return Read::unjudged(judgement, Some(expr));
             }
             None if has_partial(&expr) => {
                 let message = "a derivative of one quantity with respect to another, outside a product of derivatives";
-                return Read {
-                    judgement: Judgement::Unreadable(message.into()),
-                    values: None,
-                    expr: Some(expr),
-                };
+                return Read::unjudged(Judgement::Unreadable(message.into()), Some(expr));
             }
             None => {}
         }
         let assessed = |expr: &Expr| {
+            let of_unit = (target.0.units == Units::Columns && is_of_one_unit(expr))
+                .then_some(Evaluation::PerUnit);
             [Evaluation::PerRow, Evaluation::Batch]
+                .into_iter()
+                .chain(of_unit)
                 .map(|evaluation| {
                     let formula = formula(expr, evaluation);
                     let found = assess(truths, &formula, evaluation, formula.mask);
                     (rank(found.verdict), formula)
                 })
-                .into_iter()
                 .min_by_key(|(rank, _)| *rank)
         };
-        let Some((cost, best)) = assessed(&expr) else {
+        let Some((cost, mut best)) = assessed(&expr) else {
             let judgement = Judgement::Unreadable("nothing to judge".into());
-            return Read { judgement, values: None, expr: Some(expr) };
+            return Read::unjudged(judgement, Some(expr));
         };
-        let mut finding = self.auditor.finding(&best);
+        let values = values(truths, &best);
+        let mut finding = self.auditor.verdict(&best);
+        if best.evaluation == Evaluation::PerUnit {
+            finding.say("Read unit by unit.");
+        }
         // What a derivation calls δ may not be δ; what follows from it may still be right.
         if cost > 0 {
             for (name, definition) in &self.definitions {
@@ -263,10 +267,9 @@ impl Judge<'_> {
                 if let Some(replaced) = replaced
                     && let Some((0, formula)) = assessed(&replaced)
                 {
-                    finding = self.auditor.finding(&formula);
-                    finding
-                        .explanation
-                        .push_str(&format!(" This uses {name} as this derivation defines it."));
+                    finding = self.auditor.verdict(&formula);
+                    finding.say(&format!("This uses {name} as this derivation defines it."));
+                    best = formula;
                 }
             }
         }
@@ -280,9 +283,25 @@ impl Judge<'_> {
                 "The index `{name}` is bound by no sum: a sum over the samples is missing. With it, the formula is exact."
             );
         }
-        let values = values(truths, &best);
-        Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr) }
+        // What is left to explain: not a missing sum.
+        let formula = (samples.is_empty() || !is_sum || cost > 0).then_some(best);
+        Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr), formula }
     }
+}
+
+/// Whether everything in it is a number of one unit of branch B for each sample, or a constant. A
+/// transpose is one of a vector of units.
+fn is_of_one_unit(expr: &Expr) -> bool {
+    !expr.any(&|part| match &part.node {
+        Node::Quantity(found) => match found.kind {
+            Kind::Scalar => false,
+            Kind::Rows | Kind::Vector => found.units != Units::Columns,
+            _ => true,
+        },
+        Node::Transpose(_) | Node::Over(..) | Node::Identity => true,
+        Node::Fold(_, Axis::Cols | Axis::All, _) => true,
+        _ => false,
+    })
 }
 
 /// Letters of a slot that no sum binds.

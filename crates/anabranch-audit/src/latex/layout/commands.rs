@@ -105,10 +105,15 @@ impl Reader {
                     // An arrow says that it is a vector.
                     _ => return Ok(inner),
                 };
-                accented(accent, inner).map_or_else(
-                    || self.error(place, format!("`\\{name}` of a whole expression")),
-                    |atom| Ok(moved(vec![atom], place)),
-                )
+                match (accented(accent, inner.clone()), accent) {
+                    (Some(atom), _) => Ok(moved(vec![atom], place)),
+                    // A bar over a whole expression is its mean.
+                    (None, "bar") => Ok(vec![
+                        Atom::new(Base::Word("mean".into()), place),
+                        Atom::new(Base::Group('(', inner), place),
+                    ]),
+                    _ => self.error(place, format!("`\\{name}` of a whole expression")),
+                }
             }
             "mathbf" | "mathrm" | "mathcal" | "mathit" | "mathsf" | "mathbb" | "mathds"
             | "mathfrak" | "mathscr" | "boldsymbol" | "bm" | "pmb" | "operatorname" | "text"

@@ -53,9 +53,9 @@ impl Reader<'_> {
             Base::Group('{' | '(', inner) if inner.len() == 1 && by.is_bare() => &inner[0],
             _ => by,
         };
-        if let Base::Word(_) = &by.base
-            && self.function_name(by).is_some()
-        {
+        // BN(a), (θ)ₖⱼ
+        let is_function = matches!(by.base, Base::Word(_)) && self.function_name(by).is_some();
+        if is_function || matches!(by.base, Base::Group(..)) {
             return self.derivative_by(std::slice::from_ref(by), place);
         }
         let Some(resolved) = self.symbols.resolve(by) else {

@@ -8,20 +8,7 @@ use crate::quantity::{Kind, Quantity};
 /// The gradient of the loss with respect to a quantity.
 pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
     let Meaning::Quantity(by) = meaning else { return None };
-    let name = match by.name {
-        "z_1a" => "delta_1a",
-        "y_a_hat" => "delta_2a",
-        "z_1b" => "delta_1b",
-        "z_2b" => "delta_2b",
-        "a_1b" => "d_a",
-        name @ ("a_1a" | "h" | "a_hat" | "bn" | "s" | "y_b_hat" | "theta_1a" | "b_1a"
-        | "theta_2a" | "b_2a" | "theta_1b" | "b_1b" | "gamma" | "beta" | "theta_j"
-        | "theta_2b" | "b_2b") => {
-            return Quantity::named(&format!("d_{name}"));
-        }
-        _ => return None,
-    };
-    Quantity::named(name)
+    by.gradient()
 }
 
 /// Σⱼ … ∂u/∂v without an index of its own: of the component that the sum is over.

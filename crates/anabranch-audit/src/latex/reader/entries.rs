@@ -1,7 +1,7 @@
 //! Symbols, and what their scripts pick, transpose or raise to a power.
 
 use super::{Reader, at, index_letter, quantity, unreadable};
-use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
+use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::{Letter, Meaning, base_name, is_power, is_transpose};
 use crate::quantity::{Kind, Quantity};
@@ -31,9 +31,22 @@ impl Reader<'_> {
             && let [first, second] =
                 &atom.sub.iter().filter(|a| !a.is_operator(",")).collect::<Vec<_>>()[..]
             && let (Some(i), Some(j)) = (index_letter(first), index_letter(second))
+            // δ with respect to s, a, h or z.
+            && !matches!(i, 's' | 'a' | 'h' | 'z')
         {
             let sides = [i, j].map(|letter| at(place, Node::Index(letter)));
             return Ok((at(place, Node::Binary(Operator::Equal, Box::new(sides))), 1));
+        }
+        // A bar over a symbol that has no such name is its mean over the batch.
+        if let Base::Symbol(name) = &atom.base
+            && let Some(below) = name.strip_prefix("bar ")
+            && self.symbols.clone().resolve(atom).is_none()
+        {
+            let below = Atom { base: Base::Symbol(below.to_owned()), ..atom.clone() };
+            let (value, _) = self.symbol(&below, None)?;
+            self.unstated += 1;
+            let axis = Axis::Unstated(self.unstated - 1);
+            return Ok((at(place, Node::Fold(Fold::Mean, axis, Box::new(value))), 1));
         }
         let Some(resolved) = self.symbols.resolve(atom) else {
             let name = base_name(atom).unwrap_or_default();
