@@ -111,6 +111,7 @@ fn notices(tree: &Path, check: &str, number: usize) -> Result<Option<String>> {
     let words = match check {
         "gradcheck" => [&program[..], &["gradcheck"]].concat(),
         "traces" => [&cli[..], &["traces::"]].concat(),
+        "checks" => [&cli[..], &["checks::"]].concat(),
         "flags" => [&cli[..], &["flags::"]].concat(),
         "numbers" => [&cli[..], &["numbers::"]].concat(),
         "resume" => [&cli[..], &["resume::"]].concat(),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::audit::{
-    Auditor, Derivation, Equation, Finding, Formula, Grade, Judgement, Verdict, derivation_report,
-    grade, report, source_derivation,
+    Auditor, Derivation, Equation, FileError, Finding, Formula, FormulaFile, Grade, Judgement,
+    Unread, Verdict, derivation_report, grade, report, source_derivation,
 };
 use comfy_table::Table;
 use serde_json::{Value, json};
@@ -18,8 +18,9 @@ use crate::output;
 /// A formula is exact, off by a factor, of the wrong shape, averaged too early,
 /// circular, or wrong. In a Markdown or LaTeX file, every equation is judged, and
 /// in A = B = C the first `=` that breaks is named. The exit code is 0 if every
-/// formula has the verdict that its file expects (exact, if it says nothing), and
-/// 1 otherwise. Without FILE, the derivation that the network comes from is judged.
+/// formula has the verdict that its file expects (exact, if it says nothing), 1 if
+/// not, and 2 if a FILE cannot be read; the others are judged all the same. Without
+/// FILE, the derivation that the network comes from is judged.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -45,17 +46,27 @@ struct Audited {
 }
 
 enum Kind {
-    Formulas(Vec<Formula>, Vec<Finding>),
+    Formulas {
+        formulas: Vec<Formula>,
+        findings: Vec<Finding>,
+        unread: Vec<Unread>,
+    },
     Derivation(Derivation),
+    /// A file that cannot be read, and why.
+    Unusable(String),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let auditor = Auditor::new(args.seed);
     let files: Vec<Audited> = if args.files.is_empty() {
-        vec![Audited { path: None, kind: judged(&auditor, source_derivation()) }]
+        let formulas = FormulaFile { formulas: source_derivation(), unread: vec![] };
+        vec![Audited { path: None, kind: judged(&auditor, formulas) }]
     } else {
-        args.files.iter().map(|file| audited(&auditor, file)).collect::<Result<_, _>>()?
+        args.files.iter().map(|file| audited(&auditor, file)).collect()
     };
+    if let [Audited { kind: Kind::Unusable(message), .. }] = &files[..] {
+        return Err(Failure::input(message));
+    }
     if args.json {
         output::print(&json_of(&files))?;
     } else if args.csv {
@@ -63,31 +74,45 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         output::print(&text_of(&files).trim_end())?;
     }
+    if files.iter().any(|file| matches!(file.kind, Kind::Unusable(_))) {
+        return Ok(ExitCode::from(2));
+    }
     Ok(output::verdict(files.iter().all(|file| file.grade().pass)))
 }
 
-fn judged(auditor: &Auditor, formulas: Vec<Formula>) -> Kind {
+fn judged(auditor: &Auditor, file: FormulaFile) -> Kind {
+    let FormulaFile { formulas, unread } = file;
     let findings = formulas.iter().map(|formula| auditor.finding(formula)).collect();
-    Kind::Formulas(formulas, findings)
+    Kind::Formulas { formulas, findings, unread }
 }
 
-fn audited(auditor: &Auditor, file: &Path) -> Result<Audited, Failure> {
+fn audited(auditor: &Auditor, file: &Path) -> Audited {
+    let kind = kind(auditor, file).unwrap_or_else(Kind::Unusable);
+    Audited { path: Some(file.to_owned()), kind }
+}
+
+/// The judged file; otherwise why it cannot be used.
+fn kind(auditor: &Auditor, file: &Path) -> Result<Kind, String> {
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
-    let kind = match extension.as_str() {
+    match extension.as_str() {
         "md" | "markdown" | "tex" | "latex" => {
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                Failure::input(format!("{}: cannot be read: {error}", output::plain(file)))
-            })?;
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: cannot be read: {error}", output::plain(file)))?;
             let derivation = auditor.derivation(&text, extension.ends_with("tex"));
             if derivation.equations.is_empty() && derivation.skipped.is_empty() {
-                let file = output::plain(file);
-                return Err(Failure::input(format!("{file}: contains no equation to judge")));
+                return Err(format!("{}: contains no equation to judge", output::plain(file)));
             }
-            Kind::Derivation(derivation)
+            Ok(Kind::Derivation(derivation))
         }
-        _ => judged(auditor, Formula::read(file).map_err(Failure::input)?),
-    };
-    Ok(Audited { path: Some(file.to_owned()), kind })
+        _ => {
+            let mut formulas = FormulaFile::read(file).map_err(|error| error.to_string())?;
+            // With nothing left to judge, the file is what is wrong.
+            if formulas.formulas.is_empty() && !formulas.unread.is_empty() {
+                return Err(formulas.unread.remove(0).error.to_string());
+            }
+            Ok(judged(auditor, formulas))
+        }
+    }
 }
 
 impl Audited {
@@ -97,16 +122,23 @@ impl Audited {
 
     fn grade(&self) -> Grade {
         match &self.kind {
-            Kind::Formulas(formulas, findings) => grade(formulas, findings),
+            Kind::Formulas { formulas, findings, unread } => {
+                let mut grade = grade(formulas, findings);
+                unread.iter().for_each(|unread| grade.miss(unread.points));
+                grade
+            }
             Kind::Derivation(derivation) => derivation.grade(),
+            Kind::Unusable(_) => Grade::default(),
         }
     }
 
     fn count(&self, wanted: Option<Verdict>) -> usize {
         match &self.kind {
-            Kind::Formulas(_, findings) => {
-                findings.iter().filter(|finding| Some(finding.verdict) == wanted).count()
-            }
+            Kind::Formulas { findings, unread, .. } => match wanted {
+                Some(wanted) => findings.iter().filter(|f| f.verdict == wanted).count(),
+                None => unread.len(),
+            },
+            Kind::Unusable(_) => usize::from(wanted.is_none()),
             Kind::Derivation(derivation) => {
                 let unread = derivation.skipped.iter().filter(|skipped| skipped.unreadable).count();
                 let of_verdict =
@@ -124,8 +156,13 @@ fn text_of(files: &[Audited]) -> String {
             text.push_str(&format!("{}\n\n", file.name()));
         }
         text.push_str(&match &file.kind {
-            Kind::Formulas(formulas, findings) => report(formulas, findings),
+            Kind::Formulas { formulas, findings, unread } => {
+                let unread =
+                    unread.iter().map(|unread| format!("? not read: {}\n\n", unread.error));
+                unread.collect::<String>() + &report(formulas, findings)
+            }
             Kind::Derivation(derivation) => derivation_report(derivation),
+            Kind::Unusable(message) => format!("? {message}\n"),
         });
         let Grade { earned, possible, .. } = file.grade();
         if possible > 0.0 {
@@ -143,7 +180,9 @@ fn text_of(files: &[Audited]) -> String {
             let mut row = vec![file.name()];
             row.extend(Verdict::ALL.iter().map(|verdict| file.count(Some(*verdict)).to_string()));
             let Grade { earned, possible, .. } = file.grade();
-            row.extend([file.count(None).to_string(), format!("{earned} of {possible}")]);
+            let points =
+                if possible > 0.0 { format!("{earned} of {possible}") } else { "–".into() };
+            row.extend([file.count(None).to_string(), points]);
             table.add_row(row);
         }
         text.push_str(&output::layout(table, 1));
@@ -156,8 +195,12 @@ fn json_of(files: &[Audited]) -> Value {
     let object = |file: &Audited| {
         let Grade { earned, possible, pass } = file.grade();
         let mut value = match &file.kind {
-            Kind::Formulas(_, findings) => json!({ "findings": findings }),
+            Kind::Formulas { findings, unread, .. } => {
+                let unread: Vec<String> = unread.iter().map(|one| one.error.to_string()).collect();
+                json!({ "findings": findings, "unread": unread })
+            }
             Kind::Derivation(derivation) => derivation_json(derivation),
+            Kind::Unusable(message) => json!({ "error": message }),
         };
         value["file"] = json!(file.path.as_ref().map(|path| path.to_string_lossy()));
         value["points"] = json!({ "earned": earned, "possible": possible });
@@ -165,7 +208,9 @@ fn json_of(files: &[Audited]) -> Value {
         value
     };
     match files {
-        [Audited { kind: Kind::Formulas(_, findings), .. }] => json!(findings),
+        [Audited { kind: Kind::Formulas { findings, unread, .. }, .. }] if unread.is_empty() => {
+            json!(findings)
+        }
         [one] => object(one),
         several => several.iter().map(object).collect(),
     }
@@ -201,7 +246,8 @@ fn equation_json(equation: &Equation) -> Value {
                 "verdict": finding.map(|f| f.verdict), "factor": finding.and_then(|f| f.factor.clone()),
                 "error": finding.and_then(|f| f.error),
                 "mistake": finding.and_then(|f| f.mistake).map(|mistake| mistake.name()),
-                "explanation": finding.map(|f| &f.explanation),
+                "mistakes": finding.map(|f| &f.mistakes), "readings": finding.map(|f| &f.readings),
+                "example": finding.map(|f| &f.example), "explanation": finding.map(|f| &f.explanation),
                 "unreadable": unreadable, "follows": member.follows,
             })
         })
@@ -218,8 +264,8 @@ fn csv_of(files: &[Audited]) -> Result<String, Failure> {
     let failed = |error: csv::Error| Failure::on_the_way(format!("cannot write CSV ({error})"));
     writer
         .write_record([
-            "file", "line", "name", "target", "verdict", "factor", "mistake", "expected", "points",
-            "earned",
+            "file", "line", "name", "target", "verdict", "factor", "mistakes", "expected",
+            "points", "earned",
         ])
         .map_err(failed)?;
     let mut row = |cells: [String; 8], points: Option<f64>, as_expected: bool| {
@@ -232,25 +278,41 @@ fn csv_of(files: &[Audited]) -> Result<String, Failure> {
         Value::String(key) => key,
         _ => String::new(),
     };
+    let unread = |file: &Audited, line: Option<usize>, name: &str| {
+        let mut cells = [const { String::new() }; 8];
+        cells[0] = file.name();
+        cells[1] = line.map_or(String::new(), |line| line.to_string());
+        name.clone_into(&mut cells[2]);
+        "unread".clone_into(&mut cells[4]);
+        cells
+    };
     for file in files {
         match &file.kind {
-            Kind::Formulas(formulas, findings) => {
+            Kind::Formulas { formulas, findings, unread: not_read } => {
                 for (formula, finding) in formulas.iter().zip(findings) {
                     let expected = formula.expected();
                     let cells = [
                         file.name(),
-                        String::new(),
+                        formula.line().map_or(String::new(), |line| line.to_string()),
                         finding.name.clone(),
                         finding.target.to_string(),
                         key(Some(finding.verdict)),
                         finding.factor.clone().unwrap_or_default(),
-                        finding.mistake.map_or("", |mistake| mistake.name()).to_owned(),
+                        finding.mistakes.join("; "),
                         key(expected),
                     ];
                     let as_expected = finding.verdict == expected.unwrap_or(Verdict::Exact);
                     row(cells, formula.points(), as_expected)?;
                 }
+                for Unread { error, points } in not_read {
+                    let (line, name) = match error {
+                        FileError::Formula { line, name, .. } => (Some(*line), &**name),
+                        _ => (None, ""),
+                    };
+                    row(unread(file, line, name), *points, false)?;
+                }
             }
+            Kind::Unusable(message) => row(unread(file, None, message), None, false)?,
             Kind::Derivation(derivation) => {
                 for equation in &derivation.equations {
                     let first_wrong =
@@ -261,7 +323,7 @@ fn csv_of(files: &[Audited]) -> Result<String, Failure> {
                             _ => None,
                         });
                     let name = equation.members.iter().map(|member| member.text.as_str());
-                    let mistake = first_wrong.and_then(|finding| finding.mistake);
+                    let mistakes = first_wrong.map(|finding| finding.mistakes.join("; "));
                     let cells = [
                         file.name(),
                         equation.place.line.to_string(),
@@ -269,10 +331,14 @@ fn csv_of(files: &[Audited]) -> Result<String, Failure> {
                         equation.target.to_string(),
                         equation.verdict.map_or("unread".into(), |verdict| key(Some(verdict))),
                         first_wrong.and_then(|finding| finding.factor.clone()).unwrap_or_default(),
-                        mistake.map_or("", |mistake| mistake.name()).to_owned(),
+                        mistakes.unwrap_or_default(),
                         key(equation.expected),
                     ];
                     row(cells, equation.points, equation.is_as_expected())?;
+                }
+                for skipped in derivation.skipped.iter().filter(|skipped| skipped.unreadable) {
+                    let line = Some(skipped.place.line);
+                    row(unread(file, line, &skipped.text), None, false)?;
                 }
             }
         }

@@ -59,7 +59,20 @@ fn audit_without_a_file_finds_what_it_must() {
     for finding in findings.as_array().unwrap() {
         assert_eq!(
             keys(finding),
-            ["name", "target", "verdict", "factor", "error", "mistake", "shape", "expected_shape"]
+            [
+                "name",
+                "target",
+                "verdict",
+                "factor",
+                "error",
+                "mistake",
+                "shape",
+                "expected_shape",
+                "mistakes",
+                "readings",
+                "example",
+                "explanation"
+            ]
         );
     }
     dir.succeed("audit --seed 7");
@@ -118,9 +131,48 @@ fn audit_grades_derivations() {
     assert!(table.stdout.contains("2 of 2") && table.stdout.contains("0 of 3"), "{}", table.stdout);
     let csv = dir.run("audit right.tex slip.md --csv").stdout;
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "file,line,name,target,verdict,factor,mistake,expected,points,earned");
+    assert_eq!(lines[0], "file,line,name,target,verdict,factor,mistakes,expected,points,earned");
     assert!(lines[1].starts_with("right.tex,2,") && lines[1].ends_with(",2,2"), "{csv}");
     assert!(lines[2].contains(",factor,m,") && lines[2].ends_with(",3,0"), "{csv}");
+}
+
+#[test]
+fn audit_reads_on_past_what_it_cannot_read() {
+    let dir = Dir::new();
+    let formula = |points: u8, expression: &str| {
+        format!(
+            "[[formula]]\nname = \"f\"\ntarget = \"d_b_2b\"\npoints = {points}\n\
+             expression = \"{expression}\"\n"
+        )
+    };
+    dir.write("half.toml", formula(1, "sum(delta_2b)") + &formula(2, "sum(delta_9)"));
+    dir.write("right.toml", formula(4, "sum(δ_2b)"));
+    dir.write("half.md", "$$\\delta_{2b} = (\\hat y_b - y_b)/m$$ $$\\delta_{1b} = \\int$$");
+    dir.write("prose.md", "No formula.");
+    let run = dir.run("audit half.toml");
+    assert!(run.code == 1 && run.stdout.contains("half.toml:10:14"), "{run:?}");
+    assert!(run.stdout.contains("1 of 3 points"), "{run:?}");
+    let json = dir.run("audit half.toml --json").json();
+    assert_eq!((json["findings"].as_array().unwrap().len(), &json["pass"]), (1, &false.into()));
+    assert_eq!(json["unread"].as_array().unwrap().len(), 1);
+    assert_eq!(json["points"], serde_json::json!({"earned": 1.0, "possible": 3.0}));
+    // A file that cannot be read at all: exit code 2, and the others are judged.
+    let files = "half.toml right.toml half.md prose.md none.toml";
+    let all = dir.run(&format!("audit {files}"));
+    assert_eq!(all.code, 2);
+    for part in ["4 of 4", "1 of 3", "prose.md: contains no equation", "none.toml: cannot be read"]
+    {
+        assert!(all.stdout.contains(part), "{part}: {}", all.stdout);
+    }
+    let json = dir.run(&format!("audit {files} --json")).json();
+    assert!(json[3]["error"].is_string() && json[1]["pass"] == true, "{json}");
+    let csv = dir.run(&format!("audit {files} --csv")).stdout;
+    let verdicts: Vec<&str> = csv.lines().map(|line| line.split(',').nth(4).unwrap()).collect();
+    let expected = ["verdict", "exact", "unread", "exact", "exact", "unread", "unread", "unread"];
+    assert_eq!(verdicts, expected, "{csv}");
+    assert!(csv.lines().nth(2).unwrap().starts_with("half.toml,10,f,"), "{csv}");
+    assert!(csv.lines().nth(2).unwrap().ends_with(",2,0"), "{csv}");
+    assert_eq!(dir.run("audit right.toml").code, 0);
 }
 
 #[test]
