@@ -35,6 +35,9 @@ const NEIGHBOURS: [&[&str]; 8] = [
 /// Other names of a quantity, which are no repair.
 const ALIASES: [&str; 5] = ["dy_dgamma", "dy_dbeta", "ones_m", "r", "jacobian_bn"];
 
+/// Letters that an index may be meant to be.
+const INDICES: [char; 5] = ['i', 'j', 'k', 'l', 'n'];
+
 /// What is easily forgotten in a product.
 const FACTORS: [&str; 6] = ["relu'(z_1a)", "relu'(z_1b)", "M", "gamma", "m", "1/m"];
 
@@ -168,7 +171,8 @@ fn is_constant(expr: &Expr) -> bool {
         .any(&|part| matches!(part.node, Node::Quantity(quantity) if quantity.kind != Kind::Scalar))
 }
 
-/// Brackets that stand elsewhere: γ(â + β) for γâ + β, a − μ/σ for (a − μ)/σ, √σ² + ε for √(σ² + ε).
+/// Brackets that stand elsewhere: γ(â + β) for γâ + β, a − μ/σ for (a − μ)/σ, √σ² + ε for
+/// √(σ² + ε).
 fn brackets_moved(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
     let Node::Binary(operator, sides) = &part.node else { return };
     let [left, right] = &**sides;
@@ -257,6 +261,20 @@ fn operation_changed(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
             instead(Node::Binary(Operator::Add, sides.clone()));
         }
         Node::Binary(Operator::Power, sides) => {
+            // yⱼ² for yⱼyₖ.
+            if let (Node::Entry(inner, indices), Node::Number(2.0)) =
+                (&sides[0].node, &sides[1].node)
+            {
+                for at in 0..indices.len() {
+                    for name in INDICES.into_iter().filter(|name| *name != indices[at].name) {
+                        let mut indices = indices.clone();
+                        indices[at].name = name;
+                        let other = Expr::new(Node::Entry(inner.clone(), indices), part.column);
+                        let sides = Box::new([sides[0].clone(), other]);
+                        instead(Node::Binary(Operator::Multiply, sides));
+                    }
+                }
+            }
             for exponent in [-0.5, -1.5, -1.0, 0.5, 2.0] {
                 let exponent = Expr::new(Node::Number(exponent), part.column);
                 let sides = Box::new([sides[0].clone(), exponent]);
@@ -271,7 +289,7 @@ fn operation_changed(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
         }
         Node::Entry(inner, indices) => {
             for (at, index) in indices.iter().enumerate() {
-                for name in ['i', 'j', 'k', 'l', 'n'].into_iter().filter(|n| *n != index.name) {
+                for name in INDICES.into_iter().filter(|name| *name != index.name) {
                     let mut indices = indices.clone();
                     indices[at].name = name;
                     instead(Node::Entry(inner.clone(), indices));

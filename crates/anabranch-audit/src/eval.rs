@@ -217,6 +217,13 @@ impl Evaluator<'_> {
             Node::Index(name) => Value::number(self.index(*name).map_err(error)? as f64),
             Node::Negate(inner) => self.value(inner, scope)?.map(|v| -v),
             Node::Transpose(inner) => self.value(inner, scope)?.transposed(),
+            Node::OfTask(task, inner) => {
+                let truth = self.truth.of_task(*task);
+                let whole = std::mem::replace(&mut self.truth, truth);
+                let value = self.value(inner, scope);
+                self.truth = whole;
+                value?
+            }
             Node::Entry(inner, indices) => self.entry(inner, indices, scope)?,
             Node::Over(name, except, inner) => self.over(expr, (*name, *except), inner, scope)?,
             Node::Cases(parts) => self.cases(parts, scope)?,

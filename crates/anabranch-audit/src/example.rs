@@ -78,7 +78,7 @@ fn block(pair: &Pair<'_>, least: f64) -> Option<usize> {
 fn worked_out(truth: &Truth, formula: &Formula, reading: Reading) -> Example {
     let printed =
         pairs(std::slice::from_ref(truth), formula, reading).ok().and_then(|mut one| one.pop());
-    let expected = truth.expected(formula.target, reading.evaluation);
+    let expected = formula.true_value(truth, reading.evaluation);
     let is_of_units =
         formula.target.0.kind == Kind::UnitJacobian || reading.evaluation == Evaluation::PerUnit;
     let is_family = formula.target.0.kind == Kind::RowJacobian || is_of_units;
@@ -164,7 +164,9 @@ fn collect(expr: &Expr, leaves: &mut Vec<&'static Quantity>) {
 fn collect_parts<'a>(expr: &'a Expr, is_whole: bool, parts: &mut Vec<&'a Expr>) {
     expr.children().iter().for_each(|child| collect_parts(child, false, parts));
     let is_plain = match &expr.node {
-        Node::Transpose(inner) | Node::Negate(inner) => inner.children().is_empty(),
+        Node::Transpose(inner) | Node::Negate(inner) | Node::Entry(inner, _) => {
+            inner.children().is_empty()
+        }
         _ => expr.children().is_empty(),
     };
     let of_numbers = !expr.any(

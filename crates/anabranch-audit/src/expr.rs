@@ -1,6 +1,7 @@
 //! The tree of an expression.
 
 use crate::quantity::Quantity;
+use crate::task::Task;
 
 /// A node of the tree, and the column of its operator or first character.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub(crate) enum Node {
     Entry(Box<Expr>, Vec<Index>),
     /// Values and conditions in turn: the first value whose condition holds.
     Cases(Vec<Expr>),
+    /// A derivative of one task's loss instead of the whole loss.
+    OfTask(Task, Box<Expr>),
     /// ∂u/∂v for quantities u and v: a factor of a chain of derivatives.
     Partial(&'static Quantity, &'static Quantity),
 }
@@ -124,6 +127,7 @@ impl Expr {
             | Node::Transpose(inner)
             | Node::Fold(_, _, inner)
             | Node::Over(_, _, inner)
+            | Node::OfTask(_, inner)
             | Node::Entry(inner, _) => std::slice::from_ref(inner),
             Node::Cases(parts) => parts,
             Node::Binary(_, sides) => sides.as_slice(),
@@ -143,6 +147,7 @@ impl Expr {
             | Node::Transpose(inner)
             | Node::Fold(_, _, inner)
             | Node::Over(_, _, inner)
+            | Node::OfTask(_, inner)
             | Node::Entry(inner, _) => std::slice::from_mut(inner),
             Node::Cases(parts) => parts,
             Node::Binary(_, sides) => sides.as_mut_slice(),
@@ -162,6 +167,7 @@ impl Expr {
             Node::Transpose(inner) => Node::Transpose(boxed(inner)),
             Node::Fold(fold, axis, inner) => Node::Fold(*fold, *axis, boxed(inner)),
             Node::Over(name, except, inner) => Node::Over(*name, *except, boxed(inner)),
+            Node::OfTask(task, inner) => Node::OfTask(*task, boxed(inner)),
             Node::Entry(inner, indices) => Node::Entry(boxed(inner), indices.clone()),
             Node::Binary(operator, sides) => {
                 Node::Binary(*operator, Box::new(sides.each_ref().map(|side| side.replaced(by))))

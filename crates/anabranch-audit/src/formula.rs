@@ -5,11 +5,13 @@ use std::fmt;
 use crate::Verdict;
 use crate::expr::{Expr, Index, Node, Slot};
 use crate::lexer::as_name;
+use crate::matrix::Matrix;
 use crate::parser::parse;
 use crate::plain::Plain;
 use crate::quantity::{Quantity, Target, suggestion};
 use crate::setting::Setting;
-use crate::truth::MaskReading;
+use crate::task::{Loss, Task};
+use crate::truth::{MaskReading, Truth};
 
 /// What the quantities of a formula stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Formula {
     pub(crate) expr: Expr,
     pub(crate) evaluation: Evaluation,
     pub(crate) setting: Setting,
+    /// What its target is a derivative of.
+    pub(crate) loss: Loss,
     pub(crate) indices: Indices,
     pub(crate) mask: MaskReading,
     pub(crate) line: Option<usize>,
@@ -78,6 +82,7 @@ impl Formula {
             target,
             expression: expression.to_owned(),
             setting: Setting::default().asked_for_by(target, &expr),
+            loss: Loss::Whole,
             expr,
             evaluation,
             indices: Indices::default(),
@@ -91,8 +96,24 @@ impl Formula {
 
     /// Whether the expression contains the target.
     pub(crate) fn is_circular(&self) -> bool {
-        self.expr
-            .any(&|part| matches!(part.node, Node::Quantity(q) if q.name == self.target.name()))
+        fn mentions(expr: &Expr, (target, loss): (&str, Loss), of: Loss) -> bool {
+            match &expr.node {
+                Node::Quantity(quantity) => quantity.name == target && of == loss,
+                Node::OfTask(task, inner) => mentions(inner, (target, loss), (*task).into()),
+                _ => expr.children().iter().any(|part| mentions(part, (target, loss), of)),
+            }
+        }
+        mentions(&self.expr, (self.target.name(), self.loss), Loss::Whole)
+    }
+
+    /// What it should be, in the blocks of an evaluation.
+    pub(crate) fn true_value(&self, truth: &Truth, evaluation: Evaluation) -> Vec<Matrix> {
+        let truth = match self.loss {
+            Loss::Whole => truth,
+            Loss::OfA => truth.of_task(Task::A),
+            Loss::OfB => truth.of_task(Task::B),
+        };
+        truth.expected(self.target, evaluation)
     }
 
     /// Its name in reports.

@@ -78,6 +78,7 @@ pub mod reference;
 mod repair;
 mod setting;
 mod show;
+mod task;
 mod truth;
 mod value;
 

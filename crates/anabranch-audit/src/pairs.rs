@@ -26,7 +26,7 @@ pub(crate) fn pairs_with<'a>(
 ) -> Result<Vec<Pair<'a>>, EvalError> {
     let target = formula.target;
     let pair = |truth: &'a Truth| {
-        let expected = truth.expected(target, reading.evaluation);
+        let expected = formula.true_value(truth, reading.evaluation);
         let mut printed = evaluate(expr, (target, &formula.indices), truth, reading)?;
         // "1" says that every entry is.
         if target.name() == "dy_dbeta" {

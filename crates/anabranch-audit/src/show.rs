@@ -95,6 +95,10 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
             text.push_str("cases");
             list(parts, text)?;
         }
+        Node::OfTask(task, inner) => {
+            write(inner, 6, text)?;
+            write!(text, " of {}", task.loss())?;
+        }
         Node::Partial(u, v) => write!(text, "d {}/d {}", u.name, v.name)?,
     }
     text.push_str(close);

@@ -1,6 +1,7 @@
 //! A random network with every quantity's true value, from dual numbers.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::Evaluation;
 use crate::matrix::Matrix;
@@ -12,6 +13,7 @@ use crate::reference::{
     forward, random_instance,
 };
 use crate::setting::{Labels, Mode, Probability, Setting, SquaredError};
+use crate::task::Task;
 use crate::value::Value;
 
 /// One instance and its quantities.
@@ -24,6 +26,10 @@ pub(crate) struct Truth {
     pub(crate) batch: Batch,
     quantities: HashMap<&'static str, Value>,
     mistaken: Vec<(Mistake, Gradients)>,
+    /// With the loss of one task alone, made on first use.
+    of_tasks: [OnceLock<Box<Self>>; 2],
+    setting: Setting,
+    seed: u64,
 }
 
 /// What an expression is evaluated for.
@@ -93,7 +99,20 @@ impl Truth {
             let half = quantities.get("loss_a").map(|loss_a| loss_a.map(|loss| 2.0 * loss));
             quantities.extend(half.map(|whole| ("loss_a", whole)));
         }
-        Self { net, rows, mode, params, batch, quantities, mistaken }
+        let of_tasks = [const { OnceLock::new() }; 2];
+        Self { net, rows, mode, params, batch, quantities, mistaken, of_tasks, setting, seed }
+    }
+
+    /// The same network with the loss of one task alone.
+    pub(crate) fn of_task(&self, task: Task) -> &Self {
+        self.of_tasks[task as usize].get_or_init(|| {
+            let net = match task {
+                Task::A => Network { weight_b: 0.0, ..self.net },
+                Task::B => Network { weight_a: 0.0, ..self.net },
+            };
+            let (params, batch) = (self.params.clone(), self.batch.clone());
+            Box::new(Self::of(net, self.setting, params, batch, self.seed))
+        })
     }
 
     /// The quantity's value over the whole batch.

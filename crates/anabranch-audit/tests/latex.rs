@@ -249,6 +249,23 @@ fn entries_and_differentials_in_their_spellings() {
 }
 
 #[test]
+fn each_task_has_a_loss_of_its_own() {
+    let of = |formula: &str| equation(formula).verdict;
+    for right in [
+        r"\frac{\partial L_a}{\partial \hat y_a} = \frac1m(\hat y_a-y_a)",
+        r"\frac{\partial L_b}{\partial \hat y_a} = \theta_{2b}^\top\delta_{2b}",
+        r"\frac{\partial L}{\partial \hat y_a} = \frac{\partial L_a}{\partial \hat y_a} + \frac{\partial L_b}{\partial \hat y_a}",
+    ] {
+        assert_eq!(of(right), Some(Verdict::Exact), "{right}");
+    }
+    let both = r"\frac{\partial L_a}{\partial \hat y_a} = \frac1m(\hat y_a-y_a)+\theta_{2b}^\top\delta_{2b}";
+    assert_eq!(of(both), Some(Verdict::Wrong));
+    let itself =
+        r"\frac{\partial L_a}{\partial \hat y_a} = 1 \cdot \frac{\partial L_a}{\partial \hat y_a}";
+    assert_eq!(of(itself), Some(Verdict::Circular));
+}
+
+#[test]
 fn slips_of_a_derivation_are_explained() {
     // The line of the source derivation with three slips.
     let line = equation(
@@ -256,6 +273,13 @@ fn slips_of_a_derivation_are_explained() {
     );
     let Judgement::Judged(finding) = &line.members[1].judgement else { panic!() };
     assert_eq!(finding.mistakes.len(), 3, "{finding}");
+    // The step before softmax's result: a square for a product of two entries.
+    let step = equation(
+        r"\delta_{2b} = \frac{1}{m} \sum_{i=1}^m \left( \left( -\frac{y_{bi}^k}{\hat{y}_{bi}^k} \right) \hat{y}_{bi}^k (1 - \hat{y}_{bi}^k) + \sum_{j \neq k} \frac{y_{bi}^j}{\hat{y}_{bi}^j} (\hat{y}_{bi}^j)^2 \right)",
+    );
+    let Judgement::Judged(square) = &step.members[1].judgement else { panic!() };
+    let words = ["with `y_b_hat[i,j] * y_b_hat[i,k]` instead of `y_b_hat[i,j] ^ 2`", "too early"];
+    assert!(words.iter().all(|words| square.explanation.contains(words)), "{square}");
     assert!(finding.example.is_some() && !finding.readings.is_empty(), "{finding:?}");
 }
 

@@ -15,6 +15,7 @@ use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::judge::{Values, rank};
 use crate::quantity::{Kind, Target};
 use crate::setting::Setting;
+use crate::task::Loss;
 use crate::truth::MaskReading;
 use crate::{Auditor, Formula, Verdict};
 
@@ -299,7 +300,7 @@ impl<'a> Judge<'a> {
         let is_delta = equation.target.0.kind == Kind::Rows && name.starts_with('d');
         if is_delta
             && finding.verdict != Verdict::Exact
-            && !matches!(exprs[0], Some(Expr { node: Node::Entry(..), .. }))
+            && !matches!(exprs[0], Some(Expr { node: Node::Entry(..) | Node::OfTask(..), .. }))
         {
             self.definitions.insert(equation.target.0.name, expr.clone());
         }
@@ -389,6 +390,13 @@ impl<'a> Judge<'a> {
         if let Node::Transpose(inner) = &left.node {
             left = (**inner).clone();
         }
+        // ∂La/∂u is judged with the loss of task A alone.
+        let mut loss = Loss::Whole;
+        let whole_left = left.clone();
+        if let Node::OfTask(task, inner) = &left.node {
+            loss = (*task).into();
+            left = (**inner).clone();
+        }
         let Some((quantity, free)) = as_entry(&left) else {
             let partial = matches!(left.node, Node::Partial(..));
             let reason = if partial {
@@ -409,8 +417,8 @@ impl<'a> Judge<'a> {
             }
             _ => None,
         };
-        let about = About { target, free: &free, condition: &condition };
-        let mut read = vec![Read::unjudged(Judgement::Name, Some(left))];
+        let about = About { target, free: &free, condition: &condition, loss };
+        let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left))];
         for (member, text) in members.iter().zip(texts).skip(1) {
             read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
         }
@@ -504,6 +512,7 @@ struct About<'a> {
     target: Target,
     free: &'a [Index],
     condition: &'a Option<Expr>,
+    loss: Loss,
 }
 
 /// How far a member is from exact: the order in which readings are preferred.

@@ -11,6 +11,7 @@ use crate::latex::pull_back::contraction;
 use crate::latex::reader::{Grouping, Reader, as_entry};
 use crate::latex::statement::start;
 use crate::quantity::{Kind, Quantity, Target, Units};
+use crate::task::Loss;
 use crate::{Evaluation, Finding, Formula, Verdict};
 
 impl Judge<'_> {
@@ -64,6 +65,7 @@ impl Judge<'_> {
             setting: self.setting.asked_for_by(target, expr),
             indices: Indices { free: free.to_vec(), condition },
             mask: self.mask,
+            loss: Loss::Whole,
             line: None,
             expected: None,
             points: None,
@@ -171,7 +173,12 @@ impl Judge<'_> {
             if grouping == Grouping::SideBySideFirst {
                 (*slots, *inside) = (own_slots, own_inside);
             }
-            if as_entry(&expr).is_some_and(|(q, _)| q.name == about.target.name()) {
+            let named = match &expr.node {
+                Node::OfTask(task, inner) if Loss::from(*task) == about.loss => as_entry(inner),
+                _ if about.loss == Loss::Whole => as_entry(&expr),
+                _ => None,
+            };
+            if named.is_some_and(|(q, _)| q.name == about.target.name()) {
                 let judgement = Judgement::Name;
                 return Read::unjudged(judgement, Some(expr));
             }
@@ -212,7 +219,9 @@ impl Judge<'_> {
             free.push(Index { name: *name, slot: Slot::Component });
         }
         let formula = |expr: &Expr, evaluation| {
-            self.formula(text, target, expr, &free, about.condition.clone(), evaluation)
+            let condition = about.condition.clone();
+            let formula = self.formula(text, target, expr, &free, condition, evaluation);
+            Formula { loss: about.loss, ..formula }
         };
         let truths = self.auditor.networks.of(formula(&expr, Evaluation::PerRow).setting);
         match contraction(truths, &expr, target) {

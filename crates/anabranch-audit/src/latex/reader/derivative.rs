@@ -6,6 +6,7 @@ use crate::expr::{Expr, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::Meaning;
 use crate::quantity::JACOBIANS;
+use crate::task::{Loss, Task};
 
 impl Reader<'_> {
     /// `\partial L / \partial \theta`, `\nabla_\theta L`.
@@ -35,14 +36,24 @@ impl Reader<'_> {
     }
 
     pub(super) fn is_loss(&mut self, atoms: &[Atom]) -> bool {
+        self.loss(atoms).is_some()
+    }
+
+    /// Which loss it is, if it is one.
+    fn loss(&mut self, atoms: &[Atom]) -> Option<Loss> {
         let atoms: Vec<&Atom> =
             atoms.iter().filter(|a| !matches!(a.base, Base::Group('(', _))).collect();
         match &atoms[..] {
-            [atom] => matches!(
-                self.symbols.resolve(atom).map(|r| r.meaning),
-                Some(Meaning::Quantity(q)) if q.name == "loss"
-            ),
-            _ => false,
+            [atom] => match self.symbols.resolve(atom)?.meaning {
+                Meaning::Quantity(found) => match found.name {
+                    "loss" => Some(Loss::Whole),
+                    "loss_a" => Some(Loss::OfA),
+                    "loss_b" => Some(Loss::OfB),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -86,11 +97,16 @@ impl Reader<'_> {
         below: &[Atom],
         place: Place,
     ) -> Outcome<Expr> {
-        if self.is_loss(above) {
-            return match below {
+        if let Some(loss) = self.loss(above) {
+            let gradient = match below {
                 [one] => self.gradient(one),
                 _ => self.derivative_by(below, place),
-            };
+            }?;
+            return Ok(match loss {
+                Loss::Whole => gradient,
+                Loss::OfA => at(place, Node::OfTask(Task::A, Box::new(gradient))),
+                Loss::OfB => at(place, Node::OfTask(Task::B, Box::new(gradient))),
+            });
         }
         let mut symbols = self.symbols.clone();
         let mut of_norm = |atom: &Atom, wanted: &[&str]| match &atom.base {
