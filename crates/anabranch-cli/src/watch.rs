@@ -28,8 +28,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Moves the bar, adds to the history and writes events on each epoch, and audits every `audit_every` steps; 0
-    /// for none.
+    /// Moves the bar, adds to the history and writes events on each epoch, and audits every
+    /// `audit_every` steps; 0 for none.
     pub(crate) fn new(
         bar: &ProgressBar,
         history: History,

@@ -15,8 +15,8 @@
 //!
 //! where L is the half squared error: written with the squared error itself, the first term has
 //! the factor ½. A head of q columns has ½·s for each. The scores z of a class are divided by the
-//! temperature σ²; with the approximation of the paper, −ln softmax(z/σ²)[y] ≈ L/σ² + ½·ln σ², which
-//! is e⁻ˢ·L + ½·s for one class. So with q = 1 for a class, a head adds
+//! temperature σ²; with the approximation of the paper, −ln softmax(z/σ²)[y] ≈ L/σ² + ½·ln σ²,
+//! which is e⁻ˢ·L + ½·s for one class. So with q = 1 for a class, a head adds
 //!
 //! ```text
 //! w·(e⁻ˢ·L + q/2·s)        ∂/∂s = w·(q/2 − e⁻ˢ·L)        ∂/∂L = w·e⁻ˢ, so c = e⁻ˢ
@@ -36,8 +36,8 @@
 //! a = (g₁₁ − g₀₁)/(g₀₀ − 2·g₀₁ + g₁₁), cut to 0 … 1, with gᵢⱼ = gᵢ·gⱼ
 //! ```
 //!
-//! c = 2a and 2(1 − a): their sum is that of fixed weights. For three or more tasks the point has no
-//! closed form; they are refused.
+//! c = 2a and 2(1 − a): their sum is that of fixed weights. For three or more tasks the point has
+//! no closed form; they are refused.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;

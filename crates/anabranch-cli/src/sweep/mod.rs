@@ -167,8 +167,8 @@ struct Searching<'a> {
 }
 
 impl Searching<'_> {
-    /// Trains what has not been trained yet, rung by rung, and returns all results; none of a shard,
-    /// which does not wait for others. Trials are trained side by side, each on one thread.
+    /// Trains what has not been trained yet, rung by rung, and returns all results; none of a
+    /// shard, which does not wait for others. Trials are trained side by side, each on one thread.
     fn all_rungs(
         &self,
         dir: &Path,
