@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anabranch::train::Model;
 use serde_json::json;
 
+use crate::covered::CoveredRows;
 use crate::failure::Failure;
+use crate::flags;
 use crate::groups::Groups;
 use crate::output::{self, Detail};
 use crate::table_args::DataArgs;
@@ -20,6 +22,11 @@ pub(crate) struct Args {
     /// Also score the rows of each value of a column
     #[arg(long, value_name = "COL")]
     by: Option<String>,
+    /// Share of rows that intervals and sets are to cover
+    /// [default: what `train --coverage` said, if it did]
+    #[arg(long, value_name = "P", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = flags::coverage())]
+    coverage: Option<f64>,
     /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -36,6 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     output::check_finite(model.targets(), &evaluation.metrics)?;
     let by = args.by.as_deref().map(|column| Groups::of(&model, &table, column, &evaluation));
     let by = by.transpose()?;
+    let covered = CoveredRows::of(&model, args.coverage, &evaluation.judged)?;
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
         let mut result = json!({
@@ -46,6 +54,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),
             "warnings": warnings,
         });
+        if let Some(covered) = &covered {
+            result["coverage"] = covered.json();
+        }
         if let Some(by) = &by {
             result["by"] = by.json(model.targets());
         }
@@ -53,10 +64,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         let (targets, metrics) = (model.targets(), &evaluation.metrics);
         output::print(&format!(
-            "{}: {rows} rows, {left_out} skipped (no target)\n\n{}{}{}",
+            "{}: {rows} rows, {left_out} skipped (no target)\n\n{}{}{}{}",
             args.data.data.display(),
             output::metrics_table(targets, Detail::All, metrics, &[], &evaluation.baselines),
             output::confusion_tables(targets, metrics),
+            covered.map_or(String::new(), |covered| format!("\n\n{}", covered.table())),
             by.map_or(String::new(), |by| by.tables(targets)),
         ))?;
     }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anabranch::data::DataError;
 use anabranch::graph::GraphError;
 use anabranch::tensor::parallel::ExecutorError;
-use anabranch::train::{ModelError, TrainError};
+use anabranch::train::{CoverageError, ModelError, TrainError};
 use clap::error::ErrorKind;
 use serde_json::json;
 
@@ -140,6 +140,12 @@ impl From<GraphError> for Failure {
 impl From<ExecutorError> for Failure {
     fn from(error: ExecutorError) -> Self {
         Self::input(error).coded("threads")
+    }
+}
+
+impl From<CoverageError> for Failure {
+    fn from(error: CoverageError) -> Self {
+        Self::input(error).coded("coverage")
     }
 }
 

@@ -3,7 +3,10 @@
 use anabranch::data::Prepared;
 use anabranch::graph::{Fusion, River};
 use anabranch::tensor::Executor;
-use anabranch::train::{Member, Model, TrainConfig, Trainer, for_each_member, member_seed};
+use anabranch::train::{
+    Calibration, Member, Model, TemperatureTrial, TrainConfig, Trainer, for_each_member,
+    member_seed,
+};
 
 use crate::failure::Failure;
 use crate::run_setup::Setup;
@@ -14,6 +17,8 @@ pub(crate) struct Fitted {
     pub(crate) model: Model,
     /// How each member was trained.
     pub(crate) members: Vec<Training>,
+    /// For each task, what a temperature of its probabilities is worth; none for numbers.
+    pub(crate) temperatures: Vec<Option<TemperatureTrial>>,
 }
 
 /// How a member was trained.
@@ -64,7 +69,20 @@ impl Fitted {
         let (members, trained): (Vec<Member<f32>>, Vec<_>) = trained.into_iter().unzip();
         let (trainings, ran) = trained.into_iter().unzip();
         let model = Model::new(river.clone(), members, encoder.clone(), targets.clone())?;
-        Ok((Self { model, members: trainings }, ran))
+        Ok((Self { model, members: trainings, temperatures: Vec::new() }, ran))
+    }
+
+    /// With what the validation rows, if there are any, tell about how sure the model may be.
+    pub(crate) fn calibrated(self, setup: &Setup<f32>) -> Result<Self, Failure> {
+        let Prepared { dataset, targets, .. } = &setup.prepared;
+        let rows = &dataset.split.validation;
+        if rows.is_empty() {
+            return Ok(self);
+        }
+        let judged = self.model.judged(dataset, rows, targets);
+        let (calibration, temperatures) = Calibration::fit(&judged);
+        let model = self.model.with_calibration(calibration.stating(setup.coverage))?;
+        Ok(Self { model, temperatures, ..self })
     }
 
     /// Epochs of all members together.

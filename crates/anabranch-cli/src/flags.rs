@@ -29,6 +29,11 @@ pub(crate) fn count(
     }
 }
 
+/// A parser of shares of rows that are to be covered.
+pub(crate) fn coverage() -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    number("a number above 0 and below 1", |share| share > 0.0 && share < 1.0)
+}
+
 /// A parser of random seeds.
 pub(crate) fn seed(text: &str) -> Result<u64, String> {
     text.trim().parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))

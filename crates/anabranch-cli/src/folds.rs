@@ -56,13 +56,13 @@ impl Folds {
             let setup = args.set_up::<f32>(exec, source, &rules)?;
             let Prepared { dataset: data, targets, rows: lines, .. } = &setup.prepared;
             let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
-            let (fitted, _) = Fitted::of(&setup, exec, run)?;
+            let fitted = Fitted::of(&setup, exec, run)?.0.calibrated(&setup)?;
             let (test, width) = (&data.split.test, data.n_inputs);
             metrics.push(fitted.model.metrics(data, test, targets));
             let x = test.iter().flat_map(|row| &data.x[row * width..][..width]).copied();
             let predictions = fitted.model.predict_encoded(&x.collect::<Vec<f32>>());
             header = line(|csv| {
-                let names = prediction_columns(&fitted.model);
+                let names = prediction_columns(&fitted.model, None);
                 csv.write_record(["line".into(), "fold".into()].into_iter().chain(names))
             })?;
             for (i, row) in test.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Folds {
                 let bytes = line(|csv| {
                     csv.write_field(source.table.line(row).to_string())?;
                     csv.write_field((index + 1).to_string())?;
-                    write_predictions(csv, i, &predictions, targets)
+                    write_predictions(csv, i, &predictions, targets, None)
                 })?;
                 rows.push((row, bytes));
             }

@@ -12,6 +12,7 @@ mod class_weights;
 mod compare;
 mod completions;
 mod config;
+mod covered;
 mod evaluate;
 mod explain;
 mod export;

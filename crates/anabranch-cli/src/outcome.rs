@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anabranch::data::Split;
 use anabranch::train::{
-    MODEL_FILE, Model, TaskMetrics, baselines, baselines_on, diverged, linear_baselines,
+    JudgedTask, MODEL_FILE, Model, TaskMetrics, baselines, baselines_on, diverged, linear_baselines,
 };
 use serde_json::{Value, json};
 
+use crate::covered::{self, CoveredRows};
 use crate::failure::Failure;
 use crate::fit::Fitted;
 use crate::folds::{self, Folds};
@@ -31,6 +32,8 @@ pub(crate) struct Outcome<'a> {
     metrics: Vec<TaskMetrics>,
     linear: Vec<TaskMetrics>,
     simplest: Vec<TaskMetrics>,
+    /// How well they are covered, if a coverage was asked for.
+    covered: Option<CoveredRows>,
 }
 
 /// What it took to train all networks.
@@ -48,13 +51,26 @@ impl<'a> Outcome<'a> {
         folds: Option<Folds>,
         work: Work,
         dir: &Path,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
-        let metrics = fitted.model.metrics(data, &data.split.test, targets);
+        let judged = fitted.model.judged(data, &data.split.test, targets);
+        let metrics = judged.iter().map(JudgedTask::metrics).collect();
+        let covered = CoveredRows::of(&fitted.model, setup.coverage, &judged)?;
         let (linear, simplest) = (linear_baselines(data, targets), baselines(data, targets));
         let path = dir.join(MODEL_FILE);
         let single_tasks = None;
-        Self { setup, fitted, folds, single_tasks, work, path, metrics, linear, simplest }
+        Ok(Self {
+            setup,
+            fitted,
+            folds,
+            single_tasks,
+            work,
+            path,
+            metrics,
+            linear,
+            simplest,
+            covered,
+        })
     }
 
     /// The same beside each task alone.
@@ -118,8 +134,12 @@ impl<'a> Outcome<'a> {
             "tasks": output::tasks_json(targets, best_epoch, &setup.rows_of_tasks()),
             "members": output::members_json(&fitted.members),
             "baselines": output::baselines_json(targets, linear, simplest),
+            "calibration": covered::temperatures_json(targets, &fitted.temperatures),
             "warnings": setup.prepared.warnings,
         });
+        if let Some(covered) = &self.covered {
+            json["coverage"] = covered.json();
+        }
         if let Some(folds) = &self.folds {
             json["folds"] = folds.json(targets);
         }
@@ -154,6 +174,9 @@ impl Display for Outcome<'_> {
         }
         if let Some(single_tasks) = &self.single_tasks {
             writeln!(f, "\n{single_tasks}\n")?;
+        }
+        if let Some(covered) = &self.covered {
+            writeln!(f, "{}\n", covered.table())?;
         }
         write!(f, "model: {}", self.path.display())?;
         if let Some(folds) = &self.folds {

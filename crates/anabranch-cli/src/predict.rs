@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::data::{LineEnd, Table, Targets, TaskTarget, Warning};
-use anabranch::train::{Model, Predictions, TaskPredictions, model_path};
+use anabranch::train::{Coverage, Model, Predictions, TaskPredictions, model_path};
 use serde_json::json;
 
+use crate::covered;
 use crate::failure::Failure;
+use crate::flags;
 use crate::out_file::{self, cannot_write, is_stdout};
 use crate::output;
 use crate::predict_lines;
@@ -25,7 +27,9 @@ const STDIN: &str = "-";
 /// For a column of numbers, the new column is COL_pred. For a class, COL_pred
 /// is the most probable label, and COL_p_LABEL the probability of each label.
 /// COL_std tells how far the members of an ensemble are apart: the deviation of
-/// the number, or of the probability of the predicted label.
+/// the number, or of the probability of the predicted label. With --coverage,
+/// COL_lower and COL_upper hold the true number, and the labels in COL_set the
+/// true one, in this share of rows.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -35,6 +39,11 @@ pub(crate) struct Args {
     /// CSV file to write; an existing file is replaced; `-` is standard output
     #[arg(long, value_name = "FILE.csv|-", default_value = "-")]
     out: PathBuf,
+    /// Share of rows whose truth is to be bracketed
+    /// [default: what `train --coverage` said, if it did]
+    #[arg(long, value_name = "P", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = flags::coverage())]
+    coverage: Option<f64>,
     /// Allow --out to replace the input table
     #[arg(long)]
     force: bool,
@@ -48,29 +57,36 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     check_out(args)?;
     let model = Model::load(&args.model)?;
+    let share = args.coverage.or(model.calibration().coverage());
+    let coverage = share.map(|share| model.coverage(share)).transpose()?;
+    let coverage = coverage.as_ref();
     if args.data.data == Path::new(STDIN) && predict_lines::are_next() {
-        return run_lines(args, &model);
+        return run_lines(args, &model, coverage);
     }
     let table = args.data.read()?;
-    let names = new_columns(&model, &table)?;
+    let names = new_columns(&model, coverage, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
     let warnings = [table.warnings(), &warnings[..]].concat();
     output::warn(&warnings);
     check_finite(&table, &model, &predictions)?;
-    let csv = with_predictions(&table, &model, &names, &predictions);
+    let csv = with_predictions(&table, &model, coverage, &names, &predictions);
     out_file::write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
     report(args, table.n_rows(), &names, &warnings)
 }
 
 /// Predicts lines of JSON from standard input.
-fn run_lines(args: &Args, model: &Model) -> Result<ExitCode, Failure> {
-    let names = prediction_columns(model);
+fn run_lines(
+    args: &Args,
+    model: &Model,
+    coverage: Option<&Coverage<'_>>,
+) -> Result<ExitCode, Failure> {
+    let names = prediction_columns(model, coverage);
     let stdin = std::io::stdin().lock();
     let (n_rows, warnings) = if is_stdout(&args.out) {
-        predict_lines::predict(model, &names, stdin, &mut std::io::stdout().lock())?
+        predict_lines::predict(model, coverage, &names, stdin, &mut std::io::stdout().lock())?
     } else {
         let mut lines = Vec::new();
-        let done = predict_lines::predict(model, &names, stdin, &mut lines)?;
+        let done = predict_lines::predict(model, coverage, &names, stdin, &mut lines)?;
         out_file::write(&args.out, &lines)?;
         done
     };
@@ -139,8 +155,12 @@ fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Resu
 }
 
 /// The names of the prediction's columns.
-fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
-    let names = prediction_columns(model);
+fn new_columns(
+    model: &Model,
+    coverage: Option<&Coverage<'_>>,
+    table: &Table,
+) -> Result<Vec<String>, Failure> {
+    let names = prediction_columns(model, coverage);
     let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
     for name in &names {
         if !taken.insert(name.trim()) {
@@ -153,12 +173,13 @@ fn new_columns(model: &Model, table: &Table) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// The columns that a model's predictions are written to.
-pub(crate) fn prediction_columns(model: &Model) -> Vec<String> {
+/// The columns that a model's predictions are written to, with those of a coverage.
+pub(crate) fn prediction_columns(model: &Model, coverage: Option<&Coverage<'_>>) -> Vec<String> {
     let of_task = |task: &TaskTarget| -> Vec<String> {
         let is_ensemble = model.members().len() > 1;
         let deviations = task.deviation_columns().take(if is_ensemble { usize::MAX } else { 0 });
-        task.prediction_columns().chain(deviations).collect()
+        let covered = coverage.map_or(Vec::new(), |_| task.coverage_columns());
+        task.prediction_columns().chain(deviations).chain(covered).collect()
     };
     model.targets().tasks().iter().flat_map(of_task).collect()
 }
@@ -167,6 +188,7 @@ pub(crate) fn prediction_columns(model: &Model) -> Vec<String> {
 fn with_predictions(
     table: &Table,
     model: &Model,
+    coverage: Option<&Coverage<'_>>,
     names: &[String],
     predictions: &Predictions,
 ) -> csv::Result<Vec<u8>> {
@@ -184,7 +206,7 @@ fn with_predictions(
     csv.write_record(table.header().chain(names.iter().map(String::as_str)))?;
     for row in 0..table.n_rows() {
         table.row(row).try_for_each(|cell| csv.write_field(cell))?;
-        write_predictions(&mut csv, row, predictions, model.targets())?;
+        write_predictions(&mut csv, row, predictions, model.targets(), coverage)?;
     }
     let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
     // All of it was text in the file.
@@ -197,23 +219,39 @@ pub(crate) fn write_predictions(
     row: usize,
     predictions: &Predictions,
     targets: &Targets,
+    coverage: Option<&Coverage<'_>>,
 ) -> csv::Result<()> {
-    for (task, target) in predictions.tasks.iter().zip(targets.tasks()) {
+    for (number, (task, target)) in predictions.tasks.iter().zip(targets.tasks()).enumerate() {
         match task {
             TaskPredictions::Values { values, deviations, n_columns } => {
                 let of_row = row * n_columns..(row + 1) * n_columns;
                 let deviations = deviations.get(of_row.clone()).unwrap_or_default();
-                for value in values[of_row].iter().chain(deviations) {
+                let values = &values[of_row];
+                for value in values.iter().chain(deviations) {
                     csv.write_field(value.to_string())?;
+                }
+                if let Some(coverage) = coverage {
+                    for end in covered::intervals(coverage, number, values, deviations) {
+                        csv.write_field(end.to_string())?;
+                    }
                 }
             }
             TaskPredictions::Classes { classes, probabilities, deviations, n_classes } => {
                 csv.write_field(&target.labels()[classes[row]])?;
-                for probability in &probabilities[row * n_classes..][..*n_classes] {
+                let probabilities = &probabilities[row * n_classes..][..*n_classes];
+                for probability in probabilities {
                     csv.write_field(probability.to_string())?;
                 }
                 if let Some(deviation) = deviations.get(row * n_classes + classes[row]) {
                     csv.write_field(deviation.to_string())?;
+                }
+                if let Some(coverage) = coverage {
+                    csv.write_field(flags::joined(&covered::set(
+                        coverage,
+                        number,
+                        target,
+                        probabilities,
+                    )))?;
                 }
             }
         }

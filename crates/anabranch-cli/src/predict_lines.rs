@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::io::{BufRead, ErrorKind, Write};
 
 use anabranch::data::{RowNotes, Warning, WarningCode};
-use anabranch::train::{Model, Prediction};
+use anabranch::train::{Coverage, Model, Prediction};
 use serde_json::{Map, Value};
 
+use crate::covered;
 use crate::failure::Failure;
 
 /// Whether standard input begins with an object.
@@ -20,6 +21,7 @@ pub(crate) fn are_next() -> bool {
 /// predictions. Returns the number of lines, and what is to be said about their cells.
 pub(crate) fn predict(
     model: &Model,
+    coverage: Option<&Coverage<'_>>,
     names: &[String],
     input: impl BufRead,
     output: &mut impl Write,
@@ -40,7 +42,7 @@ pub(crate) fn predict(
         notes.unseen_categories += of_row.unseen_categories;
         notes.unreadable += of_row.unreadable;
         notes.outside += of_row.outside;
-        for (name, value) in names.iter().zip(values(model, &prediction)) {
+        for (name, value) in names.iter().zip(values(model, coverage, &prediction)) {
             if value.is_null() {
                 return Err(Failure::on_the_way(format!(
                     "stdin: line {number}: {name:?} is not finite: is a number far outside what training saw, or the model damaged?"
@@ -67,9 +69,9 @@ pub(crate) fn predict(
 }
 
 /// The values of a row's predictions, in the order of their names; null where one is not finite.
-fn values(model: &Model, prediction: &Prediction) -> Vec<Value> {
+fn values(model: &Model, coverage: Option<&Coverage<'_>>, prediction: &Prediction) -> Vec<Value> {
     let mut values = Vec::new();
-    for task in 0..model.targets().tasks().len() {
+    for (task, target) in model.targets().tasks().iter().enumerate() {
         let deviations = prediction.deviations(task);
         values.extend(model.label(task, prediction).map(Value::from));
         values.extend(prediction.values(task).iter().map(|number| Value::from(*number)));
@@ -77,6 +79,18 @@ fn values(model: &Model, prediction: &Prediction) -> Vec<Value> {
         match prediction.class(task) {
             Some(class) => values.extend(deviations.get(class).map(|std| Value::from(*std))),
             None => values.extend(deviations.iter().map(|std| Value::from(*std))),
+        }
+        let Some(coverage) = coverage else { continue };
+        match prediction.class(task) {
+            Some(_) => {
+                let probabilities = prediction.probabilities(task);
+                values.push(covered::set(coverage, task, target, probabilities).into());
+            }
+            None => {
+                let numbers = prediction.values(task);
+                let ends = covered::intervals(coverage, task, numbers, deviations);
+                values.extend(ends.map(Value::from));
+            }
         }
     }
     values

@@ -14,6 +14,8 @@ pub(crate) struct Setup<T> {
     pub(crate) config: TrainConfig,
     /// Networks whose predictions are averaged.
     pub(crate) n_members: usize,
+    /// The coverage that its predictions state.
+    pub(crate) coverage: Option<f64>,
 }
 
 impl<T: Scalar> Setup<T> {

@@ -9,12 +9,12 @@ use anabranch::data::{
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::{TaskBalance, TrainConfig, Watch};
+use anabranch::train::{TaskBalance, TrainConfig, Watch, check_coverage};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::ConfigArgs;
 use crate::failure::Failure;
-use crate::flags::{assignment, count, non_negative, number, seed};
+use crate::flags::{assignment, count, coverage, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory_of};
 use crate::output;
 use crate::run_setup::Setup;
@@ -111,6 +111,11 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "K", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1000))]
     ensemble: Option<usize>,
+    /// Share of rows whose truth `predict` brackets unless asked for another
+    /// one: intervals of numbers and sets of classes, by validation rows
+    #[arg(long, value_name = "P", help_heading = "Training", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = coverage())]
+    coverage: Option<f64>,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
         allow_hyphen_values = true, value_parser = seed)]
@@ -234,7 +239,10 @@ impl SetupArgs {
         let batch_rows = config.batch_size.min(n_rows);
         let n_members = self.ensemble.unwrap_or(if n_rows < MANY_ROWS { 8 } else { 4 });
         check_memory_of(&graph, batch_rows, exec.threads(), n_members)?;
-        Ok(Setup { prepared, river, graph, config, n_members })
+        if let Some(share) = self.coverage {
+            check_coverage_of(share, &prepared)?;
+        }
+        Ok(Setup { prepared, river, graph, config, n_members, coverage: self.coverage })
     }
 
     /// The threads asked for, or one for each core.
@@ -307,4 +315,15 @@ impl SetupArgs {
         }
         Ok(columns)
     }
+}
+
+/// Refuses a coverage for which there are too few validation rows with the target of some task.
+fn check_coverage_of<T: Scalar>(share: f64, prepared: &Prepared<T>) -> Result<(), Failure> {
+    let Prepared { dataset, targets, .. } = prepared;
+    for (number, task) in targets.tasks().iter().enumerate() {
+        let presence = dataset.presence(number);
+        let rows = dataset.split.validation.iter().filter(|row| presence.has(**row));
+        check_coverage(share, &task.name(), rows.count())?;
+    }
+    Ok(())
 }

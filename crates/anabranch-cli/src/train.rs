@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
-    let outcome = Outcome::new(&setup, fitted, folds, work, dir.path());
+    let mut outcome = Outcome::new(&setup, fitted, folds, work, dir.path())?;
     if !args.force {
         outcome.check_worth()?;
     }
@@ -198,6 +198,7 @@ fn train(
         return Err(interrupted);
     }
     let (fitted, n_audits) = fitted?;
+    let fitted = fitted.calibrated(setup)?;
     let seconds = start.elapsed().as_secs_f64();
     Ok((fitted, Work { seconds, n_audits: n_audits.iter().sum() }))
 }

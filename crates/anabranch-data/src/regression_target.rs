@@ -113,6 +113,11 @@ impl RegressionTarget {
         }
     }
 
+    /// From [`judged`](Self::judged) numbers to the column's units.
+    pub fn from_judged(&self, number: f64) -> f64 {
+        if self.scale.is_linear() { self.unscale(number) } else { number }
+    }
+
     /// What one unit of [`judged`](Self::judged) numbers is in the column's units.
     pub fn unit(&self) -> f64 {
         if self.scale.is_linear() { self.std } else { 1.0 }

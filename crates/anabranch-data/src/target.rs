@@ -201,6 +201,20 @@ impl TaskTarget {
         self.columns().map(|column| format!("{column}_std"))
     }
 
+    /// The names of the columns that hold the truth in a stated share of rows: `COL_lower` and
+    /// `COL_upper` of numbers, of a class `COL_set`.
+    pub fn coverage_columns(&self) -> Vec<String> {
+        match self {
+            Self::Regression(columns) => {
+                let ends = |target: &RegressionTarget| {
+                    ["lower", "upper"].map(|end| format!("{}_{end}", target.column))
+                };
+                columns.iter().flat_map(ends).collect()
+            }
+            Self::Classification(class) => vec![format!("{}_set", class.column)],
+        }
+    }
+
     /// Outputs of the head: one for each column of numbers, or one for each class.
     pub fn outputs(&self) -> usize {
         match self {

@@ -105,9 +105,20 @@ fn an_ensemble_predicts_as_the_model() {
     members[1].snapshots.push(Snapshot { tasks: vec![1], params, state });
     let (river, encoder) = (model.river().clone(), model.encoder().clone());
     let model = Model::new(river, members, encoder, model.targets().clone()).unwrap();
-    let source = source(&model);
-    check(&source);
-    assert!(source.contains("mean([") && source.contains("fn network_2("));
+    let ensemble = source(&model);
+    check(&ensemble);
+    assert!(ensemble.contains("mean([") && ensemble.contains("fn network_2("));
+    assert!(!ensemble.contains("tempered"));
+    // A calibration as a model file holds it, whose temperature is one that no training would find.
+    let scores = r#"{ "n_rows": 1, "sorted": [0.5] }"#;
+    let calibration = format!(
+        r#"{{ "temperatures": [null, 1.75],
+             "scores": [{{ "numbers": [{{ "scores": {scores} }}] }}, {{ "class": {scores} }}] }}"#
+    );
+    let calibration = serde_json::from_str(&calibration).unwrap();
+    let tempered = source(&model.with_calibration(calibration).unwrap());
+    check(&tempered);
+    assert!(tempered.contains("1.75)"));
 }
 
 #[test]

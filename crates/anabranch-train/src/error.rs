@@ -59,6 +59,9 @@ pub enum TrainError {
         /// What its loss says.
         reason: String,
     },
+    /// A calibration of other tasks, or one that cannot be.
+    #[error("the model's calibration does not fit its tasks, or is damaged")]
+    Calibration,
     /// A setting outside its range.
     #[error("{name} must be {expected}, not {value}")]
     Setting {

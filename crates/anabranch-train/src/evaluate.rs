@@ -85,7 +85,7 @@ impl<T: Scalar> Evaluator<T> {
                 let tasks = source.graph.heads().iter().zip(rows).zip(&mut judged);
                 for ((head, (target, present)), judged) in tasks {
                     let prediction = lane.workspace.prediction(head);
-                    judged.add(prediction, target, |row| present.has(row));
+                    judged.add(prediction, target, &[], |row| present.has(row));
                 }
             },
         );

@@ -76,7 +76,9 @@ impl Model {
                     TaskValues::Classes { class, .. } => Target::Classes(&class[rows.clone()]),
                 };
                 let has_target = |row: usize| present.has(rows.start + row);
-                judged_tasks[*place].add(heads[*place].output(rows.len()), target, has_target);
+                let head = &heads[*place];
+                let apart: Vec<f64> = head.deviations(rows.len()).collect();
+                judged_tasks[*place].add(head.output(rows.len()), target, &apart, has_target);
             }
         });
         // Undefined where a task is not judged.
@@ -139,7 +141,8 @@ impl Model {
             rows.gather(dataset, &[], &row_idx[places]);
             let of_rows = rows.targets().zip(rows.present());
             for ((judged, head), (target, present)) in judged.iter_mut().zip(heads).zip(of_rows) {
-                judged.add(head.output(rows.n_rows()), target, |row| present.has(row));
+                let apart: Vec<f64> = head.deviations(rows.n_rows()).collect();
+                judged.add(head.output(rows.n_rows()), target, &apart, |row| present.has(row));
             }
         });
         judged

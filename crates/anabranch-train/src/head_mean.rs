@@ -74,6 +74,13 @@ impl HeadMean {
         }
     }
 
+    /// Divides the averaged scores of classes by a temperature.
+    pub(crate) fn temper(&mut self, n_rows: usize, temperature: f64) {
+        for z in &mut self.outputs[..n_rows * self.width] {
+            *z = (f64::from(*z) / temperature) as f32;
+        }
+    }
+
     /// The averaged output `[rows, width]`, once all members have been added.
     pub(crate) fn output(&self, n_rows: usize) -> ArrayView2<'_, f32> {
         matrix(&self.outputs[..n_rows * self.width], n_rows, self.width)

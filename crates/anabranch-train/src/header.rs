@@ -5,6 +5,8 @@ use anabranch_graph::River;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::calibration::Calibration;
+
 /// The metadata.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,8 @@ pub(crate) struct Header {
     /// What is told of the run; not parsed before somebody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Calibration::is_none")]
+    pub(crate) calibration: Calibration,
 }
 
 /// The metadata of format 2, which holds a single network.
@@ -49,6 +53,7 @@ impl Header {
         targets: Targets,
     ) -> Self {
         let members = vec![vec![(0..targets.tasks().len()).collect()]];
-        Self { format, sha256: String::new(), members, network, encoder, targets, run: None }
+        let (sha256, calibration) = (String::new(), Calibration::default());
+        Self { format, sha256, members, network, encoder, targets, calibration, run: None }
     }
 }

@@ -10,10 +10,12 @@
 mod balance;
 mod baselines;
 mod batch_order;
+mod calibration;
 mod check;
 mod checkpoint;
 mod checksum;
 mod config;
+mod conformal;
 mod data_hash;
 mod ensemble;
 mod error;
@@ -34,14 +36,17 @@ mod rows;
 mod run_state;
 mod snapshot;
 mod task_metrics;
+mod temperature;
 mod trainer;
 mod watch;
 
 pub use balance::TaskBalance;
 pub use baselines::{baselines, baselines_on, diverged};
 pub use batch_order::BatchOrder;
+pub use calibration::{Calibration, Covered};
 pub use checkpoint::{Checkpoint, CheckpointError, MemberState};
 pub use config::TrainConfig;
+pub use conformal::{Coverage, CoverageError, check_coverage};
 pub use data_hash::data_sha256;
 pub use ensemble::{for_each_member, member_seed};
 pub use error::TrainError;
@@ -57,6 +62,7 @@ pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
 pub use run_state::{BestState, Position, RunState};
 pub use snapshot::{Member, Snapshot};
 pub use task_metrics::{JudgedTask, TaskMetrics};
+pub use temperature::{TemperatureTrial, Verdict};
 pub use trainer::Trainer;
 pub use watch::Watch;
 

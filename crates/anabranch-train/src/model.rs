@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::calibration::Calibration;
+use crate::conformal::{Coverage, CoverageError};
 use crate::error::{TrainError, check_len};
 use crate::evaluate::CHUNK_ROWS;
 use crate::head_mean::HeadMean;
@@ -62,6 +64,7 @@ pub struct Model {
     targets: Targets,
     /// What is told of its run.
     pub(crate) run_record: Option<Box<RawValue>>,
+    calibration: Calibration,
     exec: Executor,
     /// Rows that are predicted together.
     chunk_rows: usize,
@@ -96,9 +99,19 @@ impl Model {
         check_members(&graph, &members)?;
         let (exec, caches) = (Executor::serial(), Mutex::new(Vec::new()));
         let chunk_rows = chunk_rows(&graph);
-        let run_record = None;
-        let model =
-            Self { river, graph, members, encoder, targets, run_record, exec, chunk_rows, caches };
+        let (calibration, run_record) = (Calibration::default(), None);
+        let model = Self {
+            river,
+            graph,
+            members,
+            encoder,
+            targets,
+            calibration,
+            run_record,
+            exec,
+            chunk_rows,
+            caches,
+        };
         // The first cache is made here, where a failure can be told.
         let cache = model.new_cache()?;
         model.put_back(cache);
@@ -129,6 +142,28 @@ impl Model {
         let cache = model.new_cache()?;
         model.put_back(cache);
         Ok(model)
+    }
+
+    /// Predicts with this calibration, usually [`Calibration::fit`] to the validation rows.
+    ///
+    /// # Errors
+    /// [`TrainError::Calibration`] if it is that of other tasks.
+    pub fn with_calibration(self, calibration: Calibration) -> Result<Self, TrainError> {
+        calibration.check(&self.targets)?;
+        Ok(Self { calibration, ..self })
+    }
+
+    /// What validation rows told about the model; the default if they were not asked.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// What makes intervals and sets of predictions that hold the truth in this share of rows.
+    ///
+    /// # Errors
+    /// If the model is not calibrated, or on too few rows for the share.
+    pub fn coverage(&self, share: f64) -> Result<Coverage<'_>, CoverageError> {
+        self.calibration.at(share, &self.targets)
     }
 
     /// The description of the network.
@@ -381,6 +416,11 @@ impl Model {
                 }
             }
         });
+        for (head, temperature) in heads.iter_mut().zip(&self.calibration.temperatures) {
+            if let Some(temperature) = temperature {
+                head.temper(n_rows, *temperature);
+            }
+        }
     }
 
     fn new_cache(&self) -> Result<Cache, GraphError> {

@@ -10,8 +10,9 @@
 //! The metadata has one key, `anabranch`: a JSON object with `format` (the version), `sha256` (of
 //! the whole file, with these 64 digits as zeros), `members` (for each member, the tasks that are
 //! predicted with each of its snapshots, in the order of the tensors), `network` (a
-//! [`River`](anabranch_graph::River)), `encoder` and `targets`, and what is told of the run, if
-//! anything, as `run`. Files of formats 1 and 2 have one member with one snapshot, and no checksum.
+//! [`River`](anabranch_graph::River)), `encoder`, `targets`, a `calibration` if there were
+//! validation rows, and what is told of the run, if anything, as `run`. Files of formats 1 and 2
+//! have one member with one snapshot, and no checksum.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -108,6 +109,7 @@ impl Model {
             encoder: self.encoder().clone(),
             targets: self.targets().clone(),
             run: self.run_record.clone(),
+            calibration: self.calibration().clone(),
         };
         let header = serde_json::to_string(&header).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), header)]);
@@ -162,7 +164,7 @@ impl Model {
         let len = file.len() as u64;
         let mut rest = file;
         let start = read_start(path, &mut rest, len)?;
-        let Header { members, network, encoder, targets, run, .. } =
+        let Header { members, network, encoder, targets, calibration, run, .. } =
             check_start(path, &start, len, &mut rest)?;
         let tensors = SafeTensors::deserialize(file).map_err(|e| not_a_model(path, e))?;
         let failed = |reason: TrainError| {
@@ -191,7 +193,9 @@ impl Model {
             Ok(Member { snapshots: snapshots.collect::<Result<_, _>>()? })
         });
         let members = members.collect::<Result<_, ModelError>>()?;
-        let mut model = Self::new(network, members, encoder, targets).map_err(failed)?;
+        let model = Self::new(network, members, encoder, targets);
+        let model = model.and_then(|model| model.with_calibration(calibration));
+        let mut model = model.map_err(failed)?;
         model.run_record = run;
         Ok(model)
     }

@@ -52,9 +52,32 @@ pub struct JudgedTask {
 
 #[derive(Clone, Debug)]
 enum JudgedValues {
-    Regression { columns: Vec<JudgedNumbers>, targets: Vec<RegressionTarget> },
-    Classification { rows: JudgedClasses, log_losses: LogLosses },
+    Regression {
+        columns: Vec<JudgedNumbers>,
+        /// How far the members of an ensemble are apart, `[rows, columns]` in the columns' units;
+        /// none for a single network.
+        deviations: Vec<f64>,
+        targets: Vec<RegressionTarget>,
+    },
+    Classification {
+        rows: JudgedClasses,
+        log_losses: LogLosses,
+    },
     Binary(Vec<JudgedClasses>),
+}
+
+/// A column of numbers that were predicted.
+pub(crate) struct JudgedColumn<'a> {
+    pub(crate) target: &'a RegressionTarget,
+    pub(crate) rows: Vec<JudgedNumber>,
+}
+
+/// A row of a column of numbers, in the column's units.
+pub(crate) struct JudgedNumber {
+    pub(crate) y: f64,
+    pub(crate) predicted: f64,
+    /// How far the members of an ensemble are apart; 0 for a single network.
+    pub(crate) deviation: f64,
 }
 
 /// The rows of a task in the orders that metrics need, from which those for any counts of rows
@@ -72,6 +95,7 @@ impl JudgedTask {
         let values = match kind {
             TargetKind::Values => JudgedValues::Regression {
                 columns: vec![JudgedNumbers::default(); outputs],
+                deviations: Vec::new(),
                 targets: targets.to_vec(),
             },
             TargetKind::Classes => JudgedValues::Classification {
@@ -90,12 +114,14 @@ impl JudgedTask {
         Self { is_trained: head.weight() != 0.0, ..nothing }
     }
 
-    /// Adds those of the rows that have a target: a head's predictions `[rows, outputs]`, and what
-    /// they are compared with.
+    /// Adds those of the rows that have a target: a head's predictions `[rows, outputs]`, what they
+    /// are compared with, and how far the members of an ensemble are apart, `[rows, outputs]`, none
+    /// for a single network.
     pub(crate) fn add<T: Scalar>(
         &mut self,
         prediction: ArrayView2<'_, T>,
         target: Target<'_, T>,
+        apart: &[f64],
         has_target: impl Fn(usize) -> bool,
     ) {
         let (n_rows, width) = prediction.dim();
@@ -107,8 +133,10 @@ impl JudgedTask {
             flat(all)[row * width..(row + 1) * width].iter().map(|x| x.to_f64()).collect()
         };
         match (&mut self.values, target) {
-            (JudgedValues::Regression { columns, targets }, Target::Values(y)) => {
+            (JudgedValues::Regression { columns, deviations, targets }, Target::Values(y)) => {
                 for row in judged {
+                    deviations
+                        .extend(apart.get(row * width..(row + 1) * width).unwrap_or_default());
                     let pairs = of_row(y, row).into_iter().zip(of_row(prediction, row));
                     for (j, (column, (y, predicted))) in columns.iter_mut().zip(pairs).enumerate() {
                         let [y, predicted] = match targets.get(j) {
@@ -165,9 +193,36 @@ impl JudgedTask {
         self.rows.len()
     }
 
+    /// The rows of a class; none of numbers.
+    pub(crate) fn classes(&self) -> Option<&JudgedClasses> {
+        match &self.values {
+            JudgedValues::Classification { rows, .. } => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// The columns of numbers whose targets are known, in their units; none of a class.
+    pub(crate) fn columns(&self) -> Vec<JudgedColumn<'_>> {
+        let JudgedValues::Regression { columns, deviations, targets } = &self.values else {
+            return Vec::new();
+        };
+        let of_column = |(j, (rows, target)): (usize, (&JudgedNumbers, &'_ RegressionTarget))| {
+            // None for a single network.
+            let deviations = deviations.iter().skip(j).step_by(columns.len()).copied();
+            let deviations = deviations.chain(std::iter::repeat(0.0));
+            let rows = rows.pairs().zip(deviations).map(|(pair, deviation)| {
+                let [y, predicted] = pair.map(|judged| target.from_judged(judged));
+                JudgedNumber { y, predicted, deviation }
+            });
+            rows.collect()
+        };
+        let rows = columns.iter().zip(targets).enumerate().map(of_column);
+        targets.iter().zip(rows).map(|(target, rows)| JudgedColumn { target, rows }).collect()
+    }
+
     pub(crate) fn ranked(&self) -> RankedTask<'_> {
         match &self.values {
-            JudgedValues::Regression { columns, targets } => {
+            JudgedValues::Regression { columns, targets, .. } => {
                 let units = targets.iter().map(unit).chain(std::iter::repeat(Unit::COLUMN));
                 RankedTask::Regression(columns.iter().map(RankedNumbers::new).zip(units).collect())
             }
@@ -252,6 +307,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::metrics::pinball;
 
     fn numbers(value: &Value) -> Vec<f64> {
         match value.as_array() {
@@ -272,7 +328,7 @@ mod tests {
             let (class, y) = ([*y as u32, 0], Array2::from_shape_vec((2, 1), vec![*y, 0.0]));
             let y = y.unwrap();
             let target = if is_number { Target::Values(y.view()) } else { Target::Classes(&class) };
-            task.add(z.view(), target, |row| row == 0);
+            task.add(z.view(), target, &[], |row| row == 0);
         }
         assert_eq!((task.n_rows, task.n_judged()), (2 * truth.len(), truth.len()));
         task.metrics()
@@ -301,6 +357,13 @@ mod tests {
             near("median_absolute_error", m.median_absolute_error, case);
             near("mape", m.mape, case);
             near("explained_variance", m.explained_variance, case);
+            let pairs: Vec<(f64, f64)> =
+                numbers(&case["y"]).into_iter().zip(numbers(&case["predicted"])).collect();
+            for (level, expected) in [0.05, 0.5, 0.9].into_iter().zip(numbers(&case["pinball"])) {
+                let losses = pairs.iter().map(|(y, predicted)| pinball(*y, *predicted, level));
+                let mean = losses.sum::<f64>() / pairs.len() as f64;
+                assert!((mean - expected).abs() < 1e-12, "pinball {level}: {mean} {expected}");
+            }
         }
         for case in cases["classes"].as_array().unwrap() {
             let task = judged(TargetKind::Classes, case);

@@ -333,6 +333,7 @@ fn no_flag_is_without_a_test() {
         ("--out", "training::the_model_is_replaced_in_one_rename"),
         ("--force", "bad_input::outputs_that_cannot_be"),
         ("--folds", "training::every_row_is_predicted_by_a_network_that_did_not_see_it"),
+        ("--coverage", "coverage::predictions_state_the_coverage_that_training_was_told"),
         ("--json", "training::json_has_exactly_the_documented_keys"),
         ("--audit-every", "checks::a_run_can_be_audited_step_by_step"),
         ("--verbose", "training::verbose_runs_say_what_they_do_on_stderr_alone"),

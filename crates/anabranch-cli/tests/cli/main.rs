@@ -3,6 +3,7 @@
 mod bad_input;
 mod checks;
 mod config;
+mod coverage;
 mod explaining;
 mod exporting;
 mod flags;

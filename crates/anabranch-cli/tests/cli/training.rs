@@ -43,6 +43,7 @@ fn json_has_exactly_the_documented_keys() {
             "tasks",
             "members",
             "baselines",
+            "calibration",
             "warnings"
         ]
     );

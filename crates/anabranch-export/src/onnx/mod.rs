@@ -25,9 +25,9 @@ pub(crate) fn write(model: &Model) -> Result<Vec<u8>, ExportError> {
         }
     }
     let mut labels = Vec::new();
-    for (task, outputs) in model.targets().tasks().iter().zip(&outputs) {
+    for (number, (task, outputs)) in model.targets().tasks().iter().zip(&outputs).enumerate() {
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        predictions::add(&mut g, task, &outputs);
+        predictions::add(&mut g, task, &outputs, model.calibration().temperature(number));
         // The columns of the probabilities.
         if !task.labels().is_empty() {
             let list = serde_json::Value::from(task.labels());

@@ -5,8 +5,13 @@ use anabranch_data::{RegressionTarget, TargetScale, TaskTarget};
 use super::graph::{Attribute, Constant, GraphBuilder, Type};
 
 /// Adds the predictions of a task by the outputs `[N, outputs]` of the networks that predict it,
-/// whose mean counts.
-pub(super) fn add(g: &mut GraphBuilder, task: &TaskTarget, outputs: &[&str]) {
+/// whose mean counts, at a temperature.
+pub(super) fn add(
+    g: &mut GraphBuilder,
+    task: &TaskTarget,
+    outputs: &[&str],
+    temperature: Option<f64>,
+) {
     match task {
         TaskTarget::Regression(columns) => {
             for (place, column) in columns.iter().enumerate() {
@@ -34,6 +39,16 @@ pub(super) fn add(g: &mut GraphBuilder, task: &TaskTarget, outputs: &[&str]) {
             let labels = g.constant(name, &[class.labels.len()], &Constant::Text(&class.labels));
             let label = g.op(name, "Gather", &[&labels, &place], &[("axis", Attribute::Int(0))]);
             g.output(&format!("{name}_pred"), &label, Type::Text, 1);
+            let probability = match temperature {
+                None => probability,
+                Some(temperature) => {
+                    let scores = g.call(name, "Log", &[&probability]);
+                    let temperature = Constant::Float(&[temperature as f32]);
+                    let temperature = g.constant(name, &[1, 1], &temperature);
+                    let scores = g.call(name, "Div", &[&scores, &temperature]);
+                    g.op(name, "Softmax", &[&scores], &[("axis", Attribute::Int(1))])
+                }
+            };
             g.output(&format!("{name}_p"), &probability, Type::Float, class.labels.len());
         }
     }

@@ -36,7 +36,9 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
     }
     let prefixes = json!(model.tensor_prefixes());
     let columns = lines(model.encoder().input_columns().iter().map(column));
-    let targets = lines(tasks.iter().map(target));
+    let targets = tasks.iter().enumerate();
+    let targets = targets.map(|(i, task)| target(task, model.calibration().temperature(i)));
+    let targets = lines(targets);
     let names: Vec<String> = tasks.iter().map(TaskTarget::name).collect();
     let mut source = format!(
         r#""""Predicts {}: networks trained by Anabranch {}, in PyTorch.
@@ -94,7 +96,7 @@ fn column(column: &InputColumn) -> Value {
     value
 }
 
-fn target(task: &TaskTarget) -> Value {
+fn target(task: &TaskTarget, temperature: Option<f64>) -> Value {
     match task {
         TaskTarget::Regression(columns) => {
             let column = |column: &anabranch_data::RegressionTarget| {
@@ -109,7 +111,11 @@ fn target(task: &TaskTarget) -> Value {
             json!({ "columns": columns.iter().map(column).collect::<Vec<_>>() })
         }
         TaskTarget::Classification(class) => {
-            json!({ "column": class.column, "labels": class.labels })
+            let mut target = json!({ "column": class.column, "labels": class.labels });
+            if let Some(temperature) = temperature {
+                target["temperature"] = json!(temperature);
+            }
+            target
         }
     }
 }

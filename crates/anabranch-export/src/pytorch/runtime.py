@@ -94,6 +94,8 @@ def predict(networks, rows):
             p = sum(torch.softmax(head, dim=1) for head in heads) / len(heads)
             scores = heads[0] if len(heads) == 1 else p
             predictions[task["column"] + "_pred"] = [task["labels"][i] for i in scores.argmax(dim=1)]
+            if "temperature" in task:
+                p = torch.softmax(torch.log(p) / task["temperature"], dim=1)
             for i, label in enumerate(task["labels"]):
                 predictions[f"{task['column']}_p_{label}"] = p[:, i]
     return predictions

@@ -35,8 +35,10 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
             outputs[*task].push(format!("outputs_{i}.{place}"));
         }
     }
+    let temperatures: Vec<Option<f64>> =
+        (0..tasks.len()).map(|task| model.calibration().temperature(task)).collect();
     let body = encode::write(&fields, width)
-        + &predictions::write(&predicted, &outputs, &calls, row)
+        + &predictions::write(&predicted, &outputs, &temperatures, &calls, row)
         + &functions;
     let names: Vec<String> = tasks.iter().map(|task| format!("{:?}", task.name())).collect();
     let header = format!(

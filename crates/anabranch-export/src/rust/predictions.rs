@@ -46,10 +46,12 @@ impl<'a> Predicted<'a> {
     }
 }
 
-/// `networks` are, for each task, the expressions of what the networks that predict it give.
+/// `networks` are, for each task, the expressions of what the networks that predict it give, and
+/// `temperatures` what the logarithms of its probabilities are divided by.
 pub(super) fn write(
     fields: &[Predicted<'_>],
     networks: &[Vec<String>],
+    temperatures: &[Option<f64>],
     calls: &str,
     row: &str,
 ) -> String {
@@ -81,7 +83,11 @@ pub(super) fn write(
                 list(&mut statics, 0, &literals(labels));
                 statics += ";\n";
                 let outputs = of_networks(&|output| format!("softmax(&{output})"));
-                lets += &format!("    let class_{task} = mean_of([{outputs}]);\n");
+                let probabilities = match temperatures[*task] {
+                    None => format!("mean_of([{outputs}])"),
+                    Some(temperature) => format!("tempered(mean_of([{outputs}]), {temperature:?})"),
+                };
+                lets += &format!("    let class_{task} = {probabilities};\n");
                 inits += &format!("        {name}: largest(&class_{task}),\n");
             }
             Kind::Probabilities { labels } => {

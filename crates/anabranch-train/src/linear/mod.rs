@@ -52,7 +52,7 @@ pub fn linear_baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> V
                 if let Some(model) = model {
                     let y = numbers(values, *n_columns, &test);
                     let predicted = model.predict(&inputs(dataset, &test));
-                    judged.add(predicted.view(), Target::Values(y.view()), |_| true);
+                    judged.add(predicted.view(), Target::Values(y.view()), &[], |_| true);
                 }
                 judged.metrics()
             }
@@ -63,7 +63,7 @@ pub fn linear_baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> V
                 if let Some(x) = x {
                     let model = logistic::fit(&x, &class_of(&train), *n_classes);
                     let predicted = model.predict(&inputs(dataset, &test));
-                    judged.add(predicted.view(), Target::Classes(&class_of(&test)), |_| true);
+                    judged.add(predicted.view(), Target::Classes(&class_of(&test)), &[], |_| true);
                 }
                 judged.metrics()
             }

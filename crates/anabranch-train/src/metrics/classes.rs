@@ -1,5 +1,7 @@
 //! Metrics of classes.
 
+use anabranch_tensor::Scalar;
+
 use super::ranking::{Ranked, Ranking};
 
 /// Bins of the confidence in the expected calibration error.
@@ -73,6 +75,71 @@ impl JudgedClasses {
         self.predicted.push(predicted);
         self.log_probability.push(log_probability);
         self.probabilities.extend(probabilities);
+    }
+
+    /// Every second row, from the first or the second on.
+    pub(crate) fn every_other(&self, first: usize) -> Self {
+        let mut half = Self::new(self.n_classes);
+        (first..self.class.len()).step_by(2).for_each(|row| half.copy(self, row));
+        half
+    }
+
+    /// The rows of two sets by turns.
+    pub(crate) fn interleaved(a: &Self, b: &Self) -> Self {
+        let mut all = Self::new(a.n_classes);
+        for row in 0..a.class.len() {
+            all.copy(a, row);
+            if row < b.class.len() {
+                all.copy(b, row);
+            }
+        }
+        all
+    }
+
+    fn copy(&mut self, from: &Self, row: usize) {
+        let (class, predicted) = (from.class[row], from.predicted[row]);
+        let probabilities = &from.probabilities[row * self.n_classes..][..self.n_classes];
+        self.add(class, predicted, probabilities, from.log_probability[row]);
+    }
+
+    /// The rows with the logarithms of their probabilities divided by a temperature.
+    pub(crate) fn tempered(&self, temperature: f64) -> Self {
+        let mut tempered = Self::new(self.n_classes);
+        let logs: Vec<f64> = self.log_probabilities().map(|z| z / temperature).collect();
+        let rows = logs.chunks_exact(self.n_classes.max(1)).zip(&self.class).zip(&self.predicted);
+        for ((logs, class), predicted) in rows {
+            let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum = logs.iter().map(|z| Scalar::exp(z - max)).sum::<f64>();
+            let log_sum = max + Scalar::ln(sum);
+            let probabilities: Vec<f64> = logs.iter().map(|z| Scalar::exp(*z - log_sum)).collect();
+            tempered.add(*class, *predicted, &probabilities, logs[*class] - log_sum);
+        }
+        tempered
+    }
+
+    pub(crate) fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// The true class of each row.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = usize> {
+        self.class.iter().copied()
+    }
+
+    /// The log-loss of each row.
+    pub(crate) fn log_losses(&self) -> impl Iterator<Item = f64> {
+        self.log_probability.iter().map(|log_p| -log_p)
+    }
+
+    /// The logarithm of each probability, `[rows, n_classes]`, of a class that cannot be that of
+    /// the smallest number that there is.
+    pub(crate) fn log_probabilities(&self) -> impl Iterator<Item = f64> {
+        self.probabilities.iter().map(|p| Scalar::ln(p.max(f64::MIN_POSITIVE)))
+    }
+
+    /// The probabilities and the true class of each row.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&[f64], usize)> {
+        self.probabilities.chunks_exact(self.n_classes.max(1)).zip(self.classes())
     }
 
     /// The metrics of all rows.

@@ -11,5 +11,5 @@ mod ranking;
 
 pub(crate) use classes::RankedClasses;
 pub use classes::{ClassificationMetrics, JudgedClasses};
-pub(crate) use numbers::RankedNumbers;
 pub use numbers::{JudgedNumbers, RegressionMetrics, Unit};
+pub(crate) use numbers::{RankedNumbers, pinball};

@@ -37,6 +37,13 @@ impl Unit {
     pub const COLUMN: Self = Self { size: 1.0, zero: 0.0 };
 }
 
+/// The pinball loss of a number that is predicted as the quantile of `level`: the distance of y, by
+/// `level` where y is above and by 1 − `level` where it is below (Koenker and Bassett, 1978).
+pub(crate) fn pinball(y: f64, quantile: f64, level: f64) -> f64 {
+    let above = y - quantile;
+    if above > 0.0 { level * above } else { (level - 1.0) * above }
+}
+
 /// True numbers and the predicted ones, row by row.
 #[derive(Clone, Debug, Default)]
 pub struct JudgedNumbers {
@@ -54,6 +61,11 @@ impl JudgedNumbers {
     /// The metrics of all rows.
     pub fn metrics(&self, unit: Unit) -> RegressionMetrics {
         RankedNumbers::new(self).metrics(&vec![1.0; self.y.len()], unit)
+    }
+
+    /// The true number and the predicted one of each row.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = [f64; 2]> {
+        self.y.iter().zip(&self.predicted).map(|(y, predicted)| [*y, *predicted])
     }
 
     fn error(&self, row: usize) -> f64 {

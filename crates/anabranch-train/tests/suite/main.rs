@@ -1,6 +1,7 @@
 //! Training, models and model files, on small tables.
 
 mod balance;
+mod calibration;
 mod grapes;
 mod hostile;
 mod linear;

@@ -25,6 +25,19 @@ fn exp(x: f64) -> f64 {
     sum * f64::from_bits(((k + 1023) as u64) << 52)
 }
 
+/// ln x of a normal number above 0. With x = m·2^e and t = (m − 1)/(m + 1),
+/// ln m = 2·(t + t³/3 + t⁵/5 …), |t| < 0.18.
+fn ln(x: f64) -> f64 {
+    let (bits, one) = (x.to_bits(), 0x3ff_u64 << 52);
+    let (mut e, mut m) = ((bits >> 52) as f64 - 1023.0, f64::from_bits(bits << 12 >> 12 | one));
+    if m > core::f64::consts::SQRT_2 {
+        (e, m) = (e + 1.0, m / 2.0);
+    }
+    let t = (m - 1.0) / (m + 1.0);
+    let series = (0..11).rev().fold(0.0, |sum, i| sum * t * t + 1.0 / (2 * i + 1) as f64);
+    e * core::f64::consts::LN_2 + 2.0 * t * series
+}
+
 /// The hyperbolic tangent.
 fn tanh(x: f64) -> f64 {
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)

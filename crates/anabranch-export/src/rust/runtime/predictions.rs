@@ -16,6 +16,15 @@ fn softmax<const C: usize>(scores: &[f32; C]) -> [f64; C] {
     powers.map(|power| power / sum)
 }
 
+/// The probabilities whose logarithms are these, divided by a temperature.
+fn tempered<const C: usize>(probabilities: [f64; C], temperature: f64) -> [f64; C] {
+    let scores = probabilities.map(|p| ln(p.max(f64::MIN_POSITIVE)) / temperature);
+    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers = scores.map(|score| exp(score - largest));
+    let sum: f64 = powers.iter().sum();
+    powers.map(|power| power / sum)
+}
+
 /// The place of the largest, the first of equals.
 fn largest<const C: usize>(values: &[f64; C]) -> usize {
     (1..C).fold(0, |best, i| if values[i] > values[best] { i } else { best })

@@ -1,0 +1,147 @@
+//! Temperature scaling: probabilities that are as often right as they say.
+//!
+//! Scores z are divided by a temperature T before the softmax, which softens all probabilities of a
+//! network that is too sure of itself (T > 1) and never changes which class is the most probable
+//! (Guo et al., *On Calibration of Modern Neural Networks*, 2017). With β = 1/T, z = log p and the
+//! true class t, the log-loss −Σ log softmax(βz)ₜ is convex in β:
+//!
+//! ```text
+//! ∂/∂β = Σ (Σₖ pₖ(β)·zₖ − zₜ)
+//! ```
+//!
+//! so that halving finds its least value.
+
+use anabranch_tensor::Scalar;
+
+use crate::metrics::{ClassificationMetrics, JudgedClasses};
+
+/// Between which β is looked for.
+const INVERSE_RANGE: [f64; 2] = [0.1, 10.0];
+
+/// Halvings: β is then known to 10⁻⁹.
+const HALVINGS: usize = 34;
+
+/// Rows below which a temperature is chance.
+const FEWEST_ROWS: usize = 50;
+
+/// What a temperature is worth on rows that trained nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TemperatureTrial {
+    /// The temperature that is best on all of the rows.
+    pub temperature: f64,
+    /// Whether it is used.
+    pub verdict: Verdict,
+    /// The metrics of the rows as the network predicts them.
+    pub before: ClassificationMetrics,
+    /// With a temperature: each half of the rows with that of the other half.
+    pub after: ClassificationMetrics,
+}
+
+/// Whether a temperature is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The log-loss of each half of the rows, with the other half's temperature, is lower by more
+    /// than its standard error.
+    Used,
+    /// It is not, or there are too few rows to tell.
+    Unused,
+}
+
+impl TemperatureTrial {
+    /// Tries temperatures on these rows.
+    pub(crate) fn new(rows: &JudgedClasses) -> Self {
+        let halves = [0, 1].map(|half| rows.every_other(half));
+        let [a, b] = [0, 1].map(|half| halves[half].tempered(temperature(&halves[1 - half])));
+        let after = JudgedClasses::interleaved(&a, &b);
+        let gains: Vec<f64> =
+            rows.log_losses().zip(after.log_losses()).map(|(a, b)| a - b).collect();
+        let is_gain = gains.len() >= FEWEST_ROWS && is_above_its_error(&gains);
+        let verdict = if is_gain { Verdict::Used } else { Verdict::Unused };
+        let temperature = temperature(rows);
+        Self { temperature, verdict, before: rows.metrics(), after: after.metrics() }
+    }
+
+    /// The temperature, if it is used.
+    pub fn used(&self) -> Option<f64> {
+        (self.verdict == Verdict::Used).then_some(self.temperature)
+    }
+}
+
+/// Whether the mean is larger than its standard error.
+fn is_above_its_error(values: &[f64]) -> bool {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    mean > 0.0 && mean * mean > squares / (n * (n - 1.0))
+}
+
+/// The temperature with the lowest log-loss on these rows.
+fn temperature(rows: &JudgedClasses) -> f64 {
+    let logs: Vec<f64> = rows.log_probabilities().collect();
+    let n_classes = rows.n_classes();
+    let slope = |beta: f64| -> f64 {
+        let of_row = |(logs, class): (&[f64], usize)| {
+            let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let (mut sum, mut weighted) = (0.0, 0.0);
+            for z in logs {
+                let weight = Scalar::exp(beta * (z - max));
+                sum += weight;
+                weighted += weight * z;
+            }
+            weighted / sum - logs[class]
+        };
+        logs.chunks_exact(n_classes).zip(rows.classes()).map(of_row).sum()
+    };
+    let [mut low, mut high] = INVERSE_RANGE;
+    for _ in 0..HALVINGS {
+        let middle = (low + high) / 2.0;
+        if slope(middle) > 0.0 { high = middle } else { low = middle }
+    }
+    2.0 / (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows whose probabilities are those of a coin that falls as `p` says, taken for one of
+    /// `claimed`.
+    fn rows(p: f64, claimed: f64, n: usize) -> JudgedClasses {
+        let mut rows = JudgedClasses::new(2);
+        for i in 0..n {
+            // In a pattern that gives both halves the same share.
+            let class = usize::from(((i / 2) as f64 + 0.5) / ((n / 2) as f64) < p);
+            rows.add(class, 1, &[1.0 - claimed, claimed], [1.0 - claimed, claimed][class].ln());
+        }
+        rows
+    }
+
+    /// By hand: σ(β·logit 0.9) = 0.75, so that T = 2·ln 3/ln 3 = 2.
+    #[test]
+    fn a_network_that_is_too_sure_gets_a_temperature_above_one() {
+        let trial = TemperatureTrial::new(&rows(0.75, 0.9, 400));
+        assert!((trial.temperature - 2.0).abs() < 1e-7, "{trial:?}");
+        assert_eq!(trial.used(), Some(trial.temperature));
+        let entropy = -(0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
+        assert!((trial.after.log_loss.unwrap() - entropy).abs() < 1e-9);
+        assert!(trial.before.log_loss.unwrap() > entropy + 0.05);
+        assert!(trial.after.calibration_error.unwrap() < 1e-7);
+        assert_eq!(trial.before.accuracy, trial.after.accuracy);
+    }
+
+    /// One half is too sure of itself and the other one too unsure: what helps one harms the other.
+    #[test]
+    fn a_temperature_has_to_help_rows_that_did_not_choose_it() {
+        let [sure, unsure] = [rows(0.55, 0.75, 200), rows(0.95, 0.75, 200)];
+        let trial = TemperatureTrial::new(&JudgedClasses::interleaved(&sure, &unsure));
+        assert_eq!(trial.used(), None);
+        assert!(trial.after.log_loss > trial.before.log_loss, "{trial:?}");
+    }
+
+    #[test]
+    fn what_is_right_or_cannot_be_told_is_left_as_it_is() {
+        assert_eq!(TemperatureTrial::new(&rows(0.75, 0.75, 400)).used(), None);
+        assert_eq!(TemperatureTrial::new(&rows(0.75, 0.9, 40)).used(), None, "too few rows");
+        assert_eq!(TemperatureTrial::new(&JudgedClasses::new(3)).used(), None);
+    }
+}
