@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "rows_left_out": left_out,
             "tasks": output::tasks_json(model.targets(), |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
+            "intervals": output::intervals_json(model.targets(), &evaluation.judged, 1),
             "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),
             "warnings": warnings,
         });

@@ -28,6 +28,8 @@ pub(crate) struct Outcome<'a> {
     work: Work,
     /// Where the model is saved.
     path: PathBuf,
+    /// What is predicted for the test rows.
+    judged: Vec<JudgedTask>,
     /// On the test rows: those of the network, of linear models, and of the simplest predictions.
     metrics: Vec<TaskMetrics>,
     linear: Vec<TaskMetrics>,
@@ -66,6 +68,7 @@ impl<'a> Outcome<'a> {
             single_tasks,
             work,
             path,
+            judged,
             metrics,
             linear,
             simplest,
@@ -131,6 +134,7 @@ impl<'a> Outcome<'a> {
             "weights_sha256": self.model().weights_sha256(),
             "model": self.path.display().to_string(),
             "test": output::metrics_json(targets, metrics),
+            "intervals": output::intervals_json(targets, &self.judged, setup.config.seed),
             "tasks": output::tasks_json(targets, best_epoch, &setup.rows_of_tasks()),
             "members": output::members_json(&fitted.members),
             "baselines": output::baselines_json(targets, linear, simplest),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget};
-use anabranch::train::{ClassificationMetrics, RegressionMetrics, TaskMetrics};
+use anabranch::train::{ClassificationMetrics, JudgedTask, RegressionMetrics, TaskMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
@@ -141,6 +141,23 @@ pub(crate) fn baselines_json(
         all["linear"] = metrics_json(targets, linear);
     }
     all
+}
+
+/// `{COL: {METRIC: [low, high]}}`: the bootstrap intervals of metrics, `null` where there is none.
+pub(crate) fn intervals_json(targets: &Targets, judged: &[JudgedTask], seed: u64) -> Value {
+    let ends: Vec<[TaskMetrics; 2]> = judged.iter().map(|task| task.intervals(seed)).collect();
+    let [low, high] = [0, 1].map(|end| {
+        let metrics: Vec<TaskMetrics> = ends.iter().map(|ends| ends[end].clone()).collect();
+        values(targets, &metrics)
+    });
+    let of_column = |((column, low), (_, high)): ((String, Vec<Metric>), (_, Vec<Metric>))| {
+        let pairs = low.into_iter().zip(high).map(|(low, high)| {
+            let ends = low.value.zip(high.value).map(|(low, high)| [low, high]);
+            (low.key.to_owned(), json!(ends))
+        });
+        (column, Value::Object(pairs.collect()))
+    };
+    Value::Object(low.into_iter().zip(high).map(of_column).collect())
 }
 
 /// Rows of each label of a class column, by the label that they are predicted as.

@@ -10,6 +10,7 @@
 mod balance;
 mod baselines;
 mod batch_order;
+mod bootstrap;
 mod calibration;
 mod check;
 mod checkpoint;

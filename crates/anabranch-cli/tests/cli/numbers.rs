@@ -138,6 +138,23 @@ fn evaluate_scores_every_row() {
     assert_table(&text, &[&json["test"], &baselines["mean"], &baselines["majority"]]);
 }
 
+/// The metric of the rows lies between the ends of its interval, which draws of the rows gave.
+#[test]
+fn metrics_have_intervals() {
+    let dir = Dir::new();
+    let (train, _, _) = trained(&dir);
+    for json in [train, dir.json("evaluate --model m --data t.csv")] {
+        for (column, metrics) in [("price", NUMBERS), ("kind", CLASSES)] {
+            for metric in metrics {
+                let ends = &json["intervals"][column][metric];
+                let [low, high] = [0, 1].map(|end| ends[end].as_f64().unwrap());
+                let value = json["test"][column][metric].as_f64().unwrap();
+                assert!(low < high && (low..=high).contains(&value), "{metric}: {ends} {value}");
+            }
+        }
+    }
+}
+
 #[test]
 fn evaluate_scores_the_rows_of_each_value() {
     let dir = Dir::new();

@@ -68,7 +68,10 @@ fn every_column_stays_as_it_is_and_predictions_follow() {
 fn evaluate_agrees_with_the_predictions() {
     let dir = trained().succeed_with_more_rows();
     let json = dir.json("evaluate --model m/model.safetensors --data more.csv");
-    assert_eq!(keys(&json), ["rows", "rows_left_out", "tasks", "test", "baselines", "warnings"]);
+    assert_eq!(
+        keys(&json),
+        ["rows", "rows_left_out", "tasks", "test", "intervals", "baselines", "warnings"]
+    );
     assert_eq!((json["rows"].as_u64(), json["rows_left_out"].as_u64()), (Some(50), Some(0)));
     assert_eq!((&json["tasks"][0]["rows"], &json["tasks"][1]["rows"]), (&49.into(), &50.into()));
     assert_eq!(keys(&json["test"]), ["price", "kind"]);

@@ -40,6 +40,7 @@ fn json_has_exactly_the_documented_keys() {
             "weights_sha256",
             "model",
             "test",
+            "intervals",
             "tasks",
             "members",
             "baselines",

@@ -37,6 +37,42 @@ pub struct ClassificationMetrics {
     pub confusion: Vec<f64>,
 }
 
+impl ClassificationMetrics {
+    /// The metrics in order, without the confusion matrix.
+    pub(crate) fn values(&self) -> [Option<f64>; 9] {
+        [
+            self.accuracy,
+            self.log_loss,
+            self.macro_f1,
+            self.balanced_accuracy,
+            self.auroc,
+            self.average_precision,
+            self.brier,
+            self.quadratic_kappa,
+            self.calibration_error,
+        ]
+    }
+
+    /// Metrics with these [`values`](Self::values).
+    pub(crate) fn of_values(values: [Option<f64>; 9]) -> Self {
+        let [accuracy, log_loss, macro_f1, balanced_accuracy, auroc, average_precision, ..] =
+            values;
+        let [.., brier, quadratic_kappa, calibration_error] = values;
+        Self {
+            accuracy,
+            log_loss,
+            macro_f1,
+            balanced_accuracy,
+            auroc,
+            average_precision,
+            brier,
+            quadratic_kappa,
+            calibration_error,
+            confusion: Vec::new(),
+        }
+    }
+}
+
 /// True classes of rows, and what was predicted for them.
 #[derive(Clone, Debug)]
 pub struct JudgedClasses {

@@ -23,6 +23,20 @@ pub struct RegressionMetrics {
     pub explained_variance: Option<f64>,
 }
 
+impl RegressionMetrics {
+    /// The metrics in order.
+    pub(crate) fn values(&self) -> [Option<f64>; 6] {
+        let Self { rmse, mae, r2, median_absolute_error, mape, explained_variance } = *self;
+        [rmse, mae, r2, median_absolute_error, mape, explained_variance]
+    }
+
+    /// Metrics with these [`values`](Self::values).
+    pub(crate) fn of_values(values: [Option<f64>; 6]) -> Self {
+        let [rmse, mae, r2, median_absolute_error, mape, explained_variance] = values;
+        Self { rmse, mae, r2, median_absolute_error, mape, explained_variance }
+    }
+}
+
 /// The units of judged numbers, in those of their column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Unit {
