@@ -1,10 +1,33 @@
 //! `metrics.jsonl`: how a run went, epoch by epoch.
 
-use anabranch::train::EpochReport;
+use anabranch::train::{EpochReport, LossCurve};
 use serde_json::{Map, Value, json};
 
 /// The name of the file in a run's directory.
 pub(crate) const FILE: &str = "metrics.jsonl";
+
+/// How the losses of each member and task went, from the lines of a whole run.
+pub(crate) fn curves(lines: &str) -> Vec<Vec<LossCurve>> {
+    let mut members: Vec<Vec<LossCurve>> = Vec::new();
+    for line in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let (Some(member), Some(task)) = (line["member"].as_u64(), line["task"].as_str()) else {
+            continue;
+        };
+        let member = usize::try_from(member).unwrap_or(usize::MAX);
+        if member >= members.len() {
+            members.resize(member + 1, Vec::new());
+        }
+        let place = members[member].iter().position(|curve| curve.task == task);
+        let place = place.unwrap_or_else(|| {
+            members[member].push(LossCurve { task: task.to_owned(), ..LossCurve::default() });
+            members[member].len() - 1
+        });
+        let curve = &mut members[member][place];
+        curve.train.extend(line["train"].as_f64());
+        curve.validation.extend(line["validation"].as_f64());
+    }
+    members
+}
 
 /// What is known of the epochs of a network: a line of JSON for each epoch and task.
 #[derive(Clone, Debug)]

@@ -4,9 +4,10 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use anabranch::data::Split;
+use anabranch::data::{Split, Warning};
 use anabranch::train::{
-    JudgedTask, MODEL_FILE, Model, TaskMetrics, baselines, baselines_on, diverged, linear_baselines,
+    JudgedTask, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines, baselines_on, diverged,
+    examine_curves, examine_model, linear_baselines,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::covered::{self, CoveredRows};
 use crate::failure::Failure;
 use crate::fit::Fitted;
 use crate::folds::{self, Folds};
+use crate::history;
 use crate::output::{self, Detail};
 use crate::run_setup::Setup;
 use crate::single_task::SingleTasks;
@@ -34,6 +36,8 @@ pub(crate) struct Outcome<'a> {
     metrics: Vec<TaskMetrics>,
     linear: Vec<TaskMetrics>,
     simplest: Vec<TaskMetrics>,
+    /// What the training and the model show about themselves.
+    findings: Vec<Warning>,
     /// How well they are covered, if a coverage was asked for.
     covered: Option<CoveredRows>,
 }
@@ -52,6 +56,7 @@ impl<'a> Outcome<'a> {
         fitted: Fitted,
         folds: Option<Folds>,
         work: Work,
+        history: &str,
         dir: &Path,
     ) -> Result<Self, Failure> {
         let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
@@ -59,6 +64,9 @@ impl<'a> Outcome<'a> {
         let metrics = judged.iter().map(JudgedTask::metrics).collect();
         let covered = CoveredRows::of(&fitted.model, setup.coverage, &judged)?;
         let (linear, simplest) = (linear_baselines(data, targets), baselines(data, targets));
+        let stops = if setup.config.patience > 0 { StopsEarly::Yes } else { StopsEarly::No };
+        let mut findings = examine_curves(&history::curves(history), stops);
+        findings.extend(examine_model(&fitted.model, data));
         let path = dir.join(MODEL_FILE);
         let single_tasks = None;
         Ok(Self {
@@ -72,6 +80,7 @@ impl<'a> Outcome<'a> {
             metrics,
             linear,
             simplest,
+            findings,
             covered,
         })
     }
@@ -88,6 +97,11 @@ impl<'a> Outcome<'a> {
     /// Has the model file tell this of the run.
     pub(crate) fn record(&mut self, record: &Value) {
         self.fitted.model.record_run(record);
+    }
+
+    /// What the training and the model show about themselves.
+    pub(crate) fn findings(&self) -> &[Warning] {
+        &self.findings
     }
 
     /// The file of predictions of the folds, if there are any.
@@ -122,6 +136,7 @@ impl<'a> Outcome<'a> {
         let Self { setup, fitted, metrics, linear, simplest, .. } = self;
         let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
         let best_epoch = |task| fitted.best_epoch(task);
+        let warnings = [&setup.prepared.warnings[..], &self.findings].concat();
         let mut json = json!({
             "rows": data.n_rows,
             "train_rows": data.split.train.len(),
@@ -139,7 +154,7 @@ impl<'a> Outcome<'a> {
             "members": output::members_json(&fitted.members),
             "baselines": output::baselines_json(targets, linear, simplest),
             "calibration": covered::temperatures_json(targets, &fitted.temperatures),
-            "warnings": setup.prepared.warnings,
+            "warnings": warnings,
         });
         if let Some(covered) = &self.covered {
             json["coverage"] = covered.json();

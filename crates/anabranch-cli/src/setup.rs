@@ -9,7 +9,7 @@ use anabranch::data::{
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::{TaskBalance, TrainConfig, Watch, check_coverage};
+use anabranch::train::{TaskBalance, TrainConfig, Watch, check_coverage, examine_split};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::ConfigArgs;
@@ -170,7 +170,10 @@ impl SetupArgs {
         exec: &Executor,
         source: &Source,
     ) -> Result<Setup<T>, Failure> {
-        let setup = self.set_up(exec, source, &source.rules)?;
+        let mut setup = self.set_up(exec, source, &source.rules)?;
+        let Prepared { dataset, targets, .. } = &setup.prepared;
+        let findings = examine_split(dataset, targets, setup.graph.params_len());
+        setup.prepared.warnings.extend(findings);
         let Prepared { dataset, warnings, .. } = &setup.prepared;
         tracing::info!(
             rows = dataset.n_rows,

@@ -82,7 +82,7 @@ impl SingleTasks {
                 ..setup.config.clone()
             };
             let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
-            let (fitted, _) = Fitted::with(setup, &river, &config, exec, run)?;
+            let fitted = Fitted::with(setup, &river, &config, exec, run)?.0.calibrated(setup)?;
             let judged = fitted.model.judged(data, test, targets);
             let of_columns = compare(together, &judged[task], test.len(), setup.config.seed);
             let named = target.columns().zip(of_columns);

@@ -128,10 +128,12 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
-    let mut outcome = Outcome::new(&setup, fitted, folds, work, dir.path())?;
+    let history = checkpoints.history();
+    let outcome = Outcome::new(&setup, fitted, folds, work, &history, dir.path())?;
     if !args.force {
         outcome.check_worth()?;
     }
+    output::warn(outcome.findings());
     let single_tasks = args.single_task_baselines;
     let single_tasks = single_tasks.then(|| SingleTasks::run(&setup, &exec, outcome.model()));
     let mut outcome = outcome.beside(single_tasks.transpose()?);
@@ -146,7 +148,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         dir.save(outcome.model()),
         dir.write(schema::FILE, format!("{schema}\n").as_bytes()),
         dir.write(split_file::FILE, split.as_bytes()),
-        dir.write(history::FILE, checkpoints.history().as_bytes()),
+        dir.write(history::FILE, history.as_bytes()),
         outcome.folds_csv().map_or(Ok(()), |predictions| dir.write(folds::FILE, predictions)),
         dir.write(log::FILE, &log::kept()),
     ];

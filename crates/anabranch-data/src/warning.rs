@@ -87,6 +87,18 @@ pub enum WarningCode {
     RareClass,
     /// Classes of which the split leaves no row to train on.
     UntrainedClass,
+    /// Classes of which no row validates, or none is tested.
+    AbsentClass,
+    /// Few training rows for the parameters of the network.
+    FewRows,
+    /// The losses of two tasks are of very different scale.
+    LossScales,
+    /// The validation loss rose while the training loss went on falling.
+    Overfitting,
+    /// A task is predicted no better than without looking at the rows.
+    NoProgress,
+    /// Units of a layer are 0 for all rows.
+    DeadUnits,
 }
 
 impl Warning {

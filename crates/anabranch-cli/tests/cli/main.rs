@@ -4,6 +4,7 @@ mod bad_input;
 mod checks;
 mod config;
 mod coverage;
+mod doctor;
 mod explaining;
 mod exporting;
 mod flags;

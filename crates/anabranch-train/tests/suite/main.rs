@@ -2,6 +2,7 @@
 
 mod balance;
 mod calibration;
+mod doctor;
 mod grapes;
 mod hostile;
 mod linear;
