@@ -74,7 +74,7 @@ impl<T: Scalar> TaskGradients<T> {
         for (task, factor) in self.of_tasks.iter_mut().zip(factors) {
             let factor = T::from_f64(*factor);
             for (sum, grad) in sums.iter_mut().zip(&*task.whole(exec)) {
-                *sum = *sum + factor * *grad;
+                *sum += factor * *grad;
             }
         }
     }
