@@ -14,7 +14,7 @@ pub(crate) const UNIT_SINGLE: f64 = f32::EPSILON as f64 / 2.0;
 
 /// Roundings of all its terms together by which a number can be off. The bound is rough and of
 /// first order, and in practice generous by a factor of ten to a thousand.
-const ROUNDINGS: f64 = 4.0;
+pub(crate) const ROUNDINGS: f64 = 4.0;
 
 /// Largest relative error between two ways of computing a number in f64.
 pub(crate) const LIMIT: f64 = 1e-10;

@@ -130,6 +130,8 @@ fn what_is_no_number_never_passes() {
         let report = fused(&changed.case().unwrap(), Precision::F64);
         assert!(!report.pass && report.worst == "grad.fc1a.bias");
         assert!(serde_json::to_value(&report).unwrap()["max_error"]["grad.fc1a.bias"].is_null());
+        let text = report.to_string();
+        assert!(text.starts_with("the expected grad.fc1a.bias is not finite"), "{text}");
     }
 }
 
@@ -181,7 +183,7 @@ fn json_has_the_promised_keys() {
     let object = json.as_object().unwrap();
     let mut keys: Vec<_> = object.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["case", "max_error", "pass", "precision", "worst"]);
+    assert_eq!(keys, ["case", "max_error", "not_finite", "pass", "precision", "worst"]);
     assert_eq!((&json["case"], &json["precision"]), (&"sgd".into(), &"f64".into()));
     assert_eq!(json["pass"], true);
     let errors = json["max_error"].as_object().unwrap();

@@ -35,7 +35,7 @@ impl<'a, 'e> Differences<'a, 'e> {
         loss_terms: f64,
     ) -> Self {
         production.losses();
-        let sides = production.sides(network);
+        let sides = production.sides(network).collect();
         Self { production, network, sides, loss_terms }
     }
 
@@ -81,7 +81,8 @@ impl<'a, 'e> Differences<'a, 'e> {
         let mut loss_at = |value: f64| {
             self.production.params_mut()[index] = value;
             let loss: f64 = self.production.losses().iter().sum();
-            (self.production.sides(self.network) == self.sides).then_some(loss)
+            let is_same_side = self.production.sides(self.network).eq(self.sides.iter().copied());
+            is_same_side.then_some(loss)
         };
         // Divided by what was really added and subtracted, after rounding.
         Some((loss_at(above)? - loss_at(below)?) / (above - below))

@@ -69,11 +69,11 @@ pub use report::{Gradcheck, TensorCheck, ValueCheck};
 pub use step_audit::{StepAudit, audit_step};
 
 use crate::identities::{Claim, Identity};
-use crate::reference::{Duals, Network};
+use crate::reference::{Duals, Network, flatten};
 use crate::rounding::{LIMIT, LIMIT_SINGLE, SHARE, SHARE_SINGLE, error, largest_error};
 use difference::Differences;
 pub(crate) use production::{Path, Production};
-use subject::{Subject, flatten};
+use subject::Subject;
 
 /// Multiplications with dual numbers that take [`gradcheck`] about a second.
 pub const DEFAULT_WORK: u64 = 100_000_000;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use anabranch_graph::{Batch, Fusion, Graph, Masks, Mode, RowWeights, Workspace};
 use anabranch_layers::{Activation, LossKind, Target};
-use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar};
+use anabranch_tensor::{ArrayView2, Buffer, Executor, Gradients, Scalar, flat};
 use ndarray::Array2;
 
 use super::error::GradcheckError;
 use super::instance::Instance;
-use crate::reference::{Network, Op, OwnedTarget, cast, cast_weights};
+use crate::reference::{Network, Node, Op, OwnedTarget, cast, cast_weights};
 
 /// The way through a step.
 #[derive(Clone, Copy, Debug)]
@@ -136,29 +136,26 @@ impl<'e, T: Scalar> Production<'e, T> {
 
     /// On which side of each corner (of ReLUs and PReLUs, and of losses with corners) the last pass
     /// was. For the unfused graph.
-    pub(super) fn sides(&self, network: &Network) -> Vec<bool> {
-        let mut sides = Vec::new();
-        for node in &network.nodes {
-            if let Op::Activation { x, f: Activation::Relu } | Op::PRelu { x, .. } = node.op
-                && x > 0
-            {
-                let x = self.value(&network.nodes[x].name);
-                sides.extend(x.iter().map(|x| *x > T::ZERO));
+    pub(super) fn sides<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = bool> + 'a {
+        let of_node = |node: &Node| match node.op {
+            Op::Activation { x, f: Activation::Relu } | Op::PRelu { x, .. } if x > 0 => {
+                flat(self.value(&network.nodes[x].name))
             }
-        }
-        for (head, target) in network.heads.iter().zip(&self.targets) {
-            let corner = match head.loss {
-                LossKind::AbsoluteError | LossKind::Pinball { .. } => 0.0,
-                LossKind::Huber { delta } => delta,
-                _ => continue,
+            _ => &[],
+        };
+        let of_nodes = network.nodes.iter().flat_map(of_node).map(|x| *x > T::ZERO);
+        let of_heads = network.heads.iter().zip(&self.targets).filter_map(|(head, target)| {
+            let (corner, y) = match (&head.loss, target) {
+                (LossKind::AbsoluteError | LossKind::Pinball { .. }, OwnedTarget::Values(y)) => {
+                    (0.0, y)
+                }
+                (LossKind::Huber { delta }, OwnedTarget::Values(y)) => (*delta, y),
+                _ => return None,
             };
-            let OwnedTarget::Values(y) = target else { continue };
-            let prediction = self.value(&network.nodes[head.node].name);
-            for (p, y) in prediction.iter().zip(y) {
-                let r = (*p - *y).to_f64();
-                sides.extend([r > corner, r < -corner]);
-            }
-        }
-        sides
+            let prediction = flat(self.value(&network.nodes[head.node].name));
+            let residuals = prediction.iter().zip(y).map(|(p, y)| (*p - *y).to_f64());
+            Some(residuals.flat_map(move |r| [r > corner, r < -corner]))
+        });
+        of_nodes.chain(of_heads.flatten())
     }
 }

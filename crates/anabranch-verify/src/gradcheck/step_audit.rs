@@ -10,9 +10,10 @@ use super::error::GradcheckError;
 use super::instance::Instance;
 use super::production::{Path, Production};
 use super::report::finite;
-use super::subject::{Subject, flatten};
+use super::subject::Subject;
 use super::{DUAL_LIMIT, IDENTITY_LIMIT, SINGLE_LIMIT, identities, not_finite};
 use crate::identities::Identity;
+use crate::reference::flatten;
 use crate::rounding::{SHARE, SHARE_SINGLE, largest_error};
 
 /// What was found about a step's gradient.

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::instance::Instance;
-use crate::reference::{Batch, Network, Pass, Terms};
+use crate::reference::{Batch, Network, Pass, Terms, flatten};
 use crate::rounding::{UNIT, UNIT_SINGLE};
 
 /// An instance and its reference.
@@ -35,9 +35,4 @@ impl Subject {
         let terms = self.network.terms(&self.params, &self.batch, &self.pass, UNIT_SINGLE);
         flatten(&terms.params)
     }
-}
-
-/// All arrays as one, in the order of the network's flat parameters.
-pub(super) fn flatten(arrays: &[Array2<f64>]) -> Vec<f64> {
-    arrays.iter().flatten().copied().collect()
 }

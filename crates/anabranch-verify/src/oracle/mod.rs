@@ -33,20 +33,31 @@ pub use spec::{LossSpec, NetworkSpec, OptimizerSpec, Spec};
 use anabranch_graph::Fusion;
 use anabranch_tensor::Executor;
 
+use replay::{Rounding, Way, replay};
+
 /// Replays `case` through the production network and judges every tensor; once more with each batch
 /// cut into shards of two rows on two threads, as large batches are. Of both ways, the larger error
 /// counts.
+///
+/// A gradient that is zero in exact arithmetic is whatever rounding has left of its terms, and an
+/// adaptive optimizer makes a step of it. So the case is replayed a third time with gradients that
+/// are moved as far as rounding can move them, and a tensor may also be off by as much as it is
+/// moved by that.
 ///
 /// # Errors
 /// If the network, the optimizer or a batch is refused: a hyperparameter out of range, one row,
 /// labels that are not a distribution.
 pub fn verify(case: &Case, precision: Precision, fusion: Fusion) -> Result<Report, OracleError> {
-    let computed = |exec: &Executor, rows_per_shard| match precision {
-        Precision::F32 => replay::replay::<f32>(case, fusion, exec, rows_per_shard),
-        Precision::F64 => replay::replay::<f64>(case, fusion, exec, rows_per_shard),
+    let computed = |way| match precision {
+        Precision::F32 => replay::<f32>(case, way),
+        Precision::F64 => replay::<f64>(case, way),
     };
-    let whole = computed(&Executor::serial(), case.spec().rows)?;
+    let serial = Executor::serial();
     // One thread takes all shards through a layer at once.
-    let cut = computed(&Executor::new(2).unwrap_or(Executor::serial()), 2)?;
-    Ok(report::judge(case, precision, &[whole, cut]))
+    let threads = Executor::new(2).unwrap_or(Executor::serial());
+    let rounding = Rounding::AsComputed;
+    let whole = Way { fusion, exec: &serial, rows_per_shard: case.spec().rows, rounding };
+    let cut = Way { exec: &threads, rows_per_shard: 2, ..whole };
+    let moved = Way { rounding: Rounding::Moved, ..whole };
+    Ok(report::judge(case, precision, &[computed(whole)?, computed(cut)?], &computed(moved)?))
 }

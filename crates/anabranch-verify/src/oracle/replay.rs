@@ -9,18 +9,33 @@ use anabranch_tensor::{ArrayView2, Executor, Gradients, Scalar, flat, matrix, ma
 
 use super::case::Case;
 use super::error::OracleError;
+use crate::reference::{Batch as Step, Network, Op, OwnedTarget, cast as cast_matrix, flatten};
+use crate::rounding::{ROUNDINGS, UNIT, UNIT_SINGLE};
 
 /// What was computed, under the names and in the layout of the case's expectations.
 pub(super) type Computed = BTreeMap<String, Vec<f64>>;
 
-/// Computes everything that the case has an expectation for, in the precision `T` and with batches
-/// cut into shards of `rows_per_shard` rows.
-pub(super) fn replay<T: Scalar>(
-    case: &Case,
-    fusion: Fusion,
-    exec: &Executor,
-    rows_per_shard: usize,
-) -> Result<Computed, OracleError> {
+/// The way through a case.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'e> {
+    pub(super) fusion: Fusion,
+    pub(super) exec: &'e Executor,
+    pub(super) rows_per_shard: usize,
+    pub(super) rounding: Rounding,
+}
+
+/// What is done to each gradient before it is compared and used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// Nothing.
+    AsComputed,
+    /// Every entry is moved as far as rounding can move it.
+    Moved,
+}
+
+/// Computes everything that the case has an expectation for, in the precision `T`.
+pub(super) fn replay<T: Scalar>(case: &Case, way: Way<'_>) -> Result<Computed, OracleError> {
+    let Way { fusion, exec, rows_per_shard, rounding } = way;
     let spec = case.spec();
     let (rows, net) = (spec.rows, &spec.network);
     let graph = spec.two_branch().build::<T>(fusion)?;
@@ -36,6 +51,7 @@ pub(super) fn replay<T: Scalar>(
         params[array.range.clone()].copy_from_slice(&cast::<T>(start));
     }
     let mut grads = Gradients::zeros(n_params);
+    let reference = Network::new(&spec.two_branch().river());
 
     let mut computed = Computed::new();
     for step in 0..spec.steps {
@@ -63,6 +79,10 @@ pub(super) fn replay<T: Scalar>(
         add(&mut computed, "loss", &[workspace.losses().iter().sum::<f64>()]);
         add_predictions(&mut computed, "", exec, &graph, &workspace);
         graph.backward(exec, &params, &mut grads, &mut workspace, &[x]);
+        if rounding == Rounding::Moved {
+            let owned = targets.map(|target| OwnedTarget::new(&target)).into();
+            move_gradients(grads.whole(exec), &params, &reference, (x, owned, &mask));
+        }
         for array in graph.params() {
             add(
                 &mut computed,
@@ -83,6 +103,31 @@ pub(super) fn replay<T: Scalar>(
     graph.infer(exec, &params, &state, &mut workspace, &[matrix(&x, rows, net.inputs)]);
     add_predictions(&mut computed, "eval.", exec, &graph, &workspace);
     Ok(computed)
+}
+
+/// Moves every entry of a step's gradient by as much as rounding can, up and down in turn.
+fn move_gradients<T: Scalar>(
+    grads: &mut [T],
+    params: &[T],
+    network: &Network,
+    (x, targets, mask): (ArrayView2<'_, T>, Vec<OwnedTarget>, &[T]),
+) {
+    let unit = if T::NAME == f64::NAME { UNIT } else { UNIT_SINGLE };
+    let params: Vec<f64> = params.iter().map(|value| value.to_f64()).collect();
+    let params = network.unflatten(&params);
+    let mut batch = Step::new(network, cast_matrix(x), targets, (0, 0));
+    for (node, drawn) in network.nodes.iter().zip(&mut batch.masks) {
+        if let (Op::Dropout { p, .. }, Some(drawn)) = (&node.op, drawn) {
+            let scale = 1.0 / (1.0 - p);
+            drawn.iter_mut().zip(mask).for_each(|(m, keep)| *m = keep.to_f64() * scale);
+        }
+    }
+    let pass = network.train(&params, &batch);
+    let terms = flatten(&network.terms(&params, &batch, &pass, unit).params);
+    for (i, (grad, terms)) in grads.iter_mut().zip(terms).enumerate() {
+        let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+        *grad = T::from_f64(grad.to_f64() + sign * ROUNDINGS * unit * terms);
+    }
 }
 
 /// ŷa and ŷb of the last pass.

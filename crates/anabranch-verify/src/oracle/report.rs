@@ -42,8 +42,8 @@ impl fmt::Display for Precision {
 
 /// How far a replay is from what the case expects.
 ///
-/// Serialises as `{"case","precision","max_error":{NAME:error},"worst","pass"}`; an error that is
-/// not finite, because a tensor holds NaN or ∞, as `null`.
+/// Serialises as `{"case","precision","max_error":{NAME:error},"worst","pass","not_finite"}`; an
+/// error that is not finite, because a tensor holds NaN or ∞, as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The name of the case.
@@ -60,6 +60,8 @@ pub struct Report {
     /// Tensors that were not judged in any step.
     #[serde(skip)]
     pub not_judged: Vec<String>,
+    /// The first tensor with a number that is not finite, if any: nothing else means anything then.
+    pub not_finite: Option<String>,
 }
 
 /// Whether the rounding of a gradient changes the update in proportion.
@@ -72,13 +74,19 @@ fn keeps_proportion(optimizer: &str) -> bool {
         .any(|kind| kind.name() == optimizer)
 }
 
-/// Compares every expectation of `case` with what was computed on each way. In f32, what follows
-/// the first update of an adaptive optimizer is not judged.
-pub(super) fn judge(case: &Case, precision: Precision, computed: &[Computed]) -> Report {
+/// Compares every expectation of `case` with what was computed on each way; the first of them is
+/// `moved` by as much as rounding can. In f32, what follows the first update of an adaptive
+/// optimizer is not judged.
+pub(super) fn judge(
+    case: &Case,
+    precision: Precision,
+    computed: &[Computed],
+    moved: &Computed,
+) -> Report {
     let spec = case.spec();
     let judges_all = precision == Precision::F64 || keeps_proportion(&spec.optimizer.kind);
     let mut max_error = BTreeMap::<String, f64>::new();
-    let mut not_judged = Vec::new();
+    let (mut not_judged, mut not_finite) = (Vec::new(), None);
     for TensorSpec { name, timing, .. } in spec.tensors() {
         let Some(short_name) = name.strip_prefix("expect.") else { continue };
         let (blocks, updates_before) = match timing {
@@ -98,24 +106,50 @@ pub(super) fn judge(case: &Case, precision: Precision, computed: &[Computed]) ->
         }
         let expected = case.whole(&name);
         let len = expected.len() / blocks;
+        let moves = computed[0][short_name].chunks(len).zip(moved[short_name].chunks(len));
+        let moves: Vec<f64> = moves.map(|(a, b)| distance(a, b) / precision.limit()).collect();
         let error_of = |computed: &Computed| {
-            let found = computed[short_name].chunks(len);
+            let found = computed[short_name].chunks(len).zip(&moves);
             let blocks = expected.chunks(len).zip(found).take(blocks_judged);
-            blocks.map(|(expected, found)| relative_error(expected, found)).fold(0.0, f64::max)
+            let errors =
+                blocks.map(|(expected, (found, extra))| error_beside(expected, found, *extra));
+            errors.fold(0.0, f64::max)
         };
         let error = computed.iter().map(error_of).fold(0.0, f64::max);
+        if not_finite.is_none() && !error.is_finite() {
+            let is_known = expected.iter().all(|value| value.is_finite());
+            let whose = if is_known { "computed" } else { "expected" };
+            not_finite = Some(format!("the {whose} {short_name}"));
+        }
         max_error.insert(short_name.into(), error);
     }
     let worst = max_error.iter().max_by(|a, b| a.1.total_cmp(b.1));
     let (worst, largest) =
         worst.map_or((String::new(), 0.0), |(name, error)| (name.clone(), *error));
     let pass = largest <= precision.limit();
-    Report { case: case.name().into(), precision, max_error, worst, pass, not_judged }
+    Report { case: case.name().into(), precision, max_error, worst, pass, not_judged, not_finite }
+}
+
+/// [`relative_error`] with `extra` added to what it is relative to, if that is a number.
+fn error_beside(expected: &[f64], found: &[f64], extra: f64) -> f64 {
+    let (error, distance) = (relative_error(expected, found), distance(expected, found));
+    if error == 0.0 || !error.is_finite() || !extra.is_finite() {
+        return error;
+    }
+    distance / (distance / error + extra)
+}
+
+/// ‖a−b‖.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { case, precision, max_error, worst, pass, not_judged } = self;
+        let Self { case, precision, max_error, worst, pass, not_judged, not_finite } = self;
+        if let Some(what) = not_finite {
+            return write!(f, "{what} is not finite, so nothing can be judged: FAIL");
+        }
         let limit = precision.limit();
         let width = max_error.keys().map(String::len).max().unwrap_or(0);
         for (name, error) in max_error {

@@ -27,8 +27,6 @@ mod terms;
 
 pub(crate) use derivative::Duals;
 pub(crate) use forward::{Batch, Pass, batch_statistics};
-#[cfg(test)]
-pub(crate) use network::Node;
-pub(crate) use network::{BatchNorm, Network, Op};
+pub(crate) use network::{BatchNorm, Network, Node, Op, flatten};
 pub(crate) use target::{OwnedTarget, cast, cast_weights};
 pub(crate) use terms::Terms;

@@ -239,6 +239,11 @@ impl Network {
     }
 }
 
+/// All arrays as one, in the order of the network's flat parameters.
+pub(crate) fn flatten(arrays: &[Array2<f64>]) -> Vec<f64> {
+    arrays.iter().flatten().copied().collect()
+}
+
 fn unflatten(shapes: &[ArrayShape], flat: &[f64]) -> Vec<Array2<f64>> {
     let mut rest = flat;
     let mut array = |shape: &ArrayShape| {
