@@ -1,23 +1,16 @@
 //! `anabranch gradcheck`: the gradient of a step of a run, checked by independent routes.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::graph::River;
-use anabranch::train::{
-    Model, Observer, Snapshot, StepView, TrainConfig, Trainer, member_seed, model_path,
-    weights_sha256,
-};
-use anabranch::verify::gradcheck::{Certificate, DEFAULT_WORK, Instance};
+use anabranch::graph::Fusion;
+use anabranch::train::{Model, Snapshot, TrainConfig, Trainer, member_seed, model_path};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::flags::count;
-use crate::out_file;
-use crate::output;
-use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
+use crate::{certificate, out_file, output};
 
 /// Check the gradient of one step of a run by independent routes
 ///
@@ -51,9 +44,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let Setup { prepared, river, graph, config, .. } = args.setup.setup::<f32>(&exec)?;
-    let config = TrainConfig { seed: member_seed(config.seed, args.member), ..config };
-    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec)?;
+    let setup = args.setup.setup::<f32>(&exec)?;
+    let seed = member_seed(setup.config.seed, args.member);
+    let config = TrainConfig { seed, ..setup.config.clone() };
+    let graph = setup.river.build(Fusion::Fused)?;
+    let mut trainer = Trainer::new(&setup.prepared.dataset, graph, &config, &exec)?;
     if let Some(path) = &args.model {
         let model = Model::load(model_path(path))?;
         let member = model.members().get(args.member).ok_or_else(|| {
@@ -67,20 +62,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let Snapshot { params, state, .. } = &member.snapshots[0];
         trainer = trainer.with_weights(params, state)?;
     }
-    let mut watch = OneStep { river: &river, step: args.step, found: None };
-    trainer.run(&mut watch)?;
-    let (instance, grads) = watch.found.ok_or_else(|| {
-        Failure::input(format!("the run ends before step {}, counted from 0", args.step))
-    })?;
-    let certificate =
-        Certificate::new(&instance, &grads, &exec, DEFAULT_WORK).map_err(Failure::input)?;
+    let certificate = certificate::of_step(&mut trainer, &setup.river, args.step, &exec)?;
     if let Some(path) = &args.certificate {
-        let file = json!({
-            "data": args.setup.data().display().to_string(),
-            "inputs_sha256": weights_sha256(&prepared.dataset.x),
-            "config": format!("{config:?}"),
-            "certificate": certificate,
-        });
+        let file = certificate::with_run(&certificate, &args.setup, &setup, &config);
         out_file::write(path, format!("{file:#}\n").as_bytes())?;
     }
     if args.json {
@@ -89,25 +73,4 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         output::print(&certificate)?;
     }
     Ok(output::verdict(certificate.pass()))
-}
-
-/// Takes one step out of a run, and ends the run there.
-struct OneStep<'a> {
-    river: &'a River,
-    step: u64,
-    found: Option<(Instance, Vec<f32>)>,
-}
-
-impl Observer<f32> for OneStep<'_> {
-    fn watches(&self, step: u64) -> bool {
-        step == self.step
-    }
-
-    fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
-        let drawn_by = (step.seed, step.step);
-        let instance = Instance::new(self.river, step.params, step.x, step.targets, drawn_by);
-        let instance = instance.with_row_weights(step.row_weights);
-        self.found = Some((instance, step.grads.to_vec()));
-        ControlFlow::Break(())
-    }
 }

@@ -7,6 +7,7 @@ use anabranch::data::{Encoding, InputColumn, TaskTarget};
 use anabranch::train::{Model, model_path};
 use serde_json::{Value, json};
 
+use crate::certificate;
 use crate::failure::Failure;
 use crate::output::{self, one_line};
 
@@ -144,6 +145,9 @@ fn run_text(record: &Value) -> String {
         of_members("seed"),
         text("data_sha256"),
     );
+    if record["certificate"].is_object() {
+        lines += &format!("{}\n", certificate::words(&record["certificate"]));
+    }
     let columns = summary["test"].as_object().into_iter().flatten();
     let scores = columns.flat_map(|(column, metrics)| {
         let metrics = metrics.as_object().into_iter().flatten();

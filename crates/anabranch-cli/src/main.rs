@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod certificate;
 mod check;
 mod checkpoints;
 mod class_weights;

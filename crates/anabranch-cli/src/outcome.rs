@@ -11,6 +11,7 @@ use anabranch::train::{
 };
 use serde_json::{Value, json};
 
+use crate::certificate;
 use crate::covered::{self, CoveredRows};
 use crate::failure::Failure;
 use crate::fit::Fitted;
@@ -30,6 +31,8 @@ pub(crate) struct Outcome<'a> {
     work: Work,
     /// Where the model is saved.
     path: PathBuf,
+    /// Of the gradient, if it was asked for.
+    pub(crate) certificate: Option<Value>,
     /// What is predicted for the test rows.
     judged: Vec<JudgedTask>,
     /// On the test rows: those of the network, of linear models, and of the simplest predictions.
@@ -68,7 +71,7 @@ impl<'a> Outcome<'a> {
         let mut findings = examine_curves(&history::curves(history), stops);
         findings.extend(examine_model(&fitted.model, data));
         let path = dir.join(MODEL_FILE);
-        let single_tasks = None;
+        let (single_tasks, certificate) = (None, None);
         Ok(Self {
             setup,
             fitted,
@@ -76,6 +79,7 @@ impl<'a> Outcome<'a> {
             single_tasks,
             work,
             path,
+            certificate,
             judged,
             metrics,
             linear,
@@ -159,6 +163,9 @@ impl<'a> Outcome<'a> {
         if let Some(covered) = &self.covered {
             json["coverage"] = covered.json();
         }
+        if let Some(certificate) = &self.certificate {
+            json["certificate"] = certificate.clone();
+        }
         if let Some(folds) = &self.folds {
             json["folds"] = folds.json(targets);
         }
@@ -180,6 +187,9 @@ impl Display for Outcome<'_> {
         let targets = &setup.prepared.targets;
         if work.n_audits > 0 {
             writeln!(f, "audited {} steps: every gradient is right", work.n_audits)?;
+        }
+        if let Some(certificate) = &self.certificate {
+            writeln!(f, "{}", certificate::words(certificate))?;
         }
         if setup.n_members > 1 {
             write!(f, "{} networks: ", setup.n_members)?;

@@ -13,20 +13,24 @@ const SUMMARY: [&str; 6] = ["rows", "train_rows", "test_rows", "tasks", "members
 /// Longer parts, in bytes, stay in the files of the run alone.
 const LONGEST: usize = 1 << 20;
 
-/// The record of a run: program, settings, hash of the data, schema, and a summary; `null` for what
-/// is too long.
+/// The record of a run: program, settings, hash of the data, schema, a summary, and the certificate
+/// of its gradient if there is one; `null` for what is too long.
 pub(crate) fn of(prepared: &Prepared<f32>, config: &str, schema: &Value, json: &Value) -> Value {
     // Without what its comments say of each setting.
     let settings = config.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let settings = settings.collect::<Vec<&str>>().join("\n");
     let summary = SUMMARY.iter().map(|key| ((*key).to_owned(), json[*key].clone()));
-    json!({
+    let mut record = json!({
         "program": PROGRAM,
         "config": short(settings.into()),
         "data_sha256": data_sha256(prepared),
         "schema": short(schema.clone()),
         "summary": short(summary.collect::<Map<_, _>>().into()),
-    })
+    });
+    if let Some(certificate) = json.get("certificate") {
+        record["certificate"] = short(certificate.clone());
+    }
+    record
 }
 
 fn short(part: Value) -> Value {

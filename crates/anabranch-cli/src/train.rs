@@ -9,6 +9,7 @@ use anabranch::graph::Fusion;
 use anabranch::tensor::Executor;
 use anabranch::train::{TaskBalance, Trainer};
 use indicatif::ProgressBar;
+use serde_json::Value;
 
 use crate::checkpoints::{self, Checkpoints, Every, every};
 use crate::config::{self, Defaults, Settings};
@@ -25,7 +26,7 @@ use crate::single_task::SingleTasks;
 use crate::split_file::{self, split_csv};
 use crate::tensorboard::{self, Events};
 use crate::watch::{Watch, progress_bar};
-use crate::{log, output, resume, run_record, schema};
+use crate::{certificate, log, output, resume, run_record, schema};
 
 /// Train a network on a table and save it
 ///
@@ -74,6 +75,10 @@ pub(crate) struct Args {
     /// same direction: the cosine of their gradients, in every 8th batch
     #[arg(long, verbatim_doc_comment)]
     grad_cosines: bool,
+    /// Check the gradient of the first step before training, as `gradcheck` does,
+    /// and keep what was found in the model file
+    #[arg(long, verbatim_doc_comment)]
+    certify: bool,
     /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -98,12 +103,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     if args.single_task_baselines {
         SingleTasks::check(&setup)?;
     }
-    if args.audit_every > 0 && setup.config.task_balance != TaskBalance::Fixed {
-        let message = "--audit-every checks gradients of fixed weights: leave --task-balance out";
+    let is_checked = args.audit_every > 0 || args.certify;
+    if is_checked && setup.config.task_balance != TaskBalance::Fixed {
+        let message = "--audit-every and --certify check gradients of fixed weights: leave --task-balance out";
         return Err(Failure::input(message).coded("usage"));
     }
     let graph = setup.river.build(Fusion::Fused)?;
-    let first = Trainer::new(&prepared.dataset, graph, &setup.config, &exec)?;
+    let mut first = Trainer::new(&prepared.dataset, graph, &setup.config, &exec)?;
     // An impossible directory is better reported now than after hours of training.
     let out = args.resume.as_deref().or(args.out.as_deref());
     let dir = RunDir::reserve(out, args.setup.data())?;
@@ -124,12 +130,14 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         let tasks = output::tasks(&prepared.targets, &setup.rows_of_tasks(), n_rows);
         output::print(&format!("{data}\n{tasks}\n\n{}", first.graph().summary()))?;
     }
+    let certificate = args.certify.then(|| certify(args, &setup, &mut first, &exec)).transpose()?;
     drop(first);
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
     let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
     let history = checkpoints.history();
-    let outcome = Outcome::new(&setup, fitted, folds, work, &history, dir.path())?;
+    let mut outcome = Outcome::new(&setup, fitted, folds, work, &history, dir.path())?;
+    outcome.certificate = certificate;
     if !args.force {
         outcome.check_worth()?;
     }
@@ -163,6 +171,25 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         output::print(&outcome)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The certificate of the gradient in the first step of the first network.
+///
+/// # Errors
+/// If that gradient does not pass.
+fn certify(
+    args: &Args,
+    setup: &Setup<f32>,
+    first: &mut Trainer<'_, f32>,
+    exec: &Executor,
+) -> Result<Value, Failure> {
+    let certificate = certificate::of_step(first, &setup.river, 0, exec)?;
+    if !certificate.pass() {
+        return Err(Failure::on_the_way(
+            "the gradient of the first step is not right (`anabranch gradcheck` with the same flags says more)",
+        ));
+    }
+    Ok(certificate::with_run(&certificate, &args.setup, setup, &setup.config))
 }
 
 /// Trains all networks of a run.

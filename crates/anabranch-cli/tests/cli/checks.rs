@@ -13,7 +13,7 @@ fn verify_replays_a_case() {
     let dir = Dir::new();
     for precision in ["f64", "f32"] {
         let json = dir.json(&format!("verify {CASE} --precision {precision}"));
-        assert_eq!(keys(&json), ["case", "precision", "max_error", "worst", "pass"]);
+        assert_eq!(keys(&json), ["case", "precision", "max_error", "worst", "pass", "not_finite"]);
         assert_eq!(
             (json["precision"].as_str(), json["pass"].as_bool()),
             (Some(precision), Some(true))
@@ -255,6 +255,46 @@ fn gradcheck_of_four_tasks_later_steps_and_saved_models() {
     let run = dir.run(&format!("gradcheck {tasks} --epochs 2 --step 6"));
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("ends before step 6"), "{}", run.stderr);
+}
+
+#[test]
+fn a_certificate_is_kept_in_the_model() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let flags = format!("--data t.csv {}", QUICK.replace("--ensemble 1", "--ensemble 2"));
+    dir.succeed(&format!("gradcheck {flags} --certificate c.json"));
+    let expected: Value = serde_json::from_str(&dir.read("c.json")).unwrap();
+    assert_eq!(expected["certificate"]["pass"], true);
+    let json = dir.json(&format!("train {flags} --certify --out m"));
+    assert_eq!(json["certificate"], expected);
+    let words = "certificate: the gradient is right at 2 points (step 0, seed 1)\n";
+    // The model file holds it, wherever it is.
+    std::fs::copy(dir.path("m/model.safetensors"), dir.path("copy")).unwrap();
+    assert!(dir.succeed("inspect copy").stdout.contains(words));
+    assert_eq!(dir.json("inspect copy")["run"]["certificate"], expected);
+    // Without it, the same weights and no certificate.
+    let plain = dir.succeed(&format!("train {flags} --out plain")).stdout;
+    assert!(!plain.contains("certificate"), "{plain}");
+    assert!(dir.json("inspect plain")["run"]["certificate"].is_null());
+    assert!(!dir.succeed("inspect plain").stdout.contains("certificate"));
+    let summary: Value = serde_json::from_str(&dir.read("plain/summary.json")).unwrap();
+    assert_eq!(summary["weights_sha256"], json["weights_sha256"]);
+    assert!(summary["certificate"].is_null());
+    let text = dir.succeed(&format!("train {flags} --certify --out m --force")).stdout;
+    assert!(text.contains(words), "{text}");
+}
+
+#[test]
+fn what_is_not_certified_is_not_trained() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let run = dir.run(&format!("train --data t.csv {QUICK} --weight-a 1e39 --certify --out m"));
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.stderr.starts_with("error: the gradient of the first step is not right"),
+        "{run:?}"
+    );
+    assert!(!dir.path("m").exists());
 }
 
 #[test]

@@ -336,6 +336,7 @@ fn no_flag_is_without_a_test() {
         ("--coverage", "coverage::predictions_state_the_coverage_that_training_was_told"),
         ("--json", "training::json_has_exactly_the_documented_keys"),
         ("--audit-every", "checks::a_run_can_be_audited_step_by_step"),
+        ("--certify", "checks::a_certificate_is_kept_in_the_model"),
         ("--verbose", "training::verbose_runs_say_what_they_do_on_stderr_alone"),
         ("--config", "config::a_run_comes_back_from_its_config"),
         ("--set", "config::flags_count_more_than_set_and_set_more_than_the_file"),
