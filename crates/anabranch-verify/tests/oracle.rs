@@ -25,7 +25,7 @@ fn fused(case: &Case, precision: Precision) -> Report {
 
 #[test]
 fn every_case_passes_in_both_precisions_fused_and_unfused() {
-    assert_eq!(paths().len(), 13);
+    assert_eq!(paths().len(), 14);
     for path in paths() {
         let case = Case::load(&path).unwrap();
         for precision in [Precision::F64, Precision::F32] {
@@ -35,9 +35,10 @@ fn every_case_passes_in_both_precisions_fused_and_unfused() {
             }
         }
         // Rounding alone, with scores of 1e4 in one case: three orders below what the format asks
-        // for.
+        // for; two where Adagrad makes steps of what rounding leaves of gradients that are zero.
         let report = fused(&case, Precision::F64);
-        assert!(report.max_error[&report.worst] < 1e-12, "{report}");
+        let limit = if report.case == "zero_gradients" { 1e-11 } else { 1e-12 };
+        assert!(report.max_error[&report.worst] < limit, "{report}");
     }
 }
 
