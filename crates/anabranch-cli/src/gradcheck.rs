@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
     let setup = args.setup.setup::<f32>(&exec)?;
     let seed = member_seed(setup.config.seed, args.member);
-    let config = TrainConfig { seed, ..setup.config.clone() };
+    let config = TrainConfig { seed, ..setup.config };
     let graph = setup.river.build(Fusion::Fused)?;
     let mut trainer = Trainer::new(&setup.prepared.dataset, graph, &config, &exec)?;
     if let Some(path) = &args.model {
