@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{
-    Prepared, ScaleKind, Split, SplitRules, Table, TargetColumns, TaskColumns, TaskTarget,
-    prepare_split,
+    ColumnRules, Prepared, ScaleKind, Scaling, Split, SplitRules, Table, TargetColumns,
+    TaskColumns, TaskTarget, prepare_split,
 };
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
 use anabranch::train::{TaskBalance, TrainConfig, Watch, check_coverage, examine_split};
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::ConfigArgs;
@@ -22,6 +23,15 @@ use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
 use crate::target_scale::Asked;
 use crate::task_flags::TaskFlags;
+
+/// How numbers become inputs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScalingArg {
+    Ranked,
+    Auto,
+    Standard,
+    Robust,
+}
 
 /// Data, network and training.
 #[derive(Debug, clap::Args)]
@@ -37,6 +47,17 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "NAME=KIND", verbatim_doc_comment, help_heading = "Data",
         value_parser = assignment)]
     target_scale: Vec<(String, String)>,
+    /// How numbers become inputs: standard, by mean and deviation; robust, by
+    /// quartiles and smoothly clipped; auto is standard, or robust where a
+    /// value is very far away, and beside it the number's place among all
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "auto",
+        verbatim_doc_comment,
+        help_heading = "Data"
+    )]
+    scaling: ScalingArg,
     /// Column of numbers, at least 0: how much each row counts in the
     /// losses; it is not an input, and metrics count all rows alike
     #[arg(long, value_name = "COL", verbatim_doc_comment, help_heading = "Data")]
@@ -187,7 +208,15 @@ impl SetupArgs {
 
     /// The table of the data.
     pub(crate) fn table(&self) -> Result<Table, Failure> {
-        self.table.read(&self.data)
+        let table = self.table.read(&self.data)?;
+        let scaling = match self.scaling {
+            ScalingArg::Ranked => Scaling::Ranked,
+            ScalingArg::Auto => Scaling::Auto,
+            ScalingArg::Standard => Scaling::Standard,
+            ScalingArg::Robust => Scaling::Robust,
+        };
+        let rules = ColumnRules { scaling, ..table.rules().clone() };
+        Ok(table.with_rules(rules))
     }
 
     /// The columns that the flags name as targets.

@@ -51,7 +51,7 @@ pub use dataset::{Dataset, Prepared, prepare, prepare_split};
 pub use date::DateFormat;
 pub use encoder::{
     Cycle, Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
-    MissingColumn, OtherColumn, RowNotes,
+    MissingColumn, NormalScores, OtherColumn, RowNotes,
 };
 pub use error::{DataError, RowError, StoredError};
 pub use far::FAR;

@@ -68,6 +68,8 @@ pub enum Scaling {
     /// its interquartile range away from its median is scaled robustly.
     #[default]
     Auto,
+    /// As [`Auto`](Self::Auto), and beside it by [`NormalScores`](crate::NormalScores).
+    Ranked,
     /// By mean and standard deviation.
     Standard,
     /// By median and interquartile range, and what is far away is pulled in smoothly.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anabranch::data::{
-    AskedKind, ClassTarget, Mark, MissingMarkers, ReadOptions, ScaleKind, SplitBy, SplitRules,
-    TargetColumns, TaskTarget, TextEncoding, Tolerance, prepare_split,
+    AskedKind, ClassTarget, ColumnRules, Mark, MissingMarkers, ReadOptions, ScaleKind, Scaling,
+    SplitBy, SplitRules, TargetColumns, TaskTarget, TextEncoding, Tolerance, prepare_split,
 };
 use anabranch::graph::{Branch, Fusion, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
@@ -101,9 +101,10 @@ const TASKS: &str = "--regress price --classify kind";
 
 fn base() -> Run {
     let config = TrainConfig { epochs: 4, batch_size: 16, ..TrainConfig::default() };
+    let rules = ColumnRules { scaling: Scaling::Ranked, ..ColumnRules::default() };
     Run {
         data: "t.csv",
-        options: ReadOptions::default(),
+        options: ReadOptions { rules, ..ReadOptions::default() },
         columns: TargetColumns::new().regress(["price"]).classify("kind"),
         split: SplitRules { seed: config.seed, ..SplitRules::default() },
         test: None,
@@ -121,7 +122,7 @@ fn base() -> Run {
 fn table(from: usize, to: usize, separator: char) -> Vec<u8> {
     let mut csv = String::from("number,size,colour,price,kind,part,who,when\n");
     for i in from..to {
-        let (number, size, colour) = (i * 13 % 7, i * 7 % 17, i % 3);
+        let (number, size, colour) = (i * 13 % 29, i * 7 % 17, i % 3);
         let price = 2 * size + 5 * colour + i * 5 % 4;
         let kind = ["small", "large"][usize::from(size + i % 5 > 10)];
         let part = ["train", "test", "train", "validation"][i / 2 % 4];
@@ -163,6 +164,8 @@ fn cases() -> Vec<(String, Change)> {
     case("--target-scale price=log1p", |run| {
         run.columns = run.columns.clone().scale("price", ScaleKind::Log1p);
     });
+    case("--scaling auto", |run| run.options.rules.scaling = Scaling::Auto);
+    case("--scaling robust", |run| run.options.rules.scaling = Scaling::Robust);
     case("--sample-weight number", |run| {
         run.columns = run.columns.clone().sample_weight("number");
     });

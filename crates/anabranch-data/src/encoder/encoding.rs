@@ -3,6 +3,7 @@
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
+use super::NormalScores;
 use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
 use crate::date::{Calendar, DateFormat};
 use crate::labels::Labels;
@@ -52,6 +53,9 @@ pub enum Encoding {
         /// format 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         range: Option<[f64; 2]>,
+        /// The normal score that follows as an encoded column of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scores: Option<NormalScores>,
     },
     /// Numbers scaled so that a few that are far away spoil nothing: z = (v − median)/spread,
     /// clipped smoothly to z/√(1 + (z/3)²), which stays between −3 and 3 and is nearly z where z is
@@ -68,6 +72,9 @@ pub enum Encoding {
         /// How numbers are written.
         #[serde(default, skip_serializing_if = "NumberFormat::is_plain")]
         format: NumberFormat,
+        /// The normal score that follows as an encoded column of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scores: Option<NormalScores>,
     },
     /// Points in time: days, standardised, and for each cycle of period p the sine and cosine of
     /// 2π·t/p.
@@ -198,7 +205,9 @@ impl InputColumn {
     /// Number of encoded columns that this input becomes.
     pub fn width(&self) -> usize {
         let values = match &self.encoding {
-            Encoding::Numeric { .. } | Encoding::Robust { .. } => 1,
+            Encoding::Numeric { scores, .. } | Encoding::Robust { scores, .. } => {
+                1 + usize::from(scores.is_some())
+            }
             Encoding::Date { cycles, .. } => 1 + 2 * cycles.len(),
             Encoding::Categorical { categories, other, .. } => {
                 categories.len() + usize::from(*other == OtherColumn::Present)
@@ -222,7 +231,10 @@ impl InputColumn {
         let Self { name, encoding, .. } = self;
         let mut names = Vec::new();
         match encoding {
-            Encoding::Numeric { .. } | Encoding::Robust { .. } => names.push(name.clone()),
+            Encoding::Numeric { scores, .. } | Encoding::Robust { scores, .. } => {
+                names.push(name.clone());
+                names.extend(scores.iter().map(|_| format!("{name} by rank")));
+            }
             Encoding::Date { cycles, .. } => {
                 names.push(name.clone());
                 for cycle in cycles {
@@ -249,31 +261,35 @@ impl InputColumn {
         out: &mut [T],
     ) -> Result<Outcome, CellError> {
         match &self.encoding {
-            Encoding::Numeric { mean, std, median, format, range, .. } => {
+            Encoding::Numeric { mean, std, median, format, range, scores, .. } => {
                 let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
-                let z = (value.unwrap_or(*median) - mean) / std;
+                let known = value.unwrap_or(*median);
+                let z = (known - mean) / std;
                 if z.is_nan() || z.abs() > FARTHEST {
                     return Err(CellError::OutOfRange(TOO_FAR));
                 }
-                write_number(value, z, out);
+                let score = scores.as_ref().map(|scores| scores.score(known));
+                write_number(value, [Some(z), score], out);
                 Ok(match (value, range) {
                     (Some(value), Some(range)) if is_outside(value, *range) => Outcome::Outside,
                     _ => outcome,
                 })
             }
-            Encoding::Robust { median, spread, format, .. } => {
+            Encoding::Robust { median, spread, format, scores, .. } => {
                 let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
+                let known = value.unwrap_or(*median);
                 // Within this range the square stays finite.
-                let z =
-                    value.map_or(0.0, |value| (value - median) / spread).clamp(-LARGEST, LARGEST);
-                write_number(value, z / (1.0 + (z / CLIP) * (z / CLIP)).sqrt(), out);
+                let z = ((known - median) / spread).clamp(-LARGEST, LARGEST);
+                let clipped = z / (1.0 + (z / CLIP) * (z / CLIP)).sqrt();
+                let score = scores.as_ref().map(|scores| scores.score(known));
+                write_number(value, [Some(clipped), score], out);
                 Ok(outcome)
             }
             Encoding::Date { format, mean, std, median, cycles, .. } => {
                 let (seconds, outcome) = read_date(cell, *format, &self.missing_markers)?;
                 let z = (seconds.map_or(*median, |seconds| seconds / SECONDS_A_DAY) - mean) / std;
                 let (values, indicator) = out.split_at_mut(1 + 2 * cycles.len());
-                write_number(seconds, z, &mut values[..1]);
+                write_number(seconds, [Some(z), None], &mut values[..1]);
                 let calendar = seconds.and_then(Calendar::at);
                 for (out, cycle) in values[1..].chunks_exact_mut(2).zip(cycles) {
                     let pair = calendar.map_or([0.0; 2], |calendar| cycle.pair(calendar));
@@ -363,10 +379,12 @@ pub(crate) fn read_date(
     }
 }
 
-/// Writes a scaled number, and behind it the indicator of its absence if `out` has room for it.
-fn write_number<T: Scalar>(value: Option<f64>, z: f64, out: &mut [T]) {
-    out[0] = T::from_f64(z);
-    if let Some(indicator) = out.get_mut(1) {
-        *indicator = if value.is_none() { T::ONE } else { T::ZERO };
+/// Writes what stands for a number, and behind it the indicator of its absence if `out` has room for
+/// that.
+fn write_number<T: Scalar>(value: Option<f64>, encoded: [Option<f64>; 2], out: &mut [T]) {
+    let indicator = if value.is_none() { 1.0 } else { 0.0 };
+    let numbers = encoded.into_iter().flatten().chain([indicator]);
+    for (out, number) in out.iter_mut().zip(numbers) {
+        *out = T::from_f64(number);
     }
 }

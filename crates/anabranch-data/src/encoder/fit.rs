@@ -16,7 +16,14 @@ use crate::warning::{Warning, WarningCode};
 
 /// Most categories of a column that have an encoded column of their own; of more, the most frequent
 /// ones have, and the others share one.
-pub const MAX_CATEGORIES: usize = 50;
+pub const MAX_CATEGORIES: usize = 1000;
+
+/// Categories of a column have an encoded column of their own even if they are hardly frequent, up to
+/// so many.
+const FEW_CATEGORIES: usize = 50;
+
+/// Any more of them have one if they are the category of so many training rows.
+const MANY_CATEGORY_ROWS: usize = 8;
 
 /// A category of fewer training rows is rare: it shares an encoded column with other rare ones.
 pub const MIN_CATEGORY_ROWS: usize = 2;
@@ -182,17 +189,18 @@ impl Fit<'_> {
         by_count.sort_by_key(|i| std::cmp::Reverse(counts[*i]));
         let is_rare = |i: &usize| counts[*i] < MIN_CATEGORY_ROWS;
         let n_frequent = by_count.iter().filter(|i| !is_rare(i)).count();
-        if n_frequent == 0 && counts.len() > MAX_CATEGORIES {
+        if n_frequent == 0 && counts.len() > FEW_CATEGORIES {
             return match self.common_prefix(&trained.values) {
                 Some(len) if labels == Labels::Text => self.codes(counts.len(), len),
                 _ => self.identifier(counts.len()),
             };
         }
         // So few that all have a column of their own are not told apart by luck alone.
-        let n_own = if counts.len() <= MAX_CATEGORIES && n_frequent == 0 {
+        let n_own = if n_frequent == 0 {
             counts.len()
         } else {
-            n_frequent.min(MAX_CATEGORIES)
+            let n_many = counts.iter().filter(|count| **count >= MANY_CATEGORY_ROWS).count();
+            n_frequent.min(n_many.clamp(FEW_CATEGORIES, MAX_CATEGORIES))
         };
         let mut own = by_count[..n_own].to_vec();
         own.sort_unstable();
@@ -226,7 +234,7 @@ impl Fit<'_> {
         let longest = codes.iter().map(|code| code.chars().count()).max()?.min(u8::MAX.into());
         // Codes are in text order: those of one prefix lie next to each other.
         let n_groups = |len: u8| codes.chunk_by(|a, b| prefix(a, len) == prefix(b, len)).count();
-        (1..longest as u8).rev().find(|len| (2..=MAX_CATEGORIES).contains(&n_groups(*len)))
+        (1..longest as u8).rev().find(|len| (2..=FEW_CATEGORIES).contains(&n_groups(*len)))
     }
 
     /// Codes of which hardly two are alike, told apart by their first `len` characters.

@@ -1,8 +1,8 @@
 //! Fitting the encoding of a column of numbers: its scale, and what is too far away for one.
 
-use super::Encoding;
 use super::encoding::NOT_FINITE;
 use super::fit::{Fit, Fitted};
+use super::{Encoding, NormalScores};
 use crate::cell::{Cell, Reading};
 use crate::column::mean_and_std;
 use crate::error::DataError;
@@ -40,7 +40,8 @@ impl Fit<'_> {
         else {
             return Ok(self.empty());
         };
-        if scaling == Scaling::Auto
+        let is_auto = matches!(scaling, Scaling::Auto | Scaling::Ranked);
+        if is_auto
             && let Some((tally, absurd)) = numbers.middle.absurd(numbers.of_rows.iter().copied())
         {
             // They are markers from here on: a table to predict may hold them too.
@@ -61,19 +62,22 @@ impl Fit<'_> {
         if far.count > 0 {
             let so = match scaling {
                 Scaling::Standard => "correct them, or name them in --missing",
-                Scaling::Auto | Scaling::Robust => {
+                Scaling::Auto | Scaling::Ranked | Scaling::Robust => {
                     "scaled robustly; if they stand for missing values, name them in --missing"
                 }
             };
             warnings.push(self.far(far, FAR, so));
         }
-        let is_robust = scaling == Scaling::Robust || (scaling == Scaling::Auto && far.count > 0);
+        let is_robust = scaling == Scaling::Robust || (is_auto && far.count > 0);
         let (missing, format) = (self.missing(trained.len()), format.clone());
         let Middle { median, spread } = *middle;
+        let scores =
+            (scaling == Scaling::Ranked).then(|| NormalScores::fit(trained.clone())).flatten();
         let encoding = if is_robust {
-            Encoding::Robust { median, spread, missing, format }
+            Encoding::Robust { median, spread, missing, format, scores }
         } else {
-            Encoding::Numeric { mean, std, median, missing, format, range: Some(range) }
+            let range = Some(range);
+            Encoding::Numeric { mean, std, median, missing, format, range, scores }
         };
         warnings.extend(self.constant(is_constant, trained.len()));
         let mut input = self.input(encoding);

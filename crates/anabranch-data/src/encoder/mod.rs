@@ -3,6 +3,7 @@
 mod encoding;
 mod fit;
 mod fit_numbers;
+mod normal_scores;
 mod record;
 mod stored;
 mod unlike;
@@ -23,6 +24,7 @@ use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
+pub use normal_scores::NormalScores;
 use unlike::{ColumnTally, columns_for};
 
 /// Rows that one task encodes.
@@ -35,7 +37,9 @@ const CHUNK_ROWS: usize = 1024;
 /// * A number v becomes (v − mean)/std with the mean and the population standard deviation of the
 ///   numbers that the training rows hold (before missing ones are filled); std counts as 1 where it
 ///   is 0, so that a column constant in training becomes zeros. Where some value is absurdly far
-///   away, or where it is asked for, the column is scaled [robustly](Encoding::Robust) instead. A
+///   away, or where it is asked for, the column is scaled [robustly](Encoding::Robust) instead. Its
+///   [normal score](NormalScores) follows where it is asked for and the training rows hold more than
+///   a few different numbers. A
 ///   missing cell takes the training median; an indicator column (1 where missing, else 0) follows
 ///   if training had missing cells in this column. If it had none, a missing cell is the median and
 ///   nothing more. A cell that is not a number is missing.

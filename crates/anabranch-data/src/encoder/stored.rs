@@ -24,6 +24,12 @@ impl TryFrom<Vec<InputColumn>> for Encoder {
             if !names.insert(name) {
                 return wrong("two input columns of this name");
             }
+            if let Encoding::Numeric { scores: Some(scores), .. }
+            | Encoding::Robust { scores: Some(scores), .. } = encoding
+                && !scores.is_sound()
+            {
+                return wrong("normal scores out of order or not finite");
+            }
             match encoding {
                 Encoding::Numeric { mean, std, median, .. }
                 | Encoding::Date { mean, std, median, .. } => {

@@ -1,6 +1,8 @@
 //! From the columns of a table to the encoded row, as operators.
 
-use anabranch_data::{Cycle, Encoding, InputColumn, LARGEST, MissingColumn, OtherColumn};
+use anabranch_data::{
+    Cycle, Encoding, InputColumn, LARGEST, MissingColumn, NormalScores, OtherColumn,
+};
 
 use super::graph::{Attribute, Constant, GraphBuilder, Type};
 use crate::calendar::{self, SECONDS_A_DAY};
@@ -18,16 +20,18 @@ pub(super) fn encode(g: &mut GraphBuilder, columns: &[InputColumn]) -> String {
     let mut parts = Vec::new();
     for column in columns {
         match &column.encoding {
-            Encoding::Numeric { mean, std, median, missing, .. } => {
+            Encoding::Numeric { mean, std, median, missing, scores, .. } => {
                 let is_missing = is_missing(g, column);
                 let value = filled(g, &column.name, &is_missing, &column.name, *median);
                 parts.push(standardised(g, &column.name, &value, *mean, *std));
+                parts.extend(scores.iter().map(|scores| score(g, &column.name, &value, scores)));
                 parts.extend(indicator(g, column, &is_missing, *missing));
             }
-            Encoding::Robust { median, spread, missing, .. } => {
+            Encoding::Robust { median, spread, missing, scores, .. } => {
                 let is_missing = is_missing(g, column);
                 let value = filled(g, &column.name, &is_missing, &column.name, *median);
                 parts.push(clipped(g, &column.name, &value, *median, *spread));
+                parts.extend(scores.iter().map(|scores| score(g, &column.name, &value, scores)));
                 parts.extend(indicator(g, column, &is_missing, *missing));
             }
             Encoding::Date { mean, std, median, cycles, missing, .. } => {
@@ -107,6 +111,28 @@ fn clipped(g: &mut GraphBuilder, name: &str, x: &str, median: f64, spread: f64) 
     let root = g.call(name, "Sqrt", &[&square]);
     let z = g.call(name, "Div", &[&z, &root]);
     g.cast(name, &z, Type::Float)
+}
+
+/// The normal score, as the sum of what each piece between two knots adds: its share of the piece
+/// that lies below x, times the piece's height.
+fn score(g: &mut GraphBuilder, name: &str, x: &str, scores: &NormalScores) -> String {
+    let pieces = scores.knots().windows(2);
+    let starts: Vec<f64> = pieces.clone().map(|piece| piece[0][0]).collect();
+    let widths: Vec<f64> = pieces.clone().map(|piece| piece[1][0] - piece[0][0]).collect();
+    let heights: Vec<f32> = pieces.map(|piece| (piece[1][1] - piece[0][1]) as f32).collect();
+    let n = starts.len();
+    let starts = g.constant(name, &[1, n], &Constant::Double(&starts));
+    let widths = g.constant(name, &[1, n], &Constant::Double(&widths));
+    let heights = g.constant(name, &[n, 1], &Constant::Float(&heights));
+    let [zero, one] = [0.0, 1.0].map(|value| g.double(name, value));
+    let lowest = g.constant(name, &[1, 1], &Constant::Float(&[scores.knots()[0][1] as f32]));
+    let share = g.call(name, "Sub", &[x, &starts]);
+    let share = g.call(name, "Div", &[&share, &widths]);
+    let share = g.call(name, "Max", &[&share, &zero]);
+    let share = g.call(name, "Min", &[&share, &one]);
+    let share = g.cast(name, &share, Type::Float);
+    let sum = g.call(name, "MatMul", &[&share, &heights]);
+    g.call(name, "Add", &[&sum, &lowest])
 }
 
 /// 1 where a cell is missing, else 0.

@@ -1,7 +1,7 @@
 //! The columns of a row, and the function that encodes them.
 
 use anabranch_data::{
-    Cycle, Encoding, InputColumn, Labels, MissingColumn, MissingMarkers, OtherColumn,
+    Cycle, Encoding, InputColumn, Labels, MissingColumn, MissingMarkers, NormalScores, OtherColumn,
 };
 
 use super::names::Names;
@@ -77,17 +77,23 @@ fn about_name(field: &str) -> String {
 
 /// The constant that says how a column is encoded.
 fn about(Field { name, column }: &Field<'_>) -> String {
-    let number = |center: f64, scale: f64, median: f64| {
+    let number = |[center, scale, median]: [f64; 3], scores: &Option<NormalScores>| {
         let mut text = format!(
             "Number = Number {{\n    column: {:?},\n    center: {center:?},\n    scale: {scale:?},\n    instead: {median:?},\n    missing: &",
             column.name
         );
         list(&mut text, 4, &literals(column.missing_markers.numbers()));
+        text += ",\n    knots: &";
+        list(&mut text, 4, &literals(scores.as_ref().map_or(&[], NormalScores::knots)));
         text
     };
     let text = match &column.encoding {
-        Encoding::Numeric { mean, std, median, .. } => number(*mean, *std, *median),
-        Encoding::Robust { median, spread, .. } => number(*median, *spread, *median),
+        Encoding::Numeric { mean, std, median, scores, .. } => {
+            number([*mean, *std, *median], scores)
+        }
+        Encoding::Robust { median, spread, scores, .. } => {
+            number([*median, *spread, *median], scores)
+        }
         Encoding::Date { mean, std, median, cycles, .. } => {
             let cycle = |cycle: &Cycle| match cycle {
                 Cycle::Month => "Cycle::Month".to_owned(),

@@ -6,6 +6,8 @@ struct Number {
     instead: f64,
     /// Numbers that stand for a missing one.
     missing: &'static [f64],
+    /// Points (v, score) between which the normal score is linear; none where there is no score.
+    knots: &'static [[f64; 2]],
 }
 
 impl Number {
@@ -23,33 +25,50 @@ impl Number {
     fn z(&self, v: Option<f64>) -> f64 {
         (v.unwrap_or(self.instead) - self.center) / self.scale
     }
+
+    /// The normal score, if the column has one.
+    fn score(&self, v: Option<f64>) -> Option<f64> {
+        let v = v.unwrap_or(self.instead);
+        let (first, last) = (self.knots.first()?, self.knots.last()?);
+        if v <= first[0] {
+            return Some(first[1]);
+        }
+        if v >= last[0] {
+            return Some(last[1]);
+        }
+        let above = self.knots.partition_point(|knot| knot[0] <= v);
+        let ([v0, s0], [v1, s1]) = (self.knots[above - 1], self.knots[above]);
+        Some(s0 + (s1 - s0) * ((v - v0) / (v1 - v0)))
+    }
 }
 
-/// Writes z, and behind it whether the number is missing if there is room for that.
+/// Writes z, the score, and whether the number is missing, if there is room for that.
 fn standardised(x: &mut [f32], v: f64, number: &Number) -> Result<(), OutOfRange> {
     let v = number.read(v)?;
     let z = number.z(v);
     if z.abs() > 1e6 {
         return Err(OutOfRange { column: number.column });
     }
-    write(x, z, v.is_none());
+    write(x, [Some(z), number.score(v)], v.is_none());
     Ok(())
 }
 
-/// Writes z/√(1 + (z/3)²), and behind it whether the number is missing if there is room for that.
+/// Writes z/√(1 + (z/3)²), the score, and whether the number is missing, if there is room for that.
 fn clipped(x: &mut [f32], v: f64, number: &Number) -> Result<(), OutOfRange> {
     let v = number.read(v)?;
     // Within this range the square is finite.
     let z = number.z(v).clamp(-1e100, 1e100);
-    write(x, z / sqrt(1.0 + (z / 3.0) * (z / 3.0)), v.is_none());
+    let z = z / sqrt(1.0 + (z / 3.0) * (z / 3.0));
+    write(x, [Some(z), number.score(v)], v.is_none());
     Ok(())
 }
 
-/// Writes z, and behind it 1 if the cell is missing, else 0, if there is room for that.
-fn write(x: &mut [f32], z: f64, is_missing: bool) {
-    if let [value, indicator @ ..] = x {
-        *value = z as f32;
-        indicator.fill(if is_missing { 1.0 } else { 0.0 });
+/// Writes what stands for a number, and behind it 1 if it is missing, else 0, if there is room for
+/// that.
+fn write(x: &mut [f32], encoded: [Option<f64>; 2], is_missing: bool) {
+    let indicator = if is_missing { 1.0 } else { 0.0 };
+    for (x, value) in x.iter_mut().zip(encoded.into_iter().flatten().chain([indicator])) {
+        *x = value as f32;
     }
 }
 
