@@ -48,12 +48,12 @@ pub(crate) struct SetupArgs {
         value_parser = assignment)]
     target_scale: Vec<(String, String)>,
     /// How numbers become inputs: standard, by mean and deviation; robust, by
-    /// quartiles and smoothly clipped; auto is standard, or robust where a
-    /// value is very far away, and beside it the number's place among all
+    /// quartiles and smoothly clipped; auto, as standard, but robust where a
+    /// value is very far away; ranked, as auto and by their place among all
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "auto",
+        default_value = "ranked",
         verbatim_doc_comment,
         help_heading = "Data"
     )]
