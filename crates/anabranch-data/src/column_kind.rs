@@ -119,7 +119,7 @@ pub(crate) fn decide(
             undecided.decided(ColumnKind::Date { format }, "asked for")
         }
         Some(AskedKind::Date(None)) => undecided.asked_date(),
-        Some(AskedKind::Number) => undecided.number(),
+        Some(AskedKind::Number) => undecided.asked_number(),
         None if codes.count > 0 && (profile.equally_long || codes.count * 100 >= n) => {
             let mut decision = undecided.category(
                 Some(Labels::Text),
@@ -169,6 +169,21 @@ impl Undecided<'_> {
 
     fn texts(&self) -> impl Iterator<Item = &str> {
         (0..self.table.n_rows()).map(|row| trimmed(self.table.cell(row, self.column)))
+    }
+
+    /// Numbers, of which there has to be one.
+    fn asked_number(&self) -> Decision {
+        let decision = self.number();
+        let ColumnKind::Number { format } = &decision.kind else { return decision };
+        if self.texts().any(|text| format.parse(text).is_some()) {
+            return decision;
+        }
+        let has_value = |text| value_of(text, self.markers).is_some();
+        let first = self.texts().position(has_value).unwrap_or(0);
+        self.unclear(
+            first,
+            "is no number, and no cell of the column is: ask for another kind".into(),
+        )
     }
 
     /// Numbers, in the format that the cells decide, or the file.

@@ -4,12 +4,14 @@ use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
 use crate::encoder::{Encoded, Encoder, TOO_FAR};
 use crate::error::{DataError, list};
+use crate::giveaway::about_giveaways;
 use crate::missing_targets::about_missing;
 use crate::presence::Presence;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
 use crate::rules::Tolerance;
 use crate::sample_weights::{read_weights, relative};
 use crate::schema::Schema;
+use crate::sentinel::about_sentinels;
 use crate::split::{Fractions, Split};
 use crate::split_rules::{SplitBy, SplitRules};
 use crate::table::Table;
@@ -188,7 +190,7 @@ pub fn prepare_split<T: Scalar>(
     rules: &SplitRules,
     test: Option<&Table>,
 ) -> Result<Prepared<T>, DataError> {
-    let targets = target_places(table, columns)?;
+    let target_columns = target_places(table, columns)?;
     let mut warnings = Vec::new();
 
     let schema = Schema::infer(exec, table)?;
@@ -207,7 +209,7 @@ pub fn prepare_split<T: Scalar>(
     let mut passed_over = Vec::new();
     for name in rules.by.column_without_use().into_iter().chain(weight_column) {
         let place = table.column_index(name)?;
-        if targets.contains(&place) {
+        if target_columns.contains(&place) {
             return Err(DataError::SplitTarget { column: name.trim().to_owned() });
         }
         passed_over.push(place);
@@ -217,7 +219,7 @@ pub fn prepare_split<T: Scalar>(
     warnings.extend(about_split);
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
-        Encoder::fit_schema(exec, table, &schema, &train_rows, &targets, &passed_over)?;
+        Encoder::fit_schema(exec, table, &schema, &train_rows, &target_columns, &passed_over)?;
     let input_columns = encoder.input_columns();
     let Encoded { x, warnings: mut about_cells } =
         encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
@@ -243,6 +245,11 @@ pub fn prepare_split<T: Scalar>(
     let targets = fit_targets(&found, &unscaled, columns, &split);
     check_names(table, &encoder, &targets)?;
     warnings.extend(about_numbers(table, &found, &targets, &split));
+    let inputs = encoder.input_columns().iter().map(|input| table.column_index(&input.name));
+    for column in inputs.collect::<Result<Vec<_>, _>>()?.into_iter().chain(target_columns) {
+        warnings.extend(about_sentinels(table, column, &schema.columns()[column]));
+    }
+    warnings.extend(about_giveaways(table, &schema, &encoder, (&found, &targets), &split)?);
     let mut dataset = Dataset {
         x,
         tasks: standardised(table, &found, &targets)?,

@@ -150,6 +150,18 @@ pub enum DataError {
         /// The name they share.
         column: String,
     },
+    /// More columns than a table may have.
+    #[error(
+        "{file}: {found} columns, more than the {most} that a table may have: choose some, or divide the table"
+    )]
+    TooManyColumns {
+        /// The table's name.
+        file: String,
+        /// Columns of the header.
+        found: usize,
+        /// The most that there may be.
+        most: usize,
+    },
     /// A column that the table does not have.
     #[error("{file}: no column {column:?}: the columns found are {found}")]
     UnknownColumn {

@@ -21,6 +21,7 @@ impl DataError {
             Self::Unlike { .. } => "unlike",
             Self::UnclosedQuote { .. } => "unclosed_quote",
             Self::DuplicateColumn { .. } => "duplicate_column",
+            Self::TooManyColumns { .. } => "too_many_columns",
             Self::UnknownColumn { .. } => "unknown_column",
             Self::Name { .. } => "unknown_name",
             Self::NoInputColumn { .. } => "no_input_column",

@@ -25,7 +25,7 @@ pub struct TextEncoding {
 }
 
 /// Files that are often taken for tables: what they start with, what they are, and what to do.
-const FORMATS: [(&[u8], &str, &str); 12] = [
+const FORMATS: [(&[u8], &str, &str); 16] = [
     (
         b"PK\x03\x04",
         "a zip archive or an Excel workbook (xlsx)",
@@ -40,6 +40,10 @@ const FORMATS: [(&[u8], &str, &str); 12] = [
     (b"BZh", "compressed with bzip2", "unpack it, or compress it with gzip or zstd"),
     (b"\xfd7zXZ", "compressed with xz", "unpack it, or compress it with gzip or zstd"),
     (b"7z\xbc\xaf", "a 7-Zip archive", "unpack it"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it, or compress it with gzip or zstd"),
+    (b"\x93NUMPY", "a NumPy array", "write it as CSV, with a header"),
+    (b"\x89PNG", "a picture (png)", "type its table as CSV"),
+    (b"\xff\xd8\xff", "a picture (jpeg)", "type its table as CSV"),
     (b"<!", "an HTML or XML document", "save its table as CSV"),
     (b"<", "an HTML or XML document", "save its table as CSV"),
 ];
@@ -282,6 +286,8 @@ mod tests {
             (b"\xef\xbb\xbf{\"a\": 1}", "JSON"),
             (b"[\n {\"a\"", "JSON"),
             (b"BZh91", "bzip2"),
+            (b"\x93NUMPY\x01\x00", "a NumPy array"),
+            (b"\x04\x22\x4d\x18a", "lz4"),
         ] {
             let error = read(bytes, None).unwrap_err();
             assert!(error.contains(name) && error.starts_with("t.csv: this is "), "{error}");

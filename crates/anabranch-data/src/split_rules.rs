@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::cell::{Cell, LARGEST, Reading, trimmed};
+use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
 use crate::column_kind::ColumnKind;
 use crate::encoder::read_date;
 use crate::error::{DataError, excerpt};
@@ -11,7 +11,7 @@ use crate::folds::Fold;
 use crate::groups::by_group;
 use crate::presence::Presence;
 use crate::raw_targets::{TargetValues, TaskValues};
-use crate::schema::Schema;
+use crate::schema::{ColumnSchema, Schema};
 use crate::split::{Fractions, Part, Split};
 use crate::table::Table;
 use crate::target::{ClassTarget, Targets, TaskTarget};
@@ -39,7 +39,8 @@ pub struct SplitRules {
 /// What decides which part a row belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum SplitBy {
-    /// Chance, for each class of the first class task on its own ([`Split::stratified`]).
+    /// Chance, for each class of the first class task on its own ([`Split::stratified`]); without
+    /// a class, for each tenth of the first number.
     #[default]
     Class,
     /// Chance, for whole groups: rows that have the same text in this column are in one part.
@@ -83,10 +84,13 @@ impl SplitRules {
     ) -> Result<(Split, Vec<Warning>), DataError> {
         let fractions = self.fractions;
         let rows = Rows { table, rows: &found.rows };
+        let mut warnings = Vec::new();
         let split = match &self.by {
             SplitBy::Class => return self.by_class(found, targets),
             SplitBy::Group(name) => {
-                let groups = rows.groups(table.column_index(name)?);
+                let place = table.column_index(name)?;
+                warnings.extend(rows.without_group(place, &schema.columns()[place]));
+                let groups = rows.groups(place);
                 let parts = by_group(&groups, fractions.checked()?, self.seed);
                 let n_groups = groups.iter().max().map_or(0, |last| *last as usize + 1);
                 let split = Split::of_parts(&parts);
@@ -122,12 +126,12 @@ impl SplitRules {
         if split.train.len() < 2 {
             return Err(DataError::TooFewTrainingRows { rows: split.train.len() });
         }
-        let warnings = untrained_classes(found, targets, &split);
+        warnings.extend(untrained_classes(found, targets, &split));
         Ok((split, warnings))
     }
 
     /// By the first class task, so that every part has its share of every class; rows of
-    /// regressions alone are shuffled as one class.
+    /// regressions alone by their numbers, so that every part has its share of large ones.
     fn by_class(
         &self,
         found: &TargetValues,
@@ -156,7 +160,7 @@ impl SplitRules {
 }
 
 /// The class of each row in the first class task, and the task; rows without one are of a class
-/// behind all others, and rows of regressions alone of one class.
+/// behind all others. Rows of regressions alone are classed by the size of their first number.
 fn class_of<'a>(
     found: &'a TargetValues,
     targets: &'a Targets,
@@ -178,7 +182,38 @@ fn class_of<'a>(
         }
         _ => None,
     });
-    by_class.unwrap_or_else(|| (Cow::Owned(vec![0; found.rows.len()]), None))
+    by_class.unwrap_or_else(|| (Cow::Owned(strata_of_numbers(found)), None))
+}
+
+/// Most strata of a number, and the rows that each has at least: enough for a share of every part.
+const MAX_STRATA: usize = 10;
+const ROWS_PER_STRATUM: usize = 10;
+
+/// Strata of nearly equal size by the first number of each row, equal numbers in one; rows without
+/// a number are one more.
+fn strata_of_numbers(found: &TargetValues) -> Vec<u32> {
+    let mut strata = vec![0; found.rows.len()];
+    let Some((TaskValues::Numbers { values, n_columns }, presence)) =
+        found.tasks.iter().zip(&found.present).next()
+    else {
+        return strata;
+    };
+    let number = |row: usize| values[row * n_columns];
+    let (mut there, lacking): (Vec<usize>, Vec<usize>) =
+        (0..strata.len()).partition(|row| presence.has(*row));
+    there.sort_by(|a, b| number(*a).total_cmp(&number(*b)));
+    let n_strata = (there.len() / ROWS_PER_STRATUM).clamp(1, MAX_STRATA);
+    for (i, row) in there.iter().enumerate() {
+        strata[*row] = match i.checked_sub(1).map(|before| there[before]) {
+            Some(before) if number(before) == number(*row) => strata[before],
+            _ => (i * n_strata / there.len()) as u32,
+        };
+    }
+    // So few are no stratum of their own.
+    if lacking.len() >= ROWS_PER_STRATUM {
+        lacking.iter().for_each(|row| strata[*row] = n_strata as u32);
+    }
+    strata
 }
 
 /// Classes of which no row trains, so that nothing can be learned about them.
@@ -212,6 +247,24 @@ impl Rows<'_> {
         let mut places: BTreeMap<&str, u32> = self.rows.iter().map(|row| (text(row), 0)).collect();
         (0..).zip(places.values_mut()).for_each(|(i, place)| *place = i);
         self.rows.iter().map(|row| places[text(row)]).collect()
+    }
+
+    /// A warning if there are rows whose group is not known: they are taken for one group.
+    fn without_group(&self, column: usize, about: &ColumnSchema) -> Option<Warning> {
+        let has_none = |row: &&usize| {
+            value_of(self.table.cell(**row, column), &about.missing_markers).is_none()
+        };
+        let mut rows = self.rows.iter().filter(has_none);
+        let (first, count) = (*rows.next()?, rows.count() + 1);
+        let (name, line) = (&about.name, self.table.line(first));
+        let message = format!(
+            "column {name:?}: rows without a group: {count} of {} (the first on line {line}): they are kept together, as one \
+             group",
+            self.rows.len()
+        );
+        let warning = Warning::new(WarningCode::NoGroup, message).column(name);
+        let text = excerpt(self.table.cell(first, column));
+        Some(warning.cell(line, &text).share(count, self.rows.len()))
     }
 
     /// The point in time of each row.
@@ -309,6 +362,41 @@ mod tests {
 
     fn rows_of(parts: &[Part], part: Part) -> Vec<usize> {
         (0..parts.len()).filter(|row| parts[*row] == part).collect()
+    }
+
+    fn found(values: Vec<f64>, presence: Presence) -> TargetValues {
+        TargetValues {
+            rows: (0..values.len()).collect(),
+            tasks: vec![TaskValues::Numbers { values, n_columns: 1 }],
+            present: vec![presence],
+            rows_left_out: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_part_has_its_share_of_large_numbers() {
+        let number = |i: usize| f64::exp((i * 37 % 200) as f64 / 20.0);
+        let found = found((0..200).map(number).collect(), Presence::All);
+        let rules = SplitRules::default();
+        let (split, _) = rules.by_class(&found, &Targets::new(Vec::new())).unwrap();
+        // A tenth of the numbers is from exp(9) on.
+        let n_large = |rows: &[usize]| rows.iter().filter(|row| number(**row) >= 8103.0).count();
+        let Split { train, validation, test, .. } = split;
+        assert_eq!([&train[..], &validation, &test].map(n_large), [14, 2, 4]);
+    }
+
+    #[test]
+    fn equal_numbers_are_one_stratum_and_few_rows_are_not_divided() {
+        let strata = |values: Vec<f64>| strata_of_numbers(&found(values, Presence::All));
+        assert_eq!(strata((0..19).map(f64::from).collect()), [0; 19]);
+        let halves = strata((0..20).map(f64::from).rev().collect());
+        assert_eq!(halves, [[1; 10], [0; 10]].concat());
+        let zeros = strata((0..40).map(|i| if i < 25 { 0.0 } else { f64::from(i) }).collect());
+        assert_eq!(zeros, [vec![0; 25], vec![2; 5], vec![3; 10]].concat());
+        let lacking = Presence::of((0..40).map(|i| i >= 10).collect());
+        let strata = strata_of_numbers(&found((0..40).map(f64::from).collect(), lacking));
+        assert_eq!(strata, [[3; 10], [0; 10], [1; 10], [2; 10]].concat());
     }
 
     #[test]

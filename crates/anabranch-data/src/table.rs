@@ -20,6 +20,9 @@ const MAX_ROW: usize = 64 << 20;
 /// The longest cell, in bytes.
 const MAX_CELL: usize = 1 << 20;
 
+/// The most columns that a table may have.
+const MAX_COLUMNS: usize = 50_000;
+
 /// The cells of a CSV file with a header, as text, and the lines that they come from.
 ///
 /// A file may be compressed with gzip or zstd; its encoding is found from its bytes. The separator
@@ -148,7 +151,7 @@ impl ReadOptions {
     ///
     /// # Errors
     /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has
-    /// no data rows, has two columns of one name, a row whose number of cells differs from the
+    /// no data rows, has more than 50,000 columns or two of one name, a row whose number of cells differs from the
     /// header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted cell without end,
     /// or a NUL.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
@@ -348,6 +351,10 @@ impl Header {
             Extra::None => {}
             Extra::RowName => columns.insert(0, String::new()),
             Extra::Last => columns.push(String::new()),
+        }
+        if columns.len() > MAX_COLUMNS {
+            let (file, found) = (file.to_owned(), columns.len());
+            return Err(DataError::TooManyColumns { file, found, most: MAX_COLUMNS });
         }
         let mut seen: HashMap<String, usize> = HashMap::new();
         for (i, column) in columns.iter().enumerate() {

@@ -18,6 +18,9 @@ use crate::warning::{Warning, WarningCode};
 /// So few classes are never too many.
 const FEW_CLASSES: usize = 20;
 
+/// A network has an output for each class.
+const MAX_CLASSES: usize = 10_000;
+
 /// Numbers are classes if there are at least so many rows for each of them, on average.
 const ROWS_PER_NUMBER: usize = 10;
 
@@ -47,7 +50,7 @@ pub(crate) fn check_classes(
         let ClassTarget { column, .. } = target;
         let kind = &schema.columns()[table.column_index(column)?].kind;
         let problem = if matches!(kind, ColumnKind::Number { .. }) {
-            if class.len() >= ROWS_PER_NUMBER * n_classes {
+            if class.len() >= ROWS_PER_NUMBER * n_classes && *n_classes <= MAX_CLASSES {
                 continue;
             }
             format!(
@@ -58,11 +61,14 @@ pub(crate) fn check_classes(
             let mut rows = vec![0; *n_classes];
             class.iter().for_each(|class| rows[*class as usize] += 1);
             let alone: usize = rows.iter().filter(|rows| **rows < ROWS_PER_LABEL).sum();
-            if 2 * alone <= class.len() {
+            if 2 * alone > class.len() {
+                "hardly two rows in each: nothing can be learned about them: choose a column whose values repeat"
+                    .to_owned()
+            } else if *n_classes > MAX_CLASSES {
+                format!("more than the {MAX_CLASSES} that a network can tell apart: group them")
+            } else {
                 continue;
             }
-            "hardly two rows in each: nothing can be learned about them: choose a column whose values repeat"
-                .to_owned()
         };
         let (file, column) = (table.name().to_owned(), column.clone());
         let (labels, rows) = (*n_classes, class.len());

@@ -48,6 +48,8 @@ pub enum WarningCode {
     DuplicateColumn,
     /// An input is a copy of a target: it was left out.
     TargetCopy,
+    /// An input says almost all of a target alone.
+    TargetGiveaway,
     /// A column without a name in the header got one.
     UnnamedColumn,
     /// Cells of a numeric column that are not numbers, or cells of dates that are not dates, count
@@ -71,6 +73,8 @@ pub enum WarningCode {
     MergedLabels,
     /// Rare categories share an input.
     RareCategories,
+    /// Rows have the inputs of rows that the model was trained on.
+    SeenRows,
     /// A task whose columns the table lacks is not judged.
     NotJudged,
     /// Rows of a class that training never saw were left out.
@@ -79,10 +83,14 @@ pub enum WarningCode {
     UnseenCategories,
     /// A value far from all others.
     Outlier,
+    /// A number that seems to stand for a missing value.
+    Sentinel,
     /// Values far outside what training saw.
     OutsideTraining,
     /// Values are missing in a column where training had none.
     NewlyMissing,
+    /// Rows whose group is not known are kept together, as one group.
+    NoGroup,
     /// Classes with too few rows to be split went to training as a whole.
     RareClass,
     /// Classes of which the split leaves no row to train on.

@@ -530,3 +530,75 @@ fn an_input_is_not_called_as_a_prediction_will_be() {
         prepared(&rows_with(60, "c_p_2", |i| format!("{}.5", i * i % 53)), &["y"], "c").is_ok()
     );
 }
+
+/// 120 rows of a noisy number, a class that it decides, and what `cell` gives.
+fn with_input(cell: impl Fn(i64, &str) -> String) -> String {
+    let row = |i: i64| {
+        let (y, class) = (i * 37 % 101, if i * 37 % 101 > 50 { "high" } else { "low" });
+        format!("{}.5,{y},{class},{}\n", i * 29 % 53, cell(y, class))
+    };
+    "x,y,c,z\n".to_owned() + &(0..120).map(row).collect::<String>()
+}
+
+#[test]
+fn inputs_that_give_a_target_away_are_named() {
+    let given_away = |cell: &dyn Fn(i64, &str) -> String| -> Vec<String> {
+        let warnings = prepared(&with_input(cell), &["y"], "c").unwrap().warnings;
+        let about = warnings.into_iter().filter(|w| w.code == WarningCode::TargetGiveaway);
+        about.map(|w| w.message.split(" AWAY").next().unwrap().to_owned()).collect()
+    };
+    let of = |target: &str| format!("column \"z\" GIVES THE TARGET {target:?}");
+    // Another unit, which orders the classes too; a power; a code of the class; its first letter.
+    assert_eq!(given_away(&|y, _| format!("{}.25", 2 * y + 7)), [of("y"), of("c")]);
+    assert_eq!(given_away(&|y, _| format!("{}.5", y * y * y)), [of("y"), of("c")]);
+    assert_eq!(given_away(&|_, class| if class == "low" { "7.5" } else { "3" }.into()), [of("c")]);
+    assert_eq!(given_away(&|_, class| class[..1].into()), [of("c")]);
+    // What is only near it, or mostly right, gives nothing away.
+    assert!(given_away(&|y, _| format!("{}.5", y + y * 13 % 23)).is_empty());
+    let mostly = |y: i64, class: &str| if y % 10 == 3 { "l".into() } else { class[..1].to_owned() };
+    assert!(given_away(&mostly).is_empty());
+}
+
+#[test]
+fn numbers_that_seem_to_stand_for_missing_values_are_named() {
+    let cell =
+        |y: i64, _: &str| if y % 10 == 3 { "-9999".into() } else { format!("{}.5", y * 7 % 19) };
+    let warnings = prepared(&with_input(cell), &["y"], "c").unwrap().warnings;
+    let Warning { code, column, text, .. } = warnings.last().unwrap();
+    assert_eq!(*code, WarningCode::Sentinel);
+    assert_eq!((column.as_deref(), text.as_deref()), (Some("z"), Some("-9999")));
+}
+
+#[test]
+fn a_column_without_numbers_cannot_be_read_as_numbers() {
+    let rules = ColumnRules { kinds: vec![("x".into(), AskedKind::Number)], ..Default::default() };
+    let csv: String = (0..30).map(|i| format!("{},{}\n", i % 7, ["a", "NA", "c"][i % 3])).collect();
+    let table = table(&format!("y,x\n{csv}")).with_rules(rules);
+    let columns = TargetColumns::new().regress(["y"]);
+    let error =
+        prepare::<f64>(&Executor::serial(), &table, &columns, Fractions::default(), 1).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "t.csv: line 2: column \"x\" holds \"a\": is no number, and no cell of the column is: ask for another kind"
+    );
+}
+
+#[test]
+fn a_class_of_more_labels_than_outputs_may_be_is_refused() {
+    let csv = |n: usize| {
+        let rows = (0..3 * n).map(|i| format!("{}.5,l{}\n", i % 7, i % n));
+        "x,c\n".to_owned() + &rows.collect::<String>()
+    };
+    let columns = TargetColumns::new().classify("c");
+    let refused = prepare::<f64>(
+        &Executor::serial(),
+        &table(&csv(10_001)),
+        &columns,
+        Fractions::default(),
+        1,
+    );
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "t.csv: column \"c\" has 10001 classes in 30003 rows, more than the 10000 that a network can tell apart: group them"
+    );
+}

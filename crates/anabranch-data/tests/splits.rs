@@ -123,3 +123,11 @@ fn classes_without_a_row_to_train_on_are_said() {
         "column \"c\": classes for which the split leaves no training rows: 1 (the first is \"2\")"
     );
 }
+
+#[test]
+fn rows_without_a_group_are_counted() {
+    let cell = |i: usize| if i % 6 == 1 { "NA".to_owned() } else { format!("g{}", i / 4) };
+    let Prepared { warnings, .. } = divided("who", cell, SplitBy::Group("who".into())).unwrap();
+    let about = warnings.iter().find(|w| w.code == WarningCode::NoGroup).unwrap();
+    assert_eq!((about.count, about.line, about.share), (Some(10), Some(3), Some(10.0 / 60.0)));
+}

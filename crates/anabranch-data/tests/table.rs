@@ -109,6 +109,17 @@ fn what_cannot_be_read_is_refused_in_one_line() {
 }
 
 #[test]
+fn more_columns_than_a_table_may_have_are_refused_before_any_row_is_read() {
+    let header = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",");
+    // The row is too short, which would be said of a header that passes.
+    assert_eq!(
+        error(&(header(50_001) + "\n1\n")),
+        "t.csv: 50001 columns, more than the 50000 that a table may have: choose some, or divide the table"
+    );
+    assert!(error(&(header(50_000) + "\n1\n")).contains("line 2: cells found: 1"));
+}
+
+#[test]
 fn files_that_cannot_be_opened_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.csv");
