@@ -111,7 +111,7 @@ impl<'a> Checkpoints<'a> {
             }
             // A later one may succeed; the one before is still there.
             if let Err(failure) = written {
-                output::warn(&[format!("{failure}: the run goes on without this checkpoint")]);
+                output::caution(&format!("{failure}: the run goes on without this checkpoint"));
             }
             since = Instant::now();
         }

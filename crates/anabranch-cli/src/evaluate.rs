@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::flags;
 use crate::groups::Groups;
 use crate::output::{self, Detail};
+use crate::split_file;
 use crate::table_args::DataArgs;
 
 /// Score a model on the rows of a table, each task on those that have its target
@@ -38,7 +39,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let model = Model::load(&args.model)?;
     let table = args.data.read()?;
     let evaluation = model.evaluate(&table)?;
-    let warnings = [table.warnings(), &evaluation.warnings[..]].concat();
+    let seen = split_file::seen_rows(&args.model, model.encoder(), &table)?;
+    let warnings = [table.warnings(), &evaluation.warnings, seen.as_slice()].concat();
     output::warn(&warnings);
     output::check_finite(model.targets(), &evaluation.metrics)?;
     let by = args.by.as_deref().map(|column| Groups::of(&model, &table, column, &evaluation));

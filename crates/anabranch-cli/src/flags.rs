@@ -67,9 +67,15 @@ pub(crate) fn joined(names: &[String]) -> String {
     names.iter().map(quoted).collect::<Vec<_>>().join(",")
 }
 
-/// A parser of `NAME=VALUE`, where the name may hold `=` too.
+/// A parser of `NAME=VALUE`, where the name may hold `=` too, and the value where it is quoted as
+/// in CSV.
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
-    match text.rsplit_once('=') {
+    let n_quotes = |text: &str| text.matches('"').count();
+    let mut equals = text.match_indices('=').map(|(place, _)| place).rev();
+    // A name with a single quotation mark closes none.
+    let is_outside = |place: &usize| n_quotes(&text[*place..]).is_multiple_of(2);
+    let place = equals.clone().find(is_outside).or_else(|| equals.next());
+    match place.map(|place| (&text[..place], &text[place + 1..])) {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.trim().to_owned())),
         _ => Err("expected NAME=VALUE".into()),
     }
@@ -114,6 +120,9 @@ mod tests {
     #[test]
     fn the_last_equals_sign_divides_a_name_from_its_value() {
         assert_eq!(assignment("a=b=0.5"), Ok(("a=b".into(), "0.5".into())));
+        let quoted = r#"k="x=y,z:2",w:1"#;
+        assert_eq!(assignment(quoted), Ok(("k".into(), r#""x=y,z:2",w:1"#.into())));
+        assert_eq!(assignment("5\" disk=0.5"), Ok(("5\" disk".into(), "0.5".into())));
         for text in ["a", "=1", ""] {
             assert!(assignment(text).is_err(), "{text:?}");
         }

@@ -1,11 +1,12 @@
 //! Everything that is printed: results on stdout, warnings on stderr.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget};
+use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget, Warning};
 use anabranch::train::{ClassificationMetrics, JudgedTask, RegressionMetrics, TaskMetrics};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -27,13 +28,34 @@ pub(crate) fn print(text: &impl Display) -> Result<(), Failure> {
     }
 }
 
-/// Prints warnings, one on each line.
-pub(crate) fn warn(warnings: &[impl Display]) {
-    let mut stderr = std::io::stderr().lock();
+/// So many warnings of a kind are printed; of thousands, nobody reads more.
+const WARNINGS_OF_A_KIND: usize = 20;
+
+/// Prints warnings, one on each line; of each kind the first ones, and how many more there are.
+pub(crate) fn warn(warnings: &[Warning]) {
+    let mut of_kind = BTreeMap::new();
     for warning in warnings {
-        // Whoever closed stderr does not want to know.
-        let _ = writeln!(stderr, "warning: {warning}");
+        let n = of_kind.entry(warning.code).or_insert(0);
+        *n += 1;
+        if *n <= WARNINGS_OF_A_KIND {
+            caution(warning);
+        }
     }
+    for (kind, n) in of_kind {
+        if n > WARNINGS_OF_A_KIND {
+            let kind = json!(kind);
+            caution(&format!(
+                "{} more of the kind {kind}: --json lists all",
+                n - WARNINGS_OF_A_KIND
+            ));
+        }
+    }
+}
+
+/// Prints what a user should know, on a line.
+pub(crate) fn caution(message: &impl Display) {
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(std::io::stderr().lock(), "warning: {message}");
 }
 
 /// A path as a terminal may show it: control characters escaped.

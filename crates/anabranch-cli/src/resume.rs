@@ -45,7 +45,7 @@ pub(crate) fn found(
                 return Ok((last, Checkpoint { config, ..checkpoint }));
             }
             Err(error) if files.is_empty() => return Err(error.into()),
-            Err(error) => output::warn(&[format!("{error}: going on from the one before")]),
+            Err(error) => output::caution(&format!("{error}: going on from the one before")),
         }
     }
     Ok(beginning(config, setup.n_members))

@@ -1,5 +1,6 @@
 //! How a table is read: the flags that every command with a table has.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{
@@ -34,6 +35,9 @@ pub(crate) struct TableArgs {
     /// Markers of missing values, besides empty cells; +LIST adds to the usual ones
     #[arg(long, value_name = "[+]LIST", allow_hyphen_values = true)]
     missing: Option<String>,
+    /// Markers of missing values in one column; may be repeated
+    #[arg(long, value_name = "COL=[+]LIST", value_parser = assignment)]
+    missing_in: Vec<(String, String)>,
     /// Separator of cells: one character, or tab [default: detected]
     #[arg(long, value_name = "CHAR", value_parser = separator)]
     separator: Option<u8>,
@@ -82,17 +86,20 @@ impl TableArgs {
             Ok(asked) => Ok((column.clone(), asked)),
             Err(why) => Err(Failure::input(format!("--as {column}={kind}: {why}"))),
         };
-        let missing = self.missing.as_ref().map(|text| match text.strip_prefix('+') {
-            Some(more) => list(more).map(|more| MissingMarkers::default().with(more)),
-            None => list(text).map(MissingMarkers::new),
-        });
-        let missing =
-            missing.transpose().map_err(|why| Failure::input(format!("--missing: {why}")))?;
+        let missing = self.missing.as_deref().map(markers).transpose();
+        let missing = missing.map_err(|why| Failure::input(format!("--missing: {why}")))?;
+        let missing_in = |(column, text): &(String, String)| match markers(text) {
+            Ok(markers) => Ok((column.clone(), markers)),
+            Err(why) => Err(Failure::input(format!("--missing-in {column}={text}: {why}"))),
+        };
+        check_once("--as", &self.kinds)?;
+        check_once("--missing-in", &self.missing_in)?;
         Ok(ColumnRules {
             drop: self.drop.clone().unwrap_or_default(),
             keep: self.keep.clone().unwrap_or_default(),
             kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
             missing,
+            column_missing: self.missing_in.iter().map(missing_in).collect::<Result<_, _>>()?,
             decimal: self.decimal.map(|mark| match mark {
                 Decimal::Point => Mark::Point,
                 Decimal::Comma => Mark::Comma,
@@ -116,6 +123,23 @@ pub(crate) struct DataArgs {
 impl DataArgs {
     pub(crate) fn read(&self) -> Result<Table, Failure> {
         self.table.read(&self.data)
+    }
+}
+
+/// The markers that a list names, with the usual ones if it begins with a plus sign.
+fn markers(text: &str) -> Result<MissingMarkers, String> {
+    match text.strip_prefix('+') {
+        Some(more) => list(more).map(|more| MissingMarkers::default().with(more)),
+        None => list(text).map(MissingMarkers::new),
+    }
+}
+
+/// Refuses a flag that says two things about a column.
+fn check_once(flag: &str, given: &[(String, String)]) -> Result<(), Failure> {
+    let mut seen = HashSet::new();
+    match given.iter().find(|(column, _)| !seen.insert(column.trim())) {
+        Some((column, _)) => Err(Failure::input(format!("{flag} {column:?}: given twice"))),
+        None => Ok(()),
     }
 }
 

@@ -20,6 +20,11 @@ const GAIN: f64 = 0.03;
 /// many times 1 and the least: within less they are nearly a straight line.
 const WIDE: f64 = 5.0;
 
+/// Logarithms come into question unasked where a column's deviation is at least so many times its
+/// mean: a few rows then are nearly all of the squared error. No target of the tables that defaults
+/// are judged on is so skewed.
+const SKEWED: f64 = 2.0;
+
 /// What is asked for the columns of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
@@ -71,7 +76,16 @@ impl Asked {
             let range = target.and_then(|target| target.range);
             range.is_some_and(|[min, max]| min >= 0.0 && 1.0 + max >= WIDE * (1.0 + min))
         };
-        let wide: Vec<String> = self.auto.iter().filter(is_wide).cloned().collect();
+        let is_asked =
+            |column: &String| self.scales.iter().any(|(asked, _)| asked.trim() == column);
+        let skewed = targets.iter().filter(|target| target.std >= SKEWED * target.mean);
+        let unasked = skewed.map(|target| &target.column).filter(|column| !is_asked(column));
+        let mut wide: Vec<String> = self.auto.iter().filter(is_wide).cloned().collect();
+        for column in unasked.filter(is_wide) {
+            if !wide.iter().any(|known| known.trim() == column) {
+                wide.push(column.clone());
+            }
+        }
         if wide.is_empty() || standard.prepared.dataset.split.validation.is_empty() {
             return Ok((standard, Vec::new()));
         }

@@ -65,7 +65,7 @@ impl Events {
         let written = self.file.write_all(&event(now(), &self.tasks, report));
         if let (Err(error), false) = (written, self.has_failed) {
             self.has_failed = true;
-            output::warn(&[format!("cannot write the events for TensorBoard ({error})")]);
+            output::caution(&format!("cannot write the events for TensorBoard ({error})"));
         }
     }
 }

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let setup = args.setup.setup_of::<f32>(&exec, &source)?;
     let prepared = &setup.prepared;
     let schema = schema::json_of(&source.table, &prepared.schema);
-    let split = split_csv(&source.table, prepared);
+    let split = split_csv(&source.table, prepared)?;
     drop(source);
     // What cannot be trained is refused before anything is printed.
     if args.single_task_baselines {

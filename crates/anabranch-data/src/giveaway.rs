@@ -20,6 +20,9 @@ const MAX_ROWS: usize = 10_000;
 /// In fewer rows, columns fit each other by chance.
 const MIN_ROWS: usize = 30;
 
+/// In fewer rows, ranges of a number divide classes that are merely easy to tell apart.
+const MIN_ROWS_IN_RANGES: usize = 200;
+
 /// So many rows have to be of other classes than the most frequent one: a few are apart from all
 /// others by chance.
 const MIN_OTHERS: usize = 10;
@@ -164,7 +167,9 @@ impl Clue {
                 let Some(n_classes) = enough(pairs.iter().map(|pair| pair.1)) else { return false };
                 pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
                 let changes = || pairs.windows(2).filter(|pair| pair[0].1 != pair[1].1);
-                changes().count() < n_classes && changes().all(|pair| pair[0].0 != pair[1].0)
+                pairs.len() >= MIN_ROWS_IN_RANGES
+                    && changes().count() < n_classes
+                    && changes().all(|pair| pair[0].0 != pair[1].0)
             }
             Self::Labels(labels) => {
                 let pairs: Vec<(usize, u32)> =
@@ -243,20 +248,22 @@ mod tests {
 
     #[test]
     fn a_class_has_one_range_or_labels_of_its_own() {
-        let class = |i: usize| (i, u32::from(i >= 20));
-        let separates = |clue: &Clue| clue.separates((0..40).map(class));
-        assert!(separates(&Clue::Numbers((0..40).map(|i| f64::from(i) / 7.0).collect())));
-        assert!(separates(&Clue::Labels((0..40).map(|i| i / 20).collect())));
-        // One row is on the other side.
-        assert!(!separates(&Clue::Numbers(
-            (0..40).map(|i| [i as f64, 39.0][i % 41 / 3 % 2]).collect()
-        )));
-        assert!(!separates(&Clue::Labels((0..40).map(|i| i / 21).collect())));
-        // A label for each row or two says nothing.
-        assert!(!separates(&Clue::Labels((0..40).map(|i| i / 2).collect())));
+        let separates =
+            |clue: &Clue, n: usize| clue.separates((0..n).map(|i| (i, u32::from(i >= n / 2))));
+        let numbers = |n: u32| Clue::Numbers((0..n).map(f64::from).collect());
+        assert!(separates(&numbers(200), 200));
+        assert!(!separates(&numbers(198), 198), "so few may be easy to tell apart");
+        // One row is on the other side, or between.
+        let swapped = (0..200).map(|i| f64::from(if i == 7 { 150 } else { i })).collect();
+        assert!(!separates(&Clue::Numbers(swapped), 200));
+        let tied = (0..200).map(|i| f64::from(if i == 99 { 100 } else { i })).collect();
+        assert!(!separates(&Clue::Numbers(tied), 200));
+        let labels = |of: fn(usize) -> usize| Clue::Labels((0..40).map(of).collect());
+        assert!(separates(&labels(|i| i / 20), 40));
+        assert!(!separates(&labels(|i| i / 21), 40));
+        assert!(!separates(&labels(|i| i / 2), 40), "a label for two rows says nothing");
         // Of a rare class, some column has the largest numbers by chance.
-        let rare = Clue::Numbers((0..40).map(f64::from).collect());
-        assert!(!rare.separates((0..40).map(|i| (i, u32::from(i > 35)))));
+        assert!(!numbers(200).separates((0..200).map(|i| (i, u32::from(i > 195)))));
     }
 
     #[test]

@@ -151,9 +151,9 @@ impl ReadOptions {
     ///
     /// # Errors
     /// [`DataError`] when the file cannot be read or decoded, is of another format, is empty, has
-    /// no data rows, has more than 50,000 columns or two of one name, a row whose number of cells differs from the
-    /// header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted cell without end,
-    /// or a NUL.
+    /// no data rows, has more than 50,000 columns or two of one name, a row whose number of cells
+    /// differs from the header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted
+    /// cell without end, or a NUL.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
         let name = path.as_ref().display().to_string();
         match File::open(path) {

@@ -368,6 +368,9 @@ fn weights_and_losses_of_tasks_that_cannot_be() {
             "--class-weight kind=tiny:2",
             "--class-weight kind=tiny:2: there is no class \"tiny\": the classes are \"large\", \"small\"",
         ),
+        ("--as size=number --as size=text", "--as \"size\": given twice"),
+        ("--missing-in size=? --missing-in size=3", "--missing-in \"size\": given twice"),
+        ("--missing-in size=", "--missing-in size=: expected names separated by commas"),
         ("--loss price=hinge", "--loss price=hinge: unknown loss `hinge`: choose one of *"),
     ] {
         refused(&dir, &format!("{train} {flags}"), message);

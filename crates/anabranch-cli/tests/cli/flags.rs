@@ -186,6 +186,10 @@ fn cases() -> Vec<(String, Change)> {
     case("--missing +3", |run| {
         run.options.rules.missing = Some(MissingMarkers::default().with(["3"]));
     });
+    case("--missing-in number=+3,7", |run| {
+        let markers = MissingMarkers::default().with(["3", "7"]);
+        run.options.rules.column_missing = vec![("number".into(), markers)];
+    });
     case("--encoding iso-8859-15", |run| {
         run.options.encoding = TextEncoding::named("iso-8859-15");
     });

@@ -271,7 +271,7 @@ fn validation_rows_choose_the_scale_of_a_target() {
         let json = dir.json(&format!("{train} {flags}"));
         (json["test"]["y"]["r2"].as_f64().unwrap(), json["tasks"][0]["scale"].clone(), json)
     };
-    let (standard, scale, _) = worth("");
+    let (standard, scale, _) = worth("--target-scale y=standard");
     assert_eq!(scale, "standard");
     let (auto, scale, json) = worth("--target-scale y=auto");
     assert!(auto > standard && scale != "standard", "{auto} {standard} {scale}");
@@ -556,4 +556,36 @@ fn each_task_is_trained_alone_too() {
         assert_eq!(run.code, 2, "{flags}: {run:?}");
         assert!(run.stderr.contains(why), "{}", run.stderr);
     }
+}
+
+#[test]
+fn a_very_skewed_number_may_be_learned_as_its_logarithm_unasked() {
+    let dir = Dir::new();
+    // From exp(0) to exp(12.5): the deviation is 2.3 times the mean.
+    let row = |i: usize| format!("{}.5,{}\n", i * 37 % 200, f64::exp((i * 37 % 200) as f64 / 16.0));
+    dir.write("t.csv", "x,y\n".to_owned() + &(0..200).map(row).collect::<String>());
+    let trained = |flags: &str| {
+        let train = format!("train --data t.csv --regress y --epochs 40 --seed 1 {flags}");
+        let json = dir.json(&format!("{train} --ensemble 1 --out m --force"));
+        let is_said =
+            json["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "target_scale");
+        (json["tasks"][0]["scale"].as_str().unwrap().to_owned(), is_said)
+    };
+    assert_eq!(trained(""), ("log1p".to_owned(), true));
+    assert_eq!(trained("--target-scale y=standard"), ("standard".to_owned(), false));
+}
+
+#[test]
+fn of_many_warnings_of_a_kind_the_first_are_printed() {
+    let dir = Dir::new();
+    let constants = |cell: &dyn Fn(usize) -> String| (0..25).map(cell).collect::<String>();
+    let rows =
+        (0..40).map(|i| format!("{}.5,{}{}\n", i % 13, i % 7, constants(&|j| format!(",{j}"))));
+    let header = format!("x,y{}\n", constants(&|j| format!(",c{j}")));
+    dir.write("t.csv", header + &rows.collect::<String>());
+    let run = dir.succeed("train --data t.csv --regress y --epochs 3 --ensemble 1 --json --out m");
+    assert_eq!(run.stderr.matches("has one value in all").count(), 20, "{}", run.stderr);
+    let rest = "warning: 5 more of the kind \"constant_column\": --json lists all\n";
+    assert!(run.stderr.contains(rest), "{}", run.stderr);
+    assert_eq!(run.stdout.matches("has one value in all").count(), 25);
 }
