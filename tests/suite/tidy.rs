@@ -13,7 +13,7 @@ const LEVELS: [&[&str]; 6] = [
     &["anabranch-layers", "anabranch-optim", "anabranch-data", "anabranch-audit"],
     &["anabranch-graph"],
     &["anabranch-train", "anabranch-verify"],
-    &["anabranch", "anabranch-export"],
+    &["anabranch", "anabranch-export", "anabranch-report"],
     &["anabranch-cli"],
 ];
 

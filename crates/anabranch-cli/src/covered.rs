@@ -5,6 +5,7 @@ use anabranch::data::{Targets, TaskTarget};
 use anabranch::train::{
     ClassificationMetrics, Coverage, Covered, JudgedTask, Model, TemperatureTrial, Verdict,
 };
+use anabranch_report::figure;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -52,7 +53,7 @@ impl CoveredRows {
         let to_cover = format!("to cover {}", self.asked);
         table.set_header([to_cover.as_str(), "covered", "mean width or size"]);
         for Covered { column, share, size, .. } in &self.columns {
-            table.add_row([column.clone(), output::figure(*share), output::figure(*size)]);
+            table.add_row([column.clone(), figure(*share), figure(*size)]);
         }
         output::layout(table, 1)
     }

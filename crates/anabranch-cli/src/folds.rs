@@ -3,11 +3,12 @@
 use anabranch::data::{Fold, Prepared, SplitBy, SplitRules, Targets};
 use anabranch::tensor::Executor;
 use anabranch::train::{NoObserver, TaskMetrics, Trainer};
+use anabranch_report::{Named, figure};
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::fit::Fitted;
-use crate::output::{self, Detail, Metric};
+use crate::output::{self, Detail};
 use crate::predict::{prediction_columns, write_predictions};
 use crate::setup::{SetupArgs, Source};
 
@@ -70,7 +71,7 @@ impl Folds {
                 let bytes = line(|csv| {
                     csv.write_field(source.table.line(row).to_string())?;
                     csv.write_field((index + 1).to_string())?;
-                    write_predictions(csv, i, &predictions, targets, None)
+                    write_predictions(csv, i, &predictions, targets, None, &[])
                 })?;
                 rows.push((row, bytes));
             }
@@ -103,7 +104,7 @@ impl Folds {
                 let column = if i == 0 { column.clone() } else { String::new() };
                 let mean = summary.as_ref().map(|summary| summary.mean);
                 let deviation = summary.as_ref().map(|summary| summary.deviation);
-                let [mean, deviation] = [mean, deviation].map(output::figure);
+                let [mean, deviation] = [mean, deviation].map(figure);
                 [column, name.to_owned(), mean, deviation]
             })
         });
@@ -120,8 +121,8 @@ impl Folds {
         let folds: Vec<_> =
             self.metrics.iter().map(|metrics| output::values(targets, metrics)).collect();
         let Some(first) = folds.first() else { return Vec::new() };
-        let of_column = |(i, (column, metrics)): (usize, &(String, Vec<Metric>))| {
-            let of_metric = |(j, metric): (usize, &Metric)| {
+        let of_column = |(i, (column, metrics)): (usize, &(String, Vec<Named>))| {
+            let of_metric = |(j, metric): (usize, &Named)| {
                 let values = folds.iter().filter_map(|fold| fold[i].1[j].value);
                 (metric.key, metric.name, Summary::of(&values.collect::<Vec<f64>>()))
             };

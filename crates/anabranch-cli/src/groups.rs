@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anabranch::data::{Table, Targets};
 use anabranch::train::{Evaluation, JudgedTask, Model, TaskMetrics};
+use anabranch_report::{Named, figure};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -86,7 +87,7 @@ impl Groups {
             self.groups.iter().map(|group| output::values(targets, &group.metrics)).collect();
         let Some(first) = values.first() else { return String::new() };
         let n_metrics = Detail::Headlines.most_metrics();
-        let of_column = |(i, (name, metrics)): (usize, &(String, Vec<output::Metric>))| {
+        let of_column = |(i, (name, metrics)): (usize, &(String, Vec<Named>))| {
             let mut table = comfy_table::Table::new();
             let header = [format!("{name}, by {}", self.column), "rows".to_owned()].into_iter();
             let names = metrics.iter().take(n_metrics).map(|metric| metric.name.to_owned());
@@ -94,7 +95,7 @@ impl Groups {
             for (group, values) in self.groups.iter().zip(&values) {
                 let value = if group.value.is_empty() { "(empty)" } else { &group.value };
                 let figures = values[i].1.iter().take(n_metrics);
-                let figures = figures.map(|metric| output::figure(metric.value));
+                let figures = figures.map(|metric| figure(metric.value));
                 let cells = [value.to_owned(), group.n_rows.to_string()].into_iter();
                 table.add_row(cells.chain(figures));
             }

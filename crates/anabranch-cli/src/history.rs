@@ -1,7 +1,10 @@
 //! `metrics.jsonl`: how a run went, epoch by epoch.
 
 use anabranch::train::{EpochReport, LossCurve};
+use anabranch_report::Epoch;
 use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
 
 /// The name of the file in a run's directory.
 pub(crate) const FILE: &str = "metrics.jsonl";
@@ -96,4 +99,31 @@ impl History {
     pub(crate) fn lines(&self) -> &str {
         &self.lines
     }
+}
+
+/// The epochs of all networks by the lines of the file, and the names of the tasks.
+///
+/// # Errors
+/// If a line is none of its lines.
+pub(crate) fn epochs(lines: &str) -> Result<(Vec<Epoch>, Vec<String>), Failure> {
+    let (mut epochs, mut tasks): (Vec<Epoch>, Vec<String>) = Default::default();
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line)
+            .map_err(|error| Failure::input(format!("{FILE} is damaged: {error}")))?;
+        let whole = |key: &str| line[key].as_u64().unwrap_or(0) as usize;
+        let [member, epoch] = [whole("member"), whole("epoch")];
+        if !epochs.last().is_some_and(|last| last.member == member && last.epoch == epoch) {
+            let lr_factor = line["lr_factor"].as_f64().unwrap_or(1.0);
+            let validation = line["validation"].is_number().then(Vec::new);
+            epochs.push(Epoch { member, epoch, train: Vec::new(), validation, lr_factor });
+        }
+        let Some(last) = epochs.last_mut() else { continue };
+        last.train.extend(line["train"].as_f64());
+        last.validation.iter_mut().for_each(|losses| losses.extend(line["validation"].as_f64()));
+        let task = line["task"].as_str().unwrap_or_default();
+        if !tasks.iter().any(|known| known == task) {
+            tasks.push(task.to_owned());
+        }
+    }
+    Ok((epochs, tasks))
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anabranch::data::{Encoding, InputColumn, TaskTarget};
 use anabranch::train::{Model, model_path};
+use anabranch_report::{figure, is_headline};
 use serde_json::{Value, json};
 
 use crate::certificate;
@@ -96,11 +97,12 @@ fn kind_of(column: &InputColumn) -> (&'static str, String) {
     match &column.encoding {
         Encoding::Numeric { mean, std, range, .. } => {
             let range = range.map_or(String::new(), |[least, most]| format!("{least} to {most}, "));
-            ("number", format!("{range}{} ± {}", figure(*mean), figure(*std)))
+            ("number", format!("{range}{} ± {}", figure(Some(*mean)), figure(Some(*std))))
         }
-        Encoding::Robust { median, spread, .. } => {
-            ("number", format!("median {}, quartiles {} apart", figure(*median), figure(*spread)))
-        }
+        Encoding::Robust { median, spread, .. } => (
+            "number",
+            format!("median {}, quartiles {} apart", figure(Some(*median)), figure(Some(*spread))),
+        ),
         Encoding::Date { cycles, .. } => (
             "date",
             match cycles.len() {
@@ -110,10 +112,6 @@ fn kind_of(column: &InputColumn) -> (&'static str, String) {
         ),
         Encoding::Categorical { categories, .. } => ("category", labels(categories)),
     }
-}
-
-fn figure(number: f64) -> String {
-    output::figure(Some(number))
 }
 
 /// The first labels, and how many more there are.
@@ -151,8 +149,8 @@ fn run_text(record: &Value) -> String {
     let columns = summary["test"].as_object().into_iter().flatten();
     let scores = columns.flat_map(|(column, metrics)| {
         let metrics = metrics.as_object().into_iter().flatten();
-        metrics.filter(|(metric, _)| output::is_headline(metric)).map(move |(metric, value)| {
-            [one_line(column), one_line(metric), output::figure(value.as_f64())]
+        metrics.filter(|(metric, _)| is_headline(metric)).map(move |(metric, value)| {
+            [one_line(column), one_line(metric), figure(value.as_f64())]
         })
     });
     let scores = output::text_table(["column", "metric", "test"], scores);

@@ -33,6 +33,8 @@ mod outcome;
 mod output;
 mod predict;
 mod predict_lines;
+mod predict_why;
+mod report;
 mod resume;
 mod run_dir;
 mod run_record;
@@ -84,6 +86,7 @@ enum Command {
     Sweep(sweep::Args),
     Runs(runs::Args),
     Compare(compare::Args),
+    Report(report::Args),
     Inspect(inspect::Args),
     Check(check::Args),
     Export(export::Args),
@@ -125,6 +128,7 @@ impl Command {
             Self::Sweep(args) => sweep::run(args),
             Self::Runs(args) => runs::run(args),
             Self::Compare(args) => compare::run(args),
+            Self::Report(args) => report::run(args),
             Self::Inspect(args) => inspect::run(args),
             Self::Check(args) => check::run(args),
             Self::Export(args) => export::run(args),

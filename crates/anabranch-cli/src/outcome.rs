@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::certificate;
 use crate::covered::{self, CoveredRows};
 use crate::failure::Failure;
-use crate::fit::Fitted;
+use crate::fit::{Fitted, Training};
 use crate::folds::{self, Folds};
 use crate::history;
 use crate::output::{self, Detail};
@@ -108,6 +108,21 @@ impl<'a> Outcome<'a> {
         &self.findings
     }
 
+    /// How each network was trained.
+    pub(crate) fn members(&self) -> &[Training] {
+        &self.fitted.members
+    }
+
+    /// The metrics on the test rows: of the model, of linear models, of the simplest predictions.
+    pub(crate) fn scores(&self) -> [&[TaskMetrics]; 3] {
+        [&self.metrics, &self.linear, &self.simplest]
+    }
+
+    /// Steps whose gradient was audited.
+    pub(crate) fn n_audits(&self) -> usize {
+        self.work.n_audits
+    }
+
     /// The file of predictions of the folds, if there are any.
     pub(crate) fn folds_csv(&self) -> Option<&[u8]> {
         self.folds.as_ref().map(|folds| folds.csv.as_slice())
@@ -151,6 +166,7 @@ impl<'a> Outcome<'a> {
             "rows_per_second": self.rows_per_second(),
             "parameters": self.model().graph().params_len(),
             "weights_sha256": self.model().weights_sha256(),
+            "audited_steps": self.work.n_audits,
             "model": self.path.display().to_string(),
             "test": output::metrics_json(targets, metrics),
             "intervals": output::intervals_json(targets, &self.judged, setup.config.seed),

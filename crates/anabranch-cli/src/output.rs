@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget, Warning};
-use anabranch::train::{ClassificationMetrics, JudgedTask, RegressionMetrics, TaskMetrics};
+use anabranch::train::{JudgedTask, TaskMetrics};
+use anabranch_report::{HEADLINES, Named, figure, named};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
@@ -172,7 +173,7 @@ pub(crate) fn intervals_json(targets: &Targets, judged: &[JudgedTask], seed: u64
         let metrics: Vec<TaskMetrics> = ends.iter().map(|ends| ends[end].clone()).collect();
         values(targets, &metrics)
     });
-    let of_column = |((column, low), (_, high)): ((String, Vec<Metric>), (_, Vec<Metric>))| {
+    let of_column = |((column, low), (_, high)): ((String, Vec<Named>), (_, Vec<Named>))| {
         let pairs = low.into_iter().zip(high).map(|(low, high)| {
             let ends = low.value.zip(high.value).map(|(low, high)| [low, high]);
             (low.key.to_owned(), json!(ends))
@@ -270,8 +271,8 @@ pub(crate) fn against_linear(
     let (mut better, mut not_better) = (Vec::new(), Vec::new());
     let columns = of_columns(targets, network).zip(of_columns(targets, linear));
     for ((column, _, network), (_, _, linear)) in columns {
-        let is_error = |metric: &&Metric| matches!(metric.key, "rmse" | "log_loss");
-        let error = |metrics: &[Metric]| metrics.iter().find(is_error).and_then(|m| m.value);
+        let is_error = |metric: &&Named| matches!(metric.key, "rmse" | "log_loss");
+        let error = |metrics: &[Named]| metrics.iter().find(is_error).and_then(|m| m.value);
         match (error(&network), error(&linear)) {
             (Some(network), Some(linear)) if network < linear => better.push(column),
             (Some(_), Some(_)) => not_better.push(column),
@@ -314,30 +315,14 @@ pub(crate) enum Detail {
 impl Detail {
     pub(crate) fn most_metrics(self) -> usize {
         match self {
-            Self::Headlines => 3,
+            Self::Headlines => HEADLINES,
             Self::All => usize::MAX,
         }
     }
 }
 
-/// Whether a metric, by its key, is one of [`Detail::Headlines`].
-pub(crate) fn is_headline(key: &str) -> bool {
-    let number = of_number(&RegressionMetrics::default()).1;
-    let class = of_class(&ClassificationMetrics::default(), Order::None).1;
-    let n = Detail::Headlines.most_metrics();
-    let mut headlines = [number, class].into_iter().flat_map(|metrics| metrics.into_iter().take(n));
-    headlines.any(|metric| metric.key == key)
-}
-
-/// A metric as printed.
-pub(crate) struct Metric {
-    pub(crate) key: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) value: Option<f64>,
-}
-
 /// The metrics of each target column, in order.
-pub(crate) fn values(targets: &Targets, metrics: &[TaskMetrics]) -> Vec<(String, Vec<Metric>)> {
+pub(crate) fn values(targets: &Targets, metrics: &[TaskMetrics]) -> Vec<(String, Vec<Named>)> {
     of_columns(targets, metrics).map(|(name, _, metrics)| (name.to_owned(), metrics)).collect()
 }
 
@@ -345,71 +330,22 @@ pub(crate) fn values(targets: &Targets, metrics: &[TaskMetrics]) -> Vec<(String,
 fn of_columns<'a>(
     targets: &'a Targets,
     metrics: &'a [TaskMetrics],
-) -> impl Iterator<Item = (&'a str, Kind, Vec<Metric>)> {
+) -> impl Iterator<Item = (&'a str, Kind, Vec<Named>)> {
     targets.tasks().iter().zip(metrics).flat_map(move |(target, metrics)| {
-        let of_task: Vec<(Kind, Vec<Metric>)> = match metrics {
-            TaskMetrics::Regression(columns) => columns.iter().map(of_number).collect(),
-            TaskMetrics::Classification(class) => vec![of_class(class, Order::of(target))],
-            TaskMetrics::Binary(columns) => {
-                columns.iter().map(|column| of_class(column, Order::None)).collect()
-            }
+        let kind = match metrics {
+            TaskMetrics::Regression(_) => Kind::Regression,
+            TaskMetrics::Classification(_) | TaskMetrics::Binary(_) => Kind::Classification,
         };
-        target.columns().zip(of_task).map(|(column, (kind, metrics))| (column, kind, metrics))
+        let columns = target.columns().zip(named(target, metrics));
+        columns.map(move |(column, metrics)| (column, kind, metrics))
     })
-}
-
-/// Whether the classes of a column have an order.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Numbers,
-    None,
-}
-
-impl Order {
-    fn of(target: &TaskTarget) -> Self {
-        match target {
-            TaskTarget::Classification(ClassTarget { compared_as: Labels::Numbers, .. }) => {
-                Self::Numbers
-            }
-            _ => Self::None,
-        }
-    }
-}
-
-fn of_number(m: &RegressionMetrics) -> (Kind, Vec<Metric>) {
-    let named = [
-        ("rmse", "RMSE", m.rmse),
-        ("mae", "MAE", m.mae),
-        ("r2", "R²", m.r2),
-        ("median_absolute_error", "median error", m.median_absolute_error),
-        ("mape", "MAPE", m.mape),
-        ("explained_variance", "explained variance", m.explained_variance),
-    ];
-    (Kind::Regression, named.map(|(key, name, value)| Metric { key, name, value }).into())
-}
-
-fn of_class(m: &ClassificationMetrics, order: Order) -> (Kind, Vec<Metric>) {
-    // How far two classes are apart is a question for numbers only.
-    let kappa = m.quadratic_kappa.filter(|_| order == Order::Numbers);
-    let named = [
-        ("accuracy", "accuracy", m.accuracy),
-        ("log_loss", "log-loss", m.log_loss),
-        ("macro_f1", "macro-F1", m.macro_f1),
-        ("balanced_accuracy", "balanced accuracy", m.balanced_accuracy),
-        ("auroc", "AUROC", m.auroc),
-        ("average_precision", "average precision", m.average_precision),
-        ("brier", "Brier score", m.brier),
-        ("calibration_error", "calibration error", m.calibration_error),
-        ("quadratic_kappa", "quadratic kappa", kappa),
-    ];
-    (Kind::Classification, named.map(|(key, name, value)| Metric { key, name, value }).into())
 }
 
 /// Refuses metrics that are infinite or NaN, which JSON cannot represent.
 pub(crate) fn check_finite(targets: &Targets, metrics: &[TaskMetrics]) -> Result<(), Failure> {
     for (column, _, metrics) in of_columns(targets, metrics) {
         let wrong = metrics.iter().find(|metric| metric.value.is_some_and(|v| !v.is_finite()));
-        if let Some(Metric { name, .. }) = wrong {
+        if let Some(Named { name, .. }) = wrong {
             let message = format!(
                 "column {column:?}: its {name} is not finite: some row lies far outside what training saw, or the model \
                  is damaged"
@@ -457,46 +393,4 @@ pub(crate) fn layout(mut table: Table, first_number: usize) -> String {
         }
     }
     table.trim_fmt()
-}
-
-/// A metric to four significant digits; a dash if it is undefined.
-pub(crate) fn figure(value: Option<f64>) -> String {
-    match value {
-        None => "–".into(),
-        Some(value) => {
-            // Beyond these, there would be only zeros to see, or digits that mean nothing.
-            let is_plain = value == 0.0 || !value.is_finite() || (1e-3..1e9).contains(&value.abs());
-            if !is_plain {
-                return format!("{value:.3e}");
-            }
-            let digits_before_point = value.abs().log10().floor().clamp(-9.0, 9.0) as i32 + 1;
-            let decimals = usize::try_from(4 - digits_before_point.max(0)).unwrap_or(0);
-            format!("{value:.decimals$}")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_have_four_digits() {
-        for (value, expected) in [
-            (Some(0.123_456), "0.1235"),
-            (Some(1.5), "1.500"),
-            (Some(0.0), "0.0000"),
-            (Some(-0.001_23), "-0.0012"),
-            (Some(0.000_123_456), "1.235e-4"),
-            (Some(7.9e-12), "7.900e-12"),
-            (Some(3.9e30), "3.900e30"),
-            (Some(543.21), "543.2"),
-            (Some(123_456.7), "123457"),
-            (Some(f64::INFINITY), "inf"),
-            (Some(f64::NAN), "NaN"),
-            (None, "–"),
-        ] {
-            assert_eq!(figure(value), expected);
-        }
-    }
 }

@@ -14,6 +14,7 @@ use crate::flags;
 use crate::out_file::{self, cannot_write, is_stdout};
 use crate::output;
 use crate::predict_lines;
+use crate::predict_why;
 use crate::table_args::DataArgs;
 
 /// What stands for standard input in `--data`.
@@ -29,7 +30,8 @@ const STDIN: &str = "-";
 /// COL_std tells how far the members of an ensemble are apart: the deviation of
 /// the number, or of the probability of the predicted label. With --coverage,
 /// COL_lower and COL_upper hold the true number, and the labels in COL_set the
-/// true one, in this share of rows.
+/// true one, in this share of rows. COL_why, which
+/// --explain adds, has the columns that moved the prediction most.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -44,6 +46,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "P", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = flags::coverage())]
     coverage: Option<f64>,
+    /// Say why each row is predicted as it is: COL_why has the Shapley values of
+    /// the columns, exact where they are at most 10, else sampled
+    #[arg(long, verbatim_doc_comment)]
+    explain: bool,
+    /// Table with rows that --explain compares with, such as the one that was
+    /// trained on [default: the table itself]
+    #[arg(long, value_name = "FILE.csv", verbatim_doc_comment, requires = "explain")]
+    background: Option<PathBuf>,
     /// Allow --out to replace the input table
     #[arg(long)]
     force: bool,
@@ -61,15 +71,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let coverage = share.map(|share| model.coverage(share)).transpose()?;
     let coverage = coverage.as_ref();
     if args.data.data == Path::new(STDIN) && predict_lines::are_next() {
+        if args.explain {
+            let message = "--explain needs a table: lines of JSON are predicted one by one";
+            return Err(Failure::input(message).coded("usage"));
+        }
         return run_lines(args, &model, coverage);
     }
     let table = args.data.read()?;
-    let names = new_columns(&model, coverage, &table)?;
+    let names = new_columns(args, &model, coverage, &table)?;
     let (predictions, warnings) = model.predict_table(&table)?;
     let warnings = [table.warnings(), &warnings[..]].concat();
     output::warn(&warnings);
     check_finite(&table, &model, &predictions)?;
-    let csv = with_predictions(&table, &model, coverage, &names, &predictions);
+    let reasons = if args.explain {
+        let background = args.background.as_ref().map(|path| args.data.table.read(path));
+        predict_why::reasons(&model, &table, background.transpose()?.as_ref().unwrap_or(&table))?
+    } else {
+        Vec::new()
+    };
+    let csv = with_predictions(&table, &model, coverage, &names, &predictions, &reasons);
     out_file::write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
     report(args, table.n_rows(), &names, &warnings)
 }
@@ -156,11 +176,16 @@ fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Resu
 
 /// The names of the prediction's columns.
 fn new_columns(
+    args: &Args,
     model: &Model,
     coverage: Option<&Coverage<'_>>,
     table: &Table,
 ) -> Result<Vec<String>, Failure> {
-    let names = prediction_columns(model, coverage);
+    let mut names = prediction_columns(model, coverage);
+    if args.explain {
+        let columns = model.targets().tasks().iter().flat_map(TaskTarget::columns);
+        names.extend(columns.map(|column| format!("{column}_why")));
+    }
     let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
     for name in &names {
         if !taken.insert(name.trim()) {
@@ -191,6 +216,7 @@ fn with_predictions(
     coverage: Option<&Coverage<'_>>,
     names: &[String],
     predictions: &Predictions,
+    reasons: &[Vec<String>],
 ) -> csv::Result<Vec<u8>> {
     let format = table.format();
     let terminator = match format.line_end {
@@ -206,20 +232,23 @@ fn with_predictions(
     csv.write_record(table.header().chain(names.iter().map(String::as_str)))?;
     for row in 0..table.n_rows() {
         table.row(row).try_for_each(|cell| csv.write_field(cell))?;
-        write_predictions(&mut csv, row, predictions, model.targets(), coverage)?;
+        let reasons = reasons.get(row).map_or(&[][..], |reasons| reasons);
+        write_predictions(&mut csv, row, predictions, model.targets(), coverage, reasons)?;
     }
     let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
     // All of it was text in the file.
     Ok(format.encoding.encode(&String::from_utf8_lossy(&csv)))
 }
 
-/// Writes the predictions of a row behind the cells of the line, and ends it.
+/// Writes the predictions of a row, and the reasons for them, behind the cells of the line, and
+/// ends it.
 pub(crate) fn write_predictions(
     csv: &mut csv::Writer<Vec<u8>>,
     row: usize,
     predictions: &Predictions,
     targets: &Targets,
     coverage: Option<&Coverage<'_>>,
+    reasons: &[String],
 ) -> csv::Result<()> {
     for (number, (task, target)) in predictions.tasks.iter().zip(targets.tasks()).enumerate() {
         match task {
@@ -256,5 +285,5 @@ pub(crate) fn write_predictions(
             }
         }
     }
-    csv.write_record(None::<&[u8]>)
+    csv.write_record(reasons)
 }

@@ -18,6 +18,9 @@ pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The `--json` object of a finished run.
 pub(crate) const SUMMARY: &str = "summary.json";
 
+/// The page that tells of a run.
+pub(crate) const REPORT: &str = "report.html";
+
 /// The file that is locked while a run works in its directory: the lock ends with the process.
 const LOCK: &str = ".lock";
 
@@ -110,7 +113,7 @@ impl RunDir {
 
     /// Forgets the results of another run, which are not those of the model that is written next.
     pub(crate) fn clear(&self) -> Result<(), Failure> {
-        for name in [SUMMARY, folds::FILE] {
+        for name in [SUMMARY, REPORT, folds::FILE] {
             match fs::remove_file(self.file(name)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(cannot("replace the run in", &self.path, &error));

@@ -1,7 +1,5 @@
 //! What a model file tells of the run that trained the model.
 
-use anabranch::data::Prepared;
-use anabranch::train::data_sha256;
 use serde_json::{Map, Value, json};
 
 /// The program that ran it.
@@ -15,7 +13,7 @@ const LONGEST: usize = 1 << 20;
 
 /// The record of a run: program, settings, hash of the data, schema, a summary, and the certificate
 /// of its gradient if there is one; `null` for what is too long.
-pub(crate) fn of(prepared: &Prepared<f32>, config: &str, schema: &Value, json: &Value) -> Value {
+pub(crate) fn of(config: &str, schema: &Value, json: &Value) -> Value {
     // Without what its comments say of each setting.
     let settings = config.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let settings = settings.collect::<Vec<&str>>().join("\n");
@@ -23,7 +21,7 @@ pub(crate) fn of(prepared: &Prepared<f32>, config: &str, schema: &Value, json: &
     let mut record = json!({
         "program": PROGRAM,
         "config": short(settings.into()),
-        "data_sha256": data_sha256(prepared),
+        "data_sha256": json["data_sha256"],
         "schema": short(schema.clone()),
         "summary": short(summary.collect::<Map<_, _>>().into()),
     });

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anabranch_report::figure;
 use comfy_table::Table;
 use serde_json::{Value, json};
 
@@ -88,8 +89,7 @@ fn table(runs: &[SavedRun]) -> String {
         };
         let settings = keys.iter().filter_map(of_key).collect::<Vec<_>>().join(" ");
         let cells = [run.name.clone(), settings].into_iter();
-        let of_score =
-            scores.iter().map(|(column, metric)| output::figure(run.score(column, metric)));
+        let of_score = scores.iter().map(|(column, metric)| figure(run.score(column, metric)));
         table.add_row(cells.chain(of_score));
     }
     output::layout(table, 2)

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use anabranch_report::Epoch;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, flat};
 use crate::failure::Failure;
+use crate::fit::Training;
+use crate::history;
 use crate::output;
 use crate::run_dir::SUMMARY;
 
@@ -15,6 +18,10 @@ pub(crate) struct SavedRun {
     pub(crate) name: String,
     /// By `TABLE.KEY`, in the order of its config.
     pub(crate) settings: Vec<(String, String)>,
+    /// The text of its config.
+    pub(crate) config: String,
+    /// The lines of its epochs; empty if it has no such file.
+    pub(crate) lines: String,
     /// The `--json` object; none of a run that has not ended.
     summary: Option<Value>,
 }
@@ -34,7 +41,41 @@ impl SavedRun {
             })
         };
         let summary = text(&path)?.map(parse).transpose()?;
-        Ok(Some(Self { name: output::plain(dir), settings, summary }))
+        let lines = text(&dir.join(history::FILE))?.unwrap_or_default();
+        Ok(Some(Self { name: output::plain(dir), settings, config, lines, summary }))
+    }
+
+    /// The run in a directory.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and if there is none.
+    pub(crate) fn of(dir: &Path) -> Result<Self, Failure> {
+        Self::read(dir)?.ok_or_else(|| {
+            let message = format!("{}: there is no run in this directory", output::plain(dir));
+            Failure::input(message).coded("read")
+        })
+    }
+
+    /// Its epochs, and the names of its tasks.
+    ///
+    /// # Errors
+    /// If their file is damaged.
+    pub(crate) fn epochs(&self) -> Result<(Vec<Epoch>, Vec<String>), Failure> {
+        history::epochs(&self.lines).map_err(|failure| failure.within(&self.name))
+    }
+
+    /// How its networks were trained.
+    pub(crate) fn members(&self) -> Vec<Training> {
+        let of_member = |member: &Value| {
+            let best_epochs = member["best_epochs"].as_array().into_iter().flatten();
+            let whole = |value: &Value| value.as_u64().map(|n| n as usize);
+            Training {
+                seed: member["seed"].as_u64().unwrap_or(0),
+                epochs: whole(&member["epochs"]).unwrap_or(0),
+                best_epochs: best_epochs.map(whole).collect(),
+            }
+        };
+        self.summary("members").as_array().into_iter().flatten().map(of_member).collect()
     }
 
     /// A value of the summary; null if there is none.

@@ -12,6 +12,7 @@ use anabranch::tensor::random::{Purpose, Random};
 use anabranch::train::{
     JudgedTask, Model, NoObserver, TaskBalance, TaskMetrics, TrainConfig, Trainer, Watch,
 };
+use anabranch_report::figure;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -126,8 +127,8 @@ impl Display for SingleTasks {
             [
                 sharing.column.clone(),
                 sharing.name.to_owned(),
-                output::figure(Some(sharing.together)),
-                output::figure(Some(sharing.alone)),
+                figure(Some(sharing.together)),
+                figure(Some(sharing.alone)),
                 percent(sharing.difference()),
                 format!("{low} … {high}"),
             ]

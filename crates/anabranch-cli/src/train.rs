@@ -7,7 +7,7 @@ use std::time::Instant;
 use anabranch::data::{Dataset, TaskTarget};
 use anabranch::graph::Fusion;
 use anabranch::tensor::Executor;
-use anabranch::train::{TaskBalance, Trainer};
+use anabranch::train::{TaskBalance, Trainer, data_sha256};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -19,11 +19,12 @@ use crate::flags::count;
 use crate::folds::{self, Folds};
 use crate::history::{self, History};
 use crate::outcome::{Outcome, Work};
-use crate::run_dir::{RunDir, SUMMARY};
+use crate::report::{Origin, Report};
+use crate::run_dir::{REPORT, RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::single_task::SingleTasks;
-use crate::split_file::{self, split_csv};
+use crate::split_file::{self, lines, split_csv};
 use crate::tensorboard::{self, Events};
 use crate::watch::{Watch, progress_bar};
 use crate::{certificate, log, output, resume, run_record, schema};
@@ -79,6 +80,9 @@ pub(crate) struct Args {
     /// and keep what was found in the model file
     #[arg(long, verbatim_doc_comment)]
     certify: bool,
+    /// Write no report.html, and find nothing out for it
+    #[arg(long)]
+    no_report: bool,
     /// Print the result as one line of JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -97,6 +101,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let setup = args.setup.setup_of::<f32>(&exec, &source)?;
     let prepared = &setup.prepared;
     let schema = schema::json_of(&source.table, &prepared.schema);
+    let lines = lines(&source.table, prepared);
     let split = split_csv(&source.table, prepared)?;
     drop(source);
     // What cannot be trained is refused before anything is printed.
@@ -145,8 +150,10 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let single_tasks = args.single_task_baselines;
     let single_tasks = single_tasks.then(|| SingleTasks::run(&setup, &exec, outcome.model()));
     let mut outcome = outcome.beside(single_tasks.transpose()?);
-    let json = outcome.json();
-    outcome.record(&run_record::of(prepared, &config_file, &schema, &json));
+    let mut json = outcome.json();
+    let data_sha256 = data_sha256(prepared);
+    json["data_sha256"] = data_sha256.as_str().into();
+    outcome.record(&run_record::of(&config_file, &schema, &json));
 
     dir.clear()?;
     // The settings first: whatever stops the program after that, the run can go on. What cannot be
@@ -161,14 +168,36 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         dir.write(log::FILE, &log::kept()),
     ];
     written.into_iter().collect::<Result<(), Failure>>()?;
+    // Once the model is safe.
+    let report = if args.no_report {
+        None
+    } else {
+        let (epochs, _) = history::epochs(&history)?;
+        let origin = Origin {
+            data: args.setup.data(),
+            dir: dir.path(),
+            lines: &lines,
+            epochs: &epochs,
+            config: &config_file,
+            data_sha256: &data_sha256,
+        };
+        let report = Report::new(&outcome, &setup, &origin, &exec)?;
+        json["importance"] = report.importance();
+        dir.write(REPORT, report.html.as_bytes())?;
+        Some(report)
+    };
     // Last: a run with a summary is complete.
     dir.write(SUMMARY, format!("{json}\n").as_bytes())?;
+    let path = dir.file(REPORT);
     dir.keep();
 
     if args.json {
         output::print(&json)?;
     } else if is_told {
         output::print(&outcome)?;
+        if let Some(report) = &report {
+            output::print(&format!("report: {}\n\n{}", path.display(), report.short))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@
 //! | [`check`] | differences, threads, shards and precisions, for your own parts |
 //! | [`explain`] | one step of the two-branch network, with every formula and its numbers, as a page |
 //! | [`oracle`] | cases from an independent implementation, replayed through the production network |
+//! | [`page`] | the frame and the style of pages |
 //! | [`trace`] | whole runs from an independent implementation, to compare with the trainer's |
 //!
 //! `docs/verification.md` derives the identities and says what is *not* covered; `docs/random.md`
@@ -19,6 +20,7 @@ pub mod explain;
 pub mod gradcheck;
 pub mod identities;
 pub mod oracle;
+pub mod page;
 mod reference;
 mod rounding;
 pub mod trace;

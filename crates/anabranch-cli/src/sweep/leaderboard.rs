@@ -1,5 +1,6 @@
 //! All trials, the best first.
 
+use anabranch_report::{figure, is_headline};
 use serde_json::{Value, json};
 
 use super::entry::Entry;
@@ -90,8 +91,8 @@ impl<'a> Leaderboard<'a> {
             let Entry { trial, epochs, score, .. } = entry;
             let place = [(i + 1).to_string(), trial.to_string(), epochs.to_string()];
             let cells = place.into_iter().chain(self.values(entry));
-            let score = [output::figure(*score)];
-            let of_metric = metrics.iter().map(|metric| output::figure(value(entry, metric)));
+            let score = [figure(*score)];
+            let of_metric = metrics.iter().map(|metric| figure(value(entry, metric)));
             table.add_row(cells.chain(score).chain(of_metric));
         }
         output::layout(table, 0)
@@ -120,7 +121,7 @@ impl<'a> Leaderboard<'a> {
         let mut names = Vec::new();
         for (column, metrics) in self.entries.iter().flat_map(|entry| &entry.validation) {
             let metrics = metrics.as_object().into_iter().flatten();
-            for (key, _) in metrics.filter(|(key, _)| output::is_headline(key)) {
+            for (key, _) in metrics.filter(|(key, _)| is_headline(key)) {
                 let name = (column.clone(), key.clone());
                 if !names.contains(&name) {
                     names.push(name);

@@ -6,6 +6,7 @@ use anabranch::data::Prepared;
 use anabranch::tensor::Executor;
 use anabranch::train::{NoObserver, TaskMetrics};
 use anabranch::train::{Trainer, baselines_on};
+use anabranch_report::Named;
 use serde_json::{Map, Value, json};
 
 use super::entry::Entry;
@@ -118,8 +119,8 @@ impl Bench {
             if !counts(&name) {
                 return None;
             }
-            let error = |metrics: &[output::Metric]| {
-                let of = |metric: &output::Metric| match metric.key {
+            let error = |metrics: &[Named]| {
+                let of = |metric: &Named| match metric.key {
                     "rmse" => metric.value.map(|rmse| rmse * rmse),
                     "log_loss" => metric.value,
                     _ => None,

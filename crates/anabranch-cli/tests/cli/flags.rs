@@ -341,6 +341,7 @@ fn no_flag_is_without_a_test() {
         ("--force", "bad_input::outputs_that_cannot_be"),
         ("--folds", "training::every_row_is_predicted_by_a_network_that_did_not_see_it"),
         ("--coverage", "coverage::predictions_state_the_coverage_that_training_was_told"),
+        ("--no-report", "reporting::a_run_without_a_report_is_the_same_run"),
         ("--json", "training::json_has_exactly_the_documented_keys"),
         ("--audit-every", "checks::a_run_can_be_audited_step_by_step"),
         ("--certify", "checks::a_certificate_is_kept_in_the_model"),

@@ -15,6 +15,7 @@ mod numbers;
 mod predicting;
 mod program;
 mod readme;
+mod reporting;
 mod resume;
 mod runs;
 mod sweeping;

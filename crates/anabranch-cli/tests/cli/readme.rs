@@ -12,11 +12,19 @@ fn console_blocks() -> Vec<String> {
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// `text` with every number replaced by one dot, where `is_masked` says so of its line.
+/// Whether a line has bars or a curve, which numbers decide.
+fn is_drawn(line: &str) -> bool {
+    line.contains(|c| ('▁'..='▏').contains(&c))
+}
+
+/// `text` with every number replaced by one dot, where `is_masked` says so of its line, and every
+/// line with bars too.
 fn masked(text: &str, is_masked: impl Fn(&str) -> bool) -> String {
     let mut lines = String::new();
     for line in text.lines() {
-        if is_masked(line) {
+        if is_masked(line) && is_drawn(line) {
+            lines.push('·');
+        } else if is_masked(line) {
             let words = line.split_whitespace();
             let is_number = |word: &str| word.trim_end_matches('%').parse::<f64>().is_ok();
             let masked = words.map(|word| if is_number(word) { "·" } else { word });
@@ -43,7 +51,8 @@ fn the_two_commands_print_what_the_readme_shows() {
     let results = "epochs accuracy alcohol RMSE MAE R² quality log-loss macro-F1";
     let is_masked = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        words.contains(&"rows/s") || is_other && words.iter().any(|word| results.contains(word))
+        let is_result = |line| is_drawn(line) || words.iter().any(|word| results.contains(word));
+        words.contains(&"rows/s") || is_other && is_result(line)
     };
     assert_eq!(masked(&printed, is_masked), masked(shown, is_masked));
     assert!(masked(shown, is_masked).contains("networks: · epochs in · s, · rows/s"));

@@ -36,6 +36,7 @@ fn a_run_leaves_what_tells_of_it() {
         "log.txt",
         "metrics.jsonl",
         "model.safetensors",
+        "report.html",
         "schema.json",
         "split.csv",
         "summary.json",

@@ -38,6 +38,7 @@ fn json_has_exactly_the_documented_keys() {
             "rows_per_second",
             "parameters",
             "weights_sha256",
+            "audited_steps",
             "model",
             "test",
             "intervals",
@@ -45,7 +46,9 @@ fn json_has_exactly_the_documented_keys() {
             "members",
             "baselines",
             "calibration",
-            "warnings"
+            "warnings",
+            "data_sha256",
+            "importance"
         ]
     );
     assert_eq!(keys(&json["test"]), ["price", "size", "kind"]);

@@ -1,27 +1,20 @@
-//! An explanation as a page: one file that needs nothing else, for dark and light screens.
+//! An explanation as a page of HTML.
 
 use super::explanation::{Explanation, Part, Quantity};
 use super::formula::mathml;
 use super::markdown::{mark, number, verdict};
-
-const STYLE: &str = include_str!("page.css");
+use crate::page::{escaped, page};
 
 impl Explanation {
     /// The page in HTML.
     pub fn html(&self) -> String {
-        let title = escaped(&self.title);
-        let mut page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             <h1>{title}</h1>\n<dl>\n"
-        );
+        let mut main = format!("<h1>{}</h1>\n<dl>\n", escaped(&self.title));
         for (what, value) in &self.facts {
-            page += &format!("<dt>{what}</dt><dd>{}</dd>\n", escaped(value));
+            main += &format!("<dt>{what}</dt><dd>{}</dd>\n", escaped(value));
         }
-        page += "</dl>\n";
-        self.parts.iter().for_each(|part| add_part(&mut page, part));
-        page + "</main>\n</body>\n</html>\n"
+        main += "</dl>\n";
+        self.parts.iter().for_each(|part| add_part(&mut main, part));
+        page(&self.title, "", &main)
     }
 }
 
@@ -61,19 +54,4 @@ fn add(page: &mut String, quantity: &Quantity) {
         );
     }
     *page += "</section>\n";
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -1,0 +1,155 @@
+//! Is the model any good?
+
+use super::parts::{Head, bars, card, name, table};
+use crate::figures::{figure, percent, whole};
+use crate::findings::Findings;
+use crate::named::Better;
+use crate::run::Run;
+use crate::scores::Score;
+use crate::target::{Target, TargetKind};
+
+pub(super) fn part(run: &Run<'_>, findings: &Findings) -> String {
+    if run.prepared.dataset.split.test.is_empty() {
+        return "<p>There are no test rows: nothing says how good the model is on rows that it has \
+                not seen.</p>\n"
+            .into();
+    }
+    let of_errors =
+        |errors: &crate::errors::Errors| of_target(run, findings, &errors.target, errors.n_rows);
+    findings.errors.iter().map(of_errors).collect()
+}
+
+fn of_target(run: &Run<'_>, findings: &Findings, target: &Target, n_rows: usize) -> String {
+    let scores: Vec<&Score> =
+        findings.scores.iter().filter(|score| score.target == target.name).collect();
+    let heading = format!("{} <small>{}</small>", name(&target.name), kind(target));
+    let Some(error) = scores.iter().find(|score| score.key == error_key(target)) else {
+        return String::new();
+    };
+    let Some(value) = error.model else {
+        return card(
+            &heading,
+            "<p>It is not judged: it was not trained, or no test row has it.</p>\n",
+        );
+    };
+    let simplest = simplest(target);
+    let mut words = format!(
+        "On {} test rows the {} is <b>{}</b>",
+        whole(n_rows),
+        described(target),
+        figure(Some(value))
+    );
+    let against = |other: Option<f64>, what: &str| -> Option<String> {
+        let ratio = value / other.filter(|other| *other > 0.0)?;
+        Some(match ratio {
+            2.0.. => format!("{ratio:.1} times that of {what}"),
+            1.0.. => format!("{} above that of {what}", percent(ratio - 1.0)),
+            _ => format!("{} below that of {what}", percent(1.0 - ratio)),
+        })
+    };
+    let comparisons = [against(error.simplest, simplest), against(error.linear, "a linear model")];
+    let comparisons: Vec<String> = comparisons.into_iter().flatten().collect();
+    if !comparisons.is_empty() {
+        words += &format!(": {}", comparisons.join(", and "));
+    }
+    words += ".";
+    if let Some(accuracy) = scores.iter().find(|score| score.key == "accuracy")
+        && let (Some(model), Some(simplest)) = (accuracy.model, accuracy.simplest)
+    {
+        words += &format!(
+            " {} of the rows are classified right; always naming the most frequent class, it would be {}.",
+            percent(model),
+            percent(simplest)
+        );
+    }
+    let body = format!(
+        "<p>{words}</p>\n{}{}",
+        error_bars(run, error, value, simplest),
+        scores_table(run, &scores, simplest)
+    );
+    card(&heading, &body)
+}
+
+/// The errors of model, linear model and simplest prediction as bars.
+fn error_bars(run: &Run<'_>, error: &Score, value: f64, simplest: &str) -> String {
+    let rows = [
+        (model_name(run), "c0", Some(value)),
+        ("linear model", "c5", error.linear),
+        (simplest, "c5", error.simplest),
+    ];
+    let largest = rows.iter().filter_map(|(_, _, value)| *value).fold(0.0, f64::max);
+    if !(largest > 0.0 && largest.is_finite()) {
+        return String::new();
+    }
+    bars(rows.into_iter().filter_map(|(label, class, value)| {
+        let value = value?;
+        Some((label.to_owned(), class, value / largest, figure(Some(value))))
+    }))
+}
+
+fn scores_table(run: &Run<'_>, scores: &[&Score], simplest: &str) -> String {
+    let has_members = scores.iter().any(|score| score.members.is_some());
+    let has_linear = scores.iter().any(|score| score.linear.is_some());
+    let mut heads = vec![Head::Words("metric"), Head::Numbers(model_name(run))];
+    heads.extend(has_members.then_some(Head::Numbers("its members")));
+    heads.extend(has_linear.then_some(Head::Numbers("linear model")));
+    heads.push(Head::Numbers(simplest));
+    // A metric that is not defined there says nothing.
+    let defined = scores.iter().filter(|score| score.model.is_some());
+    let rows = defined.map(|score| {
+        let arrow = match score.better {
+            Better::Lower => "↓ lower is better",
+            Better::Higher => "↑ higher is better",
+        };
+        let mut row = vec![
+            format!("{} <small>{arrow}</small>", score.name),
+            format!("<b>{}</b>", figure(score.model)),
+        ];
+        row.extend(has_members.then(|| match score.members {
+            Some([low, high]) => format!("{} to {}", figure(Some(low)), figure(Some(high))),
+            None => "–".into(),
+        }));
+        row.extend(has_linear.then(|| figure(score.linear)));
+        row.push(figure(score.simplest));
+        row
+    });
+    table(&heads, rows)
+}
+
+fn model_name(run: &Run<'_>) -> &'static str {
+    if run.model.members().len() > 1 { "ensemble" } else { "network" }
+}
+
+/// What a column holds, in words.
+pub(super) fn kind(target: &Target) -> String {
+    match &target.kind {
+        TargetKind::Number(_) => "a number".into(),
+        TargetKind::Class(labels) => format!("a class of {}", labels.len()),
+    }
+}
+
+fn error_key(target: &Target) -> &'static str {
+    match target.kind {
+        TargetKind::Number(_) => "rmse",
+        TargetKind::Class(_) => "log_loss",
+    }
+}
+
+/// The error in words.
+fn described(target: &Target) -> String {
+    match target.kind {
+        TargetKind::Number(_) => {
+            format!("root mean squared error, in the unit of {},", name(&target.name))
+        }
+        TargetKind::Class(_) => {
+            "log-loss (the mean of −log of the true class's probability)".into()
+        }
+    }
+}
+
+fn simplest(target: &Target) -> &'static str {
+    match target.kind {
+        TargetKind::Number(_) => "the training mean",
+        TargetKind::Class(_) => "the training frequencies",
+    }
+}

@@ -1,0 +1,49 @@
+//! A run as a report sees it.
+
+use anabranch_data::Prepared;
+use anabranch_train::{Model, TaskMetrics};
+
+use crate::history::Epoch;
+
+/// A run that has ended: its data, its model, and how it went.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// The data that it was trained on, as it saw them.
+    pub prepared: &'a Prepared<f32>,
+    /// What came of it.
+    pub model: &'a Model,
+    /// The metrics of the model, task by task, on the test rows.
+    pub metrics: &'a [TaskMetrics],
+    /// Those of linear models; none if there are none.
+    pub linear: &'a [TaskMetrics],
+    /// Those of the simplest predictions: the training mean, the most frequent class.
+    pub baselines: &'a [TaskMetrics],
+    /// The epochs of all members, in order.
+    pub epochs: &'a [Epoch],
+    /// The epoch whose weights predict each task, member by member.
+    pub best_epochs: &'a [Vec<Option<usize>>],
+    /// The learning rate before its schedule.
+    pub lr: f64,
+    /// Seeds what is drawn for the report.
+    pub seed: u64,
+    /// The line of each row of the data set in its file; empty where that is not known.
+    pub lines: &'a [usize],
+    /// What it takes to repeat the run: (what, which).
+    pub facts: &'a [(&'a str, String)],
+    /// The settings of the run as a file.
+    pub config: &'a str,
+}
+
+impl Run<'_> {
+    /// The rows that the model is judged by, and what part of the data they are: the test rows,
+    /// or, where there are none, the validation rows, or those of training.
+    pub(crate) fn judged(&self) -> (&'static str, &[usize]) {
+        let split = &self.prepared.dataset.split;
+        let parts = [("test", &split.test), ("validation", &split.validation)];
+        let found = parts.into_iter().find(|(_, rows)| !rows.is_empty());
+        let (part, rows) = found.unwrap_or(("training", &split.train));
+        (part, rows)
+    }
+}

@@ -1,0 +1,6 @@
+//! Reports of whole runs, and explanations of single rows.
+
+mod pages;
+mod runs;
+mod shapley;
+mod usage;
