@@ -154,7 +154,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let members = saved.members();
     let seconds = saved.summary("seconds").as_f64().unwrap_or(0.0);
     let n_audits = saved.summary("audited_steps").as_u64().unwrap_or(0) as usize;
-    let fitted = Fitted { model, members };
+    let fitted = Fitted { model, members, temperatures: Vec::new() };
     let work = Work { seconds, n_audits };
     let outcome = Outcome::new(&setup, fitted, None, work, &saved.lines, &args.dir)?;
     let origin = Origin {

@@ -53,7 +53,8 @@ fn without(model: &Model, branch: &str, place: usize) -> Result<Model, TrainErro
         Ok(Member { snapshots: snapshots.collect() })
     });
     let members = members.collect::<Result<_, _>>()?;
-    Model::new(river, members, model.encoder().clone(), model.targets().clone())
+    Model::new(river, members, model.encoder().clone(), model.targets().clone())?
+        .with_calibration(model.calibration().clone())
 }
 
 /// Those of the parameters of a graph that another one has too, by their names.
