@@ -33,8 +33,9 @@ fn columns_that_say_nothing_are_worth_nothing() {
         assert!(found.deviation >= 0.0 && found.deviation < 10.0);
         found.mean
     };
-    // What a column adds to y has the deviation s: 10 of a, and 20·√(2/3) of the category. Permuted,
-    // it adds 2s² to the squared error. The network is not exact, and the rows are a sample of 80.
+    // What a column adds to y has the deviation s: 10 of a, and 20·√(2/3) of the category.
+    // Permuted, it adds 2s² to the squared error. The network is not exact, and the rows are a
+    // sample of 80.
     let run = trained.run();
     let rmse = run.metrics[0].regression()[0].rmse.unwrap();
     for (column, s) in [("a", 10.0), ("kind", 20.0 * f64::sqrt(2.0 / 3.0))] {
