@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anabranch::data::{ClassTarget, Labels, Targets, TaskTarget, Warning};
+use anabranch::data::{ClassTarget, Targets, TaskTarget, Warning};
 use anabranch::train::{JudgedTask, TaskMetrics};
 use anabranch_report::{HEADLINES, Named, figure, named};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};

@@ -177,7 +177,7 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "train --hidden-a 1000000 --hidden-b 1000000 --batch-size 100000 --threads 1",
-        "a network of 31000007 parameters on 10 inputs, in steps of 1118 rows, would take 60 GiB, more than 8: choose \
+        "a network of 51000007 parameters on 20 inputs, in steps of 1118 rows, would take 64 GiB, more than 8: choose \
          fewer hidden units or a smaller --batch-size",
     );
     refused(
