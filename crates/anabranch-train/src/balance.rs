@@ -128,7 +128,8 @@ pub(crate) fn learned(s: f64, loss: f64, columns: f64) -> f64 {
 pub(crate) fn min_norm([g00, g01, g11]: [f64; 3]) -> [f64; 2] {
     let distance = g00 - 2.0 * g01 + g11;
     let a = (g11 - g01) / distance;
-    let a = if distance > 0.0 && a.is_finite() { a.clamp(0.0, 1.0) } else { 0.5 };
+    let has_shortest = distance > 0.0 && distance.is_finite();
+    let a = if has_shortest { a.clamp(0.0, 1.0) } else { 0.5 };
     [a, 1.0 - a]
 }
 

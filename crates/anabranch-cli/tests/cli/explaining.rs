@@ -30,8 +30,8 @@ fn the_printed_numbers_are_those_of_the_printed_formulas() {
     let x = table(&page, "x$$", 0);
     let [theta, b] = [r"\theta_{1a}$$", "b_{1a}$$"].map(|symbol| table(&page, symbol, 0));
     let z = table(&page, "z_{1a} = ", 0);
-    // The defaults: wine's 10 inputs, 4 rows, 3 hidden units of A and 2 of B.
-    assert_eq!([x.len(), x[0].len(), theta.len(), z.len(), z[0].len()], [4, 10, 3, 4, 3]);
+    // The defaults: wine's 10 columns with their scores, 4 rows, 3 hidden units of A, 2 of B.
+    assert_eq!([x.len(), x[0].len(), theta.len(), z.len(), z[0].len()], [4, 20, 3, 4, 3]);
     assert_eq!(table(&page, r"\hat{a} = ", 0)[0].len(), 2);
     for (x, z) in x.iter().zip(&z) {
         for ((theta, b), z) in theta.iter().zip(&b[0]).zip(z) {

@@ -185,7 +185,7 @@ fn people_get_a_summary_and_a_table_beside_two_baselines() {
     assert_eq!(
         lines[..3],
         [
-            "wine: 1599 rows, 10 inputs",
+            "wine: 1599 rows, 20 inputs",
             "1118 rows to train, 160 to validate, 321 to test",
             "regress alcohol, classify quality (6 classes)",
         ]

@@ -3,7 +3,7 @@
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
-use super::NormalScores;
+use super::normal_scores::NormalScores;
 use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
 use crate::date::{Calendar, DateFormat};
 use crate::labels::Labels;
@@ -379,8 +379,8 @@ pub(crate) fn read_date(
     }
 }
 
-/// Writes what stands for a number, and behind it the indicator of its absence if `out` has room for
-/// that.
+/// Writes what stands for a number, and behind it the indicator of its absence if `out` has room
+/// for that.
 fn write_number<T: Scalar>(value: Option<f64>, encoded: [Option<f64>; 2], out: &mut [T]) {
     let indicator = if value.is_none() { 1.0 } else { 0.0 };
     let numbers = encoded.into_iter().flatten().chain([indicator]);
