@@ -18,8 +18,8 @@ use crate::warning::{Warning, WarningCode};
 /// ones have, and the others share one.
 pub const MAX_CATEGORIES: usize = 1000;
 
-/// Categories of a column have an encoded column of their own even if they are hardly frequent, up to
-/// so many.
+/// Categories of a column have an encoded column of their own even if they are hardly frequent, up
+/// to so many.
 const FEW_CATEGORIES: usize = 50;
 
 /// Any more of them have one if they are the category of so many training rows.

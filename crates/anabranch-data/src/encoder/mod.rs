@@ -38,11 +38,10 @@ const CHUNK_ROWS: usize = 1024;
 ///   numbers that the training rows hold (before missing ones are filled); std counts as 1 where it
 ///   is 0, so that a column constant in training becomes zeros. Where some value is absurdly far
 ///   away, or where it is asked for, the column is scaled [robustly](Encoding::Robust) instead. Its
-///   [normal score](NormalScores) follows where it is asked for and the training rows hold more than
-///   a few different numbers. A
-///   missing cell takes the training median; an indicator column (1 where missing, else 0) follows
-///   if training had missing cells in this column. If it had none, a missing cell is the median and
-///   nothing more. A cell that is not a number is missing.
+///   [normal score](NormalScores) follows where it is asked for and the training rows hold more
+///   than a few different numbers. A missing cell takes the training median; an indicator column (1
+///   where missing, else 0) follows if training had missing cells in this column. If it had none, a
+///   missing cell is the median and nothing more. A cell that is not a number is missing.
 /// * A date becomes the [days that have passed](Encoding::Date) and its place in the year, the week
 ///   and the day, where training rows differ in these.
 /// * A label becomes one-hot over the training rows' most frequent categories in text order, then a

@@ -20,8 +20,8 @@ const MIN_DISTINCT: usize = 21;
 /// below v, where Φ is the standard normal distribution. A number as far out as it likes moves its
 /// score no farther than to ±3, and a skewed column becomes a symmetric one.
 ///
-/// It is piecewise linear through knots (v, s) at the scores −3, −2.875 … 3, where v is the quantile
-/// of Φ(s). A number that several of them are has the middle of its rows as its one score.
+/// It is piecewise linear through knots (v, s) at the scores −3, −2.875 … 3, where v is the
+/// quantile of Φ(s). A number that several of them are has the middle of its rows as its one score.
 ///
 /// This is scikit-learn's `QuantileTransformer(output_distribution="normal")` but for the place of
 /// the knots: they are as dense in the tails as in the middle, so that some fifty are enough.
