@@ -16,7 +16,7 @@ use crate::warning::{Warning, WarningCode};
 
 /// Most categories of a column that have an encoded column of their own; of more, the most frequent
 /// ones have, and the others share one.
-pub const MAX_CATEGORIES: usize = 1000;
+pub const MAX_CATEGORIES: usize = 128;
 
 /// Categories of a column have an encoded column of their own even if they are hardly frequent, up
 /// to so many.
