@@ -113,6 +113,7 @@ fn notices(tree: &Path, check: &str, number: usize) -> Result<Option<String>> {
         "traces" => [&cli[..], &["traces::"]].concat(),
         "checks" => [&cli[..], &["checks::"]].concat(),
         "flags" => [&cli[..], &["flags::"]].concat(),
+        "inspecting" => [&cli[..], &["inspecting::"]].concat(),
         "numbers" => [&cli[..], &["numbers::"]].concat(),
         "resume" => [&cli[..], &["resume::"]].concat(),
         "sweeping" => [&cli[..], &["sweeping::"]].concat(),
