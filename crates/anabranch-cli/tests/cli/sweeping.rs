@@ -1,6 +1,8 @@
 //! Searches: which settings are tried, how they are scored, and that neither threads, nor shards,
 //! nor an interruption change the result.
 
+use std::collections::BTreeSet;
+
 use anabranch::data::{SplitRules, Table, TargetColumns, prepare_split};
 use anabranch::graph::{Fusion, TwoBranch};
 use anabranch::tensor::Executor;
@@ -66,6 +68,17 @@ fn neither_threads_nor_shards_nor_an_interruption_change_the_result() {
             assert_eq!(hash(json), hash(&one));
             assert_eq!(json["best"], one["best"]);
         };
+        if search == "halving" {
+            let rung = |rung: u64| {
+                let lines = expected.iter().filter(move |line| line["rung"] == rung);
+                let score = |line: &Value| (line["score"].as_f64().unwrap(), line["trial"].clone());
+                let mut scores: Vec<(f64, Value)> = lines.map(score).collect();
+                scores.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+                scores.into_iter().map(|(_, trial)| trial.to_string()).collect::<Vec<_>>()
+            };
+            let best: BTreeSet<String> = rung(0)[..3].iter().cloned().collect();
+            assert_eq!(BTreeSet::from_iter(rung(1)), best, "the best third goes on");
+        }
         same("three", &dir.json(&format!("{sweep} --threads 3 --out three")));
 
         // Killed while it wrote its third result: that one and all later ones are missing.
