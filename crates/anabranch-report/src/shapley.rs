@@ -16,6 +16,9 @@ const BACKGROUND: usize = 16;
 /// Input columns up to which values are exact: they take 2ⁿ predictions for each background row.
 const EXACT: usize = 10;
 
+/// Sets of columns whose predictions are made at once: few rows at a time cost more.
+const SETS_AT_ONCE: usize = 16;
+
 /// Orders of the columns, and as many reversed ones, for each background row where values are
 /// sampled.
 const ORDERS: usize = 8;
@@ -92,18 +95,24 @@ impl<'a> Explainer<'a> {
         let n = self.places.len();
         let n_background = self.background.len() / x.len();
         let mut values: Vec<Vec<f64>> = vec![Vec::with_capacity(1 << n); classes.len()];
-        for set in 0..1_usize << n {
-            let mut rows = self.background.clone();
-            for row in rows.chunks_exact_mut(x.len()) {
-                for column in (0..n).filter(|column| set >> column & 1 == 1) {
-                    self.take(column, x, row);
+        let sets: Vec<usize> = (0..1 << n).collect();
+        for sets in sets.chunks(SETS_AT_ONCE) {
+            let mut rows = self.background.repeat(sets.len());
+            for (set, rows) in sets.iter().zip(rows.chunks_exact_mut(self.background.len())) {
+                for row in rows.chunks_exact_mut(x.len()) {
+                    for column in (0..n).filter(|column| set >> column & 1 == 1) {
+                        self.take(column, x, row);
+                    }
                 }
             }
             let predictions = self.model.predict_encoded(&rows);
             for (target, values) in values.iter_mut().enumerate() {
-                let of_rows = (0..n_background)
-                    .map(|row| self.value(target, classes[target], &predictions, row));
-                values.push(of_rows.sum::<f64>() / n_background as f64);
+                let value = |row| self.value(target, classes[target], &predictions, row);
+                let mean = |set: usize| {
+                    let rows = set * n_background..(set + 1) * n_background;
+                    rows.map(value).sum::<f64>() / n_background as f64
+                };
+                values.extend((0..sets.len()).map(mean));
             }
         }
         let explanations = values.iter().map(|values| {
