@@ -6,6 +6,11 @@ mod conformance;
 mod differences;
 mod dropout;
 mod four_branches;
+// A library of its own for the fuzz targets, which are outside the workspace.
+#[allow(unreachable_pub)]
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
+mod fuzz_seeds;
 mod instance;
 mod measure;
 mod names;

@@ -1,0 +1,12 @@
+//! What the fuzz targets do with their bytes: functions that panic where something is wrong. A test
+//! of the workspace (`tests/suite/fuzz_seeds.rs`) calls them with every committed seed.
+
+pub mod json_lines;
+pub mod model_file;
+
+/// A function that makes something of any bytes.
+pub type Target = fn(&[u8]);
+
+/// The targets by their names, which are those of their files and of the folders of their seeds.
+pub const TARGETS: [(&str, Target); 2] =
+    [("json_lines", json_lines::run), ("model_file", model_file::run)];
