@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let mut result = json!({
             "rows": rows,
             "rows_left_out": left_out,
-            "tasks": output::tasks_json(model.targets(), |_| None, &evaluation.task_rows),
+            "tasks": output::tasks_json(&model, |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
             "intervals": output::intervals_json(model.targets(), &evaluation.judged, 1),
             "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),

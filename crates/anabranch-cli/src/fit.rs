@@ -4,12 +4,12 @@ use anabranch::data::Prepared;
 use anabranch::graph::{Fusion, River};
 use anabranch::tensor::Executor;
 use anabranch::train::{
-    Calibration, Member, Model, TemperatureTrial, TrainConfig, Trainer, for_each_member,
-    member_seed,
+    Blend, Calibration, LinearModels, Member, Model, TemperatureTrial, TrainConfig, Trainer,
+    for_each_member, member_seed,
 };
 
 use crate::failure::Failure;
-use crate::run_setup::Setup;
+use crate::run_setup::{Blending, Setup};
 
 /// The trained networks of a run.
 #[derive(Debug)]
@@ -72,16 +72,26 @@ impl Fitted {
         Ok((Self { model, members: trainings, temperatures: Vec::new() }, ran))
     }
 
-    /// With what the validation rows, if there are any, tell about how sure the model may be.
-    pub(crate) fn calibrated(self, setup: &Setup<f32>) -> Result<Self, Failure> {
+    /// With what the validation rows, if there are any, tell: how much linear models should count
+    /// beside the networks, and how sure the model may be.
+    pub(crate) fn validated(
+        self,
+        setup: &Setup<f32>,
+        linear: &LinearModels,
+    ) -> Result<Self, Failure> {
         let Prepared { dataset, targets, .. } = &setup.prepared;
         let rows = &dataset.split.validation;
         if rows.is_empty() {
             return Ok(self);
         }
-        let judged = self.model.judged(dataset, rows, targets);
+        let blend = match setup.blending {
+            Blending::Linear => Blend::fit(&self.model, linear, dataset)?,
+            Blending::None => None,
+        };
+        let model = self.model.with_blend(blend)?;
+        let judged = model.judged(dataset, rows, targets);
         let (calibration, temperatures) = Calibration::fit(&judged);
-        let model = self.model.with_calibration(calibration.stating(setup.coverage))?;
+        let model = model.with_calibration(calibration.stating(setup.coverage))?;
         Ok(Self { model, temperatures, ..self })
     }
 

@@ -2,7 +2,7 @@
 
 use anabranch::data::{Fold, Prepared, SplitBy, SplitRules, Targets};
 use anabranch::tensor::Executor;
-use anabranch::train::{NoObserver, TaskMetrics, Trainer};
+use anabranch::train::{LinearModels, NoObserver, TaskMetrics, Trainer};
 use anabranch_report::{Named, figure};
 use serde_json::{Map, Value, json};
 
@@ -57,7 +57,8 @@ impl Folds {
             let setup = args.set_up::<f32>(exec, source, &rules)?;
             let Prepared { dataset: data, targets, rows: lines, .. } = &setup.prepared;
             let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
-            let fitted = Fitted::of(&setup, exec, run)?.0.calibrated(&setup)?;
+            let fitted = Fitted::of(&setup, exec, run)?.0;
+            let fitted = fitted.validated(&setup, &LinearModels::fit(data))?;
             let (test, width) = (&data.split.test, data.n_inputs);
             metrics.push(fitted.model.metrics(data, test, targets));
             let x = test.iter().flat_map(|row| &data.x[row * width..][..width]).copied();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anabranch::data::{Encoding, InputColumn, TaskTarget};
-use anabranch::train::{Model, model_path};
+use anabranch::train::{Blend, Model, model_path};
 use anabranch_report::{figure, is_headline};
 use serde_json::{Value, json};
 
@@ -51,6 +51,7 @@ fn json_of(model: &Model) -> Value {
         "inputs": model.encoder().input_columns(),
         "tasks": model.targets(),
         "network": model.river(),
+        "linear_shares": model.blend().map(Blend::shares),
         "run": model.run_record(),
     })
 }
@@ -86,10 +87,11 @@ fn text_of(model: &Model) -> String {
 
 fn networks(model: &Model) -> String {
     let n_params = model.graph().params_len();
-    match model.members().len() {
+    let networks = match model.members().len() {
         1 => format!("a network of {n_params} parameters"),
         n => format!("the mean of {n} networks of {n_params} parameters each"),
-    }
+    };
+    output::blended(model).map_or(networks.clone(), |blended| format!("{networks}; {blended}"))
 }
 
 /// The kind of a column, and what is known of it.

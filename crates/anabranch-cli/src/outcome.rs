@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anabranch::data::{Split, Warning};
 use anabranch::train::{
-    JudgedTask, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines, baselines_on, diverged,
-    examine_curves, examine_model, linear_baselines,
+    JudgedTask, LinearModels, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines, baselines_on,
+    diverged, examine_curves, examine_model,
 };
 use serde_json::{Value, json};
 
@@ -53,10 +53,12 @@ pub(crate) struct Work {
 }
 
 impl<'a> Outcome<'a> {
-    /// Scores what was trained, which is to be saved in `dir`.
+    /// Scores what was trained, which is to be saved in `dir`, beside `linear` models of the same
+    /// rows.
     pub(crate) fn new(
         setup: &'a Setup<f32>,
         fitted: Fitted,
+        linear: &LinearModels,
         folds: Option<Folds>,
         work: Work,
         history: &str,
@@ -66,7 +68,8 @@ impl<'a> Outcome<'a> {
         let judged = fitted.model.judged(data, &data.split.test, targets);
         let metrics = judged.iter().map(JudgedTask::metrics).collect();
         let covered = CoveredRows::of(&fitted.model, setup.coverage, &judged)?;
-        let (linear, simplest) = (linear_baselines(data, targets), baselines(data, targets));
+        let linear = linear.metrics(data, &data.split.test, targets);
+        let simplest = baselines(data, targets);
         let stops = if setup.config.patience > 0 { StopsEarly::Yes } else { StopsEarly::No };
         let mut findings = examine_curves(&history::curves(history), stops);
         findings.extend(examine_model(&fitted.model, data));
@@ -170,7 +173,7 @@ impl<'a> Outcome<'a> {
             "model": self.path.display().to_string(),
             "test": output::metrics_json(targets, metrics),
             "intervals": output::intervals_json(targets, &self.judged, setup.config.seed),
-            "tasks": output::tasks_json(targets, best_epoch, &setup.rows_of_tasks()),
+            "tasks": output::tasks_json(self.model(), best_epoch, &setup.rows_of_tasks()),
             "members": output::members_json(&fitted.members),
             "baselines": output::baselines_json(targets, linear, simplest),
             "calibration": covered::temperatures_json(targets, &fitted.temperatures),
@@ -216,6 +219,9 @@ impl Display for Outcome<'_> {
         writeln!(f, "{table}\n")?;
         if let Some(against) = output::against_linear(targets, metrics, linear) {
             writeln!(f, "{against}")?;
+        }
+        if let Some(blended) = output::blended(self.model()) {
+            writeln!(f, "{blended}")?;
         }
         if let Some(single_tasks) = &self.single_tasks {
             writeln!(f, "\n{single_tasks}\n")?;

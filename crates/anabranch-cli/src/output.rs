@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Targets, TaskTarget, Warning};
-use anabranch::train::{JudgedTask, TaskMetrics};
+use anabranch::train::{JudgedTask, Model, TaskMetrics};
 use anabranch_report::{HEADLINES, Named, figure, named};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -96,9 +96,9 @@ pub(crate) fn tasks(targets: &Targets, rows: &[usize], n_rows: usize) -> String 
 }
 
 /// The tasks in order: name, kind, columns, the epoch whose weights predict, the scale of the
-/// targets, and the rows that have them.
+/// targets, the rows that have them, and how much a linear model counts in the predictions.
 pub(crate) fn tasks_json(
-    targets: &Targets,
+    model: &Model,
     best_epoch: impl Fn(usize) -> Option<usize>,
     rows: &[usize],
 ) -> Value {
@@ -119,9 +119,10 @@ pub(crate) fn tasks_json(
             "best_epoch": best_epoch(number),
             "scale": scale,
             "rows": rows,
+            "linear_share": model.blend().map_or(0.0, |blend| blend.shares()[number]),
         })
     };
-    targets.tasks().iter().zip(rows).enumerate().map(of_task).collect()
+    model.targets().tasks().iter().zip(rows).enumerate().map(of_task).collect()
 }
 
 /// The members of an ensemble in order, or the single network: its seed, epochs, and the epoch
@@ -285,6 +286,15 @@ pub(crate) fn against_linear(
     };
     let parts = [part("better", better), part("not better", not_better)];
     parts.into_iter().flatten().reduce(|a, b| format!("{a}; {b}"))
+}
+
+/// In which tasks a linear model counts beside the networks, and how much; `None` if in none.
+pub(crate) fn blended(model: &Model) -> Option<String> {
+    let shares = model.blend()?.shares().iter();
+    let tasks = model.targets().tasks().iter().zip(shares).filter(|(_, share)| **share > 0.0);
+    let parts = tasks.map(|(task, share)| format!("{} % of {}", share * 100.0, task.name()));
+    let parts: Vec<String> = parts.collect();
+    Some(format!("a linear model counts for {}", parts.join(", ")))
 }
 
 /// What a column is predicted as.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::tensor::Executor;
-use anabranch::train::{Model, data_sha256};
+use anabranch::train::{LinearModels, Model, data_sha256};
 use anabranch_report::{Epoch, Findings, Run, html, short};
 use clap::{Args as _, Command, FromArgMatches};
 use serde_json::{Value, json};
@@ -156,7 +156,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let n_audits = saved.summary("audited_steps").as_u64().unwrap_or(0) as usize;
     let fitted = Fitted { model, members, temperatures: Vec::new() };
     let work = Work { seconds, n_audits };
-    let outcome = Outcome::new(&setup, fitted, None, work, &saved.lines, &args.dir)?;
+    let linear = LinearModels::fit(&setup.prepared.dataset);
+    let outcome = Outcome::new(&setup, fitted, &linear, None, work, &saved.lines, &args.dir)?;
     let origin = Origin {
         data: train.data(),
         dir: &args.dir,

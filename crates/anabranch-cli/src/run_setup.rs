@@ -4,6 +4,16 @@ use anabranch::data::Prepared;
 use anabranch::graph::{Graph, River};
 use anabranch::tensor::Scalar;
 use anabranch::train::TrainConfig;
+use clap::ValueEnum;
+
+/// What counts among the networks of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Blending {
+    /// A linear model of each task, in the share that predicts the validation rows best.
+    Linear,
+    /// Nothing.
+    None,
+}
 
 /// A run with its data.
 #[derive(Debug)]
@@ -14,6 +24,7 @@ pub(crate) struct Setup<T> {
     pub(crate) config: TrainConfig,
     /// Networks whose predictions are averaged.
     pub(crate) n_members: usize,
+    pub(crate) blending: Blending,
     /// The coverage that its predictions state.
     pub(crate) coverage: Option<f64>,
 }

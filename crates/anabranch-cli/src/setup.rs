@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::flags::{assignment, count, coverage, non_negative, number, seed};
 use crate::network::{NetworkArgs, check_memory_of};
 use crate::output;
-use crate::run_setup::Setup;
+use crate::run_setup::{Blending, Setup};
 use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
 use crate::target_scale::Asked;
@@ -132,6 +132,16 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "K", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1000))]
     ensemble: Option<usize>,
+    /// What is averaged with the networks: linear, a linear model of each
+    /// task, in the share that predicts the validation rows best; or none
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "linear",
+        help_heading = "Training",
+        verbatim_doc_comment
+    )]
+    blend: Blending,
     /// Share of rows whose truth `predict` brackets unless asked for another
     /// one: intervals of numbers and sets of classes, by validation rows
     #[arg(long, value_name = "P", help_heading = "Training", verbatim_doc_comment,
@@ -274,7 +284,8 @@ impl SetupArgs {
         if let Some(share) = self.coverage {
             check_coverage_of(share, &prepared)?;
         }
-        Ok(Setup { prepared, river, graph, config, n_members, coverage: self.coverage })
+        let (blending, coverage) = (self.blend, self.coverage);
+        Ok(Setup { prepared, river, graph, config, n_members, blending, coverage })
     }
 
     /// The threads asked for, or one for each core.

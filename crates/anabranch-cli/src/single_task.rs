@@ -10,7 +10,8 @@ use anabranch::graph::River;
 use anabranch::tensor::Executor;
 use anabranch::tensor::random::{Purpose, Random};
 use anabranch::train::{
-    JudgedTask, Model, NoObserver, TaskBalance, TaskMetrics, TrainConfig, Trainer, Watch,
+    JudgedTask, LinearModels, Model, NoObserver, TaskBalance, TaskMetrics, TrainConfig, Trainer,
+    Watch,
 };
 use anabranch_report::figure;
 use serde_json::{Map, Value, json};
@@ -69,6 +70,7 @@ impl SingleTasks {
         setup: &Setup<f32>,
         exec: &Executor,
         together: &Model,
+        linear: &LinearModels,
     ) -> Result<Self, Failure> {
         let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
         let test = &data.split.test;
@@ -83,7 +85,8 @@ impl SingleTasks {
                 ..setup.config.clone()
             };
             let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
-            let fitted = Fitted::with(setup, &river, &config, exec, run)?.0.calibrated(setup)?;
+            let fitted = Fitted::with(setup, &river, &config, exec, run)?.0;
+            let fitted = fitted.validated(setup, linear)?;
             let judged = fitted.model.judged(data, test, targets);
             let of_columns = compare(together, &judged[task], test.len(), setup.config.seed);
             let named = target.columns().zip(of_columns);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anabranch::data::{Dataset, TaskTarget};
 use anabranch::graph::Fusion;
 use anabranch::tensor::Executor;
-use anabranch::train::{TaskBalance, Trainer, data_sha256};
+use anabranch::train::{LinearModels, TaskBalance, Trainer, data_sha256};
 use indicatif::ProgressBar;
 use serde_json::Value;
 
@@ -139,16 +139,17 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     drop(first);
 
     let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
-    let (fitted, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
+    let (fitted, linear, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
     let history = checkpoints.history();
-    let mut outcome = Outcome::new(&setup, fitted, folds, work, &history, dir.path())?;
+    let mut outcome = Outcome::new(&setup, fitted, &linear, folds, work, &history, dir.path())?;
     outcome.certificate = certificate;
     if !args.force {
         outcome.check_worth()?;
     }
     output::warn(outcome.findings());
     let single_tasks = args.single_task_baselines;
-    let single_tasks = single_tasks.then(|| SingleTasks::run(&setup, &exec, outcome.model()));
+    let single_tasks =
+        single_tasks.then(|| SingleTasks::run(&setup, &exec, outcome.model(), &linear));
     let mut outcome = outcome.beside(single_tasks.transpose()?);
     let mut json = outcome.json();
     let data_sha256 = data_sha256(prepared);
@@ -221,14 +222,14 @@ fn certify(
     Ok(certificate::with_run(&certificate, &args.setup, setup, &setup.config))
 }
 
-/// Trains all networks of a run.
+/// Trains all networks of a run, and linear models beside them.
 fn train(
     args: &Args,
     setup: &Setup<f32>,
     exec: &Executor,
     checkpoints: &Checkpoints<'_>,
     dir: &RunDir,
-) -> Result<(Fitted, Work), Failure> {
+) -> Result<(Fitted, LinearModels, Work), Failure> {
     let epochs = setup.n_members * setup.config.epochs;
     let bar = if args.quiet { ProgressBar::hidden() } else { progress_bar("epoch", epochs) };
     let start = Instant::now();
@@ -256,9 +257,10 @@ fn train(
         return Err(interrupted);
     }
     let (fitted, n_audits) = fitted?;
-    let fitted = fitted.calibrated(setup)?;
+    let linear = LinearModels::fit(&setup.prepared.dataset);
+    let fitted = fitted.validated(setup, &linear)?;
     let seconds = start.elapsed().as_secs_f64();
-    Ok((fitted, Work { seconds, n_audits: n_audits.iter().sum() }))
+    Ok((fitted, linear, Work { seconds, n_audits: n_audits.iter().sum() }))
 }
 
 /// The sizes of the data in words.

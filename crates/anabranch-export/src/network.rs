@@ -1,8 +1,8 @@
 //! The network of a model, layer by layer with its numbers, as all exports read it.
 
-use anabranch_graph::{Array, Graph, LayerKind, NamedLayer};
+use anabranch_graph::{Array, Graph, LayerKind, NamedLayer, River};
 use anabranch_layers::{Activation, Join};
-use anabranch_train::{Model, Snapshot};
+use anabranch_train::{Blend, Model, Snapshot};
 
 use crate::error::ExportError;
 
@@ -99,25 +99,39 @@ impl<'a> Network<'a> {
     /// # Errors
     /// [`ExportError::Lacks`] if the model does not have what its description names.
     pub(crate) fn all(model: &'a Model) -> Result<Vec<Self>, ExportError> {
-        let networks = model.snapshots().map(|Snapshot { tasks, params, state }| {
-            let mut network = Self::of(model, params, state)?;
-            network.keep(tasks);
+        let networks = model.snapshots().map(|snapshot| {
+            let mut network = Self::of(model.river(), model.graph(), snapshot)?;
+            network.keep(&snapshot.tasks);
             Ok(network)
         });
         networks.collect()
     }
 
-    /// The network of a model with these numbers, and the heads of all tasks.
+    /// The linear models that count among the networks, if any do.
+    ///
+    /// # Errors
+    /// As [`all`](Self::all).
+    pub(crate) fn linear(model: &'a Model) -> Result<Option<Self>, ExportError> {
+        let Some(blend) = model.blend() else { return Ok(None) };
+        let mut network = Self::of(blend.river(), blend.graph(), blend.snapshot())?;
+        for ((task, _), number) in network.heads.iter_mut().zip(&blend.snapshot().tasks) {
+            *task = *number;
+        }
+        Ok(Some(network))
+    }
+
+    /// A network with these numbers, and the heads of all its tasks.
     pub(crate) fn of(
-        model: &'a Model,
-        params: &'a [f32],
-        state: &'a [f32],
+        river: &'a River,
+        graph: &'a Graph<f32>,
+        snapshot: &'a Snapshot<f32>,
     ) -> Result<Self, ExportError> {
-        let arrays = Arrays { graph: model.graph(), params, state };
+        let Snapshot { params, state, .. } = snapshot;
+        let arrays = Arrays { graph, params, state };
         let mut network = Self { steps: Vec::new(), heads: Vec::new() };
         // The last layer of each branch, and its prediction.
         let mut built: Vec<(&str, Value, Option<Value>)> = Vec::new();
-        for branch in &model.river().branches {
+        for branch in &river.branches {
             let earlier = |name: &str| {
                 let found = built.iter().find(|(branch, ..)| *branch == name);
                 found.ok_or_else(|| ExportError::lacks(format!("branch {name:?}")))
@@ -232,6 +246,37 @@ impl<'a> Network<'a> {
             0 => inputs,
             step => self.steps[step - 1].widths[1],
         }
+    }
+}
+
+/// What predicts a task, in the language of an export.
+#[derive(Debug, Default)]
+pub(crate) struct Predictors {
+    /// What the networks that predict it give.
+    pub(crate) networks: Vec<String>,
+    /// What its linear model gives, and how much that counts.
+    pub(crate) linear: Option<(f64, String)>,
+    /// What the logarithms of its probabilities are divided by.
+    pub(crate) temperature: Option<f64>,
+}
+
+impl Predictors {
+    /// Of each task of a model: `networks` and `linear` are what each gives, and of which tasks.
+    pub(crate) fn of_tasks(
+        model: &Model,
+        networks: impl IntoIterator<Item = (usize, String)>,
+        linear: impl IntoIterator<Item = (usize, String)>,
+    ) -> Vec<Self> {
+        let temperature = |task| model.calibration().temperature(task);
+        let tasks = 0..model.targets().tasks().len();
+        let mut all: Vec<Self> =
+            tasks.map(|task| Self { temperature: temperature(task), ..Self::default() }).collect();
+        networks.into_iter().for_each(|(task, output)| all[task].networks.push(output));
+        let shares = model.blend().map_or(&[][..], Blend::shares);
+        linear.into_iter().for_each(|(task, output)| {
+            all[task].linear = shares.get(task).map(|share| (*share, output));
+        });
+        all
     }
 }
 

@@ -54,6 +54,7 @@ fn without(model: &Model, branch: &str, place: usize) -> Result<Model, TrainErro
     });
     let members = members.collect::<Result<_, _>>()?;
     Model::new(river, members, model.encoder().clone(), model.targets().clone())?
+        .with_blend(model.blend().cloned())?
         .with_calibration(model.calibration().clone())
 }
 

@@ -14,13 +14,15 @@ use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
 /// ```text
 /// mean += d/n        squares += d·(x − mean)
 /// ```
+///
+/// A linear model that counts beside them (see [`Blend`](crate::blend::Blend)) moves the mean.
 #[derive(Debug)]
 pub(crate) struct HeadMean {
     width: usize,
     n_members: usize,
     /// `[rows, width]`, as a head gives them: numbers in the network's units, scores of classes.
     outputs: Vec<f32>,
-    /// What an ensemble needs beside; no rows for a single network.
+    /// What it takes to average; no rows for a single network alone.
     spread: Spread,
 }
 
@@ -37,10 +39,16 @@ struct Spread {
 }
 
 impl HeadMean {
-    /// Room for `max_rows` rows of a task.
-    pub(crate) fn new(max_rows: usize, target: &TaskTarget, n_members: usize) -> Self {
+    /// Room for `max_rows` rows of a task, which `n_parts` predict: the members, and the linear
+    /// model if there is one.
+    pub(crate) fn new(
+        max_rows: usize,
+        target: &TaskTarget,
+        n_members: usize,
+        n_parts: usize,
+    ) -> Self {
         let width = target.outputs();
-        let zeros = || vec![0.0; if n_members > 1 { max_rows * width } else { 0 }];
+        let zeros = || vec![0.0; if n_parts > 1 { max_rows * width } else { 0 }];
         let spread = Spread { scores: zeros(), x: zeros(), mean: zeros(), squares: zeros() };
         Self { width, n_members, outputs: vec![0.0; max_rows * width], spread }
     }
@@ -49,16 +57,14 @@ impl HeadMean {
     pub(crate) fn add(&mut self, member: usize, output: ArrayView2<'_, f32>, target: &TaskTarget) {
         let len = output.len();
         let outputs = &mut self.outputs[..len];
-        if self.n_members == 1 {
+        let is_alone = self.spread.mean.is_empty();
+        if is_alone {
             outputs.copy_from_slice(flat(output));
             return;
         }
-        let Spread { scores, x, mean, squares } = &mut self.spread;
-        for (score, z) in scores.iter_mut().zip(flat(output)) {
-            *score = f64::from(*z);
-        }
-        let [scores, x, mean, squares] = [scores, x, mean, squares].map(|all| &mut all[..len]);
-        meanings(scores, x, target);
+        self.spread.read(output, target);
+        let Spread { x, mean, squares, .. } = &mut self.spread;
+        let [x, mean, squares] = [x, mean, squares].map(|all| &mut all[..len]);
         if member == 0 {
             mean.fill(0.0);
             squares.fill(0.0);
@@ -72,6 +78,19 @@ impl HeadMean {
         if member + 1 == self.n_members {
             write_outputs(mean, outputs, target);
         }
+    }
+
+    /// Gives the output `[rows, width]` of a linear model a share of the prediction, once all
+    /// members have been added.
+    pub(crate) fn blend(&mut self, share: f64, output: ArrayView2<'_, f32>, target: &TaskTarget) {
+        let len = output.len();
+        self.spread.read(output, target);
+        let Spread { x, mean, .. } = &mut self.spread;
+        let mean = &mut mean[..len];
+        for (mean, x) in mean.iter_mut().zip(&*x) {
+            *mean = (1.0 - share) * *mean + share * x;
+        }
+        write_outputs(mean, &mut self.outputs[..len], target);
     }
 
     /// Divides the averaged scores of classes by a temperature.
@@ -90,8 +109,19 @@ impl HeadMean {
     /// none for a single network.
     pub(crate) fn deviations(&self, n_rows: usize) -> impl Iterator<Item = f64> {
         let n = self.n_members;
+        let n_rows = if n > 1 { n_rows } else { 0 };
         let squares = self.spread.squares.iter().take(n_rows * self.width);
         squares.map(move |squares| f64::sqrt(squares / (n - 1) as f64))
+    }
+}
+
+impl Spread {
+    /// Makes `x` what an output `[rows, width]` means.
+    fn read(&mut self, output: ArrayView2<'_, f32>, target: &TaskTarget) {
+        let len = output.len();
+        let (scores, x) = (&mut self.scores[..len], &mut self.x[..len]);
+        scores.iter_mut().zip(flat(output)).for_each(|(score, z)| *score = f64::from(*z));
+        meanings(scores, x, target);
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct Header {
     /// What is told of the run; not parsed before somebody asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Box<RawValue>>,
+    /// How much the linear model of each task counts; none if there are no linear models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) linear_shares: Vec<f64>,
     #[serde(default, skip_serializing_if = "Calibration::is_none")]
     pub(crate) calibration: Calibration,
 }
@@ -53,7 +56,16 @@ impl Header {
         targets: Targets,
     ) -> Self {
         let members = vec![vec![(0..targets.tasks().len()).collect()]];
-        let (sha256, calibration) = (String::new(), Calibration::default());
-        Self { format, sha256, members, network, encoder, targets, calibration, run: None }
+        Self {
+            format,
+            sha256: String::new(),
+            members,
+            network,
+            encoder,
+            targets,
+            run: None,
+            linear_shares: Vec::new(),
+            calibration: Calibration::default(),
+        }
     }
 }

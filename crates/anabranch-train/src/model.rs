@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::blend::Blend;
 use crate::calibration::Calibration;
 use crate::conformal::{Coverage, CoverageError};
 use crate::error::{TrainError, check_len};
@@ -64,6 +65,7 @@ pub struct Model {
     targets: Targets,
     /// What is told of its run.
     pub(crate) run_record: Option<Box<RawValue>>,
+    blend: Option<Blend>,
     calibration: Calibration,
     exec: Executor,
     /// Rows that are predicted together.
@@ -77,6 +79,8 @@ pub struct Model {
 struct Cache {
     x: Vec<f32>,
     workspace: Workspace<f32>,
+    /// Of the linear models, if there are any.
+    blend: Option<Workspace<f32>>,
     /// What each head predicts.
     heads: Vec<HeadMean>,
 }
@@ -99,23 +103,22 @@ impl Model {
         check_members(&graph, &members)?;
         let (exec, caches) = (Executor::serial(), Mutex::new(Vec::new()));
         let chunk_rows = chunk_rows(&graph);
-        let (calibration, run_record) = (Calibration::default(), None);
+        let (blend, calibration, run_record) = (None, Calibration::default(), None);
         let model = Self {
             river,
             graph,
             members,
             encoder,
             targets,
-            calibration,
             run_record,
+            blend,
+            calibration,
             exec,
             chunk_rows,
             caches,
         };
         // The first cache is made here, where a failure can be told.
-        let cache = model.new_cache()?;
-        model.put_back(cache);
-        Ok(model)
+        Ok(model.with_new_caches()?)
     }
 
     /// The model of a trainer's [`member`](Trainer::member); `river` is what its network was built
@@ -138,7 +141,28 @@ impl Model {
     /// # Errors
     /// If a layer refuses the sizes, which it did not when the model was made.
     pub fn with_executor(self, exec: Executor) -> Result<Self, GraphError> {
-        let model = Self { exec, caches: Mutex::new(Vec::new()), ..self };
+        Self { exec, ..self }.with_new_caches()
+    }
+
+    /// Counts linear models among the networks, usually those of [`Blend::fit`].
+    ///
+    /// # Errors
+    /// If they are those of another model.
+    pub fn with_blend(self, blend: Option<Blend>) -> Result<Self, TrainError> {
+        if let Some(blend) = &blend {
+            check_len("inputs of linear models", self.graph.inputs(), blend.graph().inputs())?;
+            check_len("shares of linear models", self.graph.heads().len(), blend.shares().len())?;
+            for (head, task) in blend.graph().heads().iter().zip(&blend.snapshot().tasks) {
+                let expected = self.graph.heads()[*task].outputs();
+                check_len("outputs of a linear model", expected, head.outputs())?;
+            }
+        }
+        Ok(Self { blend, ..self }.with_new_caches()?)
+    }
+
+    /// The same with caches as it needs now.
+    fn with_new_caches(self) -> Result<Self, GraphError> {
+        let model = Self { caches: Mutex::new(Vec::new()), ..self };
         let cache = model.new_cache()?;
         model.put_back(cache);
         Ok(model)
@@ -151,6 +175,11 @@ impl Model {
     pub fn with_calibration(self, calibration: Calibration) -> Result<Self, TrainError> {
         calibration.check(&self.targets)?;
         Ok(Self { calibration, ..self })
+    }
+
+    /// The linear models that count among the networks, if any do.
+    pub fn blend(&self) -> Option<&Blend> {
+        self.blend.as_ref()
     }
 
     /// What validation rows told about the model; the default if they were not asked.
@@ -402,7 +431,7 @@ impl Model {
     /// outputs mean.
     fn run(&self, exec: &Executor, cache: &mut Cache, n_rows: usize, targets: &Targets) {
         let width = self.encoder.width();
-        let Cache { x, workspace, heads } = cache;
+        let Cache { x, workspace, blend, heads } = cache;
         let x = matrix(&x[..n_rows * width], n_rows, width);
         // Entered once for all operations, not by each of them.
         exec.enter(|| {
@@ -413,6 +442,14 @@ impl Model {
                         let output = workspace.prediction(&self.graph.heads()[task]);
                         heads[task].add(number, output, &targets.tasks()[task]);
                     }
+                }
+            }
+            if let (Some(lines), Some(workspace)) = (&self.blend, blend) {
+                let Snapshot { tasks, params, state } = lines.snapshot();
+                lines.graph().infer(exec, params, state, workspace, &[x]);
+                for (head, &task) in lines.graph().heads().iter().zip(tasks) {
+                    let (share, output) = (lines.shares()[task], workspace.prediction(head));
+                    heads[task].blend(share, output, &targets.tasks()[task]);
                 }
             }
         });
@@ -426,10 +463,17 @@ impl Model {
     fn new_cache(&self) -> Result<Cache, GraphError> {
         let n_rows = self.chunk_rows;
         let workspace = Workspace::new(&self.graph, &self.exec, n_rows, Mode::Inference)?;
-        let heads = self.targets.tasks().iter();
-        let heads = heads.map(|target| HeadMean::new(n_rows, target, self.members.len()));
-        let (x, heads) = (vec![0.0; n_rows * self.encoder.width()], heads.collect());
-        Ok(Cache { x, workspace, heads })
+        let workspace_of =
+            |lines: &Blend| Workspace::new(lines.graph(), &self.exec, n_rows, Mode::Inference);
+        let blend = self.blend.as_ref().map(workspace_of).transpose()?;
+        let n_members = self.members.len();
+        let head = |(task, target)| {
+            let share = self.blend.as_ref().map_or(0.0, |lines| lines.shares()[task]);
+            HeadMean::new(n_rows, target, n_members, n_members + usize::from(share > 0.0))
+        };
+        let heads = self.targets.tasks().iter().enumerate().map(head).collect();
+        let x = vec![0.0; n_rows * self.encoder.width()];
+        Ok(Cache { x, workspace, blend, heads })
     }
 
     /// A cache of one's own.

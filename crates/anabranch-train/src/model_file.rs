@@ -5,14 +5,16 @@
 //! statistics, such as `bn1b.running_mean`, all little-endian `f32`. In an ensemble, their names
 //! begin with the member, as in `member.3.fc1a.weight`, counted from 0; where a member predicts its
 //! tasks with weights of several epochs, also with the head whose best they are, as in
-//! `best.b.fc1a.weight` for the task of the head `b`.
+//! `best.b.fc1a.weight` for the task of the head `b`. Those of linear models that count among the
+//! networks are named as in `b.linear.weight`.
 //!
 //! The metadata has one key, `anabranch`: a JSON object with `format` (the version), `sha256` (of
 //! the whole file, with these 64 digits as zeros), `members` (for each member, the tasks that are
 //! predicted with each of its snapshots, in the order of the tensors), `network` (a
-//! [`River`](anabranch_graph::River)), `encoder`, `targets`, a `calibration` if there were
-//! validation rows, and what is told of the run, if anything, as `run`. Files of formats 1 and 2
-//! have one member with one snapshot, and no checksum.
+//! [`River`](anabranch_graph::River)), `encoder`, `targets`, `linear_shares` (how much the linear
+//! model of each task counts, if there are any), a `calibration` if there were validation rows,
+//! and what is told of the run, if anything, as `run`. Files of format 3 have no linear models;
+//! those of formats 1 and 2 have one member with one snapshot, and no checksum.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -25,6 +27,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::blend::Blend;
 use crate::checksum::{self, UNSEALED, hex};
 use crate::error::TrainError;
 use crate::file::replace_file;
@@ -37,8 +40,11 @@ use crate::snapshot::{Member, Snapshot};
 /// The name of the model file in a run's directory.
 pub const MODEL_FILE: &str = "model.safetensors";
 
-/// The format that this version writes, and the newest that it reads.
-const FORMAT: u64 = 3;
+/// The newest format that this version reads, and writes if a model has linear models.
+const FORMAT: u64 = 4;
+
+/// The first format with a checksum, which holds all other models.
+const SEALED: u64 = 3;
 
 const METADATA_KEY: &str = "anabranch";
 
@@ -102,21 +108,26 @@ impl Model {
         let members = self.tasks_of_snapshots();
         let prefixes = prefixes(self.graph(), &members);
         let header = Header {
-            format: FORMAT,
+            format: if self.blend().is_some() { FORMAT } else { SEALED },
             sha256: UNSEALED.into(),
             members,
             network: self.river().clone(),
             encoder: self.encoder().clone(),
             targets: self.targets().clone(),
             run: self.run_record.clone(),
+            linear_shares: self.blend().map_or(Vec::new(), |blend| blend.shares().to_vec()),
             calibration: self.calibration().clone(),
         };
         let header = serde_json::to_string(&header).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), header)]);
         let mut tensors: Vec<(String, &Array, Vec<u8>)> = Vec::new();
-        for (prefix, Snapshot { params, state, .. }) in prefixes.iter().zip(self.snapshots()) {
-            let arrays = self.graph().params().iter().map(|array| (array, params));
-            let arrays = arrays.chain(self.graph().state().iter().map(|array| (array, state)));
+        let networks = self.snapshots().map(|snapshot| (self.graph(), snapshot));
+        let lines = self.blend().map(|blend| (blend.graph(), blend.snapshot()));
+        let prefixes = prefixes.iter().map(String::as_str).chain([""]);
+        for (prefix, (graph, snapshot)) in prefixes.zip(networks.chain(lines)) {
+            let Snapshot { params, state, .. } = snapshot;
+            let arrays = graph.params().iter().map(|array| (array, params));
+            let arrays = arrays.chain(graph.state().iter().map(|array| (array, state)));
             tensors.extend(arrays.map(|(array, values)| {
                 let name = format!("{prefix}{}", array.name);
                 (name, array, bytes(&values[array.range.clone()]))
@@ -164,8 +175,9 @@ impl Model {
         let len = file.len() as u64;
         let mut rest = file;
         let start = read_start(path, &mut rest, len)?;
-        let Header { members, network, encoder, targets, calibration, run, .. } =
-            check_start(path, &start, len, &mut rest)?;
+        let header = check_start(path, &start, len, &mut rest)?;
+        let Header { members, network, encoder, targets, linear_shares, calibration, run, .. } =
+            header;
         let tensors = SafeTensors::deserialize(file).map_err(|e| not_a_model(path, e))?;
         let failed = |reason: TrainError| {
             let reason = Box::new(reason);
@@ -173,9 +185,14 @@ impl Model {
         };
         // Widths in the metadata ask for no memory before the tensors have been found to have them.
         let graph: Graph<f32> = network.build(Fusion::Fused).map_err(|e| failed(e.into()))?;
+        let blend = (!linear_shares.is_empty())
+            .then(|| Blend::unfilled(&network, &graph, linear_shares))
+            .transpose()
+            .map_err(failed)?;
         let prefixes = prefixes(&graph, &members);
         let n_arrays = graph.params().len() + graph.state().len();
-        let expected = n_arrays.saturating_mul(prefixes.len());
+        let n_linear = blend.as_ref().map_or(0, |blend| blend.graph().params().len());
+        let expected = n_arrays.saturating_mul(prefixes.len()).saturating_add(n_linear);
         if tensors.len() != expected {
             let problem = format!("it holds {} tensors, expected {expected}", tensors.len());
             return Err(not_a_model(path, problem));
@@ -193,7 +210,14 @@ impl Model {
             Ok(Member { snapshots: snapshots.collect::<Result<_, _>>()? })
         });
         let members = members.collect::<Result<_, ModelError>>()?;
+        let fill = |mut blend: Blend| {
+            let params = read_arrays(&tensors, "", blend.graph().params());
+            blend.snapshot_mut().params = params.map_err(|reason| not_a_model(path, reason))?;
+            Ok(blend)
+        };
+        let blend = blend.map(fill).transpose()?;
         let model = Self::new(network, members, encoder, targets);
+        let model = model.and_then(|model| model.with_blend(blend));
         let model = model.and_then(|model| model.with_calibration(calibration));
         let mut model = model.map_err(failed)?;
         model.run_record = run;
@@ -263,7 +287,7 @@ fn check_start(
         0 => Err(not_a_model(path, "there is no format 0")),
         1 => format_1::read(header).map_err(invalid),
         2 => Ok(serde_json::from_str::<Header2>(header).map_err(invalid)?.into()),
-        FORMAT => {
+        SEALED..=FORMAT => {
             let found: Header = serde_json::from_str(header).map_err(invalid)?;
             let at = checksum::place(start).ok_or_else(|| not_a_model(path, "no checksum"))?;
             let failed = |reason| ModelError::Io { action: "read", path: path.to_owned(), reason };

@@ -340,6 +340,7 @@ fn no_flag_is_without_a_test() {
         ("--out", "training::the_model_is_replaced_in_one_rename"),
         ("--force", "bad_input::outputs_that_cannot_be"),
         ("--folds", "training::every_row_is_predicted_by_a_network_that_did_not_see_it"),
+        ("--blend", "blending::a_linear_model_counts_unless_told_otherwise"),
         ("--coverage", "coverage::predictions_state_the_coverage_that_training_was_told"),
         ("--no-report", "reporting::a_run_without_a_report_is_the_same_run"),
         ("--json", "training::json_has_exactly_the_documented_keys"),

@@ -1,6 +1,7 @@
 //! The program as a user meets it: files and flags in; exit codes, streams and files out.
 
 mod bad_input;
+mod blending;
 mod checks;
 mod config;
 mod coverage;

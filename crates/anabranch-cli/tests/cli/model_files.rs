@@ -32,12 +32,12 @@ fn what_is_no_model_is_refused() {
         refused(name, &format!("{name} is not a model file: "));
     }
     // The header is JSON in JSON, its quotation marks escaped.
-    let header = br#"{\"format\":3,"#;
+    let header = br#"{\"format\":4,"#;
     let at = model.windows(header.len()).position(|window| window == header).unwrap();
-    let newer = [&model[..at], br#"{\"format\":4,"#, &model[at + header.len()..]].concat();
+    let newer = [&model[..at], br#"{\"format\":5,"#, &model[at + header.len()..]].concat();
     dir.write("newer", newer);
     refused(
         "newer",
-        "newer has model format 4, but this program reads formats up to 3: use a newer anabranch",
+        "newer has model format 5, but this program reads formats up to 4: use a newer anabranch",
     );
 }

@@ -87,10 +87,12 @@ fn json_has_exactly_the_documented_keys() {
             {
                 "name": "price,size", "kind": "regression", "columns": ["price", "size"],
                 "best_epoch": json["tasks"][0]["best_epoch"], "scale": "standard", "rows": 59,
+                "linear_share": json["tasks"][0]["linear_share"],
             },
             {
                 "name": "kind", "kind": "classification", "columns": ["kind"],
                 "best_epoch": json["tasks"][0]["best_epoch"], "scale": null, "rows": 58,
+                "linear_share": json["tasks"][1]["linear_share"],
             },
         ])
     );

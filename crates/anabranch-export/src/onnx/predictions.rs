@@ -2,38 +2,39 @@
 
 use anabranch_data::{RegressionTarget, TargetScale, TaskTarget};
 
+use crate::network::Predictors;
+
 use super::graph::{Attribute, Constant, GraphBuilder, Type};
 
-/// Adds the predictions of a task by the outputs `[N, outputs]` of the networks that predict it,
-/// whose mean counts, at a temperature.
-pub(super) fn add(
-    g: &mut GraphBuilder,
-    task: &TaskTarget,
-    outputs: &[&str],
-    temperature: Option<f64>,
-) {
+/// Adds the predictions of a task by the outputs `[N, outputs]` of what predicts it.
+pub(super) fn add(g: &mut GraphBuilder, task: &TaskTarget, predictors: &Predictors) {
+    let Predictors { networks: outputs, linear, temperature } = predictors;
     match task {
         TaskTarget::Regression(columns) => {
             for (place, column) in columns.iter().enumerate() {
-                let values = outputs.iter().map(|output| {
+                let mut value_of = |output: &String| {
                     let value = column_of(g, output, place, columns.len());
                     in_units(g, column, &value)
-                });
-                let values = values.collect();
+                };
+                let values = outputs.iter().map(&mut value_of).collect();
+                let line = linear.as_ref().map(|(share, output)| (*share, value_of(output)));
                 let value = mean(g, &column.column, values, Type::Double);
+                let value = blended(g, &column.column, value, line, Type::Double);
                 g.output(&format!("{}_pred", column.column), &value, Type::Double, 1);
             }
         }
         TaskTarget::Classification(class) => {
             let name = &class.column;
             let axis = [("axis", Attribute::Int(1))];
-            let probabilities: Vec<String> =
-                outputs.iter().map(|output| g.op(name, "Softmax", &[output], &axis)).collect();
+            let mut softmax = |output: &String| g.op(name, "Softmax", &[output], &axis);
+            let probabilities: Vec<String> = outputs.iter().map(&mut softmax).collect();
+            let line = linear.as_ref().map(|(share, output)| (*share, softmax(output)));
             // The scores of one network tell two classes apart whose probabilities are rounded to
             // the same number.
-            let is_one = probabilities.len() == 1;
+            let is_one = probabilities.len() == 1 && line.is_none();
             let probability = mean(g, name, probabilities, Type::Float);
-            let scores = if is_one { outputs[0] } else { &probability };
+            let probability = blended(g, name, probability, line, Type::Float);
+            let scores = if is_one { &outputs[0] } else { &probability };
             let axis = [("axis", Attribute::Int(1)), ("keepdims", Attribute::Int(1))];
             let place = g.op(name, "ArgMax", &[scores], &axis);
             let labels = g.constant(name, &[class.labels.len()], &Constant::Text(&class.labels));
@@ -43,7 +44,7 @@ pub(super) fn add(
                 None => probability,
                 Some(temperature) => {
                     let scores = g.call(name, "Log", &[&probability]);
-                    let temperature = Constant::Float(&[temperature as f32]);
+                    let temperature = Constant::Float(&[*temperature as f32]);
                     let temperature = g.constant(name, &[1, 1], &temperature);
                     let scores = g.call(name, "Div", &[&scores, &temperature]);
                     g.op(name, "Softmax", &[&scores], &[("axis", Attribute::Int(1))])
@@ -123,16 +124,36 @@ fn on_lines(g: &mut GraphBuilder, name: &str, knots: &[[f64; 2]], u: &str) -> St
     g.call(name, "Add", &[&to, &rise])
 }
 
+/// A value, and beside it that of a linear model, with its share.
+fn blended(
+    g: &mut GraphBuilder,
+    name: &str,
+    value: String,
+    line: Option<(f64, String)>,
+    kind: Type,
+) -> String {
+    let Some((share, line)) = line else { return value };
+    let [rest, share] = [1.0 - share, share].map(|share| number(g, name, share, kind));
+    let value = g.call(name, "Mul", &[&value, &rest]);
+    let line = g.call(name, "Mul", &[&line, &share]);
+    g.call(name, "Add", &[&value, &line])
+}
+
+/// A constant of this type.
+fn number(g: &mut GraphBuilder, name: &str, value: f64, kind: Type) -> String {
+    match kind {
+        Type::Float => g.constant(name, &[1, 1], &Constant::Float(&[value as f32])),
+        _ => g.double(name, value),
+    }
+}
+
 /// The mean of values; one is its own.
 fn mean(g: &mut GraphBuilder, name: &str, values: Vec<String>, kind: Type) -> String {
     let n = values.len() as f64;
     let sum = values.into_iter().reduce(|sum, value| g.call(name, "Add", &[&sum, &value]));
     match sum {
         Some(sum) if n > 1.0 => {
-            let n = match kind {
-                Type::Float => g.constant(name, &[1, 1], &Constant::Float(&[n as f32])),
-                _ => g.double(name, n),
-            };
+            let n = number(g, name, n, kind);
             g.call(name, "Div", &[&sum, &n])
         }
         sum => sum.unwrap_or_default(),

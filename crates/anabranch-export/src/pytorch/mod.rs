@@ -2,7 +2,7 @@
 
 use anabranch_data::{InputColumn, TaskTarget};
 use anabranch_layers::{Activation, Join};
-use anabranch_train::{Model, Snapshot};
+use anabranch_train::Model;
 use serde_json::{Value, json};
 
 use crate::error::ExportError;
@@ -35,6 +35,7 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
         snapshot.tasks.iter().for_each(|task| predicted_by[*task].push(i));
     }
     let prefixes = json!(model.tensor_prefixes());
+    let lines_of_tasks = lines_of_tasks(model)?;
     let columns = lines(model.encoder().input_columns().iter().map(column));
     let targets = tasks.iter().enumerate();
     let targets = targets.map(|(i, task)| target(task, model.calibration().temperature(i)));
@@ -45,8 +46,8 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
 
 Written by `anabranch export pytorch`; needs the packages torch and safetensors, and the model file.
 
-    networks = load("model.safetensors")
-    columns = predict(networks, [{{"COLUMN": cell}}, ])
+    model = load("model.safetensors")
+    columns = predict(model, [{{"COLUMN": cell}}, ])
 """
 
 import datetime
@@ -65,6 +66,8 @@ TASKS = json.loads(r"""{targets}""")
 PREDICTED_BY = {}
 # What the names of each network's arrays begin with.
 PREFIXES = {prefixes}
+# The linear models that count beside the networks: the task, the name of the arrays, and the share.
+LINES = {lines_of_tasks}
 
 
 "#,
@@ -74,13 +77,21 @@ PREFIXES = {prefixes}
     );
     // All have the same layers.
     let first = model.snapshots().next();
-    let Snapshot { params, state, .. } =
-        first.ok_or_else(|| ExportError::lacks("weights".into()))?;
-    let network = class(&Network::of(model, params, state)?);
+    let first = first.ok_or_else(|| ExportError::lacks("weights".into()))?;
+    let network = class(&Network::of(model.river(), model.graph(), first)?);
     if network.contains("SharedBatchNorm(") {
         source += SHARED_BATCH_NORM;
     }
     Ok(source + &network + RUNTIME)
+}
+
+/// The linear models that count among the networks: task, name and share.
+fn lines_of_tasks(model: &Model) -> Result<Value, ExportError> {
+    let (Some(blend), Some(network)) = (model.blend(), Network::linear(model)?) else {
+        return Ok(json!([]));
+    };
+    let heads = network.steps.iter().zip(&network.heads);
+    Ok(heads.map(|(step, (task, _))| json!([task, step.name, blend.shares()[*task]])).collect())
 }
 
 /// Values as a JSON list, one a line.
@@ -189,13 +200,17 @@ fn class(network: &Network<'_>) -> String {
 
 
 def load(path):
-    """The networks with the weights of a model file."""
-    arrays, networks = load_file(path), []
+    """The networks with the weights of a model file, and the linear models of tasks."""
+    arrays, networks, lines = load_file(path), [], {{}}
+    for task, name, _ in LINES:
+        own = {{array: arrays.pop(f"{{name}}.{{array}}") for array in ("weight", "bias")}}
+        lines[task] = nn.Linear(*reversed(own["weight"].shape))
+        lines[task].load_state_dict(own, strict=True)
     for prefix in PREFIXES:
         own = {{name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}}
         networks.append(Network())
         networks[-1].load_state_dict(own, strict=True)
-    return networks
+    return networks, lines
 
 
 "#,

@@ -81,18 +81,29 @@ def in_units(column, output):
     return u if column["bounds"] is None else u.clamp(*column["bounds"])
 
 
-def predict(networks, rows):
+def blended(heads, line, share, meaning):
+    """The mean of what the networks' outputs mean, and beside it the linear model, with its share."""
+    mean = sum(meaning(head) for head in heads) / len(heads)
+    return mean if line is None else (1 - share) * mean + share * meaning(line)
+
+
+def predict(model, rows):
     """The columns that `anabranch predict` writes, by their names."""
+    networks, lines = model
     x, predictions = encode(rows), {}
+    shares = {task: share for task, _, share in LINES}
     with torch.no_grad():
         outputs = [network.eval()(x) for network in networks]
+        lines = {task: line(x) for task, line in lines.items()}
     for place, (task, by) in enumerate(zip(TASKS, PREDICTED_BY)):
         heads = [outputs[network][place] for network in by]
+        line, share = lines.get(place), shares.get(place)
         for i, column in enumerate(task.get("columns", [])):
-            predictions[column["column"] + "_pred"] = sum(in_units(column, head[:, i]) for head in heads) / len(heads)
+            value = blended(heads, line, share, lambda head: in_units(column, head[:, i]))
+            predictions[column["column"] + "_pred"] = value
         if "labels" in task:
-            p = sum(torch.softmax(head, dim=1) for head in heads) / len(heads)
-            scores = heads[0] if len(heads) == 1 else p
+            p = blended(heads, line, share, lambda head: torch.softmax(head, dim=1))
+            scores = heads[0] if len(heads) == 1 and line is None else p
             predictions[task["column"] + "_pred"] = [task["labels"][i] for i in scores.argmax(dim=1)]
             if "temperature" in task:
                 p = torch.softmax(torch.log(p) / task["temperature"], dim=1)

@@ -10,7 +10,7 @@ mod vectors;
 use anabranch_train::Model;
 
 use crate::error::ExportError;
-use crate::network::Network;
+use crate::network::{Network, Predictors};
 use encode::Field;
 use predictions::Predicted;
 
@@ -23,7 +23,7 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
     let predicted = Predicted::of(tasks);
     let row = if encode::lifetime(&fields).is_empty() { "Row" } else { "Row<'_>" };
     let (mut functions, mut calls) = (String::new(), String::new());
-    let mut outputs: Vec<Vec<String>> = vec![Vec::new(); tasks.len()];
+    let mut outputs = Vec::new();
     for (i, network) in networks.iter().enumerate() {
         let (name, prefix) = match networks.len() {
             1 => ("network".to_owned(), String::new()),
@@ -32,13 +32,19 @@ pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
         functions += &layers::write(network, width, &name, &prefix);
         calls += &format!("    let outputs_{i} = {name}(&x);\n");
         for (place, (task, _)) in network.heads.iter().enumerate() {
-            outputs[*task].push(format!("outputs_{i}.{place}"));
+            outputs.push((*task, format!("outputs_{i}.{place}")));
         }
     }
-    let temperatures: Vec<Option<f64>> =
-        (0..tasks.len()).map(|task| model.calibration().temperature(task)).collect();
+    let mut lines = Vec::new();
+    if let Some(network) = Network::linear(model)? {
+        functions += &layers::write(&network, width, "linear_models", "");
+        calls += "    let lines = linear_models(&x);\n";
+        let heads = network.heads.iter().enumerate();
+        lines.extend(heads.map(|(place, (task, _))| (*task, format!("lines.{place}"))));
+    }
+    let predictors = Predictors::of_tasks(model, outputs, lines);
     let body = encode::write(&fields, width)
-        + &predictions::write(&predicted, &outputs, &temperatures, &calls, row)
+        + &predictions::write(&predicted, &predictors, &calls, row)
         + &functions;
     let names: Vec<String> = tasks.iter().map(|task| format!("{:?}", task.name())).collect();
     let header = format!(

@@ -2,6 +2,8 @@
 
 use anabranch_data::{RegressionTarget, TargetScale, TaskTarget};
 
+use crate::network::Predictors;
+
 use super::names::Names;
 use super::source::{list, literals};
 
@@ -46,21 +48,24 @@ impl<'a> Predicted<'a> {
     }
 }
 
-/// `networks` are, for each task, the expressions of what the networks that predict it give, and
-/// `temperatures` what the logarithms of its probabilities are divided by.
+/// `predictors` are expressions, for each task.
 pub(super) fn write(
     fields: &[Predicted<'_>],
-    networks: &[Vec<String>],
-    temperatures: &[Option<f64>],
+    predictors: &[Predictors],
     calls: &str,
     row: &str,
 ) -> String {
     let mut source = "\n/// What is predicted for a row.\n#[derive(Clone, Copy, Debug, PartialEq)]\npub struct Prediction {\n".to_owned();
     let (mut statics, mut lets, mut inits) = (String::new(), String::new(), String::new());
     for Predicted { name, kind, task } in fields {
-        let of_networks = |call: &dyn Fn(&str) -> String| {
-            let calls: Vec<String> = networks[*task].iter().map(|output| call(output)).collect();
-            calls.join(", ")
+        let Predictors { networks, linear, temperature } = &predictors[*task];
+        let averaged = |mean: &str, call: &dyn Fn(&str) -> String| {
+            let calls: Vec<String> = networks.iter().map(|output| call(output)).collect();
+            let mean = format!("{mean}([{}])", calls.join(", "));
+            match linear {
+                None => mean,
+                Some((share, line)) => format!("blended({mean}, {}, {share:?})", call(line)),
+            }
         };
         match kind {
             Kind::Number { place, column } => {
@@ -68,9 +73,10 @@ pub(super) fn write(
                     &format!("    /// {:?}, in its unit.\n    pub {name}: f64,\n", column.column);
                 let scale = name.to_uppercase();
                 statics += &knots(column, &scale);
-                let values =
-                    of_networks(&|output| in_units(column, &format!("{output}[{place}]"), &scale));
-                inits += &format!("        {name}: mean([{values}]),\n");
+                let value = averaged("mean", &|output| {
+                    format!("[{}]", in_units(column, &format!("{output}[{place}]"), &scale))
+                });
+                inits += &format!("        {name}: {value}[0],\n");
             }
             Kind::Label { labels, list: constant } => {
                 source += &format!(
@@ -82,10 +88,10 @@ pub(super) fn write(
                 );
                 list(&mut statics, 0, &literals(labels));
                 statics += ";\n";
-                let outputs = of_networks(&|output| format!("softmax(&{output})"));
-                let probabilities = match temperatures[*task] {
-                    None => format!("mean_of([{outputs}])"),
-                    Some(temperature) => format!("tempered(mean_of([{outputs}]), {temperature:?})"),
+                let mean = averaged("mean", &|output| format!("softmax(&{output})"));
+                let probabilities = match temperature {
+                    None => mean,
+                    Some(temperature) => format!("tempered({mean}, {temperature:?})"),
                 };
                 lets += &format!("    let class_{task} = {probabilities};\n");
                 inits += &format!("        {name}: largest(&class_{task}),\n");

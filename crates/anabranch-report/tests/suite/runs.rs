@@ -4,7 +4,7 @@ use anabranch_data::{Executor, Fractions, Prepared, Table, TargetColumns, prepar
 use anabranch_graph::{Branch, Fusion, Join, LayerKind, River};
 use anabranch_report::{Epoch, History, Run};
 use anabranch_train::layers::{Activation, LossKind};
-use anabranch_train::{Model, TaskMetrics, TrainConfig, Trainer, baselines, linear_baselines};
+use anabranch_train::{LinearModels, Model, TaskMetrics, TrainConfig, Trainer, baselines};
 
 /// A trained run with what its report needs.
 pub(crate) struct Trained {
@@ -41,7 +41,7 @@ impl Trained {
         let (data, targets) = (&prepared.dataset, &prepared.targets);
         let scores = [
             model.metrics(data, &data.split.test, targets),
-            linear_baselines(data, targets),
+            LinearModels::fit(data).metrics(data, &data.split.test, targets),
             baselines(data, targets),
         ];
         let name = "t.csv".to_owned();

@@ -1,4 +1,4 @@
-//! What a straight line is worth: the scores of linear models of the same inputs.
+//! What a straight line is worth: linear models of the same inputs.
 
 mod logistic;
 mod ridge;
@@ -18,58 +18,110 @@ const MOST_MULTIPLICATIONS: f64 = 1e10;
 
 /// A linear model of rows x: x·Wᵀ + b.
 #[derive(Clone, Debug, PartialEq)]
-struct Linear {
+pub(crate) struct Linear {
     /// `[outputs, inputs]`.
-    w: Array2<f64>,
+    pub(crate) w: Array2<f64>,
     /// `[outputs]`.
-    b: Array1<f64>,
+    pub(crate) b: Array1<f64>,
 }
 
-/// The scores of linear models on the test rows, task by task: ridge regression for numbers, in
-/// closed form, and multinomial logistic regression for a class, both with half the sum of squared
-/// weights as the penalty. They see the encoded inputs of the training rows, all of which count
-/// alike.
+/// Linear models of the tasks of a data set: ridge regression for numbers, in closed form, and
+/// multinomial logistic regression for a class, both with half the sum of squared weights as the
+/// penalty.
 ///
-/// The scores of a task are undefined where there is nothing to fit, or where a fit would take
-/// more than 10¹⁰ multiplications.
-///
-/// # Panics
-/// If the data set is not as it says ([`Dataset::check`]).
-pub fn linear_baselines<T: Scalar>(dataset: &Dataset<T>, targets: &Targets) -> Vec<TaskMetrics> {
-    let of_task = |(task, values): (usize, &TaskValues<T>)| {
-        let presence = dataset.presence(task);
-        let [train, test] = [&dataset.split.train, &dataset.split.test].map(|rows| {
-            rows.iter().copied().filter(|row| presence.has(*row)).collect::<Vec<usize>>()
-        });
-        let is_short =
-            multiplications(values, train.len(), dataset.n_inputs) <= MOST_MULTIPLICATIONS;
-        let x = (is_short && !train.is_empty()).then(|| inputs(dataset, &train));
-        match values {
-            TaskValues::Numbers { values, n_columns } => {
-                let columns = targets.tasks().get(task).map_or(&[][..], TaskTarget::regression);
-                let mut judged = JudgedTask::new(TargetKind::Values, *n_columns, columns);
-                let model = x.and_then(|x| ridge::fit(&x, &numbers(values, *n_columns, &train)));
-                if let Some(model) = model {
-                    let y = numbers(values, *n_columns, &test);
-                    let predicted = model.predict(&inputs(dataset, &test));
-                    judged.add(predicted.view(), Target::Values(y.view()), &[], |_| true);
-                }
-                judged.metrics()
+/// They see the encoded inputs, and predict in a network's units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearModels {
+    of_tasks: Vec<Option<Linear>>,
+}
+
+impl LinearModels {
+    /// Fits a model of each task to the training rows that have its target, all of which count
+    /// alike. A task has none where there is nothing to fit, or where a fit would take more than
+    /// 10¹⁰ multiplications.
+    ///
+    /// # Panics
+    /// If the data set is not as it says ([`Dataset::check`]).
+    pub fn fit<T: Scalar>(dataset: &Dataset<T>) -> Self {
+        let of_task = |(task, values): (usize, &TaskValues<T>)| {
+            let presence = dataset.presence(task);
+            let train = dataset.split.train.iter().copied().filter(|row| presence.has(*row));
+            let train: Vec<usize> = train.collect();
+            let work = multiplications(values, train.len(), dataset.n_inputs);
+            if train.is_empty() || work > MOST_MULTIPLICATIONS {
+                return None;
             }
-            TaskValues::Classes { class, n_classes } => {
-                let class_of =
-                    |rows: &[usize]| rows.iter().map(|row| class[*row]).collect::<Vec<u32>>();
-                let mut judged = JudgedTask::new(TargetKind::Classes, *n_classes, &[]);
-                if let Some(x) = x {
-                    let model = logistic::fit(&x, &class_of(&train), *n_classes);
-                    let predicted = model.predict(&inputs(dataset, &test));
-                    judged.add(predicted.view(), Target::Classes(&class_of(&test)), &[], |_| true);
+            let x = numbers(&dataset.x, dataset.n_inputs, &train);
+            match values {
+                TaskValues::Numbers { values, n_columns } => {
+                    ridge::fit(&x, &numbers(values, *n_columns, &train))
                 }
-                judged.metrics()
+                TaskValues::Classes { class, n_classes } => {
+                    let class: Vec<u32> = train.iter().map(|row| class[*row]).collect();
+                    Some(logistic::fit(&x, &class, *n_classes))
+                }
             }
-        }
-    };
-    dataset.tasks.iter().enumerate().map(of_task).collect()
+        };
+        Self { of_tasks: dataset.tasks.iter().enumerate().map(of_task).collect() }
+    }
+
+    /// The model of a task, if there is one.
+    pub(crate) fn of_task(&self, task: usize) -> Option<&Linear> {
+        self.of_tasks.get(task)?.as_ref()
+    }
+
+    /// What is predicted in each task for some rows of the data set, and what is true; nothing for
+    /// a task without a model. Numbers are in the units of `targets`.
+    ///
+    /// # Panics
+    /// If the data set lacks a row or has other inputs than the models.
+    pub fn judged<T: Scalar>(
+        &self,
+        dataset: &Dataset<T>,
+        row_idx: &[usize],
+        targets: &Targets,
+    ) -> Vec<JudgedTask> {
+        let x = numbers(&dataset.x, dataset.n_inputs, row_idx);
+        let of_task = |(task, values): (usize, &TaskValues<T>)| {
+            let presence = dataset.presence(task);
+            let has_target = |place: usize| presence.has(row_idx[place]);
+            let predicted = self.of_task(task).map(|model| model.predict(&x));
+            match values {
+                TaskValues::Numbers { values, n_columns } => {
+                    let columns = targets.tasks().get(task).map_or(&[][..], TaskTarget::regression);
+                    let mut judged = JudgedTask::new(TargetKind::Values, *n_columns, columns);
+                    if let Some(predicted) = predicted {
+                        let y = numbers(values, *n_columns, row_idx);
+                        judged.add(predicted.view(), Target::Values(y.view()), &[], has_target);
+                    }
+                    judged
+                }
+                TaskValues::Classes { class, n_classes } => {
+                    let mut judged = JudgedTask::new(TargetKind::Classes, *n_classes, &[]);
+                    if let Some(predicted) = predicted {
+                        let class: Vec<u32> = row_idx.iter().map(|row| class[*row]).collect();
+                        judged.add(predicted.view(), Target::Classes(&class), &[], has_target);
+                    }
+                    judged
+                }
+            }
+        };
+        dataset.tasks.iter().enumerate().map(of_task).collect()
+    }
+
+    /// The metrics of each task on some rows of the data set, in the units of `targets`; undefined
+    /// for a task without a model.
+    ///
+    /// # Panics
+    /// As [`judged`](Self::judged).
+    pub fn metrics<T: Scalar>(
+        &self,
+        dataset: &Dataset<T>,
+        row_idx: &[usize],
+        targets: &Targets,
+    ) -> Vec<TaskMetrics> {
+        self.judged(dataset, row_idx, targets).iter().map(JudgedTask::metrics).collect()
+    }
 }
 
 /// How many multiplications a fit takes, at most.
@@ -88,11 +140,6 @@ impl Linear {
     fn predict(&self, x: &Array2<f64>) -> Array2<f64> {
         dot(x, self.w.t()) + &self.b
     }
-}
-
-/// The inputs of these rows.
-fn inputs<T: Scalar>(dataset: &Dataset<T>, rows: &[usize]) -> Array2<f64> {
-    numbers(&dataset.x, dataset.n_inputs, rows)
 }
 
 /// These rows of a matrix with `width` columns.

@@ -12,7 +12,7 @@ use anabranch_train::{
 use crate::grapes;
 
 /// `y` is `x` and noise of deviation 2, `c` is 1 with the probability σ(x).
-fn noisy(n_rows: usize) -> Prepared<f32> {
+pub(crate) fn noisy(n_rows: usize) -> Prepared<f32> {
     let mut random = Random::new(5, Purpose::Sample, 0);
     let mut csv = String::from("x,y,c\n");
     for _ in 0..n_rows {
@@ -27,7 +27,7 @@ fn noisy(n_rows: usize) -> Prepared<f32> {
     prepare(&Executor::serial(), &table, &columns, fractions, 1).unwrap()
 }
 
-fn ensemble(prepared: &Prepared<f32>) -> Model {
+pub(crate) fn ensemble(prepared: &Prepared<f32>) -> Model {
     let river = TwoBranch::new(prepared.dataset.n_inputs, 8, 1, 8, 2).river();
     let members = for_each_member(&Executor::serial(), 2, |member, exec| {
         let (epochs, batch_size, lr, seed) = (12, 32, 0.01, member_seed(1, member));

@@ -5,7 +5,7 @@ use anabranch_data::{
     prepare,
 };
 use anabranch_tensor::Executor;
-use anabranch_train::{TaskMetrics, linear_baselines};
+use anabranch_train::{LinearModels, TaskMetrics};
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -45,6 +45,11 @@ fn plain_targets() -> Targets {
     prepare::<f64>(&Executor::serial(), &table, &columns, fractions, 1).unwrap().targets.unbounded()
 }
 
+/// The scores of linear models on the test rows.
+fn scores_of(data: &Dataset<f64>) -> Vec<TaskMetrics> {
+    LinearModels::fit(data).metrics(data, &data.split.test, &plain_targets())
+}
+
 fn case() -> Value {
     serde_json::from_str(include_str!("../fixtures/linear.json")).unwrap()
 }
@@ -61,7 +66,7 @@ fn near(found: &[Option<f64>], expected: &Value, tolerance: f64) {
 #[test]
 fn linear_models_are_worth_what_scikit_learns_are() {
     let case = case();
-    let scores = linear_baselines(&dataset(&case), &plain_targets());
+    let scores = scores_of(&dataset(&case));
     let [TaskMetrics::Regression(columns), TaskMetrics::Classification(class)] = &scores[..] else {
         panic!("{scores:?}")
     };
@@ -81,7 +86,7 @@ fn linear_models_are_worth_what_scikit_learns_are() {
 fn rows_without_a_target_are_left_out() {
     let case = case();
     let mut data = dataset(&case);
-    let whole = linear_baselines(&data, &plain_targets());
+    let whole = scores_of(&data);
     // Rows of nonsense, marked as missing.
     let (n_rows, mut has) = (data.n_rows, vec![true; data.n_rows]);
     if let TaskValues::Numbers { values, .. } = &mut data.tasks[0] {
@@ -96,9 +101,9 @@ fn rows_without_a_target_are_left_out() {
     data.split.train.push(n_rows);
     data.split.test.push(n_rows);
     data.present = vec![Presence::Each(has.clone()), Presence::Each(has)];
-    assert_eq!(linear_baselines(&data, &plain_targets()), whole);
+    assert_eq!(scores_of(&data), whole);
     data.present = vec![Presence::Each(vec![false; n_rows + 1]); 2];
-    let scores = linear_baselines(&data, &plain_targets());
+    let scores = scores_of(&data);
     assert!(scores[0].regression().iter().all(|column| column.rmse.is_none()));
     assert_eq!(scores[1].classification().unwrap().log_loss, None);
 }

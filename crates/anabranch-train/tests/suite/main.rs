@@ -1,6 +1,7 @@
 //! Training, models and model files, on small tables.
 
 mod balance;
+mod blend;
 mod calibration;
 mod doctor;
 mod grapes;

@@ -1,11 +1,11 @@
-/// The mean of what networks predict.
-fn mean<const N: usize>(values: [f64; N]) -> f64 {
-    values.iter().sum::<f64>() / N as f64
+/// The mean of what networks predict: a number, or the probability of each class.
+fn mean<const N: usize, const C: usize>(predicted: [[f64; C]; N]) -> [f64; C] {
+    core::array::from_fn(|i| predicted.iter().map(|of_one| of_one[i]).sum::<f64>() / N as f64)
 }
 
-/// The mean of the probabilities that networks predict.
-fn mean_of<const N: usize, const C: usize>(probabilities: [[f64; C]; N]) -> [f64; C] {
-    core::array::from_fn(|class| mean(probabilities.map(|of_one| of_one[class])))
+/// The same, and beside it what a linear model predicts, with its share.
+fn blended<const C: usize>(mean: [f64; C], line: [f64; C], share: f64) -> [f64; C] {
+    core::array::from_fn(|i| (1.0 - share) * mean[i] + share * line[i])
 }
 
 /// e^score over the sum of these.
