@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::data::{Schema, Table};
+use anabranch::data::Schema;
 use anabranch::tensor::Executor;
 use serde_json::json;
 
 use crate::config::{Defaults, Settings};
 use crate::failure::Failure;
+use crate::init_kinds;
 use crate::out_file::{self, is_stdout};
 use crate::output;
 use crate::setup::SetupArgs;
 
 /// Write a config file for `train --config`, with every setting and what it means
 ///
-/// It takes the flags of `train`. What is not given is in the file as a comment.
+/// It takes the flags of `train`. What is not given is in the file as a comment,
+/// and each column of the table with its kind.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, next_line_help = true)]
 pub(crate) struct Args {
@@ -41,13 +43,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     }
     let table = args.setup.table()?;
     output::warn(table.warnings());
-    for column in args.setup.target_columns() {
-        table.column_index(column)?;
-    }
+    let targets = args.setup.target_columns().map(|column| table.column_index(column));
+    let targets: Vec<usize> = targets.collect::<Result<_, _>>()?;
+    let schema = Schema::infer(&Executor::serial(), &table)?;
+    let kinds = init_kinds::written(&table, &schema, &targets);
     let text = format!(
-        "# Settings of a run: `anabranch train --config {out}`. Flags and --set count more.\n{}{}",
-        columns(&table)?,
-        settings.text(Defaults::Commented)?
+        "# Settings of a run: `anabranch train --config {out}`. Flags and --set count more.\n{}",
+        settings.text(Defaults::Commented, Some(&kinds))?
     );
     out_file::write(&args.out, text.as_bytes())?;
     if args.json {
@@ -57,16 +59,4 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         output::print(&format!("{out} written: anabranch train --config {out}"))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The table's columns and their kinds, as comments.
-fn columns(table: &Table) -> Result<String, Failure> {
-    let schema = Schema::infer(&Executor::serial(), table)?;
-    let mut text = format!("#\n# Columns of {:?}:\n", table.name());
-    for column in schema.columns() {
-        let kind = serde_json::to_value(&column.kind).unwrap_or_default();
-        let kind = kind["kind"].as_str().unwrap_or_default();
-        text += &format!("#   {:?}: {kind}\n", column.name);
-    }
-    Ok(text)
 }

@@ -25,6 +25,7 @@ mod gradcheck;
 mod groups;
 mod history;
 mod init;
+mod init_kinds;
 mod inspect;
 mod log;
 mod network;

@@ -94,7 +94,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Failure> {
-    let config_file = settings.text(Defaults::Kept)?;
+    let config_file = settings.text(Defaults::Kept, None)?;
     let exec = args.setup.executor()?;
     let source = args.setup.source()?;
     let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;

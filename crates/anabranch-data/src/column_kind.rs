@@ -51,6 +51,20 @@ pub enum ColumnKind {
     },
 }
 
+impl ColumnKind {
+    /// What to ask for so that a column of this kind is understood as it is; `None` where it has no
+    /// values, or can be read in two ways.
+    pub fn asked(&self) -> Option<AskedKind> {
+        match self {
+            Self::Empty | Self::Unclear { .. } => None,
+            Self::Number { .. } => Some(AskedKind::Number),
+            Self::Date { format } => Some(AskedKind::Date(Some(*format))),
+            Self::Category { labels: Labels::Text } => Some(AskedKind::Text),
+            Self::Category { .. } => Some(AskedKind::Category),
+        }
+    }
+}
+
 /// What a whole file says about the numbers in it.
 pub(crate) struct FileFacts {
     /// The decimal mark that the user gives.

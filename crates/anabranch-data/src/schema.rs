@@ -76,8 +76,18 @@ pub enum LeftOut {
     RowNumber,
     /// It has another value in every row, as an identifier.
     Identifier,
-    /// It says the same as another column.
-    CopyOf(String),
+}
+
+impl LeftOut {
+    /// What can be said of a column that is left out for this reason.
+    pub const fn describe(&self) -> &'static str {
+        match self {
+            Self::Dropped => "is dropped",
+            Self::RowNames => "holds the names of the rows",
+            Self::RowNumber => "numbers the rows",
+            Self::Identifier => "has another value in every row, as an identifier",
+        }
+    }
 }
 
 impl Schema {
@@ -296,13 +306,10 @@ impl ColumnSchema {
     }
 
     fn left_out_warning(&self, reason: &LeftOut) -> Option<Warning> {
-        let name = &self.name;
-        let what = match reason {
-            LeftOut::Dropped | LeftOut::CopyOf(_) => return None,
-            LeftOut::RowNames => "holds the names of the rows",
-            LeftOut::RowNumber => "numbers the rows",
-            LeftOut::Identifier => "has another value in every row, as an identifier",
-        };
+        if *reason == LeftOut::Dropped {
+            return None;
+        }
+        let (name, what) = (&self.name, reason.describe());
         let message =
             format!("column {name:?} {what}: left out (name it in --as to use it anyway)");
         Some(Warning::new(WarningCode::Identifier, message).column(name))

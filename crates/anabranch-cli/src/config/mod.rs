@@ -22,7 +22,7 @@ use crate::failure::Failure;
 
 pub(crate) use flat::flat;
 pub(crate) use range::Ranged;
-pub(crate) use text::Defaults;
+pub(crate) use text::{Defaults, Written, scalar};
 
 /// The name of the file in a run's directory.
 pub(crate) const FILE: &str = "config.toml";

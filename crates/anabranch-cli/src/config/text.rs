@@ -19,12 +19,24 @@ pub(crate) enum Defaults {
     Kept,
 }
 
+/// A key whose value is written otherwise than it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) key: &'static str,
+    /// The value as TOML.
+    pub(crate) value: String,
+}
+
 impl Settings<'_> {
     /// The settings as a file, each below the help of its flag.
     ///
     /// # Errors
     /// If a path is not UTF-8.
-    pub(crate) fn text(&self, defaults: Defaults) -> Result<String, Failure> {
+    pub(crate) fn text(
+        &self,
+        defaults: Defaults,
+        written: Option<&Written>,
+    ) -> Result<String, Failure> {
         let Self { command, matches } = self;
         let mut text = String::new();
         for table in keys::tables(command) {
@@ -37,7 +49,10 @@ impl Settings<'_> {
             for (i, arg) in args().enumerate() {
                 text += if i > 0 { "\n" } else { "" };
                 text += &comment(arg);
-                text += &line(command, arg, matches, defaults)?;
+                text += &match written.filter(|written| written.key == keys::name(arg)) {
+                    Some(Written { key, value }) => format!("{key} = {value}\n"),
+                    None => line(command, arg, matches, defaults)?,
+                };
             }
         }
         Ok(text)
@@ -138,7 +153,7 @@ fn array(items: &[String]) -> String {
 }
 
 /// A number as it is, anything else as text.
-fn scalar(value: &str) -> String {
+pub(crate) fn scalar(value: &str) -> String {
     let is_plain = value.bytes().all(|b| b.is_ascii_digit() || b".eE-".contains(&b));
     let parsed = DeValue::parse(value);
     if is_plain && parsed.is_ok_and(|v| v.get_ref().is_integer() || v.get_ref().is_float()) {

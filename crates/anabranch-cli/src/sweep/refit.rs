@@ -21,7 +21,7 @@ pub(super) const FILE: &str = "best.toml";
 /// The config file of a trial.
 pub(super) fn config(space: &Space<'_>, trial: usize) -> Result<String, Failure> {
     let (command, matches) = (super::space::command(), space.matches(trial, &[])?);
-    Settings::new(&command, &matches).text(Defaults::Commented)
+    Settings::new(&command, &matches).text(Defaults::Commented, None)
 }
 
 /// Trains a trial in `dir`, unless that has been done; one that was stopped goes on. `flags` say
@@ -35,7 +35,7 @@ pub(super) fn refit(
     let command = super::space::command();
     let text = |more: &[String]| -> Result<_, Failure> {
         let matches = space.matches(trial, more)?;
-        Ok((Settings::new(&command, &matches).text(Defaults::Kept)?, matches))
+        Ok((Settings::new(&command, &matches).text(Defaults::Kept, None)?, matches))
     };
     let is_same = match std::fs::read_to_string(dir.join(config::FILE)) {
         Ok(saved) => saved == text(&[])?.0,

@@ -165,7 +165,6 @@ fn init_writes_what_train_reads() {
     assert_eq!(hash(&dir, "--config run.toml"), hash(&dir, &flags));
 
     let text = dir.read("run.toml");
-    assert!(text.contains("#   \"colour\": category\n"), "{text}");
     // Each comment with a value is a key, and what was not given is what runs anyway.
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
         Some(key) if key.split(' ').nth(1) == Some("=") && !key.chars().any(char::is_uppercase) => {
@@ -188,6 +187,64 @@ fn init_writes_what_train_reads() {
     // Without targets, the columns are there to choose from.
     assert_eq!(dir.json("init --out new.toml --data t.csv")["out"], "new.toml");
     assert!(dir.read("new.toml").contains("\n# [[tasks]]\n# regress = "));
+}
+
+/// A table with a column of every kind.
+fn columns_of_all_kinds() -> String {
+    let mut text = String::from("id;price;\"a=b\";when;zip;site;state;on;mixed;none;part\n");
+    for i in 0..80 {
+        let site = ["oslo", "bergen", "5\"\" disk"][i % 3];
+        let state = ["NA", "ZA", "BW", "KE"][i / 3 % 4];
+        let on = ["yes", "No"][i / 2 % 2];
+        let mixed = if i % 3 == 0 { "low".to_owned() } else { (i % 7).to_string() };
+        let whole = if i % 9 > 0 { (i * 37 % 101).to_string() } else { String::new() };
+        text += &format!(
+            "{i};{i},5;{whole};{day}.{month}.2024;{zip:05};\"{site}\";{state};{on};{mixed};;{part}\n",
+            day = i % 28 + 1,
+            month = i % 12 + 1,
+            zip = i % 5 * 501,
+            part = if i % 4 == 0 { "1.0" } else { ["1", "2"][i % 2] },
+        );
+    }
+    text
+}
+
+#[test]
+fn init_names_the_kind_of_every_column_without_changing_any() {
+    let dir = Dir::new();
+    dir.write("t.csv", columns_of_all_kinds());
+    let small = "--epochs 2 --hidden-a 6 --batch-size 16 --ensemble 1";
+    let flags = format!("--data t.csv --regress price --classify state {small}");
+    dir.succeed(&format!("init --out run.toml {flags}"));
+    let text = dir.read("run.toml");
+    for lines in [
+        "    # not an input, as it numbers the rows: 80 of 80 cells are numbers; such as \"0\", \"1\", \"2\"\n    \
+         # \"id=number\",\n",
+        "    # to predict: 80 of 80 cells are numbers (decimal comma); such as \"0,5\", \"1,5\", \"2,5\"\n    \
+         \"price=number\",\n",
+        "    # 71 of 71 cells are numbers; 11.25 % missing; such as \"37\", \"74\", \"10\"\n    \"a=b=number\",\n",
+        "    \"when=date:dmy\",\n",
+        "    \"zip=text\",\n",
+        "    \"site=text\",\n",
+        "    \"state=text\",\n",
+        "    \"on=category\",\n",
+        "    \"mixed=text\",\n",
+        "    # no cell has a value; 100.00 % missing\n    # \"none=category\",\n",
+        "    \"part=number\",\n",
+    ] {
+        assert!(text.contains(lines), "{lines}{text}");
+    }
+    let by_flags = hash(&dir, &flags);
+    assert_eq!(hash(&dir, "--config run.toml"), by_flags);
+    // A user says otherwise in this file alone.
+    let other = text.replace("\"mixed=text\"", "\"mixed=number\"");
+    dir.write("run.toml", other.replace("# \"id=number\"", "\"id=number\""));
+    assert_ne!(hash(&dir, "--config run.toml"), by_flags);
+    let schema: serde_json::Value = serde_json::from_str(&dir.read("m/schema.json")).unwrap();
+    assert_eq!(
+        (&schema["columns"][0]["left_out"], &schema["columns"][8]["kind"]),
+        (&serde_json::Value::Null, &"number".into())
+    );
 }
 
 #[test]
