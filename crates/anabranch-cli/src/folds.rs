@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::failure::Failure;
 use crate::fit::Fitted;
 use crate::output::{self, Detail};
-use crate::predict::{prediction_columns, write_predictions};
+use crate::predicted_columns::{prediction_columns, write_predictions};
 use crate::setup::{SetupArgs, Source};
 
 /// The name of the file with the predictions.

@@ -3,27 +3,70 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anabranch::train::replace_file;
+use anabranch::train::NewFile;
 
 use crate::failure::Failure;
 
-/// Writes a file, or standard output, whose reader may have gone.
-pub(crate) fn write(out: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let written = if is_stdout(out) {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(contents).and_then(|()| stdout.flush())
-    } else {
-        replace_file(out, contents)
-    };
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_write(out, &error)),
-        _ => Ok(()),
+/// The file that `--out` names while it is written, or standard output.
+pub(crate) struct OutFile<'a> {
+    path: &'a Path,
+    /// None for standard output.
+    file: Option<NewFile>,
+}
+
+/// Who reads what is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    /// Of a pipe: nobody wants to know the rest.
+    Gone,
+}
+
+impl<'a> OutFile<'a> {
+    /// Begins it, under another name: nothing is replaced before [`finish`](Self::finish).
+    pub(crate) fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = if is_stdout(path) { Ok(None) } else { NewFile::create(path).map(Some) };
+        Ok(Self { path, file: file.map_err(|error| cannot_write(path, &error))? })
     }
+
+    /// Writes more of it, so that it can be read at once.
+    pub(crate) fn write(&mut self, contents: &[u8]) -> Result<Reader, Failure> {
+        let written = match &mut self.file {
+            Some(file) => file.write_all(contents),
+            None => {
+                let mut stdout = std::io::stdout().lock();
+                stdout.write_all(contents).and_then(|()| stdout.flush())
+            }
+        };
+        self.reader_of(written)
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let finished = self.file.take().map_or(Ok(()), NewFile::finish);
+        self.reader_of(finished).map(|_| ())
+    }
+
+    fn reader_of(&self, written: std::io::Result<()>) -> Result<Reader, Failure> {
+        match written {
+            Ok(()) => Ok(Reader::There),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            Err(error) => Err(cannot_write(self.path, &error)),
+        }
+    }
+}
+
+/// Writes all of a file, or of standard output, whose reader may have gone.
+pub(crate) fn write(out: &Path, contents: &[u8]) -> Result<(), Failure> {
+    let mut file = OutFile::create(out)?;
+    file.write(contents)?;
+    file.finish()
 }
 
 /// The failure of writing `out`.
 pub(crate) fn cannot_write(out: &Path, error: &dyn std::fmt::Display) -> Failure {
-    let message = format!("cannot write {} ({error})", out.display());
+    let what = if is_stdout(out) { "to stdout".into() } else { out.display().to_string() };
+    let message = format!("cannot write {what} ({error})");
     Failure::on_the_way(message).coded("write")
 }
 

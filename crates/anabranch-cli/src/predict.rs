@@ -1,20 +1,19 @@
 //! `anabranch predict`: a table in, the same table with predictions out.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anabranch::data::{LineEnd, Table, Targets, TaskTarget, Warning};
-use anabranch::train::{Coverage, Model, Predictions, TaskPredictions, model_path};
+use anabranch::data::Warning;
+use anabranch::train::{Coverage, Model, model_path};
 use serde_json::json;
 
-use crate::covered;
 use crate::failure::Failure;
 use crate::flags;
-use crate::out_file::{self, cannot_write, is_stdout};
+use crate::out_file::{self, OutFile, is_stdout};
 use crate::output;
 use crate::predict_lines;
-use crate::predict_why;
+use crate::predict_table::{self, Explain, Job, Predicted};
+use crate::predicted_columns::prediction_columns;
 use crate::table_args::DataArgs;
 
 /// What stands for standard input in `--data`.
@@ -77,21 +76,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         return run_lines(args, &model, coverage);
     }
-    let table = args.data.read()?;
-    let names = new_columns(args, &model, coverage, &table)?;
-    let (predictions, warnings) = model.predict_table(&table)?;
-    let warnings = [table.warnings(), &warnings[..]].concat();
-    output::warn(&warnings);
-    check_finite(&table, &model, &predictions)?;
-    let reasons = if args.explain {
-        let background = args.background.as_ref().map(|path| args.data.table.read(path));
-        predict_why::reasons(&model, &table, background.transpose()?.as_ref().unwrap_or(&table))?
-    } else {
-        Vec::new()
+    let job = Job {
+        model: &model,
+        coverage,
+        data: &args.data,
+        out: &args.out,
+        explain: match (args.explain, &args.background) {
+            (false, _) => Explain::Nothing,
+            (true, None) => Explain::ByItself,
+            (true, Some(path)) => Explain::By(path),
+        },
     };
-    let csv = with_predictions(&table, &model, coverage, &names, &predictions, &reasons);
-    out_file::write(&args.out, &csv.map_err(|error| cannot_write(&args.out, &error))?)?;
-    report(args, table.n_rows(), &names, &warnings)
+    let Predicted { n_rows, names, warnings } = predict_table::predict(&job)?;
+    report(args, n_rows, &names, &warnings)
 }
 
 /// Predicts lines of JSON from standard input.
@@ -101,15 +98,10 @@ fn run_lines(
     coverage: Option<&Coverage<'_>>,
 ) -> Result<ExitCode, Failure> {
     let names = prediction_columns(model, coverage);
+    let mut out = OutFile::create(&args.out)?;
     let stdin = std::io::stdin().lock();
-    let (n_rows, warnings) = if is_stdout(&args.out) {
-        predict_lines::predict(model, coverage, &names, stdin, &mut std::io::stdout().lock())?
-    } else {
-        let mut lines = Vec::new();
-        let done = predict_lines::predict(model, coverage, &names, stdin, &mut lines)?;
-        out_file::write(&args.out, &lines)?;
-        done
-    };
+    let (n_rows, warnings) = predict_lines::predict(model, coverage, &names, stdin, &mut out)?;
+    out.finish()?;
     output::warn(&warnings);
     report(args, n_rows, &names, &warnings)
 }
@@ -148,142 +140,4 @@ fn check_out(args: &Args) -> Result<(), Failure> {
         taken.push((&args.data.data, what));
     }
     out_file::check(&args.out, &taken)
-}
-
-/// Refuses predictions that are not finite: something is wrong with the model.
-fn check_finite(table: &Table, model: &Model, predictions: &Predictions) -> Result<(), Failure> {
-    for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
-        let (wrong, width) = match task {
-            TaskPredictions::Values { values, n_columns, .. } => {
-                (values.iter().position(|value| !value.is_finite()), *n_columns)
-            }
-            TaskPredictions::Classes { probabilities, n_classes, .. } => {
-                (probabilities.iter().position(|p| !p.is_finite()), *n_classes)
-            }
-        };
-        if let Some(place) = wrong {
-            let message = format!(
-                "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside what training saw, or the model damaged?",
-                table.name(),
-                table.line(place / width),
-                target.name()
-            );
-            return Err(Failure::on_the_way(message).coded("not_finite"));
-        }
-    }
-    Ok(())
-}
-
-/// The names of the prediction's columns.
-fn new_columns(
-    args: &Args,
-    model: &Model,
-    coverage: Option<&Coverage<'_>>,
-    table: &Table,
-) -> Result<Vec<String>, Failure> {
-    let mut names = prediction_columns(model, coverage);
-    if args.explain {
-        let columns = model.targets().tasks().iter().flat_map(TaskTarget::columns);
-        names.extend(columns.map(|column| format!("{column}_why")));
-    }
-    let mut taken: HashSet<&str> = table.columns().iter().map(|name| name.trim()).collect();
-    for name in &names {
-        if !taken.insert(name.trim()) {
-            let file = table.name();
-            return Err(Failure::input(format!(
-                "{file}: a prediction would be named {name:?}, but the table has a column with that name: rename it"
-            )));
-        }
-    }
-    Ok(names)
-}
-
-/// The columns that a model's predictions are written to, with those of a coverage.
-pub(crate) fn prediction_columns(model: &Model, coverage: Option<&Coverage<'_>>) -> Vec<String> {
-    let of_task = |task: &TaskTarget| -> Vec<String> {
-        let is_ensemble = model.members().len() > 1;
-        let deviations = task.deviation_columns().take(if is_ensemble { usize::MAX } else { 0 });
-        let covered = coverage.map_or(Vec::new(), |_| task.coverage_columns());
-        task.prediction_columns().chain(deviations).chain(covered).collect()
-    };
-    model.targets().tasks().iter().flat_map(of_task).collect()
-}
-
-/// The table as it is in its file, with the predictions at the end of each row.
-fn with_predictions(
-    table: &Table,
-    model: &Model,
-    coverage: Option<&Coverage<'_>>,
-    names: &[String],
-    predictions: &Predictions,
-    reasons: &[Vec<String>],
-) -> csv::Result<Vec<u8>> {
-    let format = table.format();
-    let terminator = match format.line_end {
-        LineEnd::Lf => csv::Terminator::Any(b'\n'),
-        LineEnd::CrLf => csv::Terminator::CRLF,
-    };
-    let mut csv = csv::WriterBuilder::new()
-        .delimiter(format.separator)
-        .terminator(terminator)
-        // Where the header leaves a column out, rows are longer.
-        .flexible(true)
-        .from_writer(Vec::new());
-    csv.write_record(table.header().chain(names.iter().map(String::as_str)))?;
-    for row in 0..table.n_rows() {
-        table.row(row).try_for_each(|cell| csv.write_field(cell))?;
-        let reasons = reasons.get(row).map_or(&[][..], |reasons| reasons);
-        write_predictions(&mut csv, row, predictions, model.targets(), coverage, reasons)?;
-    }
-    let csv = csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
-    // All of it was text in the file.
-    Ok(format.encoding.encode(&String::from_utf8_lossy(&csv)))
-}
-
-/// Writes the predictions of a row, and the reasons for them, behind the cells of the line, and
-/// ends it.
-pub(crate) fn write_predictions(
-    csv: &mut csv::Writer<Vec<u8>>,
-    row: usize,
-    predictions: &Predictions,
-    targets: &Targets,
-    coverage: Option<&Coverage<'_>>,
-    reasons: &[String],
-) -> csv::Result<()> {
-    for (number, (task, target)) in predictions.tasks.iter().zip(targets.tasks()).enumerate() {
-        match task {
-            TaskPredictions::Values { values, deviations, n_columns } => {
-                let of_row = row * n_columns..(row + 1) * n_columns;
-                let deviations = deviations.get(of_row.clone()).unwrap_or_default();
-                let values = &values[of_row];
-                for value in values.iter().chain(deviations) {
-                    csv.write_field(value.to_string())?;
-                }
-                if let Some(coverage) = coverage {
-                    for end in covered::intervals(coverage, number, values, deviations) {
-                        csv.write_field(end.to_string())?;
-                    }
-                }
-            }
-            TaskPredictions::Classes { classes, probabilities, deviations, n_classes } => {
-                csv.write_field(&target.labels()[classes[row]])?;
-                let probabilities = &probabilities[row * n_classes..][..*n_classes];
-                for probability in probabilities {
-                    csv.write_field(probability.to_string())?;
-                }
-                if let Some(deviation) = deviations.get(row * n_classes + classes[row]) {
-                    csv.write_field(deviation.to_string())?;
-                }
-                if let Some(coverage) = coverage {
-                    csv.write_field(flags::joined(&covered::set(
-                        coverage,
-                        number,
-                        target,
-                        probabilities,
-                    )))?;
-                }
-            }
-        }
-    }
-    csv.write_record(reasons)
 }

@@ -1,7 +1,7 @@
 //! `anabranch predict --data -` with lines of JSON: an object in, the same with predictions out.
 
 use std::fmt::Display;
-use std::io::{BufRead, ErrorKind, Write};
+use std::io::BufRead;
 
 use anabranch::data::{RowNotes, Warning, WarningCode};
 use anabranch::train::{Coverage, Model, Prediction};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::covered;
 use crate::failure::Failure;
+use crate::out_file::{OutFile, Reader};
 
 /// Whether standard input begins with an object.
 pub(crate) fn are_next() -> bool {
@@ -24,7 +25,7 @@ pub(crate) fn predict(
     coverage: Option<&Coverage<'_>>,
     names: &[String],
     input: impl BufRead,
-    output: &mut impl Write,
+    output: &mut OutFile<'_>,
 ) -> Result<(usize, Vec<Warning>), Failure> {
     let (mut n_lines, mut notes) = (0, RowNotes::default());
     let mut prediction = model.prediction();
@@ -55,15 +56,10 @@ pub(crate) fn predict(
             }
         }
         let line = Value::Object(object).to_string() + "\n";
-        match output.write_all(line.as_bytes()).and_then(|()| output.flush()) {
-            Ok(()) => n_lines += 1,
-            // The reader has gone.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-            Err(error) => {
-                let message = format!("cannot write to stdout ({error})");
-                return Err(Failure::on_the_way(message).coded("write"));
-            }
+        if output.write(line.as_bytes())? == Reader::Gone {
+            break;
         }
+        n_lines += 1;
     }
     Ok((n_lines, warnings(notes)))
 }

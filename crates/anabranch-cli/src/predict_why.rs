@@ -14,22 +14,28 @@ const NAMED: usize = 5;
 /// Seeds what is drawn: the same table always has the same reasons.
 const SEED: u64 = 1;
 
-/// Why each row of a table is predicted as it is, compared with the rows of `background`: for each
-/// column that is predicted, an object of JSON.
-pub(crate) fn reasons(
-    model: &Model,
-    table: &Table,
-    background: &Table,
-) -> Result<Vec<Vec<String>>, Failure> {
-    let exec = Executor::new(std::thread::available_parallelism().map_or(1, usize::from))?;
-    let encoded = |table: &Table| -> Result<Vec<f32>, Failure> {
-        let rows: Vec<usize> = (0..table.n_rows()).collect();
-        Ok(model.encoder().encode::<f32>(&exec, table, &rows)?.x)
-    };
-    let explainer = Explainer::new(model, &encoded(background)?, SEED);
-    let rows = explainer.explain(&encoded(table)?, &exec);
-    let of_row = |row: &Vec<Explanation>| row.iter().map(|why| text(model, why)).collect();
-    Ok(rows.iter().map(of_row).collect())
+/// Says why rows are predicted as they are.
+pub(crate) struct Reasons<'a> {
+    model: &'a Model,
+    explainer: Explainer<'a>,
+    exec: Executor,
+}
+
+impl<'a> Reasons<'a> {
+    /// Compared with the rows of `background`.
+    pub(crate) fn new(model: &'a Model, background: &Table) -> Result<Self, Failure> {
+        let exec = Executor::new(std::thread::available_parallelism().map_or(1, usize::from))?;
+        let rows: Vec<usize> = (0..background.n_rows()).collect();
+        let x = model.encoder().encode::<f32>(&exec, background, &rows)?.x;
+        Ok(Self { model, explainer: Explainer::new(model, &x, SEED), exec })
+    }
+
+    /// Those of encoded rows: for each column that is predicted, an object of JSON.
+    pub(crate) fn of(&self, x: &[f32]) -> Vec<Vec<String>> {
+        let rows = self.explainer.explain(x, &self.exec);
+        let of_row = |row: &Vec<Explanation>| row.iter().map(|why| text(self.model, why)).collect();
+        rows.iter().map(of_row).collect()
+    }
 }
 
 /// The columns that moved a prediction most, the greatest first, and all others together: with

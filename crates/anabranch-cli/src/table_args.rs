@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{
-    AskedKind, ColumnRules, Mark, MissingMarkers, ReadOptions, Table, TextEncoding, Tolerance,
+    AskedKind, ColumnRules, DataError, Mark, MissingMarkers, ReadOptions, Table, TextEncoding,
+    Tolerance,
 };
 use clap::ValueEnum;
 
@@ -13,6 +14,9 @@ use crate::flags::{assignment, list};
 
 /// The name of the built-in table.
 pub(crate) const WINE: &str = "wine";
+
+/// The pieces of a table, at least one unless there is an error.
+pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Table, DataError>>>;
 
 /// Names of columns, or markers.
 type Names = Vec<String>;
@@ -63,25 +67,36 @@ enum Decimal {
 impl TableArgs {
     /// The table that `data` means: a file, standard input for `-`, or the built-in one.
     pub(crate) fn read(&self, data: &Path) -> Result<Table, Failure> {
-        let rules = self.rules()?;
-        let (separator, encoding) = (self.separator, self.encoding);
-        let options = || ReadOptions { separator, encoding, rules: rules.clone() };
+        let table = self.pieces(data, usize::MAX)?.next();
+        let table =
+            table.ok_or_else(|| DataError::NoRows { file: data.display().to_string() })??;
+        tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
+        Ok(table)
+    }
+
+    /// The table that `data` means in pieces of about so many bytes.
+    pub(crate) fn pieces(&self, data: &Path, n_bytes: usize) -> Result<Pieces, Failure> {
         if data == Path::new(WINE) && data.is_file() {
             return Err(Failure::input(
                 "wine is the built-in table, but there is a file with this name too: write ./wine for the file, or work in \
                  another directory for the table",
             ));
         }
-        let table = match data.to_str() {
-            Some(WINE) => Table::wine()?.with_rules(rules),
-            Some("-") => options().from_reader("stdin", std::io::stdin().lock())?,
-            _ => options().read(data)?,
-        };
-        tracing::info!(file = ?data, rows = table.n_rows(), columns = table.columns().len(), "table read");
-        Ok(table)
+        let (separator, encoding, rules) = (self.separator, self.encoding, self.rules()?);
+        let options = ReadOptions { separator, encoding, rules };
+        Ok(match data.to_str() {
+            Some(WINE) => {
+                Box::new(std::iter::once(Table::wine().map(|wine| wine.with_rules(options.rules))))
+            }
+            Some("-") => {
+                Box::new(options.pieces_from("stdin", std::io::stdin().lock(), n_bytes)?)
+            }
+            _ => Box::new(options.pieces(data, n_bytes)?),
+        })
     }
 
-    fn rules(&self) -> Result<ColumnRules, Failure> {
+    /// How the columns are to be understood.
+    pub(crate) fn rules(&self) -> Result<ColumnRules, Failure> {
         let kind = |(column, kind): &(String, String)| match kind.parse::<AskedKind>() {
             Ok(asked) => Ok((column.clone(), asked)),
             Err(why) => Err(Failure::input(format!("--as {column}={kind}: {why}"))),

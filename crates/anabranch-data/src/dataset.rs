@@ -8,7 +8,6 @@ use crate::giveaway::about_giveaways;
 use crate::missing_targets::about_missing;
 use crate::presence::Presence;
 use crate::raw_targets::{RawTargets, TargetValues, TaskValues};
-use crate::rules::Tolerance;
 use crate::sample_weights::{read_weights, relative};
 use crate::schema::Schema;
 use crate::sentinel::about_sentinels;
@@ -220,9 +219,7 @@ pub fn prepare_split<T: Scalar>(
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
     let (encoder, about_columns) =
         Encoder::fit_schema(exec, table, &schema, &train_rows, &target_columns, &passed_over)?;
-    let input_columns = encoder.input_columns();
-    let Encoded { x, warnings: mut about_cells } =
-        encoder.encode_with(exec, table, &found.rows, input_columns, Tolerance::Lenient)?;
+    let Encoded { x, warnings: mut about_cells } = encoder.encode_own(exec, table, &found.rows)?;
     // Of a column with rare categories, or absurd numbers, it has been said how they are encoded.
     about_cells.retain(|about| {
         let same = match about.code {

@@ -28,11 +28,14 @@ mod labels;
 mod missing;
 mod missing_targets;
 mod number;
+mod pieces;
 mod presence;
 mod profile;
 mod raw_targets;
+mod read;
 mod regression_target;
 mod row_hash;
+mod rows;
 mod rules;
 mod sample_weights;
 mod schema;
@@ -54,7 +57,7 @@ pub use dataset::{Dataset, Prepared, prepare, prepare_split};
 pub use date::DateFormat;
 pub use encoder::{
     Cycle, Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
-    MissingColumn, NormalScores, OtherColumn, RowNotes,
+    MissingColumn, NormalScores, OtherColumn, PieceEncoder, RowNotes,
 };
 pub use error::{DataError, RowError, StoredError};
 pub use far::FAR;
@@ -62,15 +65,17 @@ pub use folds::Fold;
 pub use labels::Labels;
 pub use missing::MissingMarkers;
 pub use number::{Mark, NumberFormat};
+pub use pieces::TablePieces;
 pub use presence::Presence;
 pub use raw_targets::{TargetValues, TaskValues};
+pub use read::ReadOptions;
 pub use regression_target::RegressionTarget;
 pub use rules::{AskedKind, ColumnRules, Scaling, Tolerance};
 pub use schema::{ColumnSchema, LeftOut, Schema};
 pub use source::TextEncoding;
 pub use split::{Fractions, Split};
 pub use split_rules::{SplitBy, SplitRules};
-pub use table::{FileFormat, LineEnd, ReadOptions, Table};
+pub use table::{FileFormat, LineEnd, Table};
 pub use target::{ClassTarget, TargetColumns, Targets, TaskColumns, TaskTarget};
 pub use target_scale::{MARGIN, ScaleKind, TargetScale};
 pub use warning::{Warning, WarningCode};

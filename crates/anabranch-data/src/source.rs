@@ -2,16 +2,23 @@
 
 use std::io::{self, Read};
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::error::DataError;
 
 /// Most bytes at the start of a file that tell its format.
 const HEAD: usize = 4096;
 
-/// The text of a file, and how its bytes stood for it.
-pub(crate) struct Source {
-    pub(crate) text: Vec<u8>,
+/// Bytes at the start of a file that tell its compression; a byte order mark has fewer.
+const LONGEST_MAGIC: u64 = 4;
+
+/// The text of a file, unpacked and decoded piece by piece, and how its bytes stand for it.
+pub(crate) struct Source<'a> {
+    reader: Box<dyn Read + 'a>,
+    /// The first piece, as long as nobody has taken it.
+    start: Vec<u8>,
+    decoder: Option<Decoder>,
+    is_at_end: bool,
     pub(crate) encoding: TextEncoding,
     /// Whether the encoding was neither asked for nor marked, and is not UTF-8.
     pub(crate) is_guess: bool,
@@ -48,37 +55,107 @@ const FORMATS: [(&[u8], &str, &str); 16] = [
     (b"<", "an HTML or XML document", "save its table as CSV"),
 ];
 
-/// Reads all of `reader`, unpacks it if it is gzip's or zstd's, and decodes it: as `asked`, or as
-/// its bytes show.
-///
-/// # Errors
-/// [`DataError::Read`], [`DataError::NotATable`], [`DataError::NotUtf8`] or
-/// [`DataError::Encoding`].
-pub(crate) fn read_source(
-    name: &str,
-    mut reader: impl Read,
-    asked: Option<TextEncoding>,
-) -> Result<Source, DataError> {
-    let failed = |reason| DataError::Read { file: name.to_owned(), reason };
-    let mut magic = Vec::new();
-    reader.by_ref().take(4).read_to_end(&mut magic).map_err(failed)?;
-    let is_gzip = magic.starts_with(b"\x1f\x8b");
-    let is_zstd = magic.starts_with(b"\x28\xb5\x2f\xfd");
-    let reader = io::Cursor::new(magic).chain(reader);
-    let mut bytes = Vec::new();
-    let packed = if is_gzip {
-        flate2::read::MultiGzDecoder::new(reader).read_to_end(&mut bytes)
-    } else if is_zstd {
-        ruzstd::decoding::StreamingDecoder::new(reader)
-            .map_err(io::Error::other)
-            .and_then(|mut decoder| decoder.read_to_end(&mut bytes))
-    } else {
-        let mut reader = reader;
-        reader.read_to_end(&mut bytes)
-    };
-    packed.map_err(failed)?;
-    check_format(name, &bytes)?;
-    decode(name, bytes, asked)
+impl<'a> Source<'a> {
+    /// Reads the first `n_bytes` of `reader`, unpacked if it is gzip's or zstd's, and at least a
+    /// byte order mark; they tell the encoding, if none is `asked` for. `name` is what errors call
+    /// it.
+    ///
+    /// # Errors
+    /// [`DataError::Read`], [`DataError::NotATable`] or [`DataError::NotUtf8`].
+    pub(crate) fn new(
+        name: &str,
+        mut reader: impl Read + 'a,
+        asked: Option<TextEncoding>,
+        n_bytes: usize,
+    ) -> Result<Self, DataError> {
+        let failed = |reason| DataError::Read { file: name.to_owned(), reason };
+        let mut magic = Vec::new();
+        reader.by_ref().take(LONGEST_MAGIC).read_to_end(&mut magic).map_err(failed)?;
+        let is_gzip = magic.starts_with(b"\x1f\x8b");
+        let is_zstd = magic.starts_with(b"\x28\xb5\x2f\xfd");
+        let reader = io::Cursor::new(magic).chain(reader);
+        let mut reader: Box<dyn Read + 'a> = if is_gzip {
+            Box::new(flate2::read::MultiGzDecoder::new(reader))
+        } else if is_zstd {
+            let decoder = ruzstd::decoding::StreamingDecoder::new(reader);
+            Box::new(decoder.map_err(io::Error::other).map_err(failed)?)
+        } else {
+            Box::new(reader)
+        };
+        let mut start = Vec::new();
+        let n_bytes = n_bytes.max(LONGEST_MAGIC as usize);
+        let is_at_end = read_some(&mut reader, &mut start, n_bytes).map_err(failed)?;
+        check_format(name, &start)?;
+        let mark = Encoding::for_bom(&start);
+        if let Some((_, len)) = mark {
+            start.drain(..len);
+        }
+        let (encoding, is_guess) = match (asked, mark) {
+            (_, Some((encoding, _))) => (encoding, false),
+            (Some(asked), None) => (asked.encoding, false),
+            (None, None) => match guess(&start, is_at_end) {
+                Some(encoding) => (encoding, encoding != UTF_8),
+                None => return Err(not_utf8(name, &start, 1)),
+            },
+        };
+        let decoder = (encoding != UTF_8).then(|| encoding.new_decoder_without_bom_handling());
+        let encoding = TextEncoding { encoding, has_mark: mark.is_some() };
+        Ok(Self { reader, start, decoder, is_at_end, encoding, is_guess })
+    }
+
+    /// Whether all of the text has been read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.is_at_end && self.start.is_empty()
+    }
+
+    /// Appends to `text` what the next `n_bytes` of the file stand for, those of the first piece at
+    /// first. The text ends within a character where these bytes do.
+    ///
+    /// # Errors
+    /// [`DataError::Read`] or [`DataError::Encoding`].
+    pub(crate) fn read(
+        &mut self,
+        name: &str,
+        text: &mut Vec<u8>,
+        n_bytes: usize,
+    ) -> Result<(), DataError> {
+        let mut bytes = std::mem::take(&mut self.start);
+        if bytes.is_empty() && !self.is_at_end {
+            let to = if self.decoder.is_some() { &mut bytes } else { &mut *text };
+            let read = read_some(&mut self.reader, to, n_bytes);
+            let failed = |reason| DataError::Read { file: name.to_owned(), reason };
+            self.is_at_end = read.map_err(failed)?;
+        }
+        match &mut self.decoder {
+            Some(decoder) => {
+                let most = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+                let mut decoded = String::with_capacity(most.unwrap_or(0));
+                let (result, _) = decoder.decode_to_string_without_replacement(
+                    &bytes,
+                    &mut decoded,
+                    self.is_at_end,
+                );
+                if result != DecoderResult::InputEmpty {
+                    let encoding = self.encoding.name();
+                    return Err(DataError::Encoding { file: name.to_owned(), encoding });
+                }
+                append(text, decoded.into_bytes());
+            }
+            None => append(text, bytes),
+        }
+        Ok(())
+    }
+}
+
+/// Appends `n_bytes` of `reader` to `to`, or all that are left; whether nothing follows them.
+fn read_some(reader: &mut impl Read, to: &mut Vec<u8>, n_bytes: usize) -> io::Result<bool> {
+    let n_read = reader.take(n_bytes as u64).read_to_end(to)?;
+    Ok(n_read < n_bytes)
+}
+
+/// Appends `more` to `text`, without a copy if that is empty.
+fn append(text: &mut Vec<u8>, mut more: Vec<u8>) {
+    if text.is_empty() { *text = more } else { text.append(&mut more) }
 }
 
 fn check_format(file: &str, bytes: &[u8]) -> Result<(), DataError> {
@@ -101,49 +178,21 @@ fn check_format(file: &str, bytes: &[u8]) -> Result<(), DataError> {
     }
 }
 
-/// Decodes bytes, in place where they are UTF-8.
-fn decode(
-    name: &str,
-    mut bytes: Vec<u8>,
-    asked: Option<TextEncoding>,
-) -> Result<Source, DataError> {
-    let mark = Encoding::for_bom(&bytes);
-    if let Some((_, len)) = mark {
-        bytes.drain(..len);
-    }
-    let (encoding, is_guess) = match (asked, mark) {
-        (_, Some((encoding, _))) => (encoding, false),
-        (Some(asked), None) => (asked.encoding, false),
-        (None, None) => match guess(&bytes) {
-            Some(encoding) => (encoding, encoding != UTF_8),
-            None => return Err(not_utf8(name, &bytes)),
-        },
-    };
-    let text = if encoding == UTF_8 {
-        if std::str::from_utf8(&bytes).is_err() {
-            return Err(not_utf8(name, &bytes));
-        }
-        bytes
-    } else {
-        let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(&bytes)
-        else {
-            return Err(DataError::Encoding { file: name.to_owned(), encoding: encoding.name() });
-        };
-        text.into_owned().into_bytes()
-    };
-    let encoding = TextEncoding { encoding, has_mark: mark.is_some() };
-    Ok(Source { text, encoding, is_guess })
+/// Refuses text of which `line` is the first line.
+pub(crate) fn not_utf8(file: &str, text: &[u8], line: usize) -> DataError {
+    let valid = std::str::from_utf8(text).err().map_or(text.len(), |error| error.valid_up_to());
+    DataError::NotUtf8 { file: file.to_owned(), line: line + line_ends(&text[..valid]) }
 }
 
-fn not_utf8(file: &str, bytes: &[u8]) -> DataError {
-    let valid = std::str::from_utf8(bytes).err().map_or(bytes.len(), |error| error.valid_up_to());
-    DataError::NotUtf8 { file: file.to_owned(), line: 1 + line_ends(&bytes[..valid]) }
+/// Whether a text is UTF-8, or the beginning of one unless it `is_all`.
+pub(crate) fn is_utf8(text: &[u8], is_all: bool) -> bool {
+    std::str::from_utf8(text).map_or_else(|e| !is_all && e.error_len().is_none(), |_| true)
 }
 
 /// The encoding that bytes without a mark are in: UTF-16 where every other byte is zero, UTF-8
 /// where they are valid, else Windows-1252, of which Latin-1 is a part. `None` for damaged UTF-8,
 /// and for what is not text.
-fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
+fn guess(bytes: &[u8], is_all: bool) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let zeros = |offset| head.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
@@ -155,7 +204,7 @@ fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
     if bytes.len().is_multiple_of(2) && is_most(even) && odd == 0 {
         return Some(UTF_16BE);
     }
-    if std::str::from_utf8(bytes).is_ok() {
+    if is_utf8(bytes, is_all) {
         return Some(UTF_8);
     }
     let (mut wide, mut wrong) = (0, 0);
@@ -192,15 +241,20 @@ impl TextEncoding {
     /// the encoding lacks becomes a numeric character reference.
     pub fn encode(self, text: &str) -> Vec<u8> {
         let mark = if self.has_mark { "\u{feff}" } else { "" };
-        let units = || mark.encode_utf16().chain(text.encode_utf16());
+        self.encode_more(format!("{mark}{text}"))
+    }
+
+    /// Text that follows other text of a file: as [`encode`](Self::encode), but without a mark. The
+    /// text before it has to end with a line.
+    pub fn encode_more(self, text: String) -> Vec<u8> {
         if self.encoding == UTF_16LE {
-            units().flat_map(u16::to_le_bytes).collect()
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect()
         } else if self.encoding == UTF_16BE {
-            units().flat_map(u16::to_be_bytes).collect()
+            text.encode_utf16().flat_map(u16::to_be_bytes).collect()
         } else if self.encoding == UTF_8 {
-            [mark.as_bytes(), text.as_bytes()].concat()
+            text.into_bytes()
         } else {
-            self.encoding.encode(text).0.into_owned()
+            self.encoding.encode(&text).0.into_owned()
         }
     }
 }
@@ -211,13 +265,30 @@ mod tests {
 
     use super::*;
 
+    /// All of the text, in pieces of so many bytes.
+    fn text(source: &mut Source<'_>, n_bytes: usize) -> Result<Vec<u8>, DataError> {
+        let mut text = Vec::new();
+        while !source.is_at_end() {
+            source.read("t.csv", &mut text, n_bytes)?;
+        }
+        if is_utf8(&text, true) { Ok(text) } else { Err(not_utf8("t.csv", &text, 1)) }
+    }
+
     fn read(bytes: &[u8], asked: Option<&str>) -> Result<(String, &'static str), String> {
         let asked = asked.and_then(TextEncoding::named);
-        let source = read_source("t.csv", bytes, asked).map_err(|error| error.to_string())?;
+        // In one piece, and, but for the first, byte by byte.
+        let in_pieces = |n_bytes: usize| {
+            let mut source = Source::new("t.csv", bytes, asked, bytes.len())?;
+            Ok((text(&mut source, n_bytes)?, source.encoding))
+        };
+        let [at_once, in_bytes] =
+            [usize::MAX, 1].map(|n| in_pieces(n).map_err(|error: DataError| error.to_string()));
+        assert_eq!(at_once, in_bytes);
+        let (text, encoding) = at_once?;
+        let text = String::from_utf8(text).unwrap();
         // Whatever was read is written back as it was.
-        let text = String::from_utf8(source.text).unwrap();
-        assert_eq!(source.encoding.encode(&text), bytes, "{text:?}");
-        Ok((text, source.encoding.name()))
+        assert_eq!(encoding.encode(&text), bytes, "{text:?}");
+        Ok((text, encoding.name()))
     }
 
     const TEXT: &str = "name,x\nÅrhus,1\nZürich,2\n";
@@ -269,10 +340,11 @@ mod tests {
             ruzstd::encoding::CompressionLevel::Fastest,
         );
         for bytes in [[gzip.clone(), gzip.clone()].concat(), [zstd.clone(), zstd].concat()] {
-            let source = read_source("t.csv", &bytes[..], None).unwrap();
-            assert!(source.text.starts_with(TEXT.as_bytes()), "{:?}", source.text);
+            let mut source = Source::new("t.csv", &bytes[..], None, 10).unwrap();
+            let text = text(&mut source, 3).unwrap();
+            assert!(text.starts_with(TEXT.as_bytes()), "{text:?}");
         }
-        let error = read_source("t.csv", &gzip[..20], None).err().unwrap().to_string();
+        let error = Source::new("t.csv", &gzip[..20], None, 100).err().unwrap().to_string();
         assert!(error.starts_with("t.csv: cannot be read ("), "{error}");
     }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use anabranch_data::{Cell, Encoder, RowError, RowNotes, Table, Targets, TaskTarget, Warning};
+use anabranch_data::{Cell, Encoder, RowError, RowNotes, Targets, TaskTarget};
 use anabranch_graph::{Fusion, Graph, GraphError, Mode, River, Workspace};
 use anabranch_layers::TargetKind;
 use anabranch_tensor::{ArrayView2, Executor, flat, matrix};
@@ -349,21 +349,6 @@ impl Model {
         })
     }
 
-    /// Predicts every row of a table. It needs the input columns only, in any order.
-    ///
-    /// # Errors
-    /// If an input column is missing or a number is infinite.
-    pub fn predict_table(&self, table: &Table) -> Result<(Predictions, Vec<Warning>), TrainError> {
-        let rows: Vec<usize> = (0..table.n_rows()).collect();
-        let encoded = self.encoder.encode::<f32>(&self.exec, table, &rows)?;
-        let mut predictions = Predictions::default();
-        predictions.resize(table.n_rows(), self.targets.tasks(), self.members.len());
-        self.for_each_encoded(&encoded.x, &self.targets, |rows, heads| {
-            self.read(rows, heads, &mut predictions);
-        });
-        Ok((predictions, encoded.warnings))
-    }
-
     /// Predicts rows that the model's encoder has encoded, `[rows, width]`, row by row.
     ///
     /// # Panics
@@ -372,11 +357,15 @@ impl Model {
         let width = self.encoder.width();
         assert!(x.len().is_multiple_of(width), "{} numbers in rows of {width}", x.len());
         let mut predictions = Predictions::default();
-        predictions.resize(x.len() / width, self.targets.tasks(), self.members.len());
-        self.for_each_encoded(x, &self.targets, |rows, heads| {
-            self.read(rows, heads, &mut predictions);
-        });
+        self.predict_encoded_into(x, &mut predictions);
         predictions
+    }
+
+    /// [`predict_encoded`](Self::predict_encoded) into `predictions`, whose size follows.
+    pub(crate) fn predict_encoded_into(&self, x: &[f32], predictions: &mut Predictions) {
+        let n_rows = x.len() / self.encoder.width();
+        predictions.resize(n_rows, self.targets.tasks(), self.members.len());
+        self.for_each_encoded(x, &self.targets, |rows, heads| self.read(rows, heads, predictions));
     }
 
     /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what each head

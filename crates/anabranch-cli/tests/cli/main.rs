@@ -10,6 +10,7 @@ mod explaining;
 mod exporting;
 mod flags;
 mod inspecting;
+mod large_tables;
 mod messages;
 mod model_files;
 mod numbers;

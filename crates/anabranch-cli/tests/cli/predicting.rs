@@ -357,6 +357,24 @@ fn lines_that_are_no_rows_are_refused() {
     assert!(!dir.path("lines").exists());
 }
 
+/// The output is refused before a line is read; and a file that is replaced is as it was until all
+/// lines are predicted.
+#[test]
+fn lines_of_json_may_go_to_a_file() {
+    let dir = trained();
+    let lines = "{\"size\":3,\"colour\":\"red\"}\n{\"size\":5,\"colour\":\"blue\"}\n";
+    assert_eq!(piped(&dir, "--out p.jsonl", lines).1, "2 rows predicted: p.jsonl\n");
+    let predicted = dir.read("p.jsonl");
+    assert_eq!(piped(&dir, "", lines).1, predicted);
+    assert_eq!(piped(&dir, "--out p.jsonl", &format!("{lines}{{\n")).0, 2);
+    assert_eq!(dir.read("p.jsonl"), predicted);
+    let mut command = dir.command("predict --model m --data - --out none/p.jsonl");
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // Its standard input stays open.
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
 #[test]
 fn a_table_may_go_to_standard_output() {
     let dir = trained();

@@ -4,31 +4,26 @@ mod encoding;
 mod fit;
 mod fit_numbers;
 mod normal_scores;
+mod pieces;
 mod record;
 mod stored;
 mod unlike;
 
-use std::sync::OnceLock;
-
-use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Executor, Scalar};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
-use crate::error::{DataError, RowError, list};
-use crate::rules::Tolerance;
+use crate::error::{DataError, RowError};
+use crate::rules::{ColumnRules, Tolerance};
 use crate::table::Table;
-use crate::warning::Warning;
 
 use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
 pub use normal_scores::NormalScores;
-use unlike::{ColumnTally, columns_for};
-
-/// Rows that one task encodes.
-const CHUNK_ROWS: usize = 1024;
+pub use pieces::{Encoded, PieceEncoder};
+use unlike::columns_for;
 
 /// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width)
 /// numbers, the same ones for the same cells wherever it is applied. A model file holds it
@@ -76,15 +71,6 @@ impl RowNotes {
             Outcome::Outside => self.outside += 1,
         }
     }
-}
-
-/// Encoded rows of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Encoded<T> {
-    /// `[rows, width]`, row-major.
-    pub x: Vec<T>,
-    /// Cells that are not what training saw.
-    pub warnings: Vec<Warning>,
 }
 
 impl Encoder {
@@ -202,50 +188,23 @@ impl Encoder {
         table: &Table,
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
-        let columns = columns_for(&self.columns, table);
-        self.encode_with(exec, table, rows, &columns, table.rules().tolerance)
+        self.pieces(table.rules()).encode_all(exec, table, rows)
     }
 
-    /// [`encode`](Self::encode) by `columns`, which are the encoder's own, but for how cells are
-    /// written.
-    pub(crate) fn encode_with<T: Scalar>(
+    /// What encodes a table that is read piece by piece, by rules for its columns.
+    pub fn pieces(&self, rules: &ColumnRules) -> PieceEncoder {
+        PieceEncoder::new(columns_for(&self.columns, rules), rules.tolerance)
+    }
+
+    /// [`encode`](Self::encode) of the table that the encoder was fitted to: its cells are written
+    /// as the encoder has it, and no column is refused.
+    pub(crate) fn encode_own<T: Scalar>(
         &self,
         exec: &Executor,
         table: &Table,
         rows: &[usize],
-        columns: &[InputColumn],
-        tolerance: Tolerance,
     ) -> Result<Encoded<T>, DataError> {
-        let places = columns.iter().map(|column| {
-            table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
-                file: table.name().to_owned(),
-                column: column.name.clone(),
-                found: list(table.columns()),
-            })
-        });
-        let places: Vec<usize> = places.collect::<Result<_, _>>()?;
-        let mut x = vec![T::ZERO; rows.len() * self.width];
-        let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
-        let parts = [Part::Rows(&mut x, self.width)];
-        exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, parts, |chunk, [x]| {
-            let (rows, tallies) = &chunks[chunk.start / CHUNK_ROWS];
-            tallies.get_or_init(|| encode_rows(table, columns, &places, rows, x));
-        });
-        // Every chunk has its tallies: counts are added up, and what comes first is kept.
-        let mut tallies = vec![ColumnTally::default(); columns.len()];
-        for chunk in chunks.into_iter().filter_map(|(_, tallies)| tallies.into_inner()) {
-            for (all, tally) in tallies.iter_mut().zip(chunk?) {
-                all.add_all(&tally);
-            }
-        }
-        let mut warnings = Vec::new();
-        for ((column, place), tally) in columns.iter().zip(places).zip(&tallies) {
-            if tolerance == Tolerance::Strict {
-                tally.check(table, place, column, rows.len())?;
-            }
-            warnings.extend(tally.warnings(table, place, column, rows.len()));
-        }
-        Ok(Encoded { x, warnings })
+        PieceEncoder::new(self.columns.clone(), Tolerance::Lenient).encode_all(exec, table, rows)
     }
 }
 
@@ -258,33 +217,4 @@ impl InputColumn {
             CellError::NumberForText => RowError::NumberForText { column: column() },
         })
     }
-}
-
-/// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
-fn encode_rows<T: Scalar>(
-    table: &Table,
-    columns: &[InputColumn],
-    places: &[usize],
-    rows: &[usize],
-    x: &mut [T],
-) -> Result<Vec<ColumnTally>, DataError> {
-    let widths: Vec<usize> = columns.iter().map(InputColumn::width).collect();
-    let mut tallies = vec![ColumnTally::default(); columns.len()];
-    let mut rest = x;
-    for &row in rows {
-        for (i, column) in columns.iter().enumerate() {
-            let (out, tail) = rest.split_at_mut(widths[i]);
-            rest = tail;
-            let text = table.cell(row, places[i]);
-            match column.encode(Cell::Text(text), out) {
-                Ok(outcome) => tallies[i].add(outcome, row),
-                // Text is never a number for text.
-                Err(CellError::OutOfRange(problem)) => {
-                    return Err(DataError::out_of_range(table, row, places[i], problem));
-                }
-                Err(CellError::NumberForText) => {}
-            }
-        }
-    }
-    Ok(tallies)
 }

@@ -5,6 +5,7 @@ use crate::cell::trimmed;
 use crate::error::{DataError, excerpt};
 use crate::number::{Mark, NumberDecision, NumberFormat, NumberVotes};
 use crate::profile::Tally;
+use crate::rules::ColumnRules;
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
@@ -16,7 +17,10 @@ const REFUSED_PERCENT: usize = 50;
 /// chance.
 const REFUSED_ROWS: usize = 10;
 
-/// The cells of a column that are not what training saw.
+/// What to do about cells that cannot be read.
+const AS_IN_TRAINING: &str = "write them as in training";
+
+/// The cells of a column that are not what training saw, in some rows of a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ColumnTally {
     missing: Tally,
@@ -43,56 +47,103 @@ impl ColumnTally {
         self.unreadable.add_all(later.unreadable);
         self.outside.add_all(later.outside);
     }
+}
 
-    /// Refuses a column that differs from what training saw in most of `n_rows` rows.
-    pub(super) fn check(
-        &self,
+/// Cells of one sort, of which the first is known.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    count: usize,
+    line: usize,
+    cell: String,
+}
+
+impl Found {
+    /// Adds cells of later rows, in the column `place` of `table`.
+    fn add(&mut self, later: Tally, table: &Table, place: usize) {
+        if self.count == 0 && later.count > 0 {
+            self.line = table.line(later.first);
+            self.cell = excerpt(table.cell(later.first, place));
+        }
+        self.count += later.count;
+    }
+}
+
+/// The cells of a column that are not what training saw, in all rows so far of a table that may be
+/// read piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ColumnFindings {
+    missing: Found,
+    unseen: Found,
+    unreadable: Found,
+    outside: Found,
+    /// What to do where most cells of some rows cannot be read. If most of all cannot, there are
+    /// such rows.
+    advice: Option<String>,
+}
+
+impl ColumnFindings {
+    /// Adds what was counted in `n_rows` rows of `table`, where the column is at `place`.
+    pub(super) fn add(
+        &mut self,
+        tally: &ColumnTally,
         table: &Table,
         place: usize,
         column: &InputColumn,
         n_rows: usize,
+    ) {
+        self.missing.add(tally.missing, table, place);
+        self.unseen.add(tally.unseen, table, place);
+        self.unreadable.add(tally.unreadable, table, place);
+        self.outside.add(tally.outside, table, place);
+        if self.advice.is_none() && is_most(tally.unreadable.count, n_rows) {
+            self.advice = Some(likely_format(table, place, column));
+        }
+    }
+
+    /// Refuses a column of the table `file` that differs from what training saw in most of `n_rows`
+    /// rows.
+    pub(super) fn check(
+        &self,
+        file: &str,
+        column: &InputColumn,
+        n_rows: usize,
     ) -> Result<(), DataError> {
-        let is_most = |tally: Tally| tally.count * 100 > n_rows * REFUSED_PERCENT;
-        let unlike = |tally: Tally, problem: String, advice: String| {
-            let (line, cell) = (table.line(tally.first), excerpt(table.cell(tally.first, place)));
+        let unlike = |found: &Found, problem: String, advice: &str| {
+            let Found { line, cell, .. } = found;
             Err(DataError::Unlike {
-                file: table.name().to_owned(),
+                file: file.to_owned(),
                 column: column.name.clone(),
-                line,
+                line: *line,
                 problem: format!("{problem} (the first on line {line}: {cell:?}): {advice}"),
             })
         };
-        let share = |tally: Tally| format!("{} of {n_rows} cells", tally.count);
-        if is_most(self.unreadable) {
+        let share = |found: &Found| format!("{} of {n_rows} cells", found.count);
+        if is_most(self.unreadable.count, n_rows) {
             let expected = match &column.encoding {
                 Encoding::Date { .. } => "are not dates as in training",
                 _ => "are not numbers as in training",
             };
-            let problem = format!("{} {expected}", share(self.unreadable));
-            return unlike(self.unreadable, problem, likely_format(table, place, column));
+            let problem = format!("{} {expected}", share(&self.unreadable));
+            let advice = self.advice.as_deref().unwrap_or(AS_IN_TRAINING);
+            return unlike(&self.unreadable, problem, advice);
         }
         let had_all = column.missing() == MissingColumn::Absent;
         if had_all && self.missing.count == n_rows && n_rows >= REFUSED_ROWS {
             let problem = format!(
                 "{} (100 %) are empty, though training had a value in every row",
-                share(self.missing)
+                share(&self.missing)
             );
-            return unlike(self.missing, problem, "fill them in".into());
+            return unlike(&self.missing, problem, "fill them in");
         }
-        if is_most(self.outside) {
-            let problem = format!("{} lie far outside what training saw", share(self.outside));
-            return unlike(self.outside, problem, "check their unit and format".into());
+        if is_most(self.outside.count, n_rows) {
+            let problem = format!("{} lie far outside what training saw", share(&self.outside));
+            return unlike(&self.outside, problem, "check their unit and format");
         }
         Ok(())
     }
 
-    pub(super) fn warnings(
-        &self,
-        table: &Table,
-        place: usize,
-        column: &InputColumn,
-        n_rows: usize,
-    ) -> Vec<Warning> {
+    /// What is to be said about a column of `n_rows` rows.
+    pub(super) fn warnings(&self, column: &InputColumn, n_rows: usize) -> Vec<Warning> {
         let name = &column.name;
         let had_all = column.missing() == MissingColumn::Absent;
         let stand_in = match &column.encoding {
@@ -103,74 +154,75 @@ impl ColumnTally {
             Encoding::Date { .. } => "dates",
             _ => "numbers",
         };
-        let missing = if had_all { self.missing } else { Tally::default() };
         [
             (
                 WarningCode::Unreadable,
-                self.unreadable,
+                Some(&self.unreadable),
                 format!("cells that are not {kind}"),
                 "counted as missing",
             ),
             (
                 WarningCode::UnseenCategories,
-                self.unseen,
+                Some(&self.unseen),
                 "cells with a category that training saw rarely or never".into(),
                 "encoded as different from all known ones",
             ),
             (
                 WarningCode::NewlyMissing,
-                missing,
+                had_all.then_some(&self.missing),
                 "missing values, of which training had none".into(),
                 stand_in,
             ),
             (
                 WarningCode::OutsideTraining,
-                self.outside,
+                Some(&self.outside),
                 "values far outside what training saw".into(),
                 "predictions for them are guesses",
             ),
         ]
         .into_iter()
-        .filter(|(_, tally, ..)| tally.count > 0)
-        .map(|(code, tally, what, so)| {
-            let (line, text) = (table.line(tally.first), excerpt(table.cell(tally.first, place)));
+        .filter_map(|(code, found, what, so)| {
+            let Found { count, line, cell } = found.filter(|found| found.count > 0)?;
             let message = format!(
-                "column {name:?}: {what}: {} of {n_rows} (the first on line {line}: {text:?}): {so}",
-                tally.count
+                "column {name:?}: {what}: {count} of {n_rows} (the first on line {line}: {cell:?}): {so}"
             );
-            Warning::new(code, message).column(name).cell(line, &text).share(tally.count, n_rows)
+            Some(Warning::new(code, message).column(name).cell(*line, cell).share(*count, n_rows))
         })
         .collect()
     }
+}
+
+/// Whether so many of `n_rows` cells have a column refused.
+fn is_most(count: usize, n_rows: usize) -> bool {
+    count * 100 > n_rows * REFUSED_PERCENT
 }
 
 /// How to have a column read that is written in another format than in training.
 fn likely_format(table: &Table, place: usize, column: &InputColumn) -> String {
     let (Encoding::Numeric { format, .. } | Encoding::Robust { format, .. }) = &column.encoding
     else {
-        return "write them as in training".into();
+        return AS_IN_TRAINING.into();
     };
     let mut votes = NumberVotes::default();
     for row in 0..table.n_rows() {
         votes.add(trimmed(table.cell(row, place)));
     }
     let NumberDecision::One { format: found, n_read, .. } = votes.decide(None) else {
-        return "write them as in training".into();
+        return AS_IN_TRAINING.into();
     };
     if n_read == 0 {
-        return "write them as in training".into();
+        return AS_IN_TRAINING.into();
     }
     let described = format!("they look like numbers with {}", found.describe());
     let by_flag = NumberFormat { decimal: found.decimal, ..with_decimal(format, found.decimal) };
-    let reads_most = (0..table.n_rows())
+    let n_read = (0..table.n_rows())
         .filter(|row| by_flag.parse(trimmed(table.cell(*row, place))).is_some())
-        .count()
-        * 100
-        > table.n_rows() * REFUSED_PERCENT;
+        .count();
+    let reads_most = is_most(n_read, table.n_rows());
     match (reads_most, found.decimal) {
         (true, Mark::Comma) => format!("{described}: give --decimal comma"),
         (true, _) => format!("{described}: give --decimal point"),
-        (false, _) => format!("{described}: write them as in training"),
+        (false, _) => format!("{described}: {AS_IN_TRAINING}"),
     }
 }
 
@@ -184,9 +236,8 @@ fn with_decimal(format: &NumberFormat, decimal: Mark) -> NumberFormat {
 }
 
 /// An encoder's columns, with the decimal mark and the markers of missing values that the
-/// rules of `table` name.
-pub(super) fn columns_for(columns: &[InputColumn], table: &Table) -> Vec<InputColumn> {
-    let rules = table.rules();
+/// rules name.
+pub(super) fn columns_for(columns: &[InputColumn], rules: &ColumnRules) -> Vec<InputColumn> {
     let mut columns = columns.to_vec();
     for column in &mut columns {
         if let Some(missing) = &rules.missing {

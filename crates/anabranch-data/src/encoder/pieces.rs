@@ -1,0 +1,154 @@
+//! Encoding a table that is read piece by piece, as if it were read at once.
+
+use std::sync::OnceLock;
+
+use anabranch_tensor::parallel::Part;
+use anabranch_tensor::{Executor, Scalar};
+
+use super::encoding::{CellError, InputColumn};
+use super::unlike::{ColumnFindings, ColumnTally};
+use crate::cell::Cell;
+use crate::error::{DataError, list};
+use crate::rules::Tolerance;
+use crate::table::Table;
+use crate::warning::Warning;
+
+/// Rows that one task encodes.
+const CHUNK_ROWS: usize = 1024;
+
+/// Encoded rows of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded<T> {
+    /// `[rows, width]`, row-major.
+    pub x: Vec<T>,
+    /// Cells that are not what training saw.
+    pub warnings: Vec<Warning>,
+}
+
+/// Encodes the pieces of a table, one after the other, and judges all of their rows at the end:
+/// together, the pieces are encoded, refused and warned about as by
+/// [`Encoder::encode`](super::Encoder::encode). [`Encoder::pieces`](super::Encoder::pieces) makes
+/// it.
+#[derive(Clone, Debug)]
+pub struct PieceEncoder {
+    columns: Vec<InputColumn>,
+    tolerance: Tolerance,
+    /// What messages call the table.
+    file: String,
+    findings: Vec<ColumnFindings>,
+    n_rows: usize,
+}
+
+impl PieceEncoder {
+    pub(super) fn new(columns: Vec<InputColumn>, tolerance: Tolerance) -> Self {
+        let findings = vec![ColumnFindings::default(); columns.len()];
+        Self { columns, tolerance, file: String::new(), findings, n_rows: 0 }
+    }
+
+    /// Encodes rows of a piece, which come behind those of all calls before, on the threads of
+    /// `exec`: row `rows[i]` becomes row `i` of `x` `[rows, width]`, whose size follows.
+    ///
+    /// # Errors
+    /// [`DataError::NoInputColumn`] when the table lacks an input column; [`DataError::OutOfRange`]
+    /// for a number that is infinite or too large.
+    ///
+    /// # Panics
+    /// If a row is out of the table's range.
+    pub fn encode<T: Scalar>(
+        &mut self,
+        exec: &Executor,
+        table: &Table,
+        rows: &[usize],
+        x: &mut Vec<T>,
+    ) -> Result<(), DataError> {
+        let columns = &self.columns;
+        let places = columns.iter().map(|column| {
+            table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
+                file: table.name().to_owned(),
+                column: column.name.clone(),
+                found: list(table.columns()),
+            })
+        });
+        let places: Vec<usize> = places.collect::<Result<_, _>>()?;
+        let width = columns.iter().map(InputColumn::width).sum();
+        x.resize(rows.len() * width, T::ZERO);
+        let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
+        exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, [Part::Rows(x, width)], |chunk, [x]| {
+            let (rows, tallies) = &chunks[chunk.start / CHUNK_ROWS];
+            tallies.get_or_init(|| encode_rows(table, columns, &places, rows, x));
+        });
+        // Every chunk has its tallies: counts are added up, and what comes first is kept.
+        let mut tallies = vec![ColumnTally::default(); columns.len()];
+        for chunk in chunks.into_iter().filter_map(|(_, tallies)| tallies.into_inner()) {
+            for (all, tally) in tallies.iter_mut().zip(chunk?) {
+                all.add_all(&tally);
+            }
+        }
+        let columns = columns.iter().zip(&places);
+        for (found, (tally, (column, place))) in
+            self.findings.iter_mut().zip(tallies.iter().zip(columns))
+        {
+            found.add(tally, table, *place, column, rows.len());
+        }
+        self.file = table.name().to_owned();
+        self.n_rows += rows.len();
+        Ok(())
+    }
+
+    /// What is to be said about the cells of all rows.
+    ///
+    /// # Errors
+    /// [`DataError::Unlike`] for a column that differs from what training saw in most of the rows,
+    /// unless the rules are lenient.
+    pub fn judge(&self) -> Result<Vec<Warning>, DataError> {
+        let mut warnings = Vec::new();
+        for (column, found) in self.columns.iter().zip(&self.findings) {
+            if self.tolerance == Tolerance::Strict {
+                found.check(&self.file, column, self.n_rows)?;
+            }
+            warnings.extend(found.warnings(column, self.n_rows));
+        }
+        Ok(warnings)
+    }
+
+    /// Encodes and judges a table that is the only piece.
+    pub(super) fn encode_all<T: Scalar>(
+        mut self,
+        exec: &Executor,
+        table: &Table,
+        rows: &[usize],
+    ) -> Result<Encoded<T>, DataError> {
+        let mut x = Vec::new();
+        self.encode(exec, table, rows, &mut x)?;
+        Ok(Encoded { x, warnings: self.judge()? })
+    }
+}
+
+/// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
+fn encode_rows<T: Scalar>(
+    table: &Table,
+    columns: &[InputColumn],
+    places: &[usize],
+    rows: &[usize],
+    x: &mut [T],
+) -> Result<Vec<ColumnTally>, DataError> {
+    let widths: Vec<usize> = columns.iter().map(InputColumn::width).collect();
+    let mut tallies = vec![ColumnTally::default(); columns.len()];
+    let mut rest = x;
+    for &row in rows {
+        for (i, column) in columns.iter().enumerate() {
+            let (out, tail) = rest.split_at_mut(widths[i]);
+            rest = tail;
+            let text = table.cell(row, places[i]);
+            match column.encode(Cell::Text(text), out) {
+                Ok(outcome) => tallies[i].add(outcome, row),
+                // Text is never a number for text.
+                Err(CellError::OutOfRange(problem)) => {
+                    return Err(DataError::out_of_range(table, row, places[i], problem));
+                }
+                Err(CellError::NumberForText) => {}
+            }
+        }
+    }
+    Ok(tallies)
+}
