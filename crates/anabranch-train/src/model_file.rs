@@ -229,6 +229,11 @@ fn not_a_model(path: &Path, reason: impl ToString) -> ModelError {
     ModelError::NotAModel { path: path.to_owned(), reason: reason.to_string() }
 }
 
+/// The refusal of a file of `len` bytes that should have so many, or more.
+fn cut(path: &Path, len: u64, expected: u64) -> ModelError {
+    not_a_model(path, format!("it was cut short: it has {len} bytes of {expected} or more"))
+}
+
 /// What the names of the tensors of each snapshot of each member begin with; `members` holds their
 /// tasks.
 fn prefixes(graph: &Graph<f32>, members: &[Vec<Vec<usize>>]) -> Vec<String> {
@@ -252,15 +257,22 @@ fn prefixes(graph: &Graph<f32>, members: &[Vec<Vec<usize>>]) -> Vec<String> {
 /// Reads the length of the metadata, and the metadata, of a file of `len` bytes.
 fn read_start(path: &Path, source: &mut impl Read, len: u64) -> Result<Vec<u8>, ModelError> {
     let mut start = vec![0; LENGTH_BYTES];
-    source.read_exact(&mut start).map_err(|_| not_a_model(path, "it is too short"))?;
+    source.read_exact(&mut start).map_err(|_| cut(path, len, LENGTH_BYTES as u64))?;
     let n = start.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-    if n > LONGEST_METADATA || n > len.saturating_sub(LENGTH_BYTES as u64) {
-        return Err(not_a_model(path, format!("metadata of {n} bytes are too long")));
+    if n > LONGEST_METADATA {
+        return Err(not_a_model(path, "it does not begin with the length of its metadata"));
+    }
+    if n > len.saturating_sub(LENGTH_BYTES as u64) {
+        return Err(cut(path, len, n + LENGTH_BYTES as u64));
     }
     let read = source.take(n).read_to_end(&mut start);
     match read {
         Ok(read) if read as u64 == n => Ok(start),
-        _ => Err(not_a_model(path, "it is too short")),
+        read => {
+            let [found, expected] =
+                [read.unwrap_or(0) as u64, n].map(|bytes| bytes + LENGTH_BYTES as u64);
+            Err(cut(path, found, expected))
+        }
     }
 }
 
@@ -276,7 +288,10 @@ fn check_start(
     let metadata: safetensors::tensor::Metadata =
         serde_json::from_slice(&start[LENGTH_BYTES..]).map_err(invalid)?;
     let expected = start.len() as u64 + metadata.data_len() as u64;
-    if len != expected {
+    if len < expected {
+        return Err(cut(path, len, expected));
+    }
+    if len > expected {
         return Err(not_a_model(path, format!("it has {len} bytes, expected {expected}")));
     }
     let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));

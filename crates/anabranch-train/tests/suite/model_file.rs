@@ -68,8 +68,16 @@ fn a_newer_format_is_refused_by_its_number() {
 fn every_part_of_a_file_is_too_little() {
     let bytes = file(&model());
     for len in 0..bytes.len() {
-        assert!(matches!(read(&bytes[..len]), Err(ModelError::NotAModel { .. })), "{len} bytes");
+        let error = read(&bytes[..len]).unwrap_err();
+        assert!(matches!(error, ModelError::NotAModel { .. }), "{len} bytes");
+        let message = error.to_string();
+        assert!(message.contains(&format!("cut short: it has {len} bytes of ")), "{message}");
     }
+    let error = read(&[&bytes[..], b"x"].concat()).unwrap_err().to_string();
+    let (found, expected) = (bytes.len() + 1, bytes.len());
+    assert!(error.contains(&format!("it has {found} bytes, expected {expected}")), "{error}");
+    let error = read(b"size,price\n1,2\n").unwrap_err().to_string();
+    assert!(error.contains("it does not begin with the length of its metadata"), "{error}");
 }
 
 #[test]
