@@ -157,11 +157,9 @@ fn mean_error(networks: &JudgedTask, line: &JudgedTask, share: f64) -> Option<f6
     let mix = |network: f64, line: f64| (1.0 - share) * network + share * line;
     let losses: Vec<f64> = match (networks.classes(), line.classes()) {
         (Some(networks), Some(line)) => {
-            let pairs = networks.rows().zip(line.rows());
-            let loss = |((p, class), (q, _)): ((&[f64], usize), (&[f64], usize))| {
-                -Scalar::ln(mix(p[class], q[class]).max(f64::MIN_POSITIVE))
-            };
-            pairs.map(loss).collect()
+            let truths = networks.rows().zip(line.rows());
+            let truths = truths.map(|((p, class), (q, _))| mix(p[class], q[class]));
+            truths.map(|truth| -Scalar::ln(truth.max(f64::MIN_POSITIVE))).collect()
         }
         _ => {
             let columns = networks.columns().into_iter().zip(line.columns());

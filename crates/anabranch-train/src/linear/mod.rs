@@ -13,8 +13,8 @@ use anabranch_tensor::{Scalar, flat, matrix};
 use crate::task_metrics::{JudgedTask, TaskMetrics};
 
 /// Most multiplications that a fit may take; a model that takes more is left out. A core does them
-/// in a second or two.
-const MOST_MULTIPLICATIONS: f64 = 1e10;
+/// in ten seconds or so, and most large fits end long before.
+const MOST_MULTIPLICATIONS: f64 = 1e11;
 
 /// A linear model of rows x: x·Wᵀ + b.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub struct LinearModels {
 impl LinearModels {
     /// Fits a model of each task to the training rows that have its target, all of which count
     /// alike. A task has none where there is nothing to fit, or where a fit would take more than
-    /// 10¹⁰ multiplications.
+    /// 10¹¹ multiplications.
     ///
     /// # Panics
     /// If the data set is not as it says ([`Dataset::check`]).
