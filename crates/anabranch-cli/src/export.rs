@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anabranch::train::{Model, model_path};
-use anabranch_export::{Format, export};
+use anabranch_export::{Format, export_covering};
 use clap::ValueEnum;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::flags;
 use crate::out_file::{self, is_stdout};
 use crate::output;
 
@@ -27,6 +28,11 @@ pub(crate) struct Args {
     /// File to write; an existing one is replaced
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Share of rows whose truth is to be bracketed by intervals and sets
+    /// [default: what `train --coverage` said, if it did]
+    #[arg(long, value_name = "P", verbatim_doc_comment,
+        allow_hyphen_values = true, value_parser = flags::coverage())]
+    coverage: Option<f64>,
     /// Print the result as one line of JSON
     #[arg(long)]
     json: bool,
@@ -53,7 +59,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         FormatName::Rust => Format::Rust,
         FormatName::Pytorch => Format::PyTorch,
     };
-    let export = export(&model, format).map_err(|e| Failure::input(e).coded("not_a_model"))?;
+    let share = args.coverage.or(model.calibration().coverage());
+    let coverage = share.map(|share| model.coverage(share)).transpose()?;
+    let export = export_covering(&model, format, coverage.as_ref());
+    let export = export.map_err(|e| Failure::input(e).coded("not_a_model"))?;
     out_file::write(&args.out, &export.file)?;
     let out = args.out.display();
     if args.json {

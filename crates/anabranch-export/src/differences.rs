@@ -1,12 +1,12 @@
 //! What an export cannot hold, in words.
 
 use anabranch_data::{Encoding, InputColumn, Labels};
-use anabranch_train::Model;
+use anabranch_train::{Coverage, Model};
 
 use crate::Format;
 
 /// In what `format` differs from the model.
-pub(crate) fn of(model: &Model, format: Format) -> Vec<String> {
+pub(crate) fn of(model: &Model, format: Format, coverage: Option<&Coverage<'_>>) -> Vec<String> {
     let columns = model.encoder().input_columns();
     let mut differences = Vec::new();
     let mut add = |is_so: fn(&InputColumn) -> bool, what: &str| {
@@ -42,6 +42,18 @@ pub(crate) fn of(model: &Model, format: Format) -> Vec<String> {
         add(
             |column| matches!(compared_as(column), Some(Labels::Prefix(_))),
             "codes are given as their prefixes alone",
+        );
+    }
+    let is_beside = coverage.is_some() || model.members().len() > 1;
+    if format == Format::PyTorch && is_beside {
+        differences.push("deviations, intervals and sets are not predicted".to_owned());
+    }
+    let has_classes = model.targets().tasks().iter().any(|task| !task.labels().is_empty());
+    if format == Format::Onnx && has_classes && coverage.is_some() {
+        differences.push(
+            "a class at the very edge of a set may be in it here and not there, since its \
+             probability is rounded otherwise"
+                .to_owned(),
         );
     }
     differences.push(match format {

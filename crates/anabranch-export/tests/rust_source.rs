@@ -107,7 +107,7 @@ fn an_ensemble_predicts_as_the_model() {
     let model = Model::new(river, members, encoder, model.targets().clone()).unwrap();
     let ensemble = source(&model);
     check(&ensemble);
-    assert!(ensemble.contains("mean([") && ensemble.contains("fn network_2("));
+    assert!(ensemble.contains("mean(all_") && ensemble.contains("fn network_2("));
     assert!(!ensemble.contains("tempered"));
     // A calibration as a model file holds it, whose temperature is one that no training would find.
     let scores = r#"{ "n_rows": 1, "sorted": [0.5] }"#;
@@ -119,6 +119,41 @@ fn an_ensemble_predicts_as_the_model() {
     let tempered = source(&model.with_calibration(calibration).unwrap());
     check(&tempered);
     assert!(tempered.contains("1.75)"));
+}
+
+/// Intervals on every scale, around a single network and around an ensemble as wide as its members
+/// are apart, and sets; whatever the coverage of the made-up scores really is.
+#[test]
+fn intervals_and_sets_are_those_of_the_model() {
+    let scores = r#"{ "n_rows": 3, "sorted": [0.25, 0.5, 0.75] }"#;
+    let calibrated = |model: Model, tasks: &[&str]| {
+        let of_task = tasks.iter().map(|task| match *task {
+            "class" => format!(r#"{{ "class": {scores} }}"#),
+            columns => format!(r#"{{ "numbers": [{columns}] }}"#),
+        });
+        let temperatures = vec!["null"; tasks.len()].join(", ");
+        let of_tasks: Vec<String> = of_task.collect();
+        let calibration = format!(
+            r#"{{ "coverage": 0.5, "temperatures": [{temperatures}], "scores": [{}] }}"#,
+            of_tasks.join(", ")
+        );
+        model.with_calibration(serde_json::from_str(&calibration).unwrap()).unwrap()
+    };
+    let plain = format!(r#"{{ "scores": {scores} }}"#);
+    let two = format!("{plain}, {plain}");
+    let every_scale = every_layer::model().unwrap();
+    let every_scale = source(&calibrated(every_scale, &[&two, &plain, "class", "class"]));
+    check(&every_scale);
+    for part in ["alcohol_interval: [f64; 2]", "to_log1p(", "[0, 1], &", "grade_set: [bool; "] {
+        assert!(every_scale.contains(part), "{part}");
+    }
+    assert!(!every_scale.contains("_std"));
+    let by_spread = format!(r#"{{ "spread": 0.1, "scores": {scores} }}"#);
+    let ensemble = source(&calibrated(wine(&[1, 2]), &[&by_spread, "class"]));
+    check(&ensemble);
+    for part in ["alcohol_std: f64", "quality_std: f64", "quality_set: [bool; 6]"] {
+        assert!(ensemble.contains(part), "{part}");
+    }
 }
 
 #[test]

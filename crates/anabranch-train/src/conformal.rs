@@ -195,6 +195,18 @@ impl TaskScores {
     }
 }
 
+/// How the interval of a column comes from a prediction, for programs that do it themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IntervalRule {
+    /// How far the ends are from the prediction: on the scale that the network learns
+    /// ([`RegressionTarget::standardise`], [`RegressionTarget::predicted`]); or, where there is a
+    /// `spread`, in the column's units, as a multiple of the deviation of the members and that.
+    pub limit: f64,
+    /// The mean deviation of the members of an ensemble, where intervals are as wide as they are
+    /// apart. Ends are then within the [`RegressionTarget::bounds`].
+    pub spread: Option<f64>,
+}
+
 impl<'a> Coverage<'a> {
     /// What belongs to `share`.
     pub(crate) fn new(
@@ -244,6 +256,26 @@ impl<'a> Coverage<'a> {
         columns[column].around(predicted, deviation)
     }
 
+    /// How the interval of a column comes from its prediction.
+    ///
+    /// # Panics
+    /// If there is no such task or column.
+    pub fn interval_rule(&self, task: usize, column: usize) -> IntervalRule {
+        let TaskLimits::Numbers(columns) = &self.tasks[task] else {
+            panic!("task {task} is a class")
+        };
+        columns[column].rule()
+    }
+
+    /// What the probability of all classes that are more probable than one of the set, and half its
+    /// own, is at most; the most probable class is always in the set.
+    ///
+    /// # Panics
+    /// If there is no such task.
+    pub fn set_limit(&self, task: usize) -> f64 {
+        self.class_limit(task) + ROUNDING
+    }
+
     /// The classes of the set, from the most probable on.
     ///
     /// # Panics
@@ -263,16 +295,21 @@ impl<'a> Coverage<'a> {
 }
 
 impl Interval<'_> {
+    fn rule(&self) -> IntervalRule {
+        IntervalRule { limit: self.limit + ROUNDING, spread: self.spread }
+    }
+
     /// That of a prediction, both in the column's units.
     pub(crate) fn around(&self, predicted: f64, deviation: f64) -> [f64; 2] {
-        let Self { target, limit, spread } = self;
+        let target = self.target;
+        let IntervalRule { limit, spread } = self.rule();
         match spread {
             None => {
-                let (z, limit) = (target.standardise(predicted), limit + ROUNDING);
+                let z = target.standardise(predicted);
                 [target.predicted(z - limit), target.predicted(z + limit)]
             }
             Some(mean) => {
-                let half = (limit + ROUNDING) * (deviation + mean);
+                let half = limit * (deviation + mean);
                 let [low, high] = target.bounds().unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
                 [(predicted - half).max(low), (predicted + half).min(high)]
             }

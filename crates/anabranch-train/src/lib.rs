@@ -51,7 +51,7 @@ pub use blend::Blend;
 pub use calibration::{Calibration, Covered};
 pub use checkpoint::{Checkpoint, CheckpointError, MemberState};
 pub use config::TrainConfig;
-pub use conformal::{Coverage, CoverageError, check_coverage};
+pub use conformal::{Coverage, CoverageError, IntervalRule, check_coverage};
 pub use data_hash::data_sha256;
 pub use doctor::{LossCurve, StopsEarly, examine_curves, examine_model, examine_split};
 pub use ensemble::{for_each_member, member_seed};

@@ -7,7 +7,7 @@ mod predictions;
 mod source;
 mod vectors;
 
-use anabranch_train::Model;
+use anabranch_train::{Coverage, Model};
 
 use crate::error::ExportError;
 use crate::network::{Network, Predictors};
@@ -15,12 +15,12 @@ use encode::Field;
 use predictions::Predicted;
 
 /// The text of the file.
-pub(crate) fn write(model: &Model) -> Result<String, ExportError> {
+pub(crate) fn write(model: &Model, coverage: Option<&Coverage<'_>>) -> Result<String, ExportError> {
     let networks = Network::all(model)?;
     let width = model.encoder().width();
     let tasks = model.targets().tasks();
     let fields = Field::of(model.encoder().input_columns());
-    let predicted = Predicted::of(tasks);
+    let predicted = Predicted::of(model, coverage);
     let row = if encode::lifetime(&fields).is_empty() { "Row" } else { "Row<'_>" };
     let (mut functions, mut calls) = (String::new(), String::new());
     let mut outputs = Vec::new();
@@ -74,5 +74,5 @@ impl core::error::Error for OutOfRange {{}}
         env!("CARGO_PKG_VERSION")
     );
     let runtime = source::needed_by(&body);
-    Ok(header + &body + &runtime + &vectors::write(model, &fields, &predicted)?)
+    Ok(header + &body + &runtime + &vectors::write(model, coverage, &fields, &predicted)?)
 }

@@ -1,7 +1,7 @@
 //! Test vectors: rows that visit what the encoder knows, with the predictions of the model.
 
 use anabranch_data::{Cell, DateFormat, Encoding, InputColumn};
-use anabranch_train::Model;
+use anabranch_train::{Coverage, Model, Prediction};
 
 use super::encode::Field;
 use super::predictions::{Kind, Predicted};
@@ -41,6 +41,7 @@ impl Value {
 /// The module `tests` of the file.
 pub(super) fn write(
     model: &Model,
+    coverage: Option<&Coverage<'_>>,
     fields: &[Field<'_>],
     predicted: &[Predicted<'_>],
 ) -> Result<String, ExportError> {
@@ -65,18 +66,9 @@ pub(super) fn write(
             .map_err(|reason| ExportError::TestRow { reason })?;
         let inputs: Vec<String> =
             named.map(|(field, value)| format!("{}: {}", field.name, value.literal())).collect();
-        let outputs = predicted.iter().map(|Predicted { name, kind, task }| {
-            let mut text = format!("{name}: ");
-            match kind {
-                Kind::Number { place, .. } => text += &number(prediction.values(*task)[*place]),
-                Kind::Label { .. } => {
-                    text += &prediction.class(*task).unwrap_or_default().to_string();
-                }
-                Kind::Probabilities { .. } => {
-                    list(&mut text, 0, &literals(prediction.probabilities(*task)));
-                }
-            }
-            text
+        let outputs = predicted.iter().map(|field| {
+            let value = value(field, &prediction, coverage);
+            format!("{}: {value}", field.name)
         });
         let outputs: Vec<String> = outputs.collect();
         cases += &format!(
@@ -85,17 +77,24 @@ pub(super) fn write(
             outputs.join(", ")
         );
     }
+    let near = |name: &str, unit: f64| {
+        format!(
+            "            assert!(is_near(found.{name}, expected.{name}, {unit:?}), \"{{row:?}} {{found:?}}\");\n"
+        )
+    };
+    let all_near = |name: &str, unit: f64| {
+        format!(
+            "            for (found, expected) in found.{name}.iter().zip(&expected.{name}) {{\n                assert!(is_near((*found).into(), (*expected).into(), {unit:?}), \"{{row:?}} {{found}} {{expected}}\");\n            }}\n"
+        )
+    };
     let checks = predicted.iter().map(|Predicted { name, kind, .. }| match kind {
-        Kind::Number { column, .. } => format!(
-            "            assert!(is_near(found.{name}, expected.{name}, {:?}), \"{{row:?}} {{found:?}}\");\n",
-            column.unit()
-        ),
-        Kind::Label { .. } => {
+        Kind::Number { column, .. } | Kind::Deviation { column, .. } => near(name, column.unit()),
+        Kind::Interval { column, .. } => all_near(name, column.unit()),
+        Kind::Probabilities { .. } => all_near(name, 1.0),
+        Kind::ClassDeviation => near(name, 1.0),
+        Kind::Label { .. } | Kind::Set { .. } => {
             format!("            assert_eq!(found.{name}, expected.{name}, \"{{row:?}}\");\n")
         }
-        Kind::Probabilities { .. } => format!(
-            "            for (found, expected) in found.{name}.iter().zip(&expected.{name}) {{\n                assert!(is_near((*found).into(), (*expected).into(), 1.0), \"{{row:?}} {{found}} {{expected}}\");\n            }}\n"
-        ),
     });
     let checks: String = checks.collect();
     Ok(format!(
@@ -123,6 +122,39 @@ mod tests {{
 }}
 "
     ))
+}
+
+/// What the model predicts for a field, as an expression.
+fn value(
+    Predicted { kind, task, .. }: &Predicted<'_>,
+    prediction: &Prediction,
+    coverage: Option<&Coverage<'_>>,
+) -> String {
+    let list_of = |elements: &[String]| {
+        let mut text = String::new();
+        list(&mut text, 0, elements);
+        text
+    };
+    let class = prediction.class(*task).unwrap_or_default();
+    let deviation = |place: usize| prediction.deviations(*task).get(place).copied().unwrap_or(0.0);
+    match kind {
+        Kind::Number { place, .. } => number(prediction.values(*task)[*place]),
+        Kind::Deviation { place, .. } => number(deviation(*place)),
+        Kind::ClassDeviation => number(deviation(class)),
+        Kind::Interval { place, .. } => {
+            let value = prediction.values(*task)[*place];
+            let ends = coverage.map(|c| c.interval(*task, *place, value, deviation(*place)));
+            list_of(&ends.unwrap_or_default().map(number))
+        }
+        Kind::Label { .. } => class.to_string(),
+        Kind::Probabilities { .. } => list_of(&literals(prediction.probabilities(*task))),
+        Kind::Set { labels, .. } => {
+            let set = coverage.map(|c| c.set(*task, prediction.probabilities(*task)));
+            let is_in =
+                (0..labels.len()).map(|class| set.as_ref().is_some_and(|s| s.contains(&class)));
+            list_of(&literals(&is_in.collect::<Vec<_>>()))
+        }
+    }
 }
 
 /// Cells of a column: what training saw, more of it, and what it did not.

@@ -35,10 +35,39 @@ fn from_log1p(u: f64) -> f64 {
     (exp(u.abs()) - 1.0).copysign(u)
 }
 
-/// The number that u is on the straight lines through points (number, u), of which the outer ones
-/// go on.
-fn on_lines(u: f64, knots: &[[f64; 2]]) -> f64 {
-    let after = knots.partition_point(|knot| knot[1] <= u).clamp(1, knots.len() - 1);
-    let ([v0, u0], [v1, u1]) = (knots[after - 1], knots[after]);
-    v0 + (u - u0) * ((v1 - v0) / (u1 - u0))
+/// sign(v)·ln(1 + |v|).
+fn to_log1p(v: f64) -> f64 {
+    ln(1.0 + v.abs()).copysign(v)
+}
+
+/// What a number is on the straight lines through points, of which the outer ones go on: [1, 0] is
+/// from the second number of a point to the first.
+fn on_lines(x: f64, [from, to]: [usize; 2], knots: &[[f64; 2]]) -> f64 {
+    let after = knots.partition_point(|knot| knot[from] <= x).clamp(1, knots.len() - 1);
+    let (a, b) = (knots[after - 1], knots[after]);
+    a[to] + (x - a[from]) * ((b[to] - a[to]) / (b[from] - a[from]))
+}
+
+/// How far networks are apart in what they predict: the sample standard deviation.
+fn deviation<const N: usize, const C: usize>(predicted: [[f64; C]; N]) -> [f64; C] {
+    let mean = mean(predicted);
+    core::array::from_fn(|i| {
+        let distances = predicted.iter().map(|of_one| of_one[i] - mean[i]);
+        let squares: f64 = distances.map(|distance| distance * distance).sum();
+        sqrt(squares / (N - 1) as f64)
+    })
+}
+
+/// The classes for which the probability of all that are more probable, and half their own, is at
+/// most the limit; and the most probable one.
+fn set<const C: usize>(probabilities: &[f64; C], limit: f64) -> [bool; C] {
+    let p = probabilities.map(|p| f64::from(p as f32));
+    core::array::from_fn(|class| {
+        let comes_before = |other: &usize| {
+            p[*other] > p[class] || (p[*other] == p[class] && *other < class)
+        };
+        let is_first = !(0..C).any(|other| comes_before(&other));
+        let above: f64 = (0..C).filter(comes_before).map(|other| p[other]).sum();
+        is_first || above + p[class] / 2.0 <= limit
+    })
 }
