@@ -5,6 +5,8 @@ mod member;
 
 use std::collections::HashMap;
 
+use directive::Seen;
+
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
 use super::document::{Display, Piece, pieces};
 use super::layout::{Atom, Base, Place, layout};
@@ -122,16 +124,21 @@ impl<'a> Judge<'a> {
             end: Place { line: 1, column: 1 },
             done: Derivation::default(),
         };
-        let mut both = Vec::new();
+        let mut seen = Seen::default();
         for piece in pieces {
             if let Piece::Math { text, place, .. } = piece
                 && let Ok(atoms) = layout(text, *place)
             {
-                judge.learn(&atoms, &mut both);
+                judge.learn(&atoms, &mut seen);
+            }
+        }
+        if seen.is_batch_norm() {
+            for (symbol, name) in [("x", "a_1b"), ("y", "bn")] {
+                judge.give(symbol, name, judge.end);
             }
         }
         // A letter that is both says nothing.
-        for letter in both {
+        for letter in seen.both {
             judge.slots.remove(&letter);
         }
         judge

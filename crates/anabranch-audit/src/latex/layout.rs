@@ -54,6 +54,8 @@ pub(crate) enum Base {
     Break,
     /// A wide space.
     Quad,
+    /// A command without a meaning here, and why it has none: what it stands in cannot be read.
+    Unknown(String),
 }
 
 impl Atom {
@@ -176,6 +178,7 @@ impl Reader {
         }
         let opened = self.place();
         let mut atoms: Vec<Atom> = Vec::new();
+        let mut above = None;
         loop {
             self.skip_space();
             let place = self.place();
@@ -202,6 +205,12 @@ impl Reader {
                     break;
                 }
                 _ => {}
+            }
+            // {a \over b}: everything before it, and everything behind.
+            if command.as_deref() == Some("over") && above.is_none() {
+                self.at += "\\over".len();
+                above = Some(words(std::mem::take(&mut atoms)));
+                continue;
             }
             match c {
                 '&' => self.at += 1,
@@ -251,7 +260,10 @@ impl Reader {
             }
         }
         self.depth -= 1;
-        Ok(atoms)
+        Ok(match above {
+            Some(above) => vec![Atom::new(Base::Fraction(above, words(atoms)), opened)],
+            None => atoms,
+        })
     }
 
     /// Whether the bracket that `close` names closes here; if so, steps over it.
@@ -454,9 +466,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_has_its_place() {
         let at = |text: &str| layout(text, Place { line: 3, column: 5 }).unwrap_err();
-        assert_eq!(at("x +\n \\foo").place, Place { line: 4, column: 2 });
+        assert_eq!(at("x +\n \\sqrt[3]x").place, Place { line: 4, column: 2 });
         assert_eq!(at("(x").place, Place { line: 3, column: 5 });
-        assert!(at(r"x \ldots").message.contains("dots"));
+        let Base::Unknown(why) = &read(r"x \ldots")[1].base else { panic!() };
+        assert!(why.contains("dots"));
         assert!(at(&"{".repeat(500)).message.contains("60"));
         for odd in ["\\", "^", "_", "\\frac", "\\begin{cases}", "}", "'", "\\left", "\\hat{x+y}"] {
             let _ = layout(odd, Place { line: 1, column: 1 });

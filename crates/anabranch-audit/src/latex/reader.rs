@@ -8,6 +8,7 @@ mod functions;
 use std::collections::HashMap;
 
 use differential::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
+use entries::kronecker;
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols};
@@ -346,6 +347,13 @@ impl Reader<'_> {
                 let inner = self.expression(inner).map_err(|e| e.or(place))?;
                 Ok((self.scripts(at(place, Node::Function(Function::Abs, vec![inner])), atom)?, 1))
             }
+            // (z)₊ is z where it is positive.
+            Base::Group('(' | '[', inner) if matches!(&atom.sub[..], [plus] if plus.is_operator("+")) =>
+            {
+                let inner = self.expression(inner).map_err(|e| e.or(place))?;
+                let value = at(place, Node::Function(Function::Relu, vec![inner]));
+                Ok((self.scripts(value, &Atom { sub: vec![], ..atom.clone() })?, 1))
+            }
             Base::Group(open, inner) => {
                 let compares = inner.iter().any(|a| relation(a).is_some());
                 let value = if compares && *open != '{' {
@@ -403,6 +411,9 @@ impl Reader<'_> {
                     let value = self.condition(inner)?;
                     return Ok((self.scripts(value, &atoms[1])?, 2));
                 }
+                if let Some(equal) = kronecker(atom) {
+                    return Ok((equal, 1));
+                }
                 if name == "I" {
                     return Ok((at(place, Node::Identity), 1));
                 }
@@ -431,6 +442,7 @@ impl Reader<'_> {
                 }
                 self.symbol(atom, next)
             }
+            Base::Unknown(why) => unreadable(place, why),
             Base::Operator(_) | Base::Sum | Base::Break | Base::Quad => {
                 unreadable(place, "a factor is missing")
             }
@@ -558,10 +570,12 @@ fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
             "-" => '-',
             _ => continue,
         };
-        // A sign after an operator belongs to the factor.
-        if i > 0
-            && matches!(&atoms[i - 1].base, Base::Operator(s) if matches!(s.as_str(), "*" | ".*" | "/" | "⊗"))
-        {
+        // A sign after an operator or Σ belongs to the factor.
+        let takes_sign = |before: &Atom| match &before.base {
+            Base::Operator(s) => matches!(s.as_str(), "*" | ".*" | "/" | "⊗"),
+            before => *before == Base::Sum,
+        };
+        if i > 0 && takes_sign(&atoms[i - 1]) {
             continue;
         }
         if i > 0 && (i > start || !all.is_empty()) {

@@ -125,6 +125,9 @@ pub(crate) fn base_name(atom: &Atom) -> Option<String> {
     }
 }
 
+/// The text of a script that is no name and no letter.
+const UNKNOWN: &str = "?";
+
 /// The scripts below and above, flattened; a transpose, a power and a prime do not count.
 fn tokens(atom: &Atom) -> Vec<Token> {
     fn flatten(atoms: &[Atom], in_parentheses: bool, into: &mut Vec<Token>) {
@@ -141,7 +144,9 @@ fn tokens(atom: &Atom) -> Vec<Token> {
                 Base::Group(open, inner) => {
                     flatten(inner, in_parentheses || *open == '(', into);
                 }
-                _ => {}
+                Base::Operator(comma) if matches!(comma.as_str(), "," | ";") => {}
+                // The inverse in W^{-T}, the + of i + 1: no part of a name, and no index.
+                _ => into.push(Token { text: UNKNOWN.to_owned(), in_parentheses }),
             }
             flatten(&atom.sub, in_parentheses, into);
             flatten(&atom.sup, in_parentheses, into);

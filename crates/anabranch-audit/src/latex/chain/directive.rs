@@ -1,5 +1,7 @@
 //! What a file tells the audit, and what its formulas reveal about its network.
 
+use std::collections::BTreeSet;
+
 use super::{Grading, Judge};
 use crate::Verdict;
 use crate::expr::{Expr, Node, Slot};
@@ -10,9 +12,29 @@ use crate::quantity::{Quantity, Target};
 use crate::reference::{Affine, Join};
 use crate::setting::{Mode, TaskWeights};
 
+/// What the formulas of a file have in them.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Letters that run over samples in one sum, over components in another.
+    pub(super) both: Vec<char>,
+    symbols: BTreeSet<String>,
+}
+
+impl Seen {
+    /// Whether they are about BatchNorm alone, as in its paper: x is its input there, y its output.
+    pub(super) fn is_batch_norm(&self) -> bool {
+        const ITS_OWN: [&str; 20] = [
+            "x", "hat x", "y", "L", "l", "J", "gamma", "beta", "mu", "sigma", "epsilon", "m", "N",
+            "n", "i", "j", "k", "partial", "nabla", "d",
+        ];
+        self.symbols.contains("hat x")
+            && self.symbols.iter().all(|symbol| ITS_OWN.contains(&symbol.as_str()))
+    }
+}
+
 impl Judge<'_> {
     /// Learns what letters run over from sums with limits, and which network it is from symbols.
-    pub(super) fn learn(&mut self, atoms: &[Atom], both: &mut Vec<char>) {
+    pub(super) fn learn(&mut self, atoms: &[Atom], seen: &mut Seen) {
         for atom in atoms {
             match &atom.base {
                 Base::Sum if !atom.sup.is_empty() => {
@@ -24,19 +46,20 @@ impl Judge<'_> {
                             .any(|a| of_batch.iter().any(|s| a.is_symbol(s) && a.is_bare()));
                         let slot = if over_batch { Slot::Sample } else { Slot::Component };
                         if self.slots.insert(name, slot).is_some_and(|before| before != slot) {
-                            both.push(name);
+                            seen.both.push(name);
                         }
                     }
                 }
-                Base::Group(_, inner) | Base::Root(inner) => self.learn(inner, both),
+                Base::Group(_, inner) | Base::Root(inner) => self.learn(inner, seen),
                 Base::Fraction(above, below) => {
-                    self.learn(above, both);
-                    self.learn(below, both);
+                    self.learn(above, seen);
+                    self.learn(below, seen);
                 }
                 Base::Cases(rows) => {
-                    rows.iter().flatten().for_each(|cell| self.learn(cell, both));
+                    rows.iter().flatten().for_each(|cell| self.learn(cell, seen));
                 }
-                Base::Symbol(_) => {
+                Base::Symbol(name) => {
+                    seen.symbols.insert(name.clone());
                     if let Some(resolved) = Symbols::default().resolve(atom)
                         && let Meaning::Quantity(quantity) = resolved.meaning
                         && matches!(quantity.name, "w_a" | "w_b" | "theta_j")
@@ -49,6 +72,21 @@ impl Judge<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Has a symbol mean a quantity or a function from now on.
+    pub(super) fn give(&mut self, symbol: &str, name: &str, place: Place) -> Option<()> {
+        let meaning = match Quantity::named(name) {
+            Some(quantity) => Meaning::Quantity(quantity),
+            None if matches!(name, "relu" | "softmax" | "exp" | "log" | "bn") => {
+                Meaning::Function(name.to_owned())
+            }
+            None => return None,
+        };
+        match layout(symbol, place).as_deref() {
+            Ok([atom]) => self.symbols.give(atom, meaning).then_some(()),
+            _ => None,
         }
     }
 
@@ -95,20 +133,7 @@ impl Judge<'_> {
                 _ => None,
             }
             .map(|weights| self.setting.task_weights = weights),
-            symbol => {
-                let meaning = match Quantity::named(value) {
-                    Some(quantity) => Some(Meaning::Quantity(quantity)),
-                    None if matches!(value, "relu" | "softmax" | "exp" | "log" | "bn") => {
-                        Some(Meaning::Function(value.to_owned()))
-                    }
-                    None => None,
-                };
-                let symbol = symbol.trim_matches('$');
-                match (layout(symbol, place).as_deref(), meaning) {
-                    (Ok([atom]), Some(meaning)) => self.symbols.give(atom, meaning).then_some(()),
-                    _ => None,
-                }
-            }
+            symbol => self.give(symbol.trim_matches('$'), value, place),
         };
         if understood.is_none() {
             let reason = format!("`{value}` is not a value of `{key}` in a line `audit: …`");

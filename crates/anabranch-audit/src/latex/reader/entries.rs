@@ -25,17 +25,10 @@ impl Reader<'_> {
             let value = self.scripts(quantity(name, place), atom)?;
             return Ok((value, 1));
         }
-        // Kronecker's δ, of two indices.
         if atom.is_symbol("delta")
-            && atom.sup.is_empty()
-            && let [first, second] =
-                &atom.sub.iter().filter(|a| !a.is_operator(",")).collect::<Vec<_>>()[..]
-            && let (Some(i), Some(j)) = (index_letter(first), index_letter(second))
-            // δ with respect to s, a, h or z.
-            && !matches!(i, 's' | 'a' | 'h' | 'z')
+            && let Some(equal) = kronecker(atom)
         {
-            let sides = [i, j].map(|letter| at(place, Node::Index(letter)));
-            return Ok((at(place, Node::Binary(Operator::Equal, Box::new(sides))), 1));
+            return Ok((equal, 1));
         }
         // A bar over a symbol that has no such name is its mean over the batch.
         if let Base::Symbol(name) = &atom.base
@@ -192,4 +185,16 @@ impl Reader<'_> {
             value
         })
     }
+}
+
+/// Kronecker's δ, or a 1, of two indices: whether they are equal.
+pub(super) fn kronecker(atom: &Atom) -> Option<Expr> {
+    let letters = atom.sub.iter().filter(|a| !a.is_operator(",")).map(index_letter);
+    let [i, j] = letters.collect::<Option<Vec<char>>>()?[..] else { return None };
+    // δ with respect to s, a, h or z has an index behind it.
+    if !atom.sup.is_empty() || matches!(i, 's' | 'a' | 'h' | 'z') {
+        return None;
+    }
+    let sides = [i, j].map(|letter| at(atom.place, Node::Index(letter)));
+    Some(at(atom.place, Node::Binary(Operator::Equal, Box::new(sides))))
 }

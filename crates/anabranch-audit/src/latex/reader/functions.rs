@@ -1,7 +1,7 @@
 //! Functions: ReLU, softmax, BatchNorm and the like, with their arguments.
 
 use super::{Reader, at, quantity, unreadable};
-use crate::expr::{Axis, Expr, Fold, Function, Node};
+use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};
 use crate::latex::layout::{Atom, Base, Outcome};
 
 impl Reader<'_> {
@@ -12,7 +12,7 @@ impl Reader<'_> {
         }
         let Base::Word(name) = &atom.base else { return None };
         let name = name.to_lowercase();
-        const KNOWN: [&str; 15] = [
+        const KNOWN: [&str; 18] = [
             "relu",
             "softmax",
             "exp",
@@ -28,6 +28,9 @@ impl Reader<'_> {
             "sum",
             "avg",
             "outer",
+            "var",
+            "step",
+            "heaviside",
         ];
         KNOWN.contains(&name.as_str()).then_some(name)
     }
@@ -81,6 +84,16 @@ impl Reader<'_> {
             (_, 1..) => return unreadable(place, &format!("the derivative of `{function}`")),
             ("mean" | "avg", _) => fold(Fold::Mean, &mut self.unstated),
             ("sum", _) => fold(Fold::Sum, &mut self.unstated),
+            ("var", _) => {
+                let mean = at(place, fold(Fold::Mean, &mut self.unstated));
+                let sides = Box::new([argument.clone(), mean]);
+                let distance = at(place, Node::Binary(Operator::Subtract, sides));
+                let sides = Box::new([distance, at(place, Node::Number(2.0))]);
+                let square = at(place, Node::Binary(Operator::Power, sides));
+                self.unstated += 1;
+                Node::Fold(Fold::Mean, Axis::Unstated(self.unstated - 1), Box::new(square))
+            }
+            ("step" | "heaviside", _) => Node::Function(Function::ReluPrime, vec![argument]),
             (name, _) => Node::Function(
                 match name {
                     "relu" => Function::Relu,
