@@ -297,6 +297,24 @@ fn what_is_not_certified_is_not_trained() {
     assert!(!dir.path("m").exists());
 }
 
+/// What balanced tasks minimise is no fixed function, so there is nothing to compare a gradient with.
+#[test]
+fn gradients_of_balanced_tasks_are_not_checked() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    for check in ["--certify", "--audit-every 1"] {
+        for balance in ["uncertainty", "min-norm"] {
+            let train = format!("train --data t.csv {QUICK} {check} --task-balance {balance}");
+            let run = dir.run(&format!("{train} --out m"));
+            let message = "error: --audit-every and --certify check gradients of fixed weights: leave --task-balance out\n";
+            assert_eq!((run.code, run.stderr.as_str()), (2, message), "{train}");
+            assert_eq!(dir.run(&format!("{train} --json")).json()["error"]["code"], "usage");
+            assert!(!dir.path("m").exists());
+        }
+    }
+    dir.succeed(&format!("train --data t.csv {QUICK} --certify --task-balance fixed --out m"));
+}
+
 #[test]
 fn gradcheck_that_does_not_pass_has_exit_code_1() {
     let dir = Dir::new();

@@ -225,7 +225,7 @@ fn a_second_signal_ends_the_run_at_once() {
 #[test]
 fn a_run_goes_on_for_more_epochs() {
     for flags in [
-        "--ensemble 2 --schedule plateau --watch each --lr 0.2",
+        "--ensemble 2 --threads 1 --schedule plateau --watch each --lr 0.2",
         "--ensemble 1 --schedule step --patience 0",
     ] {
         let dir = table();

@@ -178,6 +178,29 @@ fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
     }
 }
 
+/// Taken out at its end, when the weights of the best epoch are in place: it goes on from the last
+/// ones, as a run does that was to have so many epochs from the beginning.
+#[test]
+fn a_run_that_is_complete_goes_on_for_more_epochs() {
+    let (data, exec) = (points(), Executor::serial());
+    let config = |epochs| TrainConfig { epochs, patience: 30, lr: 0.1, ..config() };
+    let trainer = |epochs| {
+        let graph = river().build(Fusion::Fused).unwrap();
+        Trainer::new(&data, graph, &config(epochs), &exec).unwrap()
+    };
+    let mut long = trainer(20);
+    long.run(&mut NoObserver).unwrap();
+    let mut short = trainer(12);
+    short.run(&mut NoObserver).unwrap();
+    let best = short.best_epoch(0).unwrap();
+    assert!(best < 12, "the last epoch must not be the best, or this test shows nothing: {best}");
+    let mut rest = trainer(20);
+    rest.restore(&short.run_state()).unwrap();
+    rest.run(&mut NoObserver).unwrap();
+    assert!(rest.run_state() == long.run_state());
+    assert!(rest.params() == long.params() && rest.state() == long.state());
+}
+
 #[test]
 fn a_state_of_another_run_is_refused_and_changes_nothing() {
     let (data, exec) = (points(), Executor::serial());
