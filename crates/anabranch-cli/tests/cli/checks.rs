@@ -297,7 +297,7 @@ fn what_is_not_certified_is_not_trained() {
     assert!(!dir.path("m").exists());
 }
 
-/// What balanced tasks minimise is no fixed function, so there is nothing to compare a gradient with.
+/// What balanced tasks minimise is no fixed function: there is nothing to compare a gradient with.
 #[test]
 fn gradients_of_balanced_tasks_are_not_checked() {
     let dir = Dir::new();
