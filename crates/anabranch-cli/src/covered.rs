@@ -47,6 +47,11 @@ impl CoveredRows {
         json!({ "asked": self.asked, "test": test })
     }
 
+    /// The share that is to be covered, and each column.
+    pub(crate) fn columns(&self) -> (f64, &[Covered]) {
+        (self.asked, &self.columns)
+    }
+
     /// A line for each column.
     pub(crate) fn table(&self) -> String {
         let mut table = comfy_table::Table::new();

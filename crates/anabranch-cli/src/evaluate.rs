@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anabranch::train::Model;
+use anabranch::train::{Model, TaskMetrics};
 use serde_json::json;
 
 use crate::covered::CoveredRows;
@@ -48,12 +48,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let covered = CoveredRows::of(&model, args.coverage, &evaluation.judged)?;
     let (rows, left_out) = (evaluation.rows, evaluation.rows_left_out);
     if args.json {
+        // A table has no seed.
+        let judged = evaluation.judged.iter();
+        let intervals: Vec<[TaskMetrics; 2]> = judged.map(|task| task.intervals(1)).collect();
         let mut result = json!({
             "rows": rows,
             "rows_left_out": left_out,
             "tasks": output::tasks_json(&model, |_| None, &evaluation.task_rows),
             "test": output::metrics_json(model.targets(), &evaluation.metrics),
-            "intervals": output::intervals_json(model.targets(), &evaluation.judged, 1),
+            "intervals": output::intervals_json(model.targets(), &intervals),
             "baselines": output::baselines_json(model.targets(), &[], &evaluation.baselines),
             "warnings": warnings,
         });

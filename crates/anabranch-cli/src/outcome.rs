@@ -1,13 +1,14 @@
 //! What a run has found out: its model, how that was trained, and its scores beside those of
 //! simpler predictions.
 
+use std::cell::OnceCell;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use anabranch::data::{Split, Warning};
 use anabranch::train::{
-    JudgedTask, LinearModels, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines, baselines_on,
-    diverged, examine_curves, examine_model,
+    Covered, JudgedTask, LinearModels, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines,
+    baselines_on, diverged, examine_curves, examine_model,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +38,8 @@ pub(crate) struct Outcome<'a> {
     judged: Vec<JudgedTask>,
     /// On the test rows: those of the network, of linear models, and of the simplest predictions.
     metrics: Vec<TaskMetrics>,
+    /// Bootstrap intervals of those of the network, drawn when somebody asks for them.
+    intervals: OnceCell<Vec<[TaskMetrics; 2]>>,
     linear: Vec<TaskMetrics>,
     simplest: Vec<TaskMetrics>,
     /// What the training and the model show about themselves.
@@ -85,6 +88,7 @@ impl<'a> Outcome<'a> {
             certificate,
             judged,
             metrics,
+            intervals: OnceCell::new(),
             linear,
             simplest,
             findings,
@@ -119,6 +123,18 @@ impl<'a> Outcome<'a> {
     /// The metrics on the test rows: of the model, of linear models, of the simplest predictions.
     pub(crate) fn scores(&self) -> [&[TaskMetrics]; 3] {
         [&self.metrics, &self.linear, &self.simplest]
+    }
+
+    /// The ends of the bootstrap intervals of the model's metrics.
+    pub(crate) fn intervals(&self) -> &[[TaskMetrics; 2]] {
+        let seed = self.setup.config.seed;
+        let draw = || self.judged.iter().map(|task| task.intervals(seed)).collect();
+        self.intervals.get_or_init(draw)
+    }
+
+    /// Which share is to be covered, and how well the test rows are, if that was asked for.
+    pub(crate) fn covered(&self) -> Option<(f64, &[Covered])> {
+        self.covered.as_ref().map(CoveredRows::columns)
     }
 
     /// Steps whose gradient was audited.
@@ -172,7 +188,7 @@ impl<'a> Outcome<'a> {
             "audited_steps": self.work.n_audits,
             "model": self.path.display().to_string(),
             "test": output::metrics_json(targets, metrics),
-            "intervals": output::intervals_json(targets, &self.judged, setup.config.seed),
+            "intervals": output::intervals_json(targets, self.intervals()),
             "tasks": output::tasks_json(self.model(), best_epoch, &setup.rows_of_tasks()),
             "members": output::members_json(&fitted.members),
             "baselines": output::baselines_json(targets, linear, simplest),

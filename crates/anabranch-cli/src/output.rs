@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anabranch::data::{ClassTarget, Targets, TaskTarget, Warning};
-use anabranch::train::{JudgedTask, Model, TaskMetrics};
+use anabranch::train::{Model, TaskMetrics};
 use anabranch_report::{HEADLINES, Named, figure, named};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
@@ -168,8 +168,7 @@ pub(crate) fn baselines_json(
 }
 
 /// `{COL: {METRIC: [low, high]}}`: the bootstrap intervals of metrics, `null` where there is none.
-pub(crate) fn intervals_json(targets: &Targets, judged: &[JudgedTask], seed: u64) -> Value {
-    let ends: Vec<[TaskMetrics; 2]> = judged.iter().map(|task| task.intervals(seed)).collect();
+pub(crate) fn intervals_json(targets: &Targets, ends: &[[TaskMetrics; 2]]) -> Value {
     let [low, high] = [0, 1].map(|end| {
         let metrics: Vec<TaskMetrics> = ends.iter().map(|ends| ends[end].clone()).collect();
         values(targets, &metrics)

@@ -10,6 +10,7 @@ use anabranch_report::{Epoch, Findings, Run, html, short};
 use clap::{Args as _, Command, FromArgMatches};
 use serde_json::{Value, json};
 
+use crate::certificate;
 use crate::config::{self, with_settings};
 use crate::failure::Failure;
 use crate::fit::Fitted;
@@ -71,6 +72,8 @@ impl Report {
             prepared: &setup.prepared,
             model: outcome.model(),
             metrics,
+            intervals: outcome.intervals(),
+            coverage: outcome.covered(),
             linear,
             baselines,
             epochs: origin.epochs,
@@ -121,6 +124,7 @@ fn facts(
             format!("{} steps audited, all of them right", outcome.n_audits()),
         ));
     }
+    facts.extend(outcome.certificate.as_ref().map(|it| ("certificate", certificate::words(it))));
     facts
 }
 
@@ -157,7 +161,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let fitted = Fitted { model, members, temperatures: Vec::new() };
     let work = Work { seconds, n_audits };
     let linear = LinearModels::fit(&setup.prepared.dataset);
-    let outcome = Outcome::new(&setup, fitted, &linear, None, work, &saved.lines, &args.dir)?;
+    let mut outcome = Outcome::new(&setup, fitted, &linear, None, work, &saved.lines, &args.dir)?;
+    outcome.certificate = Some(saved.summary("certificate")).filter(|it| it.is_object()).cloned();
     let origin = Origin {
         data: train.data(),
         dir: &args.dir,

@@ -1,7 +1,7 @@
 //! A run as a report sees it.
 
 use anabranch_data::Prepared;
-use anabranch_train::{Model, TaskMetrics};
+use anabranch_train::{Covered, Model, TaskMetrics};
 
 use crate::history::Epoch;
 
@@ -16,6 +16,12 @@ pub struct Run<'a> {
     pub model: &'a Model,
     /// The metrics of the model, task by task, on the test rows.
     pub metrics: &'a [TaskMetrics],
+    /// The lower and the upper ends of their 95 % bootstrap intervals, task by task
+    /// ([`JudgedTask::intervals`](anabranch_train::JudgedTask::intervals)); none if nobody drew.
+    pub intervals: &'a [[TaskMetrics; 2]],
+    /// Which share of rows intervals and sets are to cover, and how well they cover the test rows,
+    /// if that was asked for.
+    pub coverage: Option<(f64, &'a [Covered])>,
     /// Those of linear models; none if there are none.
     pub linear: &'a [TaskMetrics],
     /// Those of the simplest predictions: the training mean, the most frequent class.

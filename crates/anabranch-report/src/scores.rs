@@ -19,6 +19,8 @@ pub struct Score {
     pub better: Better,
     /// Of the model.
     pub model: Option<f64>,
+    /// The ends of its 95 % bootstrap interval, if they are known.
+    pub interval: Option<[f64; 2]>,
     /// The least and the largest of its members; none of a single network.
     pub members: Option<[f64; 2]>,
     /// Of a linear model.
@@ -40,6 +42,10 @@ pub(crate) fn scores(run: &Run<'_>, targets: &[Target]) -> Result<Vec<Score>, Tr
     };
     let of_target = |target: &Target| -> Vec<Score> {
         let [linear, simplest] = [run.linear, run.baselines].map(|all| named(all, target));
+        let ends = [0, 1].map(|end| {
+            let ends = run.intervals.iter().map(|ends| ends[end].clone()).collect::<Vec<_>>();
+            named(&ends, target)
+        });
         let members: Vec<Vec<Named>> = members.iter().map(|all| named(all, target)).collect();
         let value = |all: &[Named], i: usize| all.get(i).and_then(|metric| metric.value);
         let scores = named(run.metrics, target).into_iter().enumerate().map(|(i, metric)| {
@@ -50,6 +56,7 @@ pub(crate) fn scores(run: &Run<'_>, targets: &[Target]) -> Result<Vec<Score>, Tr
                 name: metric.name,
                 better: metric.better,
                 model: metric.value,
+                interval: value(&ends[0], i).zip(value(&ends[1], i)).map(<[f64; 2]>::from),
                 members: of_members.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]),
                 linear: value(&linear, i),
                 simplest: value(&simplest, i),

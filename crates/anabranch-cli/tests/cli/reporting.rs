@@ -16,7 +16,8 @@ fn a_report_shows_the_numbers_of_json() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(120));
     let quick = QUICK.replace("--ensemble 1", "--ensemble 2");
-    let json = dir.json(&format!("train --data t.csv {quick} --out m"));
+    let asked = "--coverage 0.5 --certify";
+    let json = dir.json(&format!("train --data t.csv {quick} {asked} --out m"));
     let page = dir.read("m/report.html");
     for (column, kind) in [("price", "mean"), ("kind", "majority")] {
         let metrics = json["test"][column].as_object().unwrap();
@@ -31,6 +32,15 @@ fn a_report_shows_the_numbers_of_json() {
             // Below a thousandth, numbers have an exponent.
             assert!(found || value.as_f64().unwrap().abs() < 1e-3, "{column} {key}: {value}");
         }
+        for (key, ends) in json["intervals"][column].as_object().unwrap() {
+            let Some(ends) = ends.as_array() else { continue };
+            let is_plain = |end: &Value| end.as_f64().unwrap().abs() >= 1e-3;
+            let cell = || format!("<td>{} to {}</td>", figure(&ends[0]), figure(&ends[1]));
+            assert!(!ends.iter().all(is_plain) || page.contains(&cell()), "{column} {key}");
+        }
+        let covered = &json["coverage"]["test"][column];
+        let share = format!("<b>{:.0} %</b> of them", 100.0 * covered["covered"].as_f64().unwrap());
+        assert!(page.contains(&share), "{covered}");
         let importance = &json["importance"][column]["size"];
         let bar = format!("{} ± {}", figure(&importance["mean"]), figure(&importance["deviation"]));
         assert!(page.contains(&bar), "{bar}");
@@ -39,6 +49,10 @@ fn a_report_shows_the_numbers_of_json() {
         assert!(page.contains(json[key].as_str().unwrap()), "{key}");
     }
     assert!(page.contains("anabranch train --config m/config.toml"));
+    assert!(page.contains("certificate: the gradient is right at "));
+    // And when it is made again.
+    dir.succeed("report m");
+    assert_eq!(dir.read("m/report.html"), page);
 }
 
 #[test]

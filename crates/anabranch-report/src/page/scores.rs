@@ -1,5 +1,7 @@
 //! Is the model any good?
 
+use anabranch_train::Covered;
+
 use super::parts::{Head, bars, card, name, table};
 use crate::figures::{figure, percent, whole};
 use crate::findings::Findings;
@@ -63,8 +65,9 @@ fn of_target(run: &Run<'_>, findings: &Findings, target: &Target, n_rows: usize)
         );
     }
     let body = format!(
-        "<p>{words}</p>\n{}{}",
+        "<p>{words}</p>\n{}{}{}",
         error_bars(run, error, value, simplest),
+        covered(run, target),
         scores_table(run, &scores, simplest)
     );
     card(&heading, &body)
@@ -90,7 +93,9 @@ fn error_bars(run: &Run<'_>, error: &Score, value: f64, simplest: &str) -> Strin
 fn scores_table(run: &Run<'_>, scores: &[&Score], simplest: &str) -> String {
     let has_members = scores.iter().any(|score| score.members.is_some());
     let has_linear = scores.iter().any(|score| score.linear.is_some());
+    let has_intervals = scores.iter().any(|score| score.interval.is_some());
     let mut heads = vec![Head::Words("metric"), Head::Numbers(model_name(run))];
+    heads.extend(has_intervals.then_some(Head::Numbers("95 % interval")));
     heads.extend(has_members.then_some(Head::Numbers("its members")));
     heads.extend(has_linear.then_some(Head::Numbers("linear model")));
     heads.push(Head::Numbers(simplest));
@@ -105,15 +110,42 @@ fn scores_table(run: &Run<'_>, scores: &[&Score], simplest: &str) -> String {
             format!("{} <small>{arrow}</small>", score.name),
             format!("<b>{}</b>", figure(score.model)),
         ];
-        row.extend(has_members.then(|| match score.members {
-            Some([low, high]) => format!("{} to {}", figure(Some(low)), figure(Some(high))),
-            None => "–".into(),
-        }));
+        row.extend(has_intervals.then(|| range(score.interval)));
+        row.extend(has_members.then(|| range(score.members)));
         row.extend(has_linear.then(|| figure(score.linear)));
         row.push(figure(score.simplest));
         row
     });
     table(&heads, rows)
+}
+
+/// From one number to another.
+fn range(ends: Option<[f64; 2]>) -> String {
+    match ends {
+        Some([low, high]) => format!("{} to {}", figure(Some(low)), figure(Some(high))),
+        None => "–".into(),
+    }
+}
+
+/// How often intervals or sets hold the truth, if they were asked for.
+fn covered(run: &Run<'_>, target: &Target) -> String {
+    let found = run.coverage.and_then(|(asked, columns)| {
+        let Covered { share, size, .. } =
+            columns.iter().find(|covered| covered.column == target.name)?;
+        Some((percent(asked), percent((*share)?), figure(Some((*size)?))))
+    });
+    let Some((asked, share, size)) = found else { return String::new() };
+    let words = match target.kind {
+        TargetKind::Number(_) => format!(
+            "Intervals for {asked} of the rows hold the true number in <b>{share}</b> of them; they \
+             are {size} wide on average."
+        ),
+        TargetKind::Class(_) => format!(
+            "Sets for {asked} of the rows hold the true class in <b>{share}</b> of them; they have \
+             {size} classes on average."
+        ),
+    };
+    format!("<p>{words}</p>\n")
 }
 
 fn model_name(run: &Run<'_>) -> &'static str {

@@ -7,9 +7,14 @@ pub(crate) use axis::Axis;
 
 use anabranch_verify::page::escaped;
 
+use crate::figures::shortened;
+
 /// Size of a plot in its own units, which are about pixels: it is shown in a column of this width.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 240.0;
+
+/// The width of a letter of a label, roughly.
+const LETTER: f64 = 6.0;
 
 /// Space for the labels of the axes; that on the left follows from the labels.
 const TOP: f64 = 10.0;
@@ -99,7 +104,7 @@ impl Plot {
         svg += &format!(
             "<text class=\"mid\" transform=\"translate(12 {:.1}) rotate(-90)\">{}</text></svg>",
             (TOP + base) / 2.0,
-            escaped(self.y.label())
+            escaped(&shortened(self.y.label(), ((TOP + base) / LETTER) as usize))
         );
         svg
     }

@@ -55,6 +55,8 @@ impl Trained {
             prepared: &self.prepared,
             model: &self.model,
             metrics,
+            intervals: &[],
+            coverage: None,
             linear,
             baselines,
             epochs: &self.epochs,
