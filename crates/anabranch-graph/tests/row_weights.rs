@@ -218,3 +218,10 @@ fn weights_that_cannot_be_are_refused() {
         assert!(message.contains(&format!("{weight} (row 1")), "{message}");
     }
 }
+
+/// By hand: 2·3 + ½·4; what has no weight may be anything.
+#[test]
+fn what_has_no_weight_is_no_part_of_a_sum() {
+    let weights = RowWeights::Each(vec![2.0, 0.0, 0.5, 0.0]);
+    assert_eq!(weights.weighted_sum(&[3.0, f64::NAN, 4.0, f64::INFINITY]), 8.0);
+}

@@ -191,3 +191,79 @@ fn interval_scores(column: &JudgedColumn<'_>) -> IntervalScores {
         _ => plain,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anabranch_layers::{Target, TargetKind};
+    use anabranch_tensor::matrix;
+
+    use super::*;
+
+    fn numbers() -> Targets {
+        let json = r#"{"tasks": [{"regression": [{"column": "y", "mean": 0.0, "std": 1.0}]}]}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// A column of numbers, predicted as 0 by members that are `apart`.
+    fn judged(targets: &Targets, y: &[f64], apart: &[f64]) -> JudgedTask {
+        let columns = targets.tasks()[0].regression();
+        let mut task = JudgedTask::new(TargetKind::Values, 1, columns);
+        let zeros = vec![0.0; y.len()];
+        let (n, target) = (y.len(), Target::Values(matrix(y, y.len(), 1)));
+        task.add(matrix(&zeros, n, 1), target, apart, |_| true);
+        task
+    }
+
+    /// By hand: half of the rows lie within ±1, with a quarter on each side. The pinball losses of
+    /// 0 are ¼·1 and (1 − ¾)·1; those of 3 are ¼·4 and ¾·2.
+    #[test]
+    fn both_ends_of_an_interval_are_judged() {
+        let (targets, scores) = (numbers(), Scores::new(vec![1.0]));
+        let column = IntervalScores { spread: None, scores };
+        let scores = [TaskScores::Numbers(vec![column])];
+        let coverage = Coverage::new(0.5, &scores, &targets).unwrap();
+        let task = judged(&targets, &[0.0, 3.0], &[]);
+        let [found] = &coverage.judge(&[task], &targets)[..] else { panic!("one column") };
+        let expected = (0.25 + 0.25 + 1.0 + 1.5) / 4.0;
+        assert!((found.pinball.unwrap() - expected).abs() < 1e-5, "{found:?}");
+        assert!(found.share == Some(0.5) && (found.size.unwrap() - 2.0).abs() < 1e-5, "{found:?}");
+    }
+
+    /// Errors as large as the members are apart, in rows of two kinds: widths that follow them are
+    /// two thirds of plain ones. With errors of 1, they follow nothing.
+    #[test]
+    fn widths_follow_the_members_where_that_is_narrower_on_enough_rows() {
+        let targets = numbers();
+        let is_by_spread = |n: usize, error: fn(f64) -> f64| {
+            let apart: Vec<f64> = (0..n).map(|i| [0.1, 3.0][i % 2]).collect();
+            let y: Vec<f64> = apart.iter().map(|apart| error(*apart)).collect();
+            let (calibration, _) = Calibration::fit(&[judged(&targets, &y, &apart)]);
+            let TaskScores::Numbers(columns) = &calibration.scores[0] else { panic!("numbers") };
+            columns[0].spread.is_some()
+        };
+        assert!(is_by_spread(FEWEST_ROWS, |apart| apart));
+        assert!(!is_by_spread(FEWEST_ROWS - 1, |apart| apart));
+        assert!(!is_by_spread(FEWEST_ROWS, |_| 1.0));
+    }
+
+    /// A coin that falls on one side in three of four rows, and is taken for one of nine in ten:
+    /// the temperature is 2, and makes three quarters of it. The scores of the sides are ⅜ and ⅞.
+    #[test]
+    fn sets_are_of_the_probabilities_that_are_told() {
+        let mut task = JudgedTask::new(TargetKind::Classes, 2, &[]);
+        let n = 400;
+        let class: Vec<u32> = (0..n).map(|i| u32::from(i / 2 < 3 * n / 8)).collect();
+        let z: Vec<f64> = (0..n).flat_map(|_| [0.0, f64::ln(9.0)]).collect();
+        task.add(matrix(&z, n, 2), Target::Classes(&class), &[], |_| true);
+        let (calibration, _) = Calibration::fit(&[task]);
+        assert!((calibration.temperature(0).unwrap() - 2.0).abs() < 1e-6);
+        let TaskScores::Class(scores) = &calibration.scores[0] else { panic!("a class") };
+        let json = r#"{"tasks": [{"classification": {"column": "c", "labels": ["a", "b"]}}]}"#;
+        let targets: Targets = serde_json::from_str(json).unwrap();
+        for (share, score) in [(0.5, 0.375), (0.9, 0.875)] {
+            let scores = [TaskScores::Class(scores.clone())];
+            let limit = Coverage::new(share, &scores, &targets).unwrap().class_limit(0);
+            assert!((limit - score).abs() < 1e-6, "{share} {limit}");
+        }
+    }
+}

@@ -397,4 +397,17 @@ mod tests {
         assert_eq!(set(&probabilities, 0.95), [1, 2, 0]);
         assert_eq!(set(&probabilities, 0.1), [1], "no set is empty");
     }
+
+    /// By hand: 3 ± 2·(1 + 0.5), where only numbers from 1 to 5 were seen: half as far again, and
+    /// not below 0.
+    #[test]
+    fn intervals_keep_to_the_numbers_that_are_predicted() {
+        let json = r#"{"column": "y", "mean": 0.0, "std": 1.0, "range": [1.0, 5.0]}"#;
+        let target: RegressionTarget = serde_json::from_str(json).unwrap();
+        let [least, most] = target.bounds().unwrap();
+        let interval = Interval { target: &target, limit: 2.0, spread: Some(0.5) };
+        let [low, high] = interval.around(3.0, 1.0);
+        assert!((low - 3.0 + 3.0).abs() < 1e-5 && (high - 6.0).abs() < 1e-5, "{low} {high}");
+        assert_eq!(interval.around(3.0, 100.0), [least, most]);
+    }
 }

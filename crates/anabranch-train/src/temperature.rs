@@ -138,6 +138,14 @@ mod tests {
         assert!(trial.after.log_loss > trial.before.log_loss, "{trial:?}");
     }
 
+    /// By hand: the mean of 2.8 and −0.8 is 1, its standard error 1.8; that of 3 and 1 is 2 and 1.
+    #[test]
+    fn a_gain_has_to_be_larger_than_its_error() {
+        assert!(is_above_its_error(&[3.0, 1.0]));
+        assert!(!is_above_its_error(&[2.8, -0.8]));
+        assert!(!is_above_its_error(&[-3.0, -1.0]));
+    }
+
     #[test]
     fn what_is_right_or_cannot_be_told_is_left_as_it_is() {
         assert_eq!(TemperatureTrial::new(&rows(0.75, 0.75, 400)).used(), None);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Dataset, Split, TaskValues};
+use anabranch_data::{Dataset, Presence, Split, TaskValues};
 use anabranch_graph::{Branch, Fusion, Graph, River};
 use anabranch_layers::{Activation, LossKind};
 use anabranch_optim::{OptimizerKind, ScheduleKind};
@@ -139,6 +139,46 @@ fn cosines_and_norms_are_those_of_the_gradients() {
     assert_eq!(report.lr, 1.0);
 }
 
+/// The gradients of all steps of an epoch.
+#[derive(Default)]
+struct Steps(Vec<Vec<f64>>);
+
+impl Observer<f32> for Steps {
+    fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+        self.0.push(step.grads.iter().map(|grad| f64::from(*grad)).collect());
+        ControlFlow::Continue(())
+    }
+}
+
+/// At a rate of 0, all batches meet the same weights; cosines are those of every eighth batch.
+#[test]
+fn an_epoch_tells_means_over_its_batches() {
+    let config = TrainConfig { batch_size: 16, lr: 0.0, ..plain(TaskBalance::Fixed) };
+    let (data, exec) = (points(), Executor::serial());
+    let of_task = |weights| {
+        let mut steps = Steps::default();
+        Trainer::new(&data, network(weights), &config, &exec).unwrap().run(&mut steps).unwrap();
+        steps.0
+    };
+    let (g0, g1) = (of_task([1.0, 0.0]), of_task([0.0, 1.0]));
+    assert_eq!(g0.len(), 12);
+    let shared = network([1.0, 1.0]).param("product.head.weight").unwrap().range.start;
+    let cosine = |batch: usize| {
+        let (a, b) = (&g0[batch][..shared], &g1[batch][..shared]);
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let norm = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+        let both: Vec<f64> = a.iter().zip(b).map(|(a, b)| a + b).collect();
+        dot(&both, &both).sqrt()
+    };
+    let (_, report, _) = first_step([1.0, 1.0], &config);
+    assert!((report.cosines[0] - (cosine(0) + cosine(8)) / 2.0).abs() < TOLERANCE);
+    let norms: f64 = g0.iter().zip(&g1).map(norm).sum();
+    assert!((report.grad_norm - norms / 12.0).abs() < TOLERANCE);
+    let quarter = TrainConfig { lr: 0.25, ..plain(TaskBalance::Fixed) };
+    assert_eq!(first_step([1.0, 1.0], &quarter).1.lr, 0.25);
+}
+
 #[test]
 fn variances_are_learned_from_the_losses() {
     let (fixed, ..) = first_step([1.0, 0.5], &plain(TaskBalance::Fixed));
@@ -151,6 +191,28 @@ fn variances_are_learned_from_the_losses() {
     for (s, expected) in state.log_variances.iter().zip(expected) {
         assert!((s - expected).abs() < 1e-15);
     }
+}
+
+/// By hand: a head of two columns has ½·s for each, and where no row has a target, nothing is
+/// learned.
+#[test]
+fn a_variance_is_that_of_all_columns_and_of_rows_with_a_target() {
+    let mut data = points();
+    data.tasks[0] = TaskValues::Numbers { values: data.x.clone(), n_columns: 2 };
+    data.present = vec![Presence::All, Presence::Each((0..ROWS).map(|row| row >= 192).collect())];
+    let task = |name: &str| Branch::new(name).hidden(8, Activation::Relu);
+    let heads = [
+        task("point").head(2, LossKind::HalfSquaredError, 1.0),
+        task("quadrant").head(4, LossKind::CROSS_ENTROPY, 1.0),
+    ];
+    let graph = River::new(2, heads).build(Fusion::Fused).unwrap();
+    let (exec, mut reports) = (Executor::serial(), Reports::default());
+    let config = plain(TaskBalance::Uncertainty);
+    let mut trainer = Trainer::new(&data, graph, &config, &exec).unwrap();
+    trainer.run(&mut reports).unwrap();
+    let learned = trainer.run_state().log_variances;
+    assert!((learned[0] - 0.05 * (reports.0[0].train[0] - 1.0)).abs() < 1e-15, "{learned:?}");
+    assert_eq!(learned[1], 0.0);
 }
 
 /// Stops after so many steps.

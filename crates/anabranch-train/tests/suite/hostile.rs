@@ -163,4 +163,10 @@ fn what_is_missing_or_unknown_is_refused() {
     let at = tensors[name]["data_offsets"][0].as_u64().unwrap() as usize;
     negative.data[at..at + 4].copy_from_slice(&(-1.0f32).to_le_bytes());
     assert!(!negative.is_read());
+    // A weight that is no number.
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut parts = Parts::of(&ensemble());
+        parts.data[..4].copy_from_slice(&number.to_le_bytes());
+        assert!(!parts.is_read(), "{number}");
+    }
 }

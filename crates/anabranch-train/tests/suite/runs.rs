@@ -14,7 +14,7 @@ use anabranch_tensor::Executor;
 use anabranch_tensor::random::{Purpose, Random};
 use anabranch_train::{
     BatchOrder, BestState, EpochReport, NoObserver, Observer, RunState, StepView, TaskMetrics,
-    TrainConfig, TrainError, Trainer,
+    TrainConfig, TrainError, Trainer, Watch,
 };
 
 const ROWS: usize = 300;
@@ -163,6 +163,7 @@ fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
             first.run(&mut seen).unwrap();
             let saved: RunState<f32> = first.run_state();
             assert_eq!(saved.position.epochs * 7 + saved.position.batches, steps as usize);
+            assert_eq!(saved.position.rows, (saved.position.batches * 32).min(200));
 
             let other_threads = Executor::new(3).unwrap();
             let mut second = Trainer::new(&data, graph(), &config(), &other_threads).unwrap();
@@ -233,6 +234,54 @@ fn a_state_of_another_run_is_refused_and_changes_nothing() {
     };
     assert!(message(best).contains("expected 0 as the best epoch at most, got 2"));
     assert!(message(|saved| saved.optimizer.moments.clear()).contains("lacks `exp_avg`"));
+}
+
+/// A task of weight 0 has a loss of 0 that never falls; the distance is learned better with every
+/// epoch.
+#[test]
+fn a_plateau_is_that_of_the_watched_task() {
+    let (data, exec) = (points(), Executor::serial());
+    let heads = |weights: [f64; 4]| {
+        let head = |name: &str, outputs, loss, task: usize| {
+            Branch::new(name).hidden(8, Activation::Tanh).head(outputs, loss, weights[task])
+        };
+        let mse = || LossKind::HalfSquaredError;
+        let branches = [
+            head("numbers", 2, mse(), 0),
+            head("quadrant", 4, LossKind::CROSS_ENTROPY, 1),
+            head("signs", 2, LossKind::BinaryCrossEntropy, 2),
+            head("distance", 1, mse(), 3),
+        ];
+        River::new(2, branches).build(Fusion::Fused).unwrap()
+    };
+    let last_factor = |task: usize| {
+        let schedule = ScheduleKind::Plateau { gamma: 0.5, patience: 1, threshold: 0.0 };
+        let watch = Watch::Task(task);
+        let config = TrainConfig { schedule, watch, patience: 0, lr: 1e-3, ..config() };
+        let mut seen = StopAfter { steps: 0, reports: Vec::new() };
+        let mut trainer = Trainer::new(&data, heads([0.0, 0.0, 0.0, 1.0]), &config, &exec).unwrap();
+        trainer.run(&mut seen).unwrap();
+        seen.reports.last().unwrap().lr_factor
+    };
+    assert_eq!(last_factor(3), 1.0);
+    assert!(last_factor(0) < 1.0);
+}
+
+/// The variance of numbers of 10²⁵ is infinite in f32, and divides all of them to 0: losses and
+/// weights stay finite.
+#[test]
+fn running_statistics_that_are_not_finite_end_a_run() {
+    let (mut data, exec) = (points(), Executor::serial());
+    data.x.iter_mut().for_each(|x| *x *= 1e25);
+    data.tasks.truncate(1);
+    let branch = Branch::new("numbers").hidden(4, Activation::Relu).batch_norm();
+    let head = branch.head(2, LossKind::HalfSquaredError, 1.0);
+    let graph = River::new(2, [head]).build(Fusion::Fused).unwrap();
+    let config = TrainConfig { epochs: 1, patience: 0, weight_decay: 0.0, ..config() };
+    let mut trainer = Trainer::new(&data, graph, &config, &exec).unwrap();
+    let error = trainer.run(&mut NoObserver).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { loss, .. } if loss.is_finite()), "{error}");
+    assert!(trainer.params().iter().all(|param| param.is_finite()));
 }
 
 /// A rule and a schedule of one's own: here, built-in ones that the settings do not name.
