@@ -18,6 +18,7 @@ mod parts;
 mod peak;
 mod peers;
 mod products;
+mod read;
 mod report;
 mod shape;
 mod smoke;
@@ -59,6 +60,8 @@ enum Suite {
     Gemm(gemm::Args),
     /// From a CSV file to a trained model, next to PyTorch
     Train(train::Args),
+    /// From a CSV file to a matrix, next to pandas and polars
+    Read(read::Args),
     /// Prediction of one row and of many
     Infer(infer::Args),
     /// A clean release build: seconds, crates, size
@@ -88,6 +91,7 @@ fn run(cli: Cli) -> Result<()> {
         Suite::Parts(args) => parts::run(&args),
         Suite::Gemm(args) => gemm::run(&args),
         Suite::Train(args) => train::run(&args),
+        Suite::Read(args) => read::run(&args),
         Suite::Infer(args) => infer::run(&args),
         Suite::Build(args) => build_cost::run(&args),
         Suite::Compare(args) => compare::run(&args),

@@ -10,13 +10,14 @@ use crate::report::say;
 use crate::{Cli, Result};
 
 /// The command lines; `FILE` is the file for the results.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 7] = [
     "step --shape 4,3,5,2,3 --shape 8,4,4,4,2 --threads 1,2 --seconds 0 --instructions off --json FILE",
     "step --shape 4,3,5,2,3 --threads 1 --optimizer adam --precision f64 --seconds 0 --json FILE",
     "parts --shape 4,3,5,2,3 --seconds 0 --json FILE",
     "gemm --shape 4,3,5,2,3 --max-width 17 --seconds 0 --json FILE",
     "infer --rows 5 --seconds 0 --json FILE",
     "train --rows 300 --epochs 2 --repeats 1 --python no-python-here --json FILE",
+    "read --rows 20000 --repeats 1 --python no-python-here --json FILE",
 ];
 
 /// Runs all of them, then compares one with itself.
@@ -124,6 +125,18 @@ mod tests {
         assert_eq!(record["inputs"], 21);
         assert_eq!(record["torch"], Value::Null);
         assert!(is_positive(record, "seconds") && is_positive(&record["anabranch"], "accuracy"));
+    }
+
+    #[test]
+    fn reading_takes_no_more_memory_than_the_file_and_two_matrices() {
+        let records = results(COMMANDS[6]).unwrap();
+        let record = &records[0];
+        assert!(is_positive(record, "mb_per_second") && is_positive(record, "cells_mb_per_second"));
+        let bytes = |key: &str| record[key].as_u64().unwrap();
+        // 24 numbers but the target, one of them with its indicator, two cycles of a date, and
+        // labels: 23 + 1 + 5 + 52 inputs.
+        assert_eq!(bytes("matrix_bytes"), 20000 * 4 * (23 + 1 + 5 + 52));
+        assert!(bytes("peak_bytes") <= bytes("bytes") + 2 * bytes("matrix_bytes"), "{record}");
     }
 
     #[test]

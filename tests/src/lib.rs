@@ -22,7 +22,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 
 use anabranch_tensor::Executor;
@@ -31,6 +31,10 @@ use anabranch_tensor::Executor;
 static COUNTING: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+/// Bytes that are allocated, beyond those at the start; less than 0 when more are freed.
+static LIVE: AtomicI64 = AtomicI64::new(0);
+/// The most of them so far.
+static PEAK: AtomicI64 = AtomicI64::new(0);
 /// One count at a time; holds the number of the last one.
 static LAST: Mutex<u64> = Mutex::new(0);
 
@@ -44,12 +48,26 @@ thread_local! {
 #[derive(Clone, Copy, Debug)]
 pub struct CountingAllocator;
 
-/// Adds one allocation, if this thread takes part in the count that runs.
-fn record(bytes: usize) {
+/// Whether this thread takes part in the count that runs.
+fn is_counted() -> bool {
     let counting = COUNTING.load(Ordering::Relaxed);
-    if counting != 0 && PART_OF.get() == counting {
+    counting != 0 && PART_OF.get() == counting
+}
+
+/// Adds one allocation.
+fn record(bytes: usize) {
+    if is_counted() {
         COUNT.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+        let bytes = bytes as i64;
+        PEAK.fetch_max(LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
+    }
+}
+
+/// Takes away what is freed.
+fn forget(bytes: usize) {
+    if is_counted() {
+        LIVE.fetch_sub(bytes as i64, Ordering::Relaxed);
     }
 }
 
@@ -69,12 +87,15 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // Where memory moves, it is there twice for a while.
         record(new_size);
+        forget(layout.size());
         // SAFETY: the caller's promises are those of `System`, which `ptr` came from.
         unsafe { System.realloc(ptr, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        forget(layout.size());
         // SAFETY: the caller's promises are those of `System`, which `ptr` came from.
         unsafe { System.dealloc(ptr, layout) }
     }
@@ -87,6 +108,8 @@ pub struct Allocations {
     pub count: u64,
     /// Bytes asked for in these calls.
     pub bytes: u64,
+    /// The most bytes at one time of those that were not freed yet.
+    pub peak: u64,
 }
 
 /// Runs `f` inside [`Executor::enter`] and counts the allocations of all the executor's threads
@@ -116,10 +139,13 @@ pub fn count_allocations<R: Send>(
         assert!(COUNT.load(Ordering::Relaxed) > 0, "CountingAllocator is not the global allocator");
         COUNT.store(0, Ordering::Relaxed);
         BYTES.store(0, Ordering::Relaxed);
+        LIVE.store(0, Ordering::Relaxed);
+        PEAK.store(0, Ordering::Relaxed);
         let result = f();
         drop(counting);
         let (count, bytes) = (COUNT.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
-        (result, Allocations { count, bytes })
+        let peak = PEAK.load(Ordering::Relaxed).max(0) as u64;
+        (result, Allocations { count, bytes, peak })
     })
 }
 

@@ -182,7 +182,7 @@ impl Undecided<'_> {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        (0..self.table.n_rows()).map(|row| trimmed(self.table.cell(row, self.column)))
+        self.table.column(self.column).map(trimmed)
     }
 
     /// Numbers, of which there has to be one.

@@ -132,23 +132,40 @@ impl<'a> Categories<'a> {
     }
 }
 
+/// So many texts are told apart faster by looking at all of them than by their hashes.
+const FEW: usize = 12;
+
 /// [`Categories`] in the making.
 #[derive(Default)]
 pub(crate) struct Numbering<'a> {
     /// The distinct texts, numbered as they were found.
     found: HashMap<&'a str, u32>,
+    /// The first of them.
+    first: Vec<&'a str>,
     numbers: Vec<Option<u32>>,
 }
 
 impl<'a> Numbering<'a> {
     pub(crate) fn push(&mut self, text: Option<&'a str>) {
+        let number = text.map(|text| {
+            let first = self.first.iter().position(|known| *known == text);
+            first.map_or_else(|| self.number_of(text), |number| number as u32)
+        });
+        self.numbers.push(number);
+    }
+
+    fn number_of(&mut self, text: &'a str) -> u32 {
         let next = self.found.len() as u32;
-        self.numbers.push(text.map(|text| *self.found.entry(text).or_insert(next)));
+        let number = *self.found.entry(text).or_insert(next);
+        if number == next && self.first.len() < FEW {
+            self.first.push(text);
+        }
+        number
     }
 
     /// From the order in which texts were found to that of the texts.
     pub(crate) fn finish(self) -> Categories<'a> {
-        let Self { found, mut numbers } = self;
+        let Self { found, mut numbers, .. } = self;
         let mut values: Vec<(&str, u32)> = found.into_iter().collect();
         values.sort_unstable();
         let mut places = vec![0; values.len()];

@@ -12,6 +12,7 @@
 
 mod batch;
 mod cell;
+mod cells;
 mod column;
 mod column_kind;
 mod dataset;

@@ -12,6 +12,8 @@ pub struct MissingMarkers {
     texts: Vec<String>,
     /// Those of them that are numbers.
     numbers: Vec<f64>,
+    /// The least absolute value of these: most cells are told from all of them by it.
+    least: f64,
 }
 
 impl Default for MissingMarkers {
@@ -47,8 +49,9 @@ impl MissingMarkers {
         let texts: Vec<String> =
             texts.into_iter().map(|text| text.as_ref().trim().to_owned()).collect();
         let number = |text: &String| text.parse::<f64>().ok().filter(|number| !number.is_nan());
-        let numbers = texts.iter().filter_map(number).collect();
-        Self { texts, numbers }
+        let numbers: Vec<f64> = texts.iter().filter_map(number).collect();
+        let least = numbers.iter().fold(f64::INFINITY, |least, number| least.min(number.abs()));
+        Self { texts, numbers, least }
     }
 
     /// The markers of model files of format 1, which do not list them.
@@ -88,7 +91,7 @@ impl MissingMarkers {
 
     /// Whether a number stands for a missing value.
     pub(crate) fn contains_number(&self, number: f64) -> bool {
-        number.is_nan() || (!self.numbers.is_empty() && self.numbers.contains(&number))
+        number.is_nan() || (number.abs() >= self.least && self.numbers.contains(&number))
     }
 }
 

@@ -157,12 +157,13 @@ impl<'a> Written<'a> {
                 (is_negative, digits) = (!is_negative, rest.trim_start());
             }
             if unit.is_empty()
+                && !digits.starts_with(|c: char| c.is_ascii_digit())
                 && let Some(sign) = CURRENCIES.iter().rev().find(|sign| digits.starts_with(**sign))
             {
                 (unit, digits) = (&digits[..sign.len()], digits[sign.len()..].trim_start());
             }
         }
-        if unit.is_empty() {
+        if unit.is_empty() && !digits.ends_with(|c: char| c.is_ascii_digit()) {
             let mut units = std::iter::once(&PERCENT).chain(CURRENCIES.iter().rev());
             if let Some(found) = units.find(|unit| digits.ends_with(**unit)) {
                 let (number, found) = digits.split_at(digits.len() - found.len());

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::cells::MAX_ROW;
 use crate::dialect::{Dialect, is_separator};
 use crate::error::DataError;
-use crate::rows::{MAX_ROW, Place, Rest, read_header, read_rows};
+use crate::rows::{Place, Rest, read_header, read_rows};
 use crate::rules::ColumnRules;
 use crate::source::{Source, is_utf8, line_ends, not_utf8};
 use crate::table::{FileFormat, Header, LineEnd, Table};
@@ -143,7 +144,8 @@ impl<'a> TablePieces<'a> {
             return Ok(None);
         }
         let left = text.split_off(at.read);
-        let read = std::mem::replace(text, left);
+        let mut read = std::mem::replace(text, left);
+        read.truncate(cells.text_len());
         self.line = at.line;
         self.layout = Some((format, header.clone()));
         if cells.n_rows() == 0 {

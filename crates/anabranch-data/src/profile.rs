@@ -58,6 +58,8 @@ pub(crate) struct Profile {
     pub(crate) grouping_points: bool,
     /// The plain numbers as a sequence, as long as they are whole.
     pub(crate) whole: Option<Sequence>,
+    /// The least and the largest of the plain numbers that are in range; NaN if there are none.
+    pub(crate) range: [f64; 2],
     /// Numbers in any format; empty if all are plain.
     pub(crate) numbers: NumberVotes,
     /// Number of cells that can be numbers in some format.
@@ -87,10 +89,10 @@ impl Profile {
         wants_dates: bool,
     ) -> Self {
         let plain_markers = MissingMarkers::format_1();
-        let mut profile = Self { equally_long: true, ..Self::default() };
+        let range = [f64::NAN; 2];
+        let mut profile = Self { equally_long: true, range, ..Self::default() };
         let mut len = None;
-        for row in 0..table.n_rows() {
-            let text = trimmed(table.cell(row, column));
+        for (row, text) in table.column(column).map(trimmed).enumerate() {
             let number = parse_plain(text);
             let is_missing = match number {
                 Some(number) => missing.contains_number(number),
@@ -122,6 +124,9 @@ impl Profile {
         self.n_plain += 1;
         if number.abs() > LARGEST {
             self.out_of_range.add(row);
+        } else {
+            let [least, largest] = self.range;
+            self.range = [least.min(number), largest.max(number)];
         }
         if has_leading_zeros(text) {
             self.codes.add(row);
@@ -138,12 +143,15 @@ impl Profile {
             self.grouping_points |= may_group;
             self.decimal_points |= !may_group;
         }
-        if number.fract() != 0.0 {
-            self.whole = None;
-        } else if self.n_plain == 1 {
+        if self.n_plain == 1 {
             self.whole = Some(Sequence { min: number, max: number, last: number, increases: true });
-        } else if let Some(sequence) = &mut self.whole {
-            sequence.increases &= number > sequence.last;
+        }
+        if let Some(sequence) = &mut self.whole {
+            if number.fract() != 0.0 {
+                self.whole = None;
+                return;
+            }
+            sequence.increases &= self.n_plain == 1 || number > sequence.last;
             sequence.last = number;
             sequence.min = sequence.min.min(number);
             sequence.max = sequence.max.max(number);
@@ -159,8 +167,7 @@ impl Profile {
         wants_dates: bool,
     ) {
         let mut n_hopeless = 0;
-        for row in 0..table.n_rows() {
-            let text = trimmed(table.cell(row, column));
+        for text in table.column(column).map(trimmed) {
             if missing.contains(text) {
                 continue;
             }

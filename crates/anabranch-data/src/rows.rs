@@ -4,14 +4,9 @@ use std::ops::Range;
 
 use csv_core::ReadRecordResult;
 
+use crate::cells::{Cells, CellsOfFile, MAX_ROW};
 use crate::error::DataError;
 use crate::source::line_ends;
-
-/// The longest row that a table may have, in bytes.
-pub(crate) const MAX_ROW: usize = 64 << 20;
-
-/// The longest cell, in bytes.
-const MAX_CELL: usize = 1 << 20;
 
 /// What follows a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,83 +22,6 @@ pub(crate) enum Rest {
 pub(crate) struct Place {
     pub(crate) read: usize,
     pub(crate) line: usize,
-}
-
-/// Where rows and cells lie in a table's text.
-#[derive(Clone, Debug)]
-pub(crate) struct Cells {
-    n_columns: usize,
-    /// Where each row starts.
-    rows: Vec<usize>,
-    /// Behind each cell, counted from the start of its row: small numbers, since writing them takes
-    /// a large part of the time.
-    ends: Vec<u32>,
-    /// The line of the file on which the first row may start.
-    first_line: usize,
-    /// The line on which each row starts, unless each is on a line of its own, from the first line
-    /// on.
-    lines: Option<Vec<usize>>,
-}
-
-impl Cells {
-    /// None yet, and room for `n_rows`.
-    fn new(n_columns: usize, first_line: usize, n_rows: usize) -> Self {
-        let (rows, ends) = (Vec::with_capacity(n_rows), Vec::with_capacity(n_rows * n_columns));
-        Self { n_columns, rows, ends, first_line, lines: None }
-    }
-
-    pub(crate) fn n_rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// The place of a cell in the text.
-    pub(crate) fn place(&self, row: usize, column: usize) -> Range<usize> {
-        let (start, i) = (self.rows[row], row * self.n_columns + column);
-        // One byte between two cells.
-        let skip = if column == 0 { 0 } else { self.ends[i - 1] as usize + 1 };
-        start + skip..start + self.ends[i] as usize
-    }
-
-    /// The line of the file on which a row starts.
-    pub(crate) fn line(&self, row: usize) -> usize {
-        self.lines.as_ref().map_or(self.first_line + row, |lines| lines[row])
-    }
-
-    /// Ends a row that starts at `start` on `line`; its cells are those that were pushed since the
-    /// last one.
-    fn end_row(&mut self, file: &str, start: usize, line: usize) -> Result<(), DataError> {
-        let first = self.rows.len() * self.n_columns;
-        let (found, expected) = (self.ends.len() - first, self.n_columns);
-        if found != expected {
-            return Err(DataError::Ragged { file: file.to_owned(), line, found, expected });
-        }
-        let len = self.ends.last().map_or(0, |end| *end as usize);
-        if len > MAX_CELL {
-            self.check_lengths(file, len, line)?;
-        }
-        if let Some(lines) = &mut self.lines {
-            lines.push(line);
-        } else if line != self.first_line + self.rows.len() {
-            let mut lines: Vec<usize> = (self.first_line..).take(self.rows.len()).collect();
-            lines.push(line);
-            self.lines = Some(lines);
-        }
-        self.rows.push(start);
-        Ok(())
-    }
-
-    /// Refuses a row of `len` bytes that is too long, or has a cell that is.
-    fn check_lengths(&self, file: &str, len: usize, line: usize) -> Result<(), DataError> {
-        if len > MAX_ROW {
-            return Err(DataError::LongRow { file: file.to_owned(), line });
-        }
-        let ends = &self.ends[self.rows.len() * self.n_columns..];
-        let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
-        if starts.zip(ends).any(|(start, end)| (end - start) as usize > MAX_CELL) {
-            return Err(DataError::LongCell { file: file.to_owned(), line });
-        }
-        Ok(())
-    }
 }
 
 /// The names in the header, which is the first line that is not blank; `at` comes to stand behind
@@ -134,8 +52,8 @@ pub(crate) struct Header {
     pub(crate) line: usize,
 }
 
-/// Finds the rows of `text` from `at` on, which comes to stand behind the last whole one. What is
-/// left of the text has its cells where they are said to be, and what follows them untouched.
+/// Finds the rows of `text` from `at` on, which comes to stand behind the last whole one. Their
+/// cells are moved to the front of the text; what follows the rows is untouched.
 pub(crate) fn read_rows(
     file: &str,
     text: &mut [u8],
@@ -157,58 +75,51 @@ fn has_lone_returns(text: &[u8]) -> bool {
     memchr::memchr_iter(b'\r', text).any(|i| text.get(i + 1) != Some(&b'\n'))
 }
 
-/// Finds the cells of text without quotes, whose lines end with LF or CRLF, where they lie.
+/// Splits text without quotes, whose lines end with LF or CRLF.
 fn read_lines(
     file: &str,
-    text: &[u8],
+    text: &mut [u8],
     separator: u8,
     n_columns: usize,
     at: &mut Place,
     rest: Rest,
 ) -> Result<Cells, DataError> {
-    let text = match rest {
-        Rest::Nothing => text,
-        Rest::More => &text[..memchr::memrchr(b'\n', text).map_or(0, |end| end + 1).max(at.read)],
+    let len = match rest {
+        Rest::Nothing => text.len(),
+        Rest::More => memchr::memrchr(b'\n', text).map_or(0, |end| end + 1).max(at.read),
     };
-    let without_return = |start: usize, end: usize| {
-        if end > start && text[end - 1] == b'\r' { end - 1 } else { end }
-    };
+    let text = &mut text[..len];
     let Place { read: mut start, mut line } = *at;
-    if start == text.len() {
-        return Ok(Cells::new(n_columns, line, 0));
-    }
-    let n_lines = memchr::memchr_iter(b'\n', &text[start..]).count() + 1;
-    let mut cells = Cells::new(n_columns, line, n_lines);
-    let behind = start;
-    let ends = memchr::memchr2_iter(separator, b'\n', &text[behind..]).map(|i| behind + i);
-    // The last line may lack its end.
-    let last = (text.last() != Some(&b'\n')).then_some(text.len());
-    for end in ends.chain(last) {
-        if text.get(end) == Some(&separator) {
-            // Within 32 bits if the whole row is, which its end shows.
-            cells.ends.push((end - start) as u32);
-            continue;
+    let mut cells = CellsOfFile::new(n_columns, line, &text[start..]);
+    while start < len {
+        // The last line may lack its end.
+        let mut end = len;
+        for place in memchr::memchr2_iter(separator, b'\n', &text[start..]) {
+            if text[start + place] == b'\n' {
+                end = start + place;
+                break;
+            }
+            cells.push(place);
         }
-        let row_end = without_return(start, end);
-        let is_alone = cells.ends.len() == cells.rows.len() * n_columns;
-        let is_blank = is_alone
+        let has_return = end > start && text[end - 1] == b'\r';
+        let row_end = end - usize::from(has_return);
+        let is_blank = cells.is_row_start()
             && (row_end == start
                 || (n_columns > 1 && text[start..row_end].trim_ascii().is_empty()));
         if !is_blank {
             if row_end - start > MAX_ROW {
                 return Err(DataError::LongRow { file: file.to_owned(), line });
             }
-            cells.ends.push((row_end - start) as u32);
-            cells.end_row(file, start, line)?;
+            cells.push(row_end - start);
+            cells.end_row(file, text, start, line)?;
         }
         (start, line) = (end + 1, line + 1);
     }
-    *at = Place { read: text.len(), line };
-    Ok(cells)
+    *at = Place { read: len, line };
+    Ok(cells.finish(text))
 }
 
-/// Splits any text, and moves its cells towards its front: without their quotes, they take less
-/// room than they had.
+/// Splits any text.
 fn read_quoted(
     file: &str,
     text: &mut [u8],
@@ -217,33 +128,26 @@ fn read_quoted(
     at: &mut Place,
     rest: Rest,
 ) -> Result<Cells, DataError> {
-    let n_lines = memchr::memchr2_iter(b'\n', b'\r', &text[at.read..]).count() + 1;
-    let mut cells = Cells::new(n_columns, at.line, n_lines);
-    let (mut records, mut written) = (Records::new(separator), at.read);
+    let mut cells = CellsOfFile::new(n_columns, at.line, &text[at.read..]);
+    let mut records = Records::new(separator);
     while let Some(Record { line, n_cells, .. }) = records.next(file, text, at, rest)? {
         let row = records.row(n_cells);
         if n_cells == 1 && n_columns > 1 && row.trim_ascii().is_empty() {
             continue;
         }
-        let row_written = written;
+        // Without their quotes, cells take less room than they had.
+        let start = cells.text_len();
+        let mut written = start;
         for cell in records.cells(n_cells) {
             text[written..written + cell.len()].copy_from_slice(&row[cell.clone()]);
             written += cell.len();
-            cells.ends.push((written - row_written) as u32);
-            // There is room where the file had a separator or a line end; the last line may lack
-            // one.
-            if let Some(gap) = text.get_mut(written) {
-                *gap = b'\n';
-            }
+            cells.push(written - start);
+            // There was a separator or a line end.
             written += 1;
         }
-        cells.end_row(file, row_written, line)?;
+        cells.end_row(file, text, start, line)?;
     }
-    if cells.n_rows() > 0 && written < at.read {
-        // Cells were moved away from here: what is left may begin within a character.
-        text[written..at.read].fill(b'\n');
-    }
-    Ok(cells)
+    Ok(cells.finish(text))
 }
 
 /// Splits text into rows of any form.

@@ -50,6 +50,9 @@ pub struct ColumnSchema {
     /// Whether it holds codes with leading zeros.
     #[serde(skip)]
     pub(crate) codes: Codes,
+    /// The least and the largest number, if all are plain and nothing else has a value.
+    #[serde(skip)]
+    pub(crate) range: Option<[f64; 2]>,
     /// The first column that says the same.
     #[serde(skip)]
     twin: usize,
@@ -288,6 +291,8 @@ impl ColumnSchema {
             missing: n_missing,
             missing_markers: markers,
             codes: if profile.codes.count > 0 { Codes::Present } else { Codes::Absent },
+            range: Some(profile.range)
+                .filter(|[least, _]| profile.odd.count == 0 && !least.is_nan()),
             twin: column,
             warnings,
         }

@@ -22,17 +22,18 @@ pub(crate) fn about_sentinels(table: &Table, column: usize, about: &ColumnSchema
         }
     };
     let numbers = || (0..table.n_rows()).filter_map(number);
-    let [least, largest] = ends(numbers().map(|(_, number)| number));
-    if ![least, largest].into_iter().any(has_only_nines) {
+    let [least, largest] =
+        about.range.unwrap_or_else(|| range_of(numbers().map(|(_, number)| number)));
+    let nines: Vec<f64> = [least, largest].into_iter().filter(|end| has_only_nines(*end)).collect();
+    if nines.is_empty() {
         return Vec::new();
     }
-    let [inner_least, inner_largest] = ends(numbers().map(|(_, number)| number).filter(|number| {
-        ![least, largest].iter().any(|end| has_only_nines(*end) && end == number)
-    }));
+    let others = numbers().map(|(_, number)| number).filter(|number| !nines.contains(number));
+    let [inner_least, inner_largest] = range_of(others);
     let range = inner_largest - inner_least;
     let of_end = |(end, distance): (f64, f64)| {
         // Written so that NaN, of a column without other numbers, is not farther.
-        if !(has_only_nines(end) && distance > range) {
+        if !(nines.contains(&end) && distance > range) {
             return None;
         }
         let mut rows = numbers().filter(|(_, number)| *number == end).map(|(row, _)| row);
@@ -58,7 +59,7 @@ fn warning(table: &Table, column: usize, (number, row, count): (f64, usize, usiz
 }
 
 /// The least and the largest number; NaN if there are none.
-fn ends(numbers: impl Iterator<Item = f64>) -> [f64; 2] {
+fn range_of(numbers: impl Iterator<Item = f64>) -> [f64; 2] {
     numbers.fold([f64::NAN; 2], |[least, largest], number| [least.min(number), largest.max(number)])
 }
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cells::Cells;
 use crate::dialect::Extra;
 use crate::error::{DataError, excerpt, list};
-use crate::rows::{self, Cells};
+use crate::rows;
 use crate::rules::ColumnRules;
 use crate::source::TextEncoding;
 use crate::warning::Warning;
@@ -27,7 +28,7 @@ pub struct Table {
     pub(crate) name: String,
     pub(crate) format: FileFormat,
     pub(crate) header: Arc<Header>,
-    /// All cells, row after row, with one byte behind each that belongs to none.
+    /// All cells, one behind the other.
     pub(crate) text: String,
     pub(crate) cells: Cells,
     pub(crate) rules: ColumnRules,
@@ -141,6 +142,11 @@ impl Table {
         let n_columns = self.header.columns.len();
         assert!(column < n_columns, "column {column} of {n_columns}");
         &self.text[self.cells.place(row, column)]
+    }
+
+    /// The cells of a column, row by row.
+    pub(crate) fn column(&self, column: usize) -> impl Iterator<Item = &str> {
+        self.cells.places(column).map(|place| &self.text[place])
     }
 
     /// The cells of a row, in the header's order.

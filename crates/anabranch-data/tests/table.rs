@@ -179,6 +179,38 @@ fn a_first_line_may_name_the_separator() {
 }
 
 #[test]
+fn all_cells_of_large_tables_come_back() {
+    // Many short rows; few long ones; one above and one below a power of two.
+    for (n_rows, n_columns, len) in [(5000, 3, 1), (70, 2, 20_000), (1025, 1, 4), (2047, 5, 9)] {
+        let cell = |row: usize, column: usize| format!("{row}.{column}{}", "x".repeat(row % len));
+        let names: Vec<String> = (0..n_columns).map(|i| format!("c{i}")).collect();
+        for quote in ["", "\""] {
+            let mut csv = names.join(",");
+            for row in 0..n_rows {
+                let cells = (0..n_columns).map(|i| format!("{quote}{}{quote}", cell(row, i)));
+                csv += &format!("\n{}", cells.collect::<Vec<_>>().join(","));
+            }
+            let table = table(&csv);
+            assert_eq!(table.n_rows(), n_rows);
+            for row in 0..n_rows {
+                assert_eq!(table.line(row), row + 2);
+                for (i, found) in table.row(row).enumerate() {
+                    assert_eq!(found, cell(row, i));
+                }
+            }
+        }
+    }
+}
+
+/// Room for cells is that of cells that the file can have, not rows times columns.
+#[test]
+fn blank_lines_below_a_wide_header_take_no_memory() {
+    let names: Vec<String> = (0..50_000).map(|i| i.to_string()).collect();
+    let csv = names.join(",") + &"\n".repeat(20_000_000);
+    assert_eq!(error(csv), "t.csv: no data rows: expected at least one line below the header");
+}
+
+#[test]
 fn how_a_file_is_written_is_kept() {
     let format = table("\u{feff}a;b\r\n1;2\r\n").format();
     assert_eq!((format.separator, format.line_end), (b';', LineEnd::CrLf));

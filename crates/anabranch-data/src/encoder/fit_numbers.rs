@@ -91,17 +91,14 @@ impl Fit<'_> {
         format: &NumberFormat,
         markers: &MissingMarkers,
     ) -> Result<Vec<f64>, DataError> {
-        let number = |row| {
-            let cell = Cell::Text(self.table.cell(row, self.place));
-            match cell.read_number(format, markers) {
-                Reading::Number(value) => Ok(value),
-                Reading::Missing | Reading::Text => Ok(f64::NAN),
-                Reading::OutOfRange => {
-                    Err(DataError::out_of_range(self.table, row, self.place, NOT_FINITE))
-                }
+        let number = |(row, text)| match Cell::Text(text).read_number(format, markers) {
+            Reading::Number(value) => Ok(value),
+            Reading::Missing | Reading::Text => Ok(f64::NAN),
+            Reading::OutOfRange => {
+                Err(DataError::out_of_range(self.table, row, self.place, NOT_FINITE))
             }
         };
-        (0..self.table.n_rows()).map(number).collect()
+        self.table.column(self.place).enumerate().map(number).collect()
     }
 
     /// What is to be said about values that are far from all others.
