@@ -148,15 +148,20 @@ impl<'a> Outcome<'a> {
     }
 
     /// # Errors
-    /// If the network is far worse than the simplest predictions on the test rows, or on whatever
-    /// rows there are.
+    /// If the network is far worse than the simplest predictions on the test or the validation
+    /// rows, or on the training rows if there are no others.
     pub(crate) fn check_worth(&self) -> Result<(), Failure> {
+        let Split { train, validation, test, .. } = &self.setup.prepared.dataset.split;
+        if test.is_empty() && validation.is_empty() {
+            return self.check_worth_on("training", train);
+        }
+        let parts = [("test", test), ("validation", validation)];
+        let mut parts = parts.into_iter().filter(|(_, rows)| !rows.is_empty());
+        parts.try_for_each(|(part, rows)| self.check_worth_on(part, rows))
+    }
+
+    fn check_worth_on(&self, part: &str, rows: &[usize]) -> Result<(), Failure> {
         let (data, targets) = (&self.setup.prepared.dataset, &self.setup.prepared.targets);
-        let Split { train, validation, test, .. } = &data.split;
-        let parts = [("test", test), ("validation", validation), ("training", train)];
-        let Some((part, rows)) = parts.into_iter().find(|(_, rows)| !rows.is_empty()) else {
-            return Ok(());
-        };
         let metrics = self.model().metrics(data, rows, &targets.unbounded());
         let simplest = baselines_on(data, targets, rows);
         let Some(task) = diverged(&metrics, &simplest, targets) else { return Ok(()) };

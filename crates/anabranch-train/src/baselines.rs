@@ -6,21 +6,27 @@ use anabranch_tensor::Scalar;
 use crate::metrics::{JudgedClasses, JudgedNumbers, RegressionMetrics, Unit};
 use crate::task_metrics::{TaskMetrics, argmax, unit};
 
-/// A network has diverged if its RMSE is so many times that of the training mean, and of its unit.
-const RMSE_RATIO: f64 = 10.0;
+/// A network has diverged if its RMSE is so many times that of the training mean, and of its unit:
+/// an R² of −8.
+const RMSE_RATIO: f64 = 3.0;
 
 /// A network has diverged if its log-loss is so many times that of the training frequencies, and
 /// [`LOG_LOSS_ABOVE`] more: right answers have got probabilities around 10⁻⁹.
 const LOG_LOSS_RATIO: f64 = 10.0;
 const LOG_LOSS_ABOVE: f64 = 20.0;
 
+/// Or so many times, and [`WRONG_ABOVE`] more, where it is also right less often than the most
+/// frequent class: sure of itself, and wrong.
+const WRONG_RATIO: f64 = 3.0;
+const WRONG_ABOVE: f64 = 1.0;
+
 /// The first task in which a network is so much worse than the simplest predictions that its
 /// training must have diverged, although all of its numbers are finite. Both metrics are for the
 /// same rows; undefined ones are skipped.
 ///
-/// A network that has merely learned nothing, or something wrong, is a few times worse; the limits
-/// are 10 times the RMSE of the training mean, and 10 times the log-loss of the training
-/// frequencies and 20 more.
+/// A network that has merely learned nothing is hardly worse. The limits are 3 times the RMSE of the
+/// training mean, and 10 times the log-loss of the training frequencies and 20 more, or 3 times and
+/// 1 more if the most frequent class is right more often.
 pub fn diverged(
     network: &[TaskMetrics],
     baselines: &[TaskMetrics],
@@ -36,8 +42,13 @@ pub fn diverged(
         });
         let is_class_good = match (network.classification(), baseline.classification()) {
             (Some(network), Some(baseline)) => {
-                let limit = LOG_LOSS_RATIO * baseline.log_loss.unwrap_or(0.0) + LOG_LOSS_ABOVE;
-                is_within(network.log_loss, limit)
+                let accuracies = network.accuracy.zip(baseline.accuracy);
+                let is_wrong = accuracies.is_some_and(|(network, baseline)| network < baseline);
+                let (ratio, above) = match is_wrong {
+                    true => (WRONG_RATIO, WRONG_ABOVE),
+                    false => (LOG_LOSS_RATIO, LOG_LOSS_ABOVE),
+                };
+                is_within(network.log_loss, ratio * baseline.log_loss.unwrap_or(0.0) + above)
             }
             _ => true,
         };
@@ -168,14 +179,19 @@ mod tests {
         let data = prepare::<f64>(&exec, &table, &columns, Fractions::default(), 1).unwrap();
         let simplest = baselines(&data.dataset, &data.targets);
         let std = data.targets.tasks()[0].regression()[0].std;
-        let worth = |rmse: f64, log_loss: f64| {
+        let worth_of = |rmse: f64, log_loss: f64, accuracy: Option<f64>| {
             let number = RegressionMetrics { rmse: Some(rmse), ..Default::default() };
-            let class = ClassificationMetrics { log_loss: Some(log_loss), ..Default::default() };
+            let log_loss = Some(log_loss);
+            let class = ClassificationMetrics { log_loss, accuracy, ..Default::default() };
             let network =
                 [TaskMetrics::Regression(vec![number]), TaskMetrics::Classification(class)];
             diverged(&network, &simplest, &data.targets)
         };
-        assert_eq!(worth(9.9 * std, 20.0), None);
+        let worth = |rmse: f64, log_loss: f64| worth_of(rmse, log_loss, None);
+        assert_eq!((worth(2.0 * std, 20.0), worth(3.5 * std, 20.0)), (None, Some(0)));
+        // Two classes: the training frequencies have a log-loss of about ln 2 = 0.69.
+        assert_eq!((worth_of(std, 4.0, Some(0.1)), worth_of(std, 4.0, Some(0.9))), (Some(1), None));
+        assert_eq!(worth_of(std, 2.5, Some(0.1)), None);
         assert_eq!((worth(1e3 * std, 0.5), worth(f64::NAN, 0.5)), (Some(0), Some(0)));
         assert_eq!((worth(std, 100.0), worth(std, f64::INFINITY)), (Some(1), Some(1)));
         // Rows that all lie at the mean are no measure.
