@@ -150,7 +150,7 @@ pub(crate) fn decide(
             decision.warnings.push(warning);
             decision
         }
-        None if is_most(profile.n_numbers) => undecided.number(),
+        None if is_most(profile.n_numbers) => undecided.number_of_one_format(),
         None if is_most(profile.dates.n_cells()) => undecided.date(),
         None => undecided.mixed(),
     };
@@ -198,6 +198,33 @@ impl Undecided<'_> {
             first,
             "is no number, and no cell of the column is: ask for another kind".into(),
         )
+    }
+
+    /// Numbers, nearly all of which one format has to read.
+    fn number_of_one_format(&self) -> Decision {
+        let decision = self.number();
+        let (n, ColumnKind::Number { format }) = (self.profile.n_values(), &decision.kind) else {
+            return decision;
+        };
+        if self.profile.odd.count == 0 || self.facts.decimal.is_some() {
+            return decision;
+        }
+        let has_other = |text: &&str| !self.markers.contains(text) && format.parse(text).is_none();
+        let n_other = self.texts().filter(has_other).count();
+        let first = self.texts().position(|text| has_other(&text));
+        match first {
+            Some(first) if (n - n_other.min(n)) * 100 < n * MOST_PERCENT => {
+                let problem = format!(
+                    "is a number in another format than most of the column ({}), as are {n_other} of {n} cells: write \
+                     all of them alike, or read the column with --as '{name}=category', or those of one format with --as \
+                     '{name}=number'",
+                    format.describe(),
+                    name = self.name
+                );
+                self.unclear(first, problem)
+            }
+            _ => decision,
+        }
     }
 
     /// Numbers, in the format that the cells decide, or the file.

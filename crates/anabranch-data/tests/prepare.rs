@@ -1,7 +1,7 @@
 //! From a table to a data set, and from a stored description to another table's targets.
 
 use anabranch_data::{
-    AskedKind, ColumnRules, DataError, Dataset, Fractions, Prepared, Presence, Table,
+    AskedKind, ColumnRules, DataError, Dataset, Fractions, Mark, Prepared, Presence, Table,
     TargetColumns, Targets, TaskValues, Warning, WarningCode, prepare,
 };
 use anabranch_tensor::Executor;
@@ -544,6 +544,32 @@ fn a_column_without_numbers_cannot_be_read_as_numbers() {
         error.to_string(),
         "t.csv: line 2: column \"x\" holds \"a\": it is no number, and no cell of the column is: ask for another kind"
     );
+}
+
+#[test]
+fn numbers_in_two_formats_are_refused_unless_a_kind_is_asked_for() {
+    let cells = |i: usize| if i % 3 == 0 { format!("\"{i},25\"") } else { format!("{i}.25") };
+    let csv: String = (0..30).map(|i| format!("{},{}\n", i % 7, cells(i))).collect();
+    let prepared = |kind: Option<AskedKind>, decimal: Option<Mark>| {
+        let kinds = kind.map(|kind| ("x".to_owned(), kind)).into_iter().collect();
+        let rules = ColumnRules { kinds, decimal, ..Default::default() };
+        let table = table(&format!("y,x\n{csv}")).with_rules(rules);
+        let columns = TargetColumns::new().regress(["y"]);
+        let exec = Executor::serial();
+        prepare::<f64>(&exec, &table, &columns, Fractions::default(), 1).map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        prepared(None, None).unwrap_err(),
+        "t.csv: line 2: column \"x\" holds \"0,25\": it is a number in another format than most of the column (decimal point), as \
+         are 10 of 30 cells: write all of them alike, or read the column with --as 'x=category', or those of one format \
+         with --as 'x=number'"
+    );
+    assert!(prepared(Some(AskedKind::Category), None).is_ok());
+    // What cannot be read is said.
+    for (kind, decimal) in [(Some(AskedKind::Number), None), (None, Some(Mark::Point))] {
+        let warnings = prepared(kind, decimal).unwrap().warnings;
+        assert!(warnings.iter().any(|w| w.code == WarningCode::Unreadable), "{warnings:?}");
+    }
 }
 
 #[test]
