@@ -1,6 +1,6 @@
 //! `--folds`: cross-validation, in which every row is predicted by a network that did not see it.
 
-use anabranch::data::{Fold, Prepared, SplitBy, SplitRules, Targets};
+use anabranch::data::{Fold, Mark, Prepared, SplitBy, SplitRules, Targets};
 use anabranch::tensor::Executor;
 use anabranch::train::{LinearModels, NoObserver, TaskMetrics, Trainer};
 use anabranch_report::{Named, figure};
@@ -72,7 +72,7 @@ impl Folds {
                 let bytes = line(|csv| {
                     csv.write_field(source.table.line(row).to_string())?;
                     csv.write_field((index + 1).to_string())?;
-                    write_predictions(csv, i, &predictions, targets, None, &[])
+                    write_predictions(csv, i, &predictions, targets, None, Mark::Point, &[])
                 })?;
                 rows.push((row, bytes));
             }

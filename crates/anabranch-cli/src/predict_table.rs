@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
-use anabranch::data::{FileFormat, LineEnd, Table, TaskTarget, Warning};
+use anabranch::data::{FileFormat, LineEnd, Mark, Table, TaskTarget, Warning};
 use anabranch::train::{Coverage, Model, Predictions, TablePredictor, TaskPredictions};
 
 use crate::failure::Failure;
@@ -54,10 +54,12 @@ pub(crate) fn predict(job: &Job<'_>) -> Result<Predicted, Failure> {
     let n_bytes = if explain == Explain::ByItself { usize::MAX } else { PIECE_BYTES };
     let mut pieces = data.table.pieces(&data.data, n_bytes)?.peekable();
     let mut out = OutFile::create(out)?;
+    let rules = data.table.rules()?;
     let mut writer = PieceWriter {
         job,
         names: Vec::new(),
-        predictor: TablePredictor::new(model, &data.table.rules()?),
+        decimal: model.encoder().decimal_mark(&rules),
+        predictor: TablePredictor::new(model, &rules),
         reasons: None,
         predictions: Predictions::default(),
     };
@@ -97,6 +99,8 @@ struct PieceWriter<'a> {
     job: &'a Job<'a>,
     /// Of the columns that are predicted.
     names: Vec<String>,
+    /// The decimal mark of the table's numbers.
+    decimal: Mark,
     predictor: TablePredictor<'a>,
     reasons: Option<Reasons<'a>>,
     /// Of the last rows.
@@ -143,7 +147,8 @@ impl PieceWriter<'_> {
         for (i, row) in rows.enumerate() {
             piece.row(row).try_for_each(|cell| csv.write_field(cell))?;
             let reasons = reasons.as_ref().map_or(&[][..], |reasons| &reasons[i]);
-            write_predictions(csv, i, predictions, targets, self.job.coverage, reasons)?;
+            let Job { coverage, .. } = self.job;
+            write_predictions(csv, i, predictions, targets, *coverage, self.decimal, reasons)?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The columns that predictions are written to.
 
-use anabranch::data::{Targets, TaskTarget};
+use std::fmt::Display;
+
+use anabranch::data::{Mark, Targets, TaskTarget};
 use anabranch::train::{Coverage, Model, Predictions, TaskPredictions};
 
 use crate::covered;
@@ -17,16 +19,21 @@ pub(crate) fn prediction_columns(model: &Model, coverage: Option<&Coverage<'_>>)
     model.targets().tasks().iter().flat_map(of_task).collect()
 }
 
-/// Writes the predictions of a row, and the reasons for them, behind the cells of the line, and
-/// ends it.
+/// Writes the predictions of a row, with numbers as the others of the table are written, and the
+/// reasons for them, behind the cells of the line, and ends it.
 pub(crate) fn write_predictions(
     csv: &mut csv::Writer<Vec<u8>>,
     row: usize,
     predictions: &Predictions,
     targets: &Targets,
     coverage: Option<&Coverage<'_>>,
+    decimal: Mark,
     reasons: &[String],
 ) -> csv::Result<()> {
+    let number_text = |number: &dyn Display| match decimal {
+        Mark::Comma => number.to_string().replace('.', ","),
+        _ => number.to_string(),
+    };
     for (number, (task, target)) in predictions.tasks.iter().zip(targets.tasks()).enumerate() {
         match task {
             TaskPredictions::Values { values, deviations, n_columns } => {
@@ -34,11 +41,11 @@ pub(crate) fn write_predictions(
                 let deviations = deviations.get(of_row.clone()).unwrap_or_default();
                 let values = &values[of_row];
                 for value in values.iter().chain(deviations) {
-                    csv.write_field(value.to_string())?;
+                    csv.write_field(number_text(value))?;
                 }
                 if let Some(coverage) = coverage {
                     for end in covered::intervals(coverage, number, values, deviations) {
-                        csv.write_field(end.to_string())?;
+                        csv.write_field(number_text(&end))?;
                     }
                 }
             }
@@ -46,10 +53,10 @@ pub(crate) fn write_predictions(
                 csv.write_field(&target.labels()[classes[row]])?;
                 let probabilities = &probabilities[row * n_classes..][..*n_classes];
                 for probability in probabilities {
-                    csv.write_field(probability.to_string())?;
+                    csv.write_field(number_text(probability))?;
                 }
                 if let Some(deviation) = deviations.get(row * n_classes + classes[row]) {
-                    csv.write_field(deviation.to_string())?;
+                    csv.write_field(number_text(deviation))?;
                 }
                 if let Some(coverage) = coverage {
                     csv.write_field(flags::joined(&covered::set(

@@ -13,6 +13,43 @@ fn trained() -> Dir {
     dir
 }
 
+/// As pandas reads it with `sep=";", decimal=","`, for example.
+#[test]
+fn predictions_have_the_decimal_mark_of_the_table() {
+    let dir = Dir::new();
+    let table = |separator: &str, quote: &str| {
+        let cell = |text: String| format!("{quote}{text}{quote}");
+        let row = |i: usize| {
+            [cell(format!("{i},5")), cell(format!("{},2", i * 7 % 40)), format!("k{}", i % 2)]
+                .join(separator)
+        };
+        let rows: Vec<String> = (0..60).map(row).collect();
+        format!("{}\n{}\n", ["a", "y", "k"].join(separator), rows.join("\n"))
+    };
+    for (separator, quote) in [(";", ""), (",", "\"")] {
+        dir.write("t.csv", table(separator, quote));
+        let small = "--epochs 2 --hidden-a 4 --batch-size 16 --force";
+        dir.succeed(&format!("train --data t.csv --regress y --classify k {small} --out m"));
+        dir.succeed("predict --model m --data t.csv --out p.csv --force");
+        let text = dir.read("p.csv");
+        let line = text.lines().nth(1).unwrap();
+        // Each number between quotation marks where commas separate cells.
+        let mut csv = csv::ReaderBuilder::new()
+            .delimiter(separator.as_bytes()[0])
+            .from_reader(text.as_bytes());
+        let columns = csv.headers().unwrap().clone();
+        let cells = csv.records().next().unwrap().unwrap();
+        for (name, cell) in columns.iter().zip(&cells).skip(3) {
+            let is_number = cell.replace(',', ".").parse::<f64>().is_ok() && !cell.contains('.');
+            assert_eq!(is_number, name != "k_pred", "{name}: {line}");
+        }
+        // The model's own mark is not that of another table.
+        dir.write("points.csv", "a;y;k\n1.5;2;k0\n");
+        dir.succeed("predict --model m --data points.csv --decimal point --out p.csv --force");
+        assert!(!dir.read("p.csv").contains(','));
+    }
+}
+
 #[test]
 fn every_column_stays_as_it_is_and_predictions_follow() {
     let dir = trained();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::error::{DataError, RowError};
+use crate::number::Mark;
 use crate::rules::{ColumnRules, Tolerance};
 use crate::table::Table;
 
@@ -88,6 +89,19 @@ impl Encoder {
     /// cells.
     pub fn input_columns(&self) -> &[InputColumn] {
         &self.columns
+    }
+
+    /// The decimal mark of the numbers in a table that is read by `rules`: the one that these name,
+    /// or else the comma if training read numbers with decimal commas.
+    pub fn decimal_mark(&self, rules: &ColumnRules) -> Mark {
+        let has_commas = |column: &InputColumn| match &column.encoding {
+            Encoding::Numeric { format, .. } | Encoding::Robust { format, .. } => {
+                format.decimal == Mark::Comma
+            }
+            Encoding::Date { .. } | Encoding::Categorical { .. } => false,
+        };
+        let found = if self.columns.iter().any(has_commas) { Mark::Comma } else { Mark::Point };
+        rules.decimal.unwrap_or(found)
     }
 
     /// A name for each encoded column: `carat`, `carat is missing`, `cut=Ideal`.
