@@ -149,6 +149,11 @@ impl<'a> Source<'a> {
 
 /// Appends `n_bytes` of `reader` to `to`, or all that are left; whether nothing follows them.
 fn read_some(reader: &mut impl Read, to: &mut Vec<u8>, n_bytes: usize) -> io::Result<bool> {
+    if n_bytes == usize::MAX {
+        // A file says how long it is, so that memory for it is taken once.
+        reader.read_to_end(to)?;
+        return Ok(true);
+    }
     let n_read = reader.take(n_bytes as u64).read_to_end(to)?;
     Ok(n_read < n_bytes)
 }
