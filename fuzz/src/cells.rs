@@ -2,7 +2,7 @@
 
 use anabranch::data::{AskedKind, ColumnRules, ReadOptions};
 
-use crate::tables::encode;
+use super::tables::encode;
 
 /// Every line is a cell of a column, which is read as what its cells show.
 pub fn run(bytes: &[u8]) {
