@@ -24,8 +24,8 @@ const WRONG_ABOVE: f64 = 1.0;
 /// training must have diverged, although all of its numbers are finite. Both metrics are for the
 /// same rows; undefined ones are skipped.
 ///
-/// A network that has merely learned nothing is hardly worse. The limits are 3 times the RMSE of the
-/// training mean, and 10 times the log-loss of the training frequencies and 20 more, or 3 times and
+/// A network that has merely learned nothing is hardly worse. The limits are 3 times the RMSE of
+/// the training mean, and 10 times the log-loss of the training frequencies and 20 more, or 3 times and
 /// 1 more if the most frequent class is right more often.
 pub fn diverged(
     network: &[TaskMetrics],
