@@ -548,7 +548,8 @@ fn a_column_without_numbers_cannot_be_read_as_numbers() {
 
 #[test]
 fn numbers_in_two_formats_are_refused_unless_a_kind_is_asked_for() {
-    let cells = |i: usize| if i % 3 == 0 { format!("\"{i},25\"") } else { format!("{i}.25") };
+    let cells =
+        |i: usize| if i.is_multiple_of(3) { format!("\"{i},25\"") } else { format!("{i}.25") };
     let csv: String = (0..30).map(|i| format!("{},{}\n", i % 7, cells(i))).collect();
     let prepared = |kind: Option<AskedKind>, decimal: Option<Mark>| {
         let kinds = kind.map(|kind| ("x".to_owned(), kind)).into_iter().collect();

@@ -25,8 +25,8 @@ const WRONG_ABOVE: f64 = 1.0;
 /// same rows; undefined ones are skipped.
 ///
 /// A network that has merely learned nothing is hardly worse. The limits are 3 times the RMSE of
-/// the training mean, and 10 times the log-loss of the training frequencies and 20 more, or 3 times and
-/// 1 more if the most frequent class is right more often.
+/// the training mean, and 10 times the log-loss of the training frequencies and 20 more, or 3 times
+/// and 1 more if the most frequent class is right more often.
 pub fn diverged(
     network: &[TaskMetrics],
     baselines: &[TaskMetrics],
