@@ -42,18 +42,19 @@ pub fn global_norm<'g, T: Scalar>(exec: &Executor, grads: impl Into<GradientView
     partials[..n_chunks].iter().sum::<f64>().sqrt()
 }
 
+/// Indices, not iterators: of an iterator's parts, the compiler leaves some as calls here.
 #[inline(always)]
 fn add_squares<T: Scalar>(values: &[T], sums: &mut [f64; LANES]) {
     let (blocks, tail) = values.as_chunks::<LANES>();
     for block in blocks {
-        for (sum, value) in sums.iter_mut().zip(block) {
-            let value = value.to_f64();
-            *sum += value * value;
+        for lane in 0..LANES {
+            let value = block[lane].to_f64();
+            sums[lane] += value * value;
         }
     }
-    for (sum, value) in sums.iter_mut().zip(tail) {
-        let value = value.to_f64();
-        *sum += value * value;
+    for lane in 0..tail.len() {
+        let value = tail[lane].to_f64();
+        sums[lane] += value * value;
     }
 }
 
