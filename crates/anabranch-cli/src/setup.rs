@@ -128,7 +128,7 @@ pub(crate) struct SetupArgs {
     task_balance: TaskBalance,
     /// Networks to train, with seeds of their own: the model predicts the
     /// mean of what they predict; 1 is a single network
-    /// [default: 8, or 4 from 10,000 training rows on]
+    /// [default: 8, 4 from 2,000 training rows on, 3 from 10,000 on]
     #[arg(long, value_name = "K", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1000))]
     ensemble: Option<usize>,
@@ -165,8 +165,15 @@ pub(crate) struct SetupArgs {
 const FEW_ROWS: usize = 2_000;
 const SMALL_BATCH: usize = 32;
 
-/// From so many training rows on, more than four networks gain little for their time.
-const MANY_ROWS: usize = 10_000;
+/// Networks to train for so many training rows: of more rows, one more network gains less and takes
+/// longer. See `docs/training.md`.
+fn members_for(n_rows: usize) -> usize {
+    match n_rows {
+        0..2_000 => 8,
+        2_000..10_000 => 4,
+        _ => 3,
+    }
+}
 
 /// What a run reads.
 #[derive(Debug)]
@@ -279,7 +286,7 @@ impl SetupArgs {
         let config = self.config(&data.split, prepared.targets.tasks())?;
         let n_rows = data.split.train.len();
         let batch_rows = config.batch_size.min(n_rows);
-        let n_members = self.ensemble.unwrap_or(if n_rows < MANY_ROWS { 8 } else { 4 });
+        let n_members = self.ensemble.unwrap_or_else(|| members_for(n_rows));
         check_memory_of(&graph, batch_rows, exec.threads(), n_members)?;
         if let Some(share) = self.coverage {
             check_coverage_of(share, &prepared)?;
