@@ -11,6 +11,7 @@ mod balance;
 mod baselines;
 mod batch_order;
 mod blend;
+mod blend_fit;
 mod bootstrap;
 mod calibration;
 mod check;

@@ -36,7 +36,9 @@ pub struct InputColumn {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Encoding {
-    /// Standardised numbers: (v − mean)/std.
+    /// Standardised numbers: (v − mean)/std. A v farther outside of the range of the training rows
+    /// than that is wide is taken to be as far outside: a network knows nothing of numbers there,
+    /// and would say the more boldly what it does not know.
     Numeric {
         /// Mean of the training rows' numbers.
         mean: f64,
@@ -187,7 +189,7 @@ pub(crate) enum Outcome {
     UnseenCategory,
     /// Neither missing nor of the column's kind.
     Unreadable,
-    /// A number that lies as far outside what training saw as that is wide, or farther.
+    /// A number that lies farther outside what training saw than that is wide.
     Outside,
 }
 
@@ -214,6 +216,17 @@ impl InputColumn {
             }
         };
         values + usize::from(self.missing() == MissingColumn::Present)
+    }
+
+    /// The least and the most that a standardised number is taken to be: as far outside of the
+    /// range of the training rows as that is wide. `None` for other columns, and if the range is not
+    /// known or is a single number.
+    pub fn believed_range(&self) -> Option<[f64; 2]> {
+        let Encoding::Numeric { range: Some([min, max]), .. } = &self.encoding else {
+            return None;
+        };
+        let width = max - min;
+        (width > 0.0).then_some([min - width, max + width])
     }
 
     /// Whether missing cells have an encoded column of their own.
@@ -261,19 +274,19 @@ impl InputColumn {
         out: &mut [T],
     ) -> Result<Outcome, CellError> {
         match &self.encoding {
-            Encoding::Numeric { mean, std, median, format, range, scores, .. } => {
+            Encoding::Numeric { mean, std, median, format, scores, .. } => {
                 let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
                 let known = value.unwrap_or(*median);
                 let z = (known - mean) / std;
                 if z.is_nan() || z.abs() > FARTHEST {
                     return Err(CellError::OutOfRange(TOO_FAR));
                 }
+                let believed =
+                    self.believed_range().map_or(known, |[least, most]| known.clamp(least, most));
+                let z = (believed - mean) / std;
                 let score = scores.as_ref().map(|scores| scores.score(known));
                 write_number(value, [Some(z), score], out);
-                Ok(match (value, range) {
-                    (Some(value), Some(range)) if is_outside(value, *range) => Outcome::Outside,
-                    _ => outcome,
-                })
+                Ok(if believed == known { outcome } else { Outcome::Outside })
             }
             Encoding::Robust { median, spread, format, scores, .. } => {
                 let (value, outcome) = read_number(cell, format, &self.missing_markers)?;
@@ -337,13 +350,6 @@ fn find(categories: &[String], labels: Labels, text: &str) -> Option<usize> {
         Err(_) if labels == Labels::Text => None,
         Err(_) => labels.find(categories, text),
     }
-}
-
-/// Whether a value lies farther from all that training saw than the two ends of that lie from each
-/// other.
-fn is_outside(value: f64, [min, max]: [f64; 2]) -> bool {
-    let width = max - min;
-    width > 0.0 && (value < min - width || value > max + width)
 }
 
 fn read_number(

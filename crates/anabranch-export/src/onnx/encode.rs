@@ -23,6 +23,7 @@ pub(super) fn encode(g: &mut GraphBuilder, columns: &[InputColumn]) -> String {
             Encoding::Numeric { mean, std, median, missing, scores, .. } => {
                 let is_missing = is_missing(g, column);
                 let value = filled(g, &column.name, &is_missing, &column.name, *median);
+                let value = within(g, &column.name, &value, column.believed_range());
                 parts.push(standardised(g, &column.name, &value, *mean, *std));
                 parts.extend(scores.iter().map(|scores| score(g, &column.name, &value, scores)));
                 parts.extend(indicator(g, column, &is_missing, *missing));
@@ -87,6 +88,14 @@ fn is_no_date(g: &mut GraphBuilder, column: &InputColumn) -> String {
 fn filled(g: &mut GraphBuilder, name: &str, is_missing: &str, x: &str, instead: f64) -> String {
     let instead = g.double(name, instead);
     g.call(name, "Where", &[is_missing, &instead, x])
+}
+
+/// `x`, and the end of `range` where it is outside of that.
+fn within(g: &mut GraphBuilder, name: &str, x: &str, range: Option<[f64; 2]>) -> String {
+    let Some(range) = range else { return x.to_owned() };
+    let [least, most] = range.map(|end| g.double(name, end));
+    let x = g.call(name, "Max", &[x, &least]);
+    g.call(name, "Min", &[&x, &most])
 }
 
 /// (x − mean)/std.

@@ -1,6 +1,6 @@
 //! A model as a Python file that rebuilds its networks in PyTorch.
 
-use anabranch_data::{InputColumn, TaskTarget};
+use anabranch_data::{Encoding, InputColumn, TaskTarget};
 use anabranch_layers::{Activation, Join};
 use anabranch_train::Model;
 use serde_json::{Value, json};
@@ -104,6 +104,12 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 fn column(column: &InputColumn) -> Value {
     let mut value = json!(column);
     value["missing_numbers"] = json!(column.missing_markers.numbers());
+    value["believed_range"] = json!(column.believed_range());
+    if let Encoding::Numeric { scores: Some(scores), .. }
+    | Encoding::Robust { scores: Some(scores), .. } = &column.encoding
+    {
+        value["knots"] = json!(scores.knots());
+    }
     value
 }
 

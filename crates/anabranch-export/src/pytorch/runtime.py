@@ -17,12 +17,26 @@ def encode_cell(column, cell):
     else:
         if cell in column["missing_numbers"]:
             cell = None
+        known = column["median"] if cell is None else cell
         if kind == "numeric":
-            values = [((column["median"] if cell is None else cell) - column["mean"]) / column["std"]]
+            least, most = column["believed_range"] or (known, known)
+            values = [(min(max(known, least), most) - column["mean"]) / column["std"]]
         else:
-            z = 0.0 if cell is None else (cell - column["median"]) / column["spread"]
+            z = (known - column["median"]) / column["spread"]
             values = [z / math.sqrt(1 + (z / 3) ** 2)]
+        if "knots" in column:
+            values.append(normal_score(column["knots"], known))
     return values + [float(cell is None)] * (column["missing"] == "present")
+
+
+def normal_score(knots, v):
+    """The score of a number, linear between the points (number, score)."""
+    if v <= knots[0][0]:
+        return knots[0][1]
+    for (v0, s0), (v1, s1) in zip(knots, knots[1:]):
+        if v < v1:
+            return s0 + (s1 - s0) * ((v - v0) / (v1 - v0))
+    return knots[-1][1]
 
 
 def encode_date(column, seconds):

@@ -78,8 +78,11 @@ fn about_name(field: &str) -> String {
 /// The constant that says how a column is encoded.
 fn about(Field { name, column }: &Field<'_>) -> String {
     let number = |[center, scale, median]: [f64; 3], scores: &Option<NormalScores>| {
+        let range = column.believed_range();
+        let range =
+            range.map_or("None".to_owned(), |[least, most]| format!("Some(({least:?}, {most:?}))"));
         let mut text = format!(
-            "Number = Number {{\n    column: {:?},\n    center: {center:?},\n    scale: {scale:?},\n    instead: {median:?},\n    missing: &",
+            "Number = Number {{\n    column: {:?},\n    center: {center:?},\n    scale: {scale:?},\n    instead: {median:?},\n    range: {range},\n    missing: &",
             column.name
         );
         list(&mut text, 4, &literals(column.missing_markers.numbers()));

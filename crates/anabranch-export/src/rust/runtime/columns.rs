@@ -1,9 +1,11 @@
-/// A column of numbers: z = (v − center)/scale, with `instead` in place of a missing v.
+/// A column of numbers: z = (v − center)/scale, with `instead` in place of a missing v, and a v
+/// outside of `range` taken to be at its end.
 struct Number {
     column: &'static str,
     center: f64,
     scale: f64,
     instead: f64,
+    range: Option<(f64, f64)>,
     /// Numbers that stand for a missing one.
     missing: &'static [f64],
     /// Points (v, score) between which the normal score is linear; none where there is no score.
@@ -49,6 +51,10 @@ fn standardised(x: &mut [f32], v: f64, number: &Number) -> Result<(), OutOfRange
     if z.abs() > 1e6 {
         return Err(OutOfRange { column: number.column });
     }
+    let z = match (v, number.range) {
+        (Some(v), Some((least, most))) => number.z(Some(v.clamp(least, most))),
+        _ => z,
+    };
     write(x, [Some(z), number.score(v)], v.is_none());
     Ok(())
 }
