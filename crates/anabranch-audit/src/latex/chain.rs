@@ -2,10 +2,11 @@
 
 mod directive;
 mod member;
+mod seen;
 
 use std::collections::HashMap;
 
-use directive::Seen;
+use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
 use super::document::{Display, Piece, pieces};

@@ -8,7 +8,6 @@ mod functions;
 use std::collections::HashMap;
 
 use differential::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
-use entries::kronecker;
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols};
@@ -411,7 +410,7 @@ impl Reader<'_> {
                     let value = self.condition(inner)?;
                     return Ok((self.scripts(value, &atoms[1])?, 2));
                 }
-                if let Some(equal) = kronecker(atom) {
+                if let Some(equal) = Self::kronecker(atom) {
                     return Ok((equal, 1));
                 }
                 if name == "I" {

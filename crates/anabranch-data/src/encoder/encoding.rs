@@ -219,8 +219,8 @@ impl InputColumn {
     }
 
     /// The least and the most that a standardised number is taken to be: as far outside of the
-    /// range of the training rows as that is wide. `None` for other columns, and if the range is not
-    /// known or is a single number.
+    /// range of the training rows as that is wide. `None` for other columns, and if the range is
+    /// not known or is a single number.
     pub fn believed_range(&self) -> Option<[f64; 2]> {
         let Encoding::Numeric { range: Some([min, max]), .. } = &self.encoding else {
             return None;

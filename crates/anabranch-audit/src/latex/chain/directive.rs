@@ -1,7 +1,6 @@
 //! What a file tells the audit, and what its formulas reveal about its network.
 
-use std::collections::BTreeSet;
-
+use super::seen::Seen;
 use super::{Grading, Judge};
 use crate::Verdict;
 use crate::expr::{Expr, Node, Slot};
@@ -11,26 +10,6 @@ use crate::latex::symbols::{Meaning, Symbols};
 use crate::quantity::{Quantity, Target};
 use crate::reference::{Affine, Join};
 use crate::setting::{Mode, TaskWeights};
-
-/// What the formulas of a file have in them.
-#[derive(Default)]
-pub(super) struct Seen {
-    /// Letters that run over samples in one sum, over components in another.
-    pub(super) both: Vec<char>,
-    symbols: BTreeSet<String>,
-}
-
-impl Seen {
-    /// Whether they are about BatchNorm alone, as in its paper: x is its input there, y its output.
-    pub(super) fn is_batch_norm(&self) -> bool {
-        const ITS_OWN: [&str; 20] = [
-            "x", "hat x", "y", "L", "l", "J", "gamma", "beta", "mu", "sigma", "epsilon", "m", "N",
-            "n", "i", "j", "k", "partial", "nabla", "d",
-        ];
-        self.symbols.contains("hat x")
-            && self.symbols.iter().all(|symbol| ITS_OWN.contains(&symbol.as_str()))
-    }
-}
 
 impl Judge<'_> {
     /// Learns what letters run over from sums with limits, and which network it is from symbols.
@@ -59,7 +38,7 @@ impl Judge<'_> {
                     rows.iter().flatten().for_each(|cell| self.learn(cell, seen));
                 }
                 Base::Symbol(name) => {
-                    seen.symbols.insert(name.clone());
+                    seen.see(name);
                     if let Some(resolved) = Symbols::default().resolve(atom)
                         && let Meaning::Quantity(quantity) = resolved.meaning
                         && matches!(quantity.name, "w_a" | "w_b" | "theta_j")

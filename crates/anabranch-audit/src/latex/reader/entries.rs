@@ -26,7 +26,7 @@ impl Reader<'_> {
             return Ok((value, 1));
         }
         if atom.is_symbol("delta")
-            && let Some(equal) = kronecker(atom)
+            && let Some(equal) = Self::kronecker(atom)
         {
             return Ok((equal, 1));
         }
@@ -187,14 +187,16 @@ impl Reader<'_> {
     }
 }
 
-/// Kronecker's δ, or a 1, of two indices: whether they are equal.
-pub(super) fn kronecker(atom: &Atom) -> Option<Expr> {
-    let letters = atom.sub.iter().filter(|a| !a.is_operator(",")).map(index_letter);
-    let [i, j] = letters.collect::<Option<Vec<char>>>()?[..] else { return None };
-    // δ with respect to s, a, h or z has an index behind it.
-    if !atom.sup.is_empty() || matches!(i, 's' | 'a' | 'h' | 'z') {
-        return None;
+impl Reader<'_> {
+    /// Kronecker's δ, or a 1, of two indices: whether they are equal.
+    pub(super) fn kronecker(atom: &Atom) -> Option<Expr> {
+        let letters = atom.sub.iter().filter(|a| !a.is_operator(",")).map(index_letter);
+        let [i, j] = letters.collect::<Option<Vec<char>>>()?[..] else { return None };
+        // δ with respect to s, a, h or z has an index behind it.
+        if !atom.sup.is_empty() || matches!(i, 's' | 'a' | 'h' | 'z') {
+            return None;
+        }
+        let sides = [i, j].map(|letter| at(atom.place, Node::Index(letter)));
+        Some(at(atom.place, Node::Binary(Operator::Equal, Box::new(sides))))
     }
-    let sides = [i, j].map(|letter| at(atom.place, Node::Index(letter)));
-    Some(at(atom.place, Node::Binary(Operator::Equal, Box::new(sides))))
 }
