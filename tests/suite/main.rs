@@ -13,6 +13,7 @@ mod fuzz;
 mod fuzz_seeds;
 mod instance;
 mod measure;
+mod memory;
 mod names;
 mod networks;
 mod onnx;

@@ -1,9 +1,10 @@
 //! The network that the flags ask for.
 
-use anabranch::data::TaskTarget;
+use anabranch::data::{Dataset, TaskTarget};
 use anabranch::graph::{Branch, Graph, Join, River, TwoBranch};
 use anabranch::layers::{Activation, LossKind};
-use anabranch::tensor::Scalar;
+use anabranch::tensor::{Executor, Scalar};
+use anabranch::train::{RunMemory, TrainConfig};
 use clap::ValueEnum;
 
 use crate::class_weights::class_weights;
@@ -187,42 +188,31 @@ impl NetworkArgs {
     }
 }
 
-/// Rows that each thread evaluates together.
-const EVALUATED_ROWS: usize = 256;
-
-/// Refuses a network whose numbers would fill the machine's memory in training.
-pub(crate) fn check_memory<T: Scalar>(graph: &Graph<T>, batch_rows: usize) -> Result<(), Failure> {
-    check_memory_of(graph, batch_rows, 1, 1)
-}
-
-/// [`check_memory`] of a run on so many threads, for an ensemble of so many members.
-pub(crate) fn check_memory_of<T: Scalar>(
+/// Refuses a run that would fill the machine's memory: of `n_members` networks as `graph`, on the
+/// threads of `exec`.
+pub(crate) fn check_memory<T: Scalar>(
     graph: &Graph<T>,
-    batch_rows: usize,
-    threads: usize,
+    dataset: &Dataset<T>,
+    config: &TrainConfig,
+    exec: &Executor,
     n_members: usize,
 ) -> Result<(), Failure> {
-    let summary = graph.summary();
-    let params = summary.params() as f64;
-    let per_row: usize = summary.rows.iter().skip(1).map(|row| row.outputs).sum();
-    // In training: weights, the best ones of each task, gradients and two moments; afterwards, the
-    // best ones in the model, its bytes and its file. For each row of a batch, values, derivatives
-    // and what layers save; values of evaluated rows.
-    let n_tasks = graph.heads().len() as f64;
-    let in_training = n_members.min(threads) as f64;
-    let copies = in_training * (4.0 + n_tasks) + n_members as f64 * n_tasks * 3.0;
-    let copies_per_row = 3.0;
-    let evaluated = (threads * EVALUATED_ROWS) as f64;
-    let rows = in_training * copies_per_row * batch_rows as f64 + evaluated;
-    let numbers = copies * params + rows * per_row as f64;
-    let gib = numbers * size_of::<T>() as f64 / f64::from(1 << 30);
-    if gib <= MAX_GIB {
+    let memory = RunMemory::of(graph, dataset, config, exec, n_members)?;
+    let gib = |bytes: f64| bytes / f64::from(1 << 30);
+    if gib(memory.peak()) <= MAX_GIB {
         return Ok(());
     }
     let failure = Failure::input(format!(
-        "a network of {params} parameters on {} inputs, in steps of {batch_rows} rows, would take \
-         {gib:.0} GiB, more than {MAX_GIB}: choose fewer hidden units or a smaller --batch-size",
-        graph.inputs()
+        "{n_members} networks of {} parameters on {} inputs, in steps of {} rows, would take {:.1} GiB, more than {MAX_GIB} \
+         (data {:.1}, training {:.1}, trained networks {:.1}): choose fewer hidden units, a smaller --batch-size, --ensemble or \
+         --threads",
+        graph.params_len(),
+        graph.inputs(),
+        config.batch_size.min(dataset.split.train.len()),
+        gib(memory.peak()),
+        gib(memory.data),
+        gib(memory.training),
+        gib(memory.members)
     ));
     Err(failure.coded("memory"))
 }

@@ -16,7 +16,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::config::ConfigArgs;
 use crate::failure::Failure;
 use crate::flags::{assignment, count, coverage, non_negative, number, seed};
-use crate::network::{NetworkArgs, check_memory_of};
+use crate::network::{NetworkArgs, check_memory};
 use crate::output;
 use crate::run_setup::{Blending, Setup};
 use crate::split_args::SplitArgs;
@@ -285,9 +285,8 @@ impl SetupArgs {
         let graph = river.build(Fusion::Fused)?;
         let config = self.config(&data.split, prepared.targets.tasks())?;
         let n_rows = data.split.train.len();
-        let batch_rows = config.batch_size.min(n_rows);
         let n_members = self.ensemble.unwrap_or_else(|| members_for(n_rows));
-        check_memory_of(&graph, batch_rows, exec.threads(), n_members)?;
+        check_memory(&graph, data, &config, exec, n_members)?;
         if let Some(share) = self.coverage {
             check_coverage_of(share, &prepared)?;
         }

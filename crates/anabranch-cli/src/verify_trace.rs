@@ -21,7 +21,7 @@ pub(crate) fn replay<T: Scalar>(trace: &Trace, exec: &Executor) -> Result<Arrays
     let config = config(trace)?;
     let dataset = dataset::<T>(trace)?;
     let graph = trace.river.build::<T>(Fusion::Fused)?;
-    check_memory(&graph, config.batch_size.min(dataset.n_rows))?;
+    check_memory(&graph, &dataset, &config, exec, 1)?;
     let weights = trace.data.weights.as_ref().map(|weights| start(&graph, weights)).transpose()?;
     let mut trainer = Trainer::new(&dataset, graph, &config, exec)?;
     if let Some((params, state)) = weights {

@@ -35,7 +35,7 @@ pub use river::{Branch, BranchHead, LayerKind, NamedJoin, NamedLayer, River};
 pub use row_weights::RowWeights;
 pub use summary::{Summary, SummaryRow};
 pub use two_branch::TwoBranch;
-pub use workspace::{Mode, Workspace};
+pub use workspace::{Mode, Workspace, WorkspaceSize};
 
 // Everything needed to build a network and run its passes.
 pub use anabranch_layers as layers;

@@ -10,7 +10,7 @@ use crate::error::GraphError;
 use crate::graph::{Graph, Head};
 use crate::node::{Node, NodeId, Op};
 use crate::row_weights::RowWeights;
-use crate::shards::{Cut, Sharding};
+use crate::shards::{Cut, Most, Sharding};
 
 /// What a workspace is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,91 @@ fn append<T>(total: &mut usize, len: usize) -> Range<usize> {
     start..start + len
 }
 
+/// The memory that a workspace takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkspaceSize {
+    /// In bytes, but for what does not grow with rows or widths.
+    pub bytes: f64,
+    /// Parts of the gradient that training with it makes, at most.
+    pub shards: usize,
+}
+
+/// Buffers of a workspace, each with a line to spare.
+const N_BUFFERS: usize = 6;
+
+/// How much memory a workspace needs, and for what.
+#[derive(Debug)]
+struct Sizes {
+    layout: Layout,
+    merged_len: usize,
+    min_rows: usize,
+    most: Most,
+    mode: Mode,
+}
+
+impl Sizes {
+    fn of<T: Scalar>(
+        graph: &Graph<T>,
+        exec: &Executor,
+        max_rows: usize,
+        mode: Mode,
+        sharding: Sharding,
+    ) -> Self {
+        let most = sharding.most(exec, max_rows);
+        let mut layout = Layout::default();
+        let (mut merged_len, mut min_rows) = (0, 1);
+        for node in &graph.nodes {
+            let (mut saved, mut summary, mut merged) = (0, 0, 0);
+            if let Some(layer) = node.layer() {
+                let widths = graph.widths(node);
+                let memory = layer.memory(exec, most.rows, &widths);
+                match layer.training() {
+                    _ if mode == Mode::Inference => {}
+                    Training::RowWise(_) => saved = memory.saved_len,
+                    Training::WholeBatch(layer) => {
+                        (summary, merged) = (layer.summary_len(widths[0]), memory.saved_len);
+                    }
+                }
+                layout.scratch_len = layout.scratch_len.max(memory.scratch_len);
+                min_rows = min_rows.max(node.shape.min_rows);
+            }
+            layout.saved.push(append::<T>(&mut layout.saved_len, saved));
+            layout.summaries.push(append::<T>(&mut layout.summaries_len, summary));
+            layout.merged.push(append::<T>(&mut merged_len, merged));
+            layout.merged_backward.push(append::<T>(&mut merged_len, summary));
+        }
+        if mode == Mode::Training {
+            // A head's targets are copied there.
+            let width = graph.heads.iter().map(|head| head.outputs).max();
+            layout.scratch_len = layout.scratch_len.max(most.rows * width.unwrap_or(0));
+        }
+        let line = CACHE_LINE / size_of::<T>();
+        layout.scratch_len = layout.scratch_len.next_multiple_of(line);
+        Self { layout, merged_len, min_rows, most, mode }
+    }
+
+    /// The widths of the slots of outputs. A node may share another's memory, and an input needs
+    /// its own only for batches that are picked from a table.
+    fn values<T: Scalar>(&self, graph: &Graph<T>) -> impl Iterator<Item = usize> + Clone {
+        let are_inputs_copied = self.mode == Mode::Training;
+        graph.nodes.iter().enumerate().map(move |(i, node)| match node.op {
+            Op::Input(_) if are_inputs_copied => node.width(),
+            Op::Layer(_) if node.slot == i => node.width(),
+            _ => 0,
+        })
+    }
+
+    /// Those of derivatives, and of the weights of rows.
+    fn deltas<T: Scalar>(&self, graph: &Graph<T>) -> impl Iterator<Item = usize> + Clone {
+        let is_training = self.mode == Mode::Training;
+        let of_nodes = graph.nodes.iter().enumerate().map(|(i, node)| match node.op {
+            Op::Layer(_) if node.slot == i => node.width(),
+            _ => 0,
+        });
+        of_nodes.chain(graph.heads.iter().map(|_| 1)).filter(move |_| is_training)
+    }
+}
+
 impl<T: Scalar> Workspace<T> {
     /// Memory for `graph` on batches of up to `max_rows` rows, run by `exec`.
     ///
@@ -147,6 +232,22 @@ impl<T: Scalar> Workspace<T> {
         Self::with_sharding(graph, exec, max_rows, Mode::Training, sharding)
     }
 
+    /// The memory of a workspace that [`new`](Self::new) would make, without making one.
+    pub fn size(graph: &Graph<T>, exec: &Executor, max_rows: usize, mode: Mode) -> WorkspaceSize {
+        let sizes = Sizes::of(graph, exec, max_rows, mode, Sharding::new(graph));
+        let Sizes { layout, merged_len, most, .. } = &sizes;
+        let slots = sizes.values(graph).chain(sizes.deltas(graph));
+        let line = CACHE_LINE / size_of::<T>();
+        let rows = max_rows as f64 * slots.clone().map(|width| width as f64).sum::<f64>();
+        let of_tasks = most.tasks as f64 * (layout.saved_len + layout.scratch_len) as f64;
+        let of_shards = most.shards as f64 * layout.summaries_len as f64;
+        let padding = (line * (slots.count() + N_BUFFERS)) as f64;
+        let elements = rows + of_tasks + of_shards + *merged_len as f64 + padding;
+        let classes = if mode == Mode::Training { max_rows * size_of::<u32>() } else { 0 };
+        let bytes = elements * size_of::<T>() as f64 + classes as f64;
+        WorkspaceSize { bytes, shards: most.shards }
+    }
+
     fn with_sharding(
         graph: &Graph<T>,
         exec: &Executor,
@@ -154,58 +255,15 @@ impl<T: Scalar> Workspace<T> {
         mode: Mode,
         sharding: Sharding,
     ) -> Result<Self, GraphError> {
-        let most = sharding.most(exec, max_rows);
-        let mut layout = Layout::default();
-        let (mut merged_len, mut min_rows) = (0, 1);
-        for node in &graph.nodes {
-            let (mut saved, mut summary, mut merged) = (0, 0, 0);
-            if let Some(layer) = node.layer() {
-                let widths = graph.widths(node);
-                let memory = layer.memory(exec, most.rows, &widths);
-                match layer.training() {
-                    _ if mode == Mode::Inference => {}
-                    Training::RowWise(_) => saved = memory.saved_len,
-                    Training::WholeBatch(layer) => {
-                        (summary, merged) = (layer.summary_len(widths[0]), memory.saved_len);
-                    }
-                }
-                layout.scratch_len = layout.scratch_len.max(memory.scratch_len);
-                min_rows = min_rows.max(node.shape.min_rows);
-            }
-            layout.saved.push(append::<T>(&mut layout.saved_len, saved));
-            layout.summaries.push(append::<T>(&mut layout.summaries_len, summary));
-            layout.merged.push(append::<T>(&mut merged_len, merged));
-            layout.merged_backward.push(append::<T>(&mut merged_len, summary));
-        }
-        if mode == Mode::Training {
-            // A head's targets are copied there.
-            let width = graph.heads.iter().map(|head| head.outputs).max();
-            layout.scratch_len = layout.scratch_len.max(most.rows * width.unwrap_or(0));
-        }
+        let sizes = Sizes::of(graph, exec, max_rows, mode, sharding);
+        let min_rows = sizes.min_rows;
         if mode == Mode::Training && max_rows < min_rows {
             return Err(GraphError::TooFewRows { min_rows, rows: max_rows });
         }
-        let line = CACHE_LINE / size_of::<T>();
-        layout.scratch_len = layout.scratch_len.next_multiple_of(line);
-        // A node may share another's memory, and an input needs its own only for batches that are
-        // picked from a table.
-        let widths = |of_inputs: fn(usize) -> usize| {
-            graph.nodes.iter().enumerate().map(move |(i, node)| match node.op {
-                Op::Input(_) => of_inputs(node.width()),
-                Op::Layer(_) if node.slot == i => node.width(),
-                Op::Layer(_) => 0,
-            })
-        };
-        let (values, deltas, n_classes) = match mode {
-            Mode::Training => {
-                let deltas = widths(|_| 0).chain(graph.heads.iter().map(|_| 1));
-                let values = Arena::zeros(max_rows, widths(|width| width));
-                (values, Arena::zeros(max_rows, deltas), max_rows)
-            }
-            Mode::Inference => {
-                (Arena::zeros(max_rows, widths(|_| 0)), Arena::zeros(max_rows, []), 0)
-            }
-        };
+        let values = Arena::zeros(max_rows, sizes.values(graph));
+        let deltas = Arena::zeros(max_rows, sizes.deltas(graph));
+        let n_classes = if mode == Mode::Training { max_rows } else { 0 };
+        let Sizes { layout, merged_len, most, .. } = sizes;
         Ok(Self {
             min_rows,
             max_tasks: most.tasks,
@@ -222,7 +280,7 @@ impl<T: Scalar> Workspace<T> {
             row_totals: vec![0.0; graph.heads.len()],
             factors: vec![1.0; graph.heads.len()],
             places: places(graph).collect(),
-            sizes: sizes(graph).collect(),
+            sizes: self::sizes(graph).collect(),
             mode,
             layout,
         })

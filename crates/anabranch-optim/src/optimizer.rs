@@ -58,6 +58,11 @@ impl<T: Scalar> Optimizer<T> {
         Self::with(kind.rule()?, lr, n_params, groups)
     }
 
+    /// Moments that it keeps, each as long as the parameters.
+    pub fn n_moments(&self) -> usize {
+        self.moments.len()
+    }
+
     /// Like [`new`](Self::new), with an update rule of your own.
     ///
     /// # Errors
