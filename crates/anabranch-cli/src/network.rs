@@ -202,8 +202,12 @@ pub(crate) fn check_memory<T: Scalar>(
     if gib(memory.peak()) <= MAX_GIB {
         return Ok(());
     }
+    let networks = match n_members {
+        1 => "a network".to_owned(),
+        _ => format!("{n_members} networks"),
+    };
     let failure = Failure::input(format!(
-        "{n_members} networks of {} parameters on {} inputs, in steps of {} rows, would take {:.1} GiB, more than {MAX_GIB} \
+        "{networks} of {} parameters on {} inputs, in steps of {} rows, would take {:.1} GiB, more than {MAX_GIB} \
          (data {:.1}, training {:.1}, trained networks {:.1}): choose fewer hidden units, a smaller --batch-size, --ensemble or \
          --threads",
         graph.params_len(),
