@@ -45,8 +45,8 @@ fn planned_and_taken(
 #[test]
 fn what_a_run_is_said_to_take_is_what_it_takes() {
     let small = TrainConfig { epochs: 2, batch_size: 64, patience: 1, ..TrainConfig::default() };
-    let large = TrainConfig { batch_size: 1000, ..small.clone() };
-    let each = TrainConfig { watch: Watch::Each, ..small.clone() };
+    let large = TrainConfig { batch_size: 1000, ..small };
+    let each = TrainConfig { watch: Watch::Each, ..small };
     for (hidden, config, threads, n_members) in [
         ([9000, 9000], &small, 1, 1),
         ([500, 700], &large, 1, 1),
