@@ -124,7 +124,7 @@ fn audit_grades_derivations() {
     assert_eq!(equation["members"][2]["factor"], "m");
     assert_eq!(dir.run("audit expected.md").code, 0);
     let unread = dir.run("audit unread.md");
-    assert!(unread.code == 1 && unread.stdout.contains("1:17"), "{unread:?}");
+    assert!(unread.code == 1 && unread.stdout.contains("line 1, column 17"), "{unread:?}");
     assert_eq!(dir.run("audit prose.md").code, 2);
     let table = dir.run("audit right.tex slip.md");
     assert_eq!(table.code, 1);
