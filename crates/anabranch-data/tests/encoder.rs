@@ -48,6 +48,15 @@ fn numbers_are_standardised_on_the_training_rows_alone() {
 }
 
 #[test]
+fn numbers_far_outside_are_believed_as_far_as_the_range_is_wide_on_both_sides() {
+    // Mean 5, population standard deviation 2, from 2 to 9: −5 and 16 are the last believed.
+    let (encoder, _) = fit("n\n2\n4\n4\n4\n5\n5\n7\n9\n");
+    assert_eq!(encoder.input_columns()[0].believed_range(), Some([-5.0, 16.0]));
+    let (x, _) = encode(&encoder, "n\n-1000\n-5\n-4\n15\n16\n1000\n");
+    assert_eq!(x, [-5.0, -5.0, -4.5, 5.0, 5.5, 5.5]);
+}
+
+#[test]
 fn missing_numbers_are_the_median_beside_an_indicator() {
     // Of 0, 2 and 10: median 2, mean 4, variance (16 + 4 + 36)/3.
     let (encoder, _) = fit("n,k\n0,1\nNA,2\n10,3\n2,2\nnull,2\n");

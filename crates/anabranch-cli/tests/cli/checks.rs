@@ -1,5 +1,8 @@
 //! `verify`, `gradcheck` and `audit`: verdicts and exit codes.
 
+use anabranch::data::{SplitRules, Table, TargetColumns, prepare_split};
+use anabranch::tensor::Executor;
+use anabranch::train::weights_sha256;
 use serde_json::Value;
 
 use crate::program::{Dir, QUICK, keys, shapes};
@@ -282,6 +285,22 @@ fn a_certificate_is_kept_in_the_model() {
     assert!(summary["certificate"].is_null());
     let text = dir.succeed(&format!("train {flags} --certify --out m --force")).stdout;
     assert!(text.contains(words), "{text}");
+}
+
+/// Of all rows: those that train first are far from all that a run is about.
+#[test]
+fn a_certificate_names_all_data_by_their_hash() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    dir.succeed(&format!("gradcheck --data t.csv {QUICK} --certificate c.json"));
+    let certificate: Value = serde_json::from_str(&dir.read("c.json")).unwrap();
+    let table = Table::read(dir.path("t.csv")).unwrap();
+    let columns = TargetColumns::new().regress(["price"]).classify("kind");
+    let rules = SplitRules { seed: 1, ..SplitRules::default() };
+    let prepared =
+        prepare_split::<f32>(&Executor::serial(), &table, &columns, &rules, None).unwrap();
+    assert_eq!(prepared.dataset.x.len(), 60 * prepared.dataset.n_inputs);
+    assert_eq!(certificate["inputs_sha256"], weights_sha256(&prepared.dataset.x));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `explain`: what the page prints is recomputed from what it prints.
 
+use std::collections::BTreeSet;
+
 use crate::program::Dir;
 
 /// The rows of numbers below the nth formula that begins with `symbol`.
@@ -81,6 +83,38 @@ fn the_page_follows_the_flags() {
     assert!(html.contains("&lt;dry&gt;") && !html.contains("<dry>"));
     assert!(html.contains("unit 3") && !html.contains("unit 4"));
     assert_eq!(html.matches("✗").count(), 0);
+}
+
+/// All rows that train are in the batch: rows 3, 4, 9 and 12 of the table, counted from 1.
+#[test]
+fn rows_have_their_numbers_in_the_table() {
+    let dir = Dir::new();
+    let part = |row| match row {
+        3 | 4 | 9 | 12 => "train",
+        2 | 6 | 7 => "validation",
+        _ => "test",
+    };
+    let row =
+        |i: usize| format!("{}.5,{},{},{}\n", i * 5 % 13, i * 7 % 11, ["u", "v"][i % 2], part(i));
+    dir.write("t.csv", "x,y,c,part\n".to_owned() + &(1..=14).map(row).collect::<String>());
+    let columns = "--data t.csv --regress y --classify c --split-column part";
+    dir.succeed(&format!("explain {columns} --rows 4 --out step.md"));
+    let page = dir.read("step.md");
+    let number = |text: &str| text.split(' ').next().unwrap().parse().unwrap();
+    let rows: BTreeSet<usize> = page.split("| row ").skip(1).map(number).collect();
+    assert_eq!(rows, BTreeSet::from([3, 4, 9, 12]));
+}
+
+/// The loss is so large that the update, by hand and in the program, is not the same number.
+#[test]
+fn equations_that_do_not_hold_are_counted_and_fail() {
+    let dir = Dir::new();
+    let run = dir.run("explain --weight-a 1e300 --out step.md");
+    let broken = dir.read("step.md").matches('✗').count();
+    assert!(broken > 0);
+    let said = format!("step.md: {broken} of ");
+    assert!(run.stdout.starts_with(&said) && run.stdout.contains(" do not hold"), "{run:?}");
+    assert_eq!(run.code, 1);
 }
 
 #[test]

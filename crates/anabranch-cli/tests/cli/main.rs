@@ -6,6 +6,7 @@ mod checks;
 mod config;
 mod coverage;
 mod doctor;
+mod ensembles;
 mod explaining;
 mod exporting;
 mod flags;

@@ -55,6 +55,23 @@ fn a_report_shows_the_numbers_of_json() {
     assert_eq!(dir.read("m/report.html"), page);
 }
 
+/// A run keeps no such certificate, but a file may hold anything.
+#[test]
+fn a_certificate_that_does_not_say_that_it_passed_is_not_called_right() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(60));
+    let mut summary = dir.json(&format!("train --data t.csv {QUICK} --certify --out m"));
+    assert!(dir.read("m/report.html").contains("the gradient is right at 2 points"));
+    for pass in [Value::Bool(false), Value::Null, "true".into()] {
+        summary["certificate"]["certificate"]["pass"] = pass;
+        dir.write("m/summary.json", summary.to_string());
+        dir.succeed("report m");
+        let page = dir.read("m/report.html");
+        assert!(page.contains("the gradient is NOT right at 2 points"));
+        assert!(!page.contains("the gradient is right"));
+    }
+}
+
 #[test]
 fn a_run_without_a_report_is_the_same_run() {
     let dir = Dir::new();

@@ -116,6 +116,36 @@ fn neither_threads_nor_shards_nor_an_interruption_change_the_result() {
     assert_eq!(dir.read("both/leaderboard.csv"), dir.read("whole/leaderboard.csv"));
 }
 
+/// The scores of the second round are made worse than all of the first: they lead all the same.
+#[test]
+fn trials_that_came_further_lead_whatever_their_score() {
+    let dir = dir();
+    let sweep = "sweep --config space.toml --trials 9 --search halving --set training.epochs=9 \
+                 --no-refit --out s";
+    dir.succeed(sweep);
+    let mut further = Vec::new();
+    let text = dir.read("s/results.jsonl");
+    let lines = text.lines().enumerate().map(|(i, line)| {
+        let mut entry: Value = serde_json::from_str(line).unwrap();
+        if i > 0 && entry["rung"] == 1 {
+            let score = 1000.0 + entry["score"].as_f64().unwrap();
+            entry["score"] = score.into();
+            further.push((score, entry["trial"].to_string()));
+        }
+        entry.to_string() + "\n"
+    });
+    let lines: String = lines.collect();
+    dir.write("s/results.jsonl", lines);
+    let json = dir.json(sweep);
+    further.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    assert_eq!(further.len(), 3);
+    let board = dir.read("s/leaderboard.csv");
+    let trials = board.lines().skip(1).map(|line| line.split(',').nth(1).unwrap());
+    let leaders: Vec<&str> = trials.take(3).collect();
+    assert_eq!(leaders, further.iter().map(|(_, trial)| trial.as_str()).collect::<Vec<_>>());
+    assert_eq!(json["best"]["trial"].to_string(), further[0].1);
+}
+
 #[test]
 fn a_trial_is_one_network_scored_on_validation_rows() {
     let dir = dir();
