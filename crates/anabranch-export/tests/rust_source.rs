@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 
 use anabranch_data::{Executor, Fractions, Table, TargetColumns, prepare};
 use anabranch_export::{Format, export};
-use anabranch_graph::{Fusion, TwoBranch};
+use anabranch_graph::{Branch, Fusion, River, TwoBranch};
+use anabranch_layers::{Activation, LossKind};
 use anabranch_train::{Model, NoObserver, Snapshot, TrainConfig, Trainer};
 
 /// Calls the compiler; warnings are errors.
@@ -93,6 +94,26 @@ fn wine(seeds: &[u64]) -> Model {
     });
     let members = members.collect();
     Model::new(river, members, prepared.encoder, prepared.targets).unwrap()
+}
+
+/// Scores of some tens, which are rounded to millionths: the sums of the file have to be those of
+/// the model, in their order.
+#[test]
+fn the_scores_of_many_classes_are_rounded_as_in_the_model() {
+    let classes = (0..600).map(|i| format!("{},{},k{}\n", i % 37, i % 23, i % 60));
+    let file = "a,b,kind\n".to_owned() + &classes.collect::<String>();
+    let table = Table::from_reader("t", file.as_bytes()).unwrap();
+    let (columns, exec) = (TargetColumns::new().classify("kind"), Executor::serial());
+    let prepared = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1).unwrap();
+    let inputs = prepared.dataset.n_inputs;
+    let branch = Branch::new("kind").hidden(64, Activation::Relu);
+    let river = River::new(inputs, [branch.head(60, LossKind::CROSS_ENTROPY, 1.0)]);
+    let graph = river.build(Fusion::Fused).unwrap();
+    let config = TrainConfig::default();
+    let trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
+    let mut member = trainer.member();
+    member.snapshots[0].params.iter_mut().for_each(|weight| *weight *= 12.0);
+    check(&source(&Model::new(river, vec![member], prepared.encoder, prepared.targets).unwrap()));
 }
 
 /// The second network has weights of its own for each task.

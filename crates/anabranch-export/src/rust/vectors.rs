@@ -13,10 +13,6 @@ use crate::error::ExportError;
 const MIN_ROWS: usize = 16;
 const MAX_ROWS: usize = 64;
 
-/// Probabilities may differ by so many millionths: scores of some tens, as those of many classes
-/// are, are rounded to two.
-const PROBABILITY: f64 = 4.0;
-
 /// A cell as the model reads it and as the file's `Row` has it.
 enum Value {
     Number(f64),
@@ -94,8 +90,8 @@ pub(super) fn write(
     let checks = predicted.iter().map(|Predicted { name, kind, .. }| match kind {
         Kind::Number { column, .. } | Kind::Deviation { column, .. } => near(name, column.unit()),
         Kind::Interval { column, .. } => all_near(name, column.unit()),
-        Kind::Probabilities { .. } => all_near(name, PROBABILITY),
-        Kind::ClassDeviation => near(name, PROBABILITY),
+        Kind::Probabilities { .. } => all_near(name, 1.0),
+        Kind::ClassDeviation => near(name, 1.0),
         Kind::Label { .. } | Kind::Set { .. } => {
             format!("            assert_eq!(found.{name}, expected.{name}, \"{{row:?}}\");\n")
         }
