@@ -1,10 +1,8 @@
 //! `evaluate --by`: metrics of the rows of each value of a column.
 
-use std::collections::BTreeMap;
-
 use anabranch::data::{Table, Targets};
 use anabranch::train::{Evaluation, JudgedTask, Model, TaskMetrics};
-use anabranch_report::{Named, figure};
+use anabranch_report::{Grouping, Named, figure};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -40,35 +38,27 @@ impl Groups {
         evaluation: &Evaluation,
     ) -> Result<Self, Failure> {
         let place = table.column_index(column)?;
-        let mut rows: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (i, row) in evaluation.table_rows.iter().enumerate() {
-            rows.entry(table.cell(*row, place).trim()).or_default().push(i);
-        }
-        if rows.len() > MOST_GROUPS {
+        let cells = evaluation.table_rows.iter().map(|row| table.cell(*row, place));
+        let grouping = Grouping::of(column, cells);
+        if grouping.values.len() > MOST_GROUPS {
             let message = format!(
                 "{}: --by {column:?}: the column has {} values, expected at most {MOST_GROUPS}",
                 table.name(),
-                rows.len()
+                grouping.values.len()
             );
             return Err(Failure::input(message).coded("usage"));
         }
-        let of_value = |(value, rows): (&str, Vec<usize>)| {
-            let mut counts = vec![0.0; evaluation.table_rows.len()];
-            rows.iter().for_each(|row| counts[*row] = 1.0);
+        let of_value = |(place, value): (usize, &String)| {
+            let counts = grouping.counts(place, 0..evaluation.table_rows.len());
             let metrics = |task: &JudgedTask| task.metrics_of(&counts);
             let metrics: Vec<TaskMetrics> = evaluation.judged.iter().map(metrics).collect();
             output::check_finite(model.targets(), &metrics)?;
-            Ok(Group { value: value.to_owned(), n_rows: rows.len(), metrics })
+            let n_rows = counts.iter().filter(|count| **count > 0.0).count();
+            Ok(Group { value: value.clone(), n_rows, metrics })
         };
-        let mut groups: Vec<Group> =
-            rows.into_iter().map(of_value).collect::<Result<_, Failure>>()?;
-        let number = |group: &Group| group.value.parse::<f64>().ok();
-        if groups.iter().all(|group| number(group).is_some()) {
-            groups.sort_by(|a, b| {
-                number(a).partial_cmp(&number(b)).unwrap_or_else(|| a.value.cmp(&b.value))
-            });
-        }
-        Ok(Self { column: column.trim().to_owned(), groups })
+        let groups = grouping.values.iter().enumerate().map(of_value);
+        let groups = groups.collect::<Result<_, Failure>>()?;
+        Ok(Self { column: grouping.column, groups })
     }
 
     /// `{"column", "groups": [{"value", "rows", "test"}]}`.

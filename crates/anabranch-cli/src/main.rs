@@ -39,6 +39,7 @@ mod predict_why;
 mod predicted_columns;
 mod report;
 mod resume;
+mod row_facts;
 mod run_dir;
 mod run_record;
 mod run_setup;

@@ -17,11 +17,11 @@ use crate::fit::Fitted;
 use crate::out_file;
 use crate::outcome::{Outcome, Work};
 use crate::output;
+use crate::row_facts::RowFacts;
 use crate::run_dir::REPORT;
 use crate::run_setup::Setup;
 use crate::saved_run::SavedRun;
 use crate::setup::SetupArgs;
-use crate::split_file::lines;
 
 /// Write the report of a run again, from its model, its files and its data
 #[derive(Debug, clap::Args)]
@@ -47,8 +47,7 @@ pub(crate) struct Report {
 pub(crate) struct Origin<'a> {
     pub(crate) data: &'a Path,
     pub(crate) dir: &'a Path,
-    /// The line of each row of the data set.
-    pub(crate) lines: &'a [usize],
+    pub(crate) rows: &'a RowFacts,
     pub(crate) epochs: &'a [Epoch],
     pub(crate) config: &'a str,
     pub(crate) data_sha256: &'a str,
@@ -80,7 +79,8 @@ impl Report {
             best_epochs: &best_epochs,
             lr: setup.config.lr,
             seed: setup.config.seed,
-            lines: origin.lines,
+            lines: &origin.rows.lines,
+            groupings: &origin.rows.groupings,
             facts: &facts,
             config: origin.config,
         };
@@ -153,7 +153,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let message = format!("{}: the data are not those of the run", train.data().display());
         return Err(Failure::input(message).coded("input"));
     }
-    let lines = lines(&source.table, &setup.prepared);
+    let rows = RowFacts::of(&source, &setup.prepared)?;
     let (epochs, _) = saved.epochs()?;
     let members = saved.members();
     let seconds = saved.summary("seconds").as_f64().unwrap_or(0.0);
@@ -166,7 +166,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let origin = Origin {
         data: train.data(),
         dir: &args.dir,
-        lines: &lines,
+        rows: &rows,
         epochs: &epochs,
         config: &saved.config,
         data_sha256: &data_sha256,

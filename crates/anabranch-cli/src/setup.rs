@@ -182,7 +182,7 @@ pub(crate) struct Source {
     columns: TargetColumns,
     pub(crate) rules: SplitRules,
     /// The test rows, if they have a table of their own.
-    test: Option<Table>,
+    pub(crate) test: Option<Table>,
     scales: Asked,
 }
 

@@ -63,8 +63,3 @@ fn input_hashes(table: &Table, encoder: &Encoder) -> Result<Vec<u64>, Failure> {
     let names = encoder.input_columns().iter().map(|InputColumn { name, .. }| name.as_str());
     Ok(table.row_hashes(names)?)
 }
-
-/// The line on which each row of the data set that is in `table` begins.
-pub(crate) fn lines<T>(table: &Table, prepared: &Prepared<T>) -> Vec<usize> {
-    prepared.rows.iter().map(|row| table.line(*row)).collect()
-}

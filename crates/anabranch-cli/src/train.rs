@@ -20,11 +20,12 @@ use crate::folds::{self, Folds};
 use crate::history::{self, History};
 use crate::outcome::{Outcome, Work};
 use crate::report::{Origin, Report};
+use crate::row_facts::RowFacts;
 use crate::run_dir::{REPORT, RunDir, SUMMARY};
 use crate::run_setup::Setup;
 use crate::setup::SetupArgs;
 use crate::single_task::SingleTasks;
-use crate::split_file::{self, lines, split_csv};
+use crate::split_file::{self, split_csv};
 use crate::tensorboard::{self, Events};
 use crate::watch::{Watch, progress_bar};
 use crate::{certificate, log, output, resume, run_record, schema};
@@ -101,7 +102,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let setup = args.setup.setup_of::<f32>(&exec, &source)?;
     let prepared = &setup.prepared;
     let schema = schema::json_of(&source.table, &prepared.schema);
-    let lines = lines(&source.table, prepared);
+    let row_facts = (!args.no_report).then(|| RowFacts::of(&source, prepared)).transpose()?;
     let split = split_csv(&source.table, prepared)?;
     drop(source);
     // What cannot be trained is refused before anything is printed.
@@ -170,14 +171,12 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     ];
     written.into_iter().collect::<Result<(), Failure>>()?;
     // Once the model is safe.
-    let report = if args.no_report {
-        None
-    } else {
+    let report = if let Some(rows) = &row_facts {
         let (epochs, _) = history::epochs(&history)?;
         let origin = Origin {
             data: args.setup.data(),
             dir: dir.path(),
-            lines: &lines,
+            rows,
             epochs: &epochs,
             config: &config_file,
             data_sha256: &data_sha256,
@@ -186,6 +185,8 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
         json["importance"] = report.importance();
         dir.write(REPORT, report.html.as_bytes())?;
         Some(report)
+    } else {
+        None
     };
     // Last: a run with a summary is complete.
     dir.write(SUMMARY, format!("{json}\n").as_bytes())?;

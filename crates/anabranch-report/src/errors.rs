@@ -2,6 +2,8 @@
 
 use anabranch_train::Predictions;
 
+use crate::by_group::{ByGroup, by_group};
+use crate::importance::Importance;
 use crate::run::Run;
 use crate::sample::encoded;
 use crate::target::{Target, TargetKind, Truth};
@@ -27,6 +29,8 @@ pub struct Errors {
     pub calibration: Vec<Bin>,
     /// The rows that are predicted worst, the worst first.
     pub worst: Vec<WorstRow>,
+    /// What the model is worth by the values of other columns.
+    pub by_group: Vec<ByGroup>,
 }
 
 /// Rows whose most probable class has about the same probability.
@@ -54,10 +58,11 @@ pub struct WorstRow {
 }
 
 /// Where the model is wrong, column by column.
-pub(crate) fn errors(run: &Run<'_>, targets: &[Target]) -> Vec<Errors> {
+pub(crate) fn errors(run: &Run<'_>, targets: &[Target], importance: &[Importance]) -> Vec<Errors> {
     let dataset = &run.prepared.dataset;
     let rows = run.judged().1;
     let predictions = run.model.predict_encoded(&encoded(&dataset.x, dataset.n_inputs, rows));
+    let judged = run.model.judged(dataset, rows, run.model.targets());
     let of_target = |target: &Target| {
         let truths = target.truths(dataset, rows);
         Errors {
@@ -66,6 +71,7 @@ pub(crate) fn errors(run: &Run<'_>, targets: &[Target]) -> Vec<Errors> {
             confusion: confusion(target, &truths, &predictions),
             calibration: calibration(target, &truths, &predictions),
             worst: worst(target, &truths, &predictions, rows),
+            by_group: by_group(run, target, &judged[target.task], importance),
             target: target.clone(),
         }
     };

@@ -5,7 +5,7 @@ use anabranch_train::TrainError;
 
 use crate::dependence::{Dependence, dependence};
 use crate::errors::{Errors, errors};
-use crate::importance::{Importance, importance};
+use crate::importance::{Importance, importance, top};
 use crate::joins::{JoinWorth, joins};
 use crate::run::Run;
 use crate::scores::{Score, scores};
@@ -52,20 +52,12 @@ impl Findings {
         }
         Ok(Self {
             scores: scores(run, &targets)?,
-            errors: errors(run, &targets),
+            errors: errors(run, &targets, &importance),
             importance,
             dependence,
             joins: joins(run)?,
         })
     }
-}
-
-/// The importance of all input columns for a column that is predicted, the greatest first.
-pub fn top<'i>(importance: &'i [Importance], target: &Target) -> Vec<&'i Importance> {
-    let mut found: Vec<&Importance> =
-        importance.iter().filter(|importance| importance.target == target.name).collect();
-    found.sort_by(|a, b| b.mean.total_cmp(&a.mean));
-    found
 }
 
 /// The labels that most training rows have, in class order; of two, the second says all.

@@ -93,6 +93,14 @@ pub(crate) fn importance(run: &Run<'_>, targets: &[Target], exec: &Executor) -> 
     named.collect()
 }
 
+/// The importance of all input columns for a column that is predicted, the greatest first.
+pub fn top<'i>(importance: &'i [Importance], target: &Target) -> Vec<&'i Importance> {
+    let mut found: Vec<&Importance> =
+        importance.iter().filter(|importance| importance.target == target.name).collect();
+    found.sort_by(|a, b| b.mean.total_cmp(&a.mean));
+    found
+}
+
 /// Mean and sample standard deviation.
 fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
     let n = values.clone().count() as f64;

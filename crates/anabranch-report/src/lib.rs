@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod by_group;
 mod dependence;
 mod errors;
 mod figures;
 mod findings;
+mod groups;
 mod history;
 mod importance;
 mod joins;
@@ -18,12 +20,14 @@ mod shapley;
 mod short;
 mod target;
 
+pub use by_group::{ByGroup, JudgedGroup};
 pub use dependence::{Curve, Dependence, Values};
 pub use errors::{Bin, Errors, WorstRow};
 pub use figures::figure;
-pub use findings::{Findings, top};
+pub use findings::Findings;
+pub use groups::Grouping;
 pub use history::{Epoch, History};
-pub use importance::Importance;
+pub use importance::{Importance, top};
 pub use joins::JoinWorth;
 pub use named::{Better, HEADLINES, Named, is_headline, named};
 pub use page::{Comparison, html};

@@ -3,6 +3,7 @@
 use anabranch_data::Prepared;
 use anabranch_train::{Covered, Model, TaskMetrics};
 
+use crate::groups::Grouping;
 use crate::history::Epoch;
 
 /// A run that has ended: its data, its model, and how it went.
@@ -36,6 +37,9 @@ pub struct Run<'a> {
     pub seed: u64,
     /// The line of each row of the data set in its file; empty where that is not known.
     pub lines: &'a [usize],
+    /// What columns say about which rows of the data set belong together; the model is judged by
+    /// those with few values.
+    pub groupings: &'a [Grouping],
     /// What it takes to repeat the run: (what, which).
     pub facts: &'a [(&'a str, String)],
     /// The settings of the run as a file.

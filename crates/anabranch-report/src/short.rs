@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use crate::figures::{figure, shortened};
-use crate::findings::{Findings, top};
+use crate::findings::Findings;
 use crate::history::Epoch;
+use crate::importance::top;
 use crate::run::Run;
 
 /// Characters of a name, of a curve and of a bar.

@@ -182,3 +182,67 @@ fn reasons_add_up_to_the_predictions() {
     }
     assert_eq!(dir.run("predict --model m --data t.csv --background few.csv").code, 2);
 }
+
+/// By an input of few categories and by the column that the split keeps together; on test rows of
+/// the table, and on those of another one.
+#[test]
+fn groups_are_judged_as_evaluate_judges_them() {
+    let dir = Dir::new();
+    let rows = |rows: std::ops::Range<usize>| -> Vec<String> {
+        let row = |i: usize| {
+            let (x, shop) = (i * 37 % 100, i * 5 % 22);
+            let sort = ["old", "new", ""][i % 3];
+            let sort = if i.is_multiple_of(50) { "rare" } else { sort };
+            format!("{x},{sort},{shop},{},{}", 3 * x + i % 3 * 40, ["low", "high"][x / 50])
+        };
+        rows.map(row).collect()
+    };
+    let table = |rows: &[String]| format!("x,sort,shop,price,kind\n{}\n", rows.join("\n"));
+    dir.write("t.csv", table(&rows(0..420)));
+    dir.write("later.csv", table(&rows(420..600)));
+    let train = format!("train --data t.csv {QUICK} --force --out m");
+    for (split, columns) in
+        [("--test later.csv", ["sort"].as_slice()), ("--group shop", &["sort", "shop"])]
+    {
+        dir.succeed(&format!("{} {split}", train.replace("--epochs 3", "--epochs 30")));
+        let page = dir.read("m/report.html");
+        if split.starts_with("--group") {
+            let parts = dir.read("m/split.csv");
+            let parts = parts.lines().skip(1).map(|line| line.split(',').nth(1).unwrap());
+            let all = rows(0..420).into_iter().zip(parts).filter(|(_, part)| *part == "test");
+            dir.write("later.csv", table(&all.map(|(row, _)| row).collect::<Vec<_>>()));
+        }
+        for column in columns {
+            let json = dir.json(&format!("evaluate --model m --data later.csv --by {column}"));
+            let groups = json["by"]["groups"].as_array().unwrap();
+            let mut n_left_out = 0;
+            for group in groups {
+                if group["rows"].as_u64().unwrap() < 10 {
+                    n_left_out += 1;
+                    continue;
+                }
+                let value = group["value"].as_str().unwrap();
+                let value =
+                    if value.is_empty() { "(empty)".into() } else { format!("<bdi>{value}</bdi>") };
+                for (target, keys) in [
+                    ("price", ["rmse", "mae", "r2"]),
+                    ("kind", ["accuracy", "log_loss", "macro_f1"]),
+                ] {
+                    let cells =
+                        keys.map(|key| format!("<td>{}</td>", figure(&group["test"][target][key])));
+                    let row = format!(
+                        "<tr><th scope=\"row\">{value}</th><td>{}</td>{}</tr>",
+                        group["rows"],
+                        cells.concat()
+                    );
+                    assert!(page.contains(&row), "{split} {row}");
+                }
+            }
+            assert!(groups.len() - n_left_out >= 2);
+            let left_out =
+                if n_left_out == 1 { " One group of a few rows is left out." } else { "" };
+            let told = format!("<p>By <bdi>{column}</bdi>.{left_out}</p>");
+            assert_eq!((page.matches(&told).count(), n_left_out < 2), (2, true), "{told}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::parts::{Head, card, folded, gallery, name, plot, table};
+use crate::by_group::ByGroup;
 use crate::errors::{Bin, Errors, WorstRow};
 use crate::figures::{figure, percent, whole};
 use crate::findings::Findings;
@@ -28,7 +29,8 @@ pub(super) fn part(run: &Run<'_>, findings: &Findings) -> String {
             TargetKind::Number(_) => numbers(errors),
             TargetKind::Class(labels) => classes(errors, labels),
         };
-        card(&name(&errors.target.name), &(body + &worst(run, errors)))
+        let body = body + &groups(errors) + &worst(run, errors);
+        card(&name(&errors.target.name), &body)
     });
     let cards: String = cards.collect();
     format!("<p class=\"soft\">On the {part} rows.</p>\n{cards}")
@@ -175,6 +177,28 @@ fn calibration(bins: &[Bin]) -> String {
         rows.join(", ")
     );
     plot(&caption, &drawing.svg("share of right rows by probability"))
+}
+
+/// Tables of the metrics of groups.
+fn groups(errors: &Errors) -> String {
+    let of_column = |by: &ByGroup| {
+        let column = name(&by.column);
+        let mut heads = vec![Head::Words(&column), Head::Numbers("rows")];
+        let metrics = by.groups.iter().take(1).flat_map(|group| &group.metrics);
+        heads.extend(metrics.map(|metric| Head::Numbers(metric.name)));
+        let rows = by.groups.iter().map(|group| {
+            let value = if group.value.is_empty() { "(empty)".into() } else { name(&group.value) };
+            let figures = group.metrics.iter().map(|metric| figure(metric.value));
+            [value, whole(group.n_rows)].into_iter().chain(figures).collect()
+        });
+        let left_out = match by.n_left_out {
+            0 => String::new(),
+            1 => " One group of a few rows is left out.".into(),
+            n => format!(" {} groups of a few rows are left out.", whole(n)),
+        };
+        format!("<p>By {column}.{left_out}</p>\n{}", table(&heads, rows))
+    };
+    errors.by_group.iter().map(of_column).collect()
 }
 
 fn worst(run: &Run<'_>, errors: &Errors) -> String {

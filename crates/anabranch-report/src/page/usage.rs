@@ -3,8 +3,9 @@
 use super::parts::{Head, bars, card, folded, gallery, legend, name, plot, table};
 use crate::dependence::{Dependence, Values};
 use crate::figures::figure;
-use crate::findings::{Findings, top};
+use crate::findings::Findings;
 use crate::importance::Importance;
+use crate::importance::top;
 use crate::named::{HEADLINES, named};
 use crate::plot::{Axis, Plot};
 use crate::run::Run;

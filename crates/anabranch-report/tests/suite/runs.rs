@@ -64,6 +64,7 @@ impl Trained {
             lr: 0.01,
             seed: 1,
             lines: &[],
+            groupings: &[],
             facts: &[],
             config: "[data]\ndata = \"<t>.csv\"\n",
         }
