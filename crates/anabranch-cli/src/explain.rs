@@ -94,8 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     out_file::write(&args.out, layout(&page).as_bytes())?;
     let (n, broken) = (page.checks().count(), page.checks().filter(|check| !check.holds()).count());
     output::print(&match broken {
-        0 => format!("{}: the numbers satisfy all {n} equations\n", args.out.display()),
-        _ => format!("{}: {broken} of {n} equations do not hold\n", args.out.display()),
+        0 => format!("{}: the numbers satisfy all {n} equations", args.out.display()),
+        _ => format!("{}: {broken} of {n} equations do not hold", args.out.display()),
     })?;
     Ok(output::verdict(page.pass()))
 }

@@ -28,6 +28,7 @@ fn the_printed_numbers_are_those_of_the_printed_formulas() {
     let dir = Dir::new();
     let printed = dir.succeed("explain --optimizer sgd --weight-decay 0 --out step.md").stdout;
     assert!(printed.starts_with("step.md: the numbers satisfy all "), "{printed}");
+    assert!(printed.ends_with(" equations\n") && printed.lines().count() == 1, "{printed}");
     let page = dir.read("step.md");
     let x = table(&page, "x$$", 0);
     let [theta, b] = [r"\theta_{1a}$$", "b_{1a}$$"].map(|symbol| table(&page, symbol, 0));
