@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anabranch::data::Prepared;
 use anabranch::train::{
-    Checkpoint, CheckpointError, EpochReport, MemberState, Observer, StepView, Trainer, data_sha256,
+    Checkpoint, CheckpointError, EpochReport, MemberState, Observer, Recovery, StepView,
+    TrainError, Trainer, data_sha256,
 };
 
 use crate::config;
@@ -51,6 +52,9 @@ pub(crate) fn every(text: &str) -> Result<Every, String> {
 pub(crate) struct Checkpoints<'a> {
     dir: &'a RunDir,
     data: &'a Prepared<f32>,
+    /// Where those are from, and on which line each begins.
+    table: &'a Path,
+    lines: &'a [usize],
     every: Every,
     signals: Signals,
     saved: Mutex<Saved>,
@@ -70,12 +74,13 @@ impl<'a> Checkpoints<'a> {
     pub(crate) fn new(
         dir: &'a RunDir,
         data: &'a Prepared<f32>,
+        (table, lines): (&'a Path, &'a [usize]),
         every: Every,
         start: (u64, Checkpoint<f32>),
     ) -> Result<Self, Failure> {
         let (number, checkpoint) = start;
         let saved = Mutex::new(Saved { number, checkpoint, stopped: None });
-        Ok(Self { dir, data, every, signals: Signals::noted()?, saved })
+        Ok(Self { dir, data, table, lines, every, signals: Signals::noted()?, saved })
     }
 
     /// Trains a network from where it is, and saves its state whenever that is due. Returns early
@@ -95,7 +100,7 @@ impl<'a> Checkpoints<'a> {
         loop {
             if !self.signals.have_come() {
                 let mut pausing = Pausing { watch, of: self, since, is_paused: false };
-                trainer.run(&mut pausing)?;
+                trainer.run(&mut pausing).map_err(|error| self.on_its_line(error))?;
                 let is_paused = pausing.is_paused;
                 let (run, history) = (Some(trainer.run_state()), watch.history().to_owned());
                 self.saved().checkpoint.members[member] = MemberState { run, history };
@@ -115,6 +120,19 @@ impl<'a> Checkpoints<'a> {
             }
             since = Instant::now();
         }
+    }
+
+    /// Why a network could not be trained, with the line of the row that it is about.
+    fn on_its_line(&self, error: TrainError) -> Failure {
+        let TrainError::RowWithoutLoss { row, task, .. } = &error else { return error.into() };
+        let Some(line) = self.lines.get(*row) else { return error.into() };
+        let message = format!(
+            "{}: line {line}: the loss of {:?} is not finite, though it is in other rows: some number of the row is far \
+             too large for single precision",
+            output::plain(self.table),
+            self.data.targets.tasks()[*task].name()
+        );
+        Failure::input(message).coded("row_without_loss").on_line(*line)
     }
 
     /// How a run ends that a signal has stopped before it was complete.
@@ -238,6 +256,10 @@ impl Observer<f32> for Pausing<'_, '_> {
         self.is_paused = matches!(self.of.every, Every::Epochs(n) if report.epoch.is_multiple_of(n))
             || self.of.signals.have_come();
         if self.is_paused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn recovery(&mut self, recovery: &Recovery) {
+        self.watch.recovery(recovery);
     }
 }
 

@@ -156,6 +156,7 @@ impl From<TrainError> for Failure {
             TrainError::Graph(error) => error.into(),
             TrainError::Executor(error) => error.into(),
             TrainError::Diverged { .. } => Self::on_the_way(error).coded("diverged"),
+            TrainError::RowWithoutLoss { .. } => Self::input(error).coded("row_without_loss"),
             _ => Self::input(error).coded("setting"),
         }
     }

@@ -1,6 +1,6 @@
 //! `metrics.jsonl`: how a run went, epoch by epoch.
 
-use anabranch::train::{EpochReport, LossCurve};
+use anabranch::train::{EpochReport, LossCurve, Recovery};
 use anabranch_report::Epoch;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,24 @@ pub(crate) fn curves(lines: &str) -> Vec<Vec<LossCurve>> {
         let curve = &mut members[member][place];
         curve.train.extend(line["train"].as_f64());
         curve.validation.extend(line["validation"].as_f64());
+    }
+    members
+}
+
+/// How often each network went back to the beginning of an epoch, from the lines of a whole run.
+pub(crate) fn recoveries(lines: &str) -> Vec<Vec<Recovery>> {
+    let mut members: Vec<Vec<Recovery>> = Vec::new();
+    for line in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let whole = |key: &str| line[key].as_u64().and_then(|n| usize::try_from(n).ok());
+        let (Some(member), Some(epoch)) = (whole("member"), whole("epoch")) else { continue };
+        if member >= members.len() {
+            members.resize(member + 1, Vec::new());
+        }
+        let recovery = &line["recovery"];
+        members[member].extend(recovery["lr"].as_f64().map(|lr| {
+            let loss = recovery["loss"].as_f64().unwrap_or(f64::INFINITY);
+            Recovery { epoch, loss, lr }
+        }));
     }
     members
 }
@@ -85,6 +103,14 @@ impl History {
         }
     }
 
+    /// Adds that an epoch begins again.
+    pub(crate) fn add_recovery(&mut self, recovery: &Recovery) {
+        let Recovery { epoch, loss, lr } = recovery;
+        let recovery = json!({ "loss": loss, "lr": lr });
+        let line = json!({ "member": self.member, "epoch": epoch, "recovery": recovery });
+        self.lines += &format!("{line}\n");
+    }
+
     /// Those of a task with each other one, of the cosines of all pairs.
     fn cosines(&self, task: usize, of_pairs: &[f64]) -> Map<String, Value> {
         let pairs = (1..self.tasks.len()).flat_map(|j| (0..j).map(move |i| (i, j)));
@@ -112,6 +138,9 @@ pub(crate) fn epochs(lines: &str) -> Result<(Vec<Epoch>, Vec<String>), Failure> 
             .map_err(|error| Failure::input(format!("{FILE} is damaged: {error}")))?;
         let whole = |key: &str| line[key].as_u64().unwrap_or(0) as usize;
         let [member, epoch] = [whole("member"), whole("epoch")];
+        if line["recovery"].is_object() {
+            continue;
+        }
         if !epochs.last().is_some_and(|last| last.member == member && last.epoch == epoch) {
             let lr_factor = line["lr_factor"].as_f64().unwrap_or(1.0);
             let validation = line["validation"].is_number().then(Vec::new);

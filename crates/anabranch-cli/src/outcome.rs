@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anabranch::data::{Split, Warning};
 use anabranch::train::{
     Covered, JudgedTask, LinearModels, MODEL_FILE, Model, StopsEarly, TaskMetrics, baselines,
-    baselines_on, diverged, examine_curves, examine_model,
+    baselines_on, diverged, examine_curves, examine_model, examine_recoveries,
 };
 use serde_json::{Value, json};
 
@@ -75,6 +75,7 @@ impl<'a> Outcome<'a> {
         let simplest = baselines(data, targets);
         let stops = if setup.config.patience > 0 { StopsEarly::Yes } else { StopsEarly::No };
         let mut findings = examine_curves(&history::curves(history), stops);
+        findings.extend(examine_recoveries(&history::recoveries(history)));
         findings.extend(examine_model(&fitted.model, data));
         let path = dir.join(MODEL_FILE);
         let (single_tasks, certificate) = (None, None);

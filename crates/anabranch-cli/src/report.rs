@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anabranch::tensor::Executor;
 use anabranch::train::{LinearModels, Model, data_sha256};
-use anabranch_report::{Epoch, Findings, Run, html, short};
+use anabranch_report::{Epoch, Findings, Grouping, Run, html, short};
 use clap::{Args as _, Command, FromArgMatches};
 use serde_json::{Value, json};
 
@@ -47,7 +47,10 @@ pub(crate) struct Report {
 pub(crate) struct Origin<'a> {
     pub(crate) data: &'a Path,
     pub(crate) dir: &'a Path,
-    pub(crate) rows: &'a RowFacts,
+    /// The line of each row of the data set.
+    pub(crate) lines: &'a [usize],
+    /// What columns say about which of them belong together.
+    pub(crate) groupings: &'a [Grouping],
     pub(crate) epochs: &'a [Epoch],
     pub(crate) config: &'a str,
     pub(crate) data_sha256: &'a str,
@@ -79,8 +82,9 @@ impl Report {
             best_epochs: &best_epochs,
             lr: setup.config.lr,
             seed: setup.config.seed,
-            lines: &origin.rows.lines,
-            groupings: &origin.rows.groupings,
+            lines: origin.lines,
+            groupings: origin.groupings,
+            findings: outcome.findings(),
             facts: &facts,
             config: origin.config,
         };
@@ -154,6 +158,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         return Err(Failure::input(message).coded("input"));
     }
     let rows = RowFacts::of(&source, &setup.prepared)?;
+    let (lines, groupings) = (rows.lines(), rows.groupings(&setup.prepared));
     let (epochs, _) = saved.epochs()?;
     let members = saved.members();
     let seconds = saved.summary("seconds").as_f64().unwrap_or(0.0);
@@ -166,7 +171,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let origin = Origin {
         data: train.data(),
         dir: &args.dir,
-        rows: &rows,
+        lines: &lines,
+        groupings: &groupings,
         epochs: &epochs,
         config: &saved.config,
         data_sha256: &data_sha256,

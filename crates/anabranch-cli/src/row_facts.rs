@@ -9,25 +9,35 @@ use crate::setup::Source;
 /// Most categories of an input column by which rows are grouped.
 const MOST_CATEGORIES: usize = 10;
 
-/// About each row of a data set, in order.
+/// The tables, and which of their rows those of a data set are, in its order.
 #[derive(Debug)]
-pub(crate) struct RowFacts {
-    /// The line on which it begins in its file.
-    pub(crate) lines: Vec<usize>,
-    /// What inputs of few categories say, and the column that the split kept together.
-    pub(crate) groupings: Vec<Grouping>,
+pub(crate) struct RowFacts<'s> {
+    source: &'s Source,
+    tables: Vec<(&'s Table, Vec<usize>)>,
 }
 
-impl RowFacts {
+impl<'s> RowFacts<'s> {
     /// # Errors
     /// If the table of test rows lacks a column, or cannot be read.
-    pub(crate) fn of<T>(source: &Source, prepared: &Prepared<T>) -> Result<Self, Failure> {
+    pub(crate) fn of<T>(source: &'s Source, prepared: &Prepared<T>) -> Result<Self, Failure> {
         let mut tables = vec![(&source.table, prepared.rows.clone())];
         if let Some(test) = &source.test {
             tables.push((test, prepared.targets.read(test)?.rows));
         }
-        let lines = tables.iter().flat_map(|(table, rows)| rows.iter().map(|row| table.line(*row)));
-        let lines = lines.collect();
+        Ok(Self { source, tables })
+    }
+
+    /// The line on which each row begins in its file.
+    pub(crate) fn lines(&self) -> Vec<usize> {
+        let of_table = |(table, rows): &(&Table, Vec<usize>)| -> Vec<usize> {
+            rows.iter().map(|row| table.line(*row)).collect()
+        };
+        self.tables.iter().flat_map(of_table).collect()
+    }
+
+    /// What inputs of few categories say, and the column that the split kept together.
+    pub(crate) fn groupings<T>(&self, prepared: &Prepared<T>) -> Vec<Grouping> {
+        let Self { source, tables } = self;
         let is_small = |input: &&InputColumn| match &input.encoding {
             Encoding::Categorical { categories, .. } => categories.len() <= MOST_CATEGORIES,
             _ => false,
@@ -46,7 +56,7 @@ impl RowFacts {
             let cells = cells.flat_map(|((table, rows), place)| cells_of(table, rows, place));
             Some(Grouping::of(column, cells))
         };
-        Ok(Self { lines, groupings: columns.filter_map(grouping).collect() })
+        columns.filter_map(grouping).collect()
     }
 }
 

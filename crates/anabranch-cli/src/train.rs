@@ -102,7 +102,9 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let setup = args.setup.setup_of::<f32>(&exec, &source)?;
     let prepared = &setup.prepared;
     let schema = schema::json_of(&source.table, &prepared.schema);
-    let row_facts = (!args.no_report).then(|| RowFacts::of(&source, prepared)).transpose()?;
+    let row_facts = RowFacts::of(&source, prepared)?;
+    let lines = row_facts.lines();
+    let groupings = (!args.no_report).then(|| row_facts.groupings(prepared));
     let split = split_csv(&source.table, prepared)?;
     drop(source);
     // What cannot be trained is refused before anything is printed.
@@ -139,7 +141,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let certificate = args.certify.then(|| certify(args, &setup, &mut first, &exec)).transpose()?;
     drop(first);
 
-    let checkpoints = Checkpoints::new(&dir, prepared, args.checkpoint_every, beginning)?;
+    let checkpoints = Checkpoints::new(
+        &dir,
+        prepared,
+        (args.setup.data(), &lines),
+        args.checkpoint_every,
+        beginning,
+    )?;
     let (fitted, linear, work) = train(args, &setup, &exec, &checkpoints, &dir)?;
     let history = checkpoints.history();
     let mut outcome = Outcome::new(&setup, fitted, &linear, folds, work, &history, dir.path())?;
@@ -171,12 +179,13 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     ];
     written.into_iter().collect::<Result<(), Failure>>()?;
     // Once the model is safe.
-    let report = if let Some(rows) = &row_facts {
+    let report = if let Some(groupings) = &groupings {
         let (epochs, _) = history::epochs(&history)?;
         let origin = Origin {
             data: args.setup.data(),
             dir: dir.path(),
-            rows,
+            lines: &lines,
+            groupings,
             epochs: &epochs,
             config: &config_file,
             data_sha256: &data_sha256,

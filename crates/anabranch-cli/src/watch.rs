@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anabranch::graph::River;
-use anabranch::train::{EpochReport, Observer, StepView};
+use anabranch::train::{EpochReport, Observer, Recovery, StepView};
 use anabranch::verify::gradcheck::{GradcheckError, Instance, StepAudit, audit_step};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -106,13 +106,14 @@ impl Observer<f32> for Watch {
     }
 
     fn step(&mut self, step: &StepView<'_, f32>) -> ControlFlow<()> {
+        let audit = self.audit(step);
+        if let Ok(StepAudit { not_finite: Some(_), .. }) = audit {
+            // There is no gradient to check, and the epoch begins again.
+            return ControlFlow::Continue(());
+        }
         self.n_audits += 1;
-        let why = match self.audit(step) {
+        let why = match audit {
             Ok(audit) if audit.pass => return ControlFlow::Continue(()),
-            Ok(StepAudit { not_finite: Some(what), .. }) => format!(
-                "training diverged in step {}: {what} is not finite (a lower --lr may help)",
-                step.step
-            ),
             Ok(audit) => format!(
                 "the audit of step {step} failed: {audit} (`anabranch gradcheck --step {step} --member {member}` with the same flags \
                  says more)",
@@ -133,6 +134,10 @@ impl Observer<f32> for Watch {
         self.show(report);
         self.bar.inc(1);
         ControlFlow::Continue(())
+    }
+
+    fn recovery(&mut self, recovery: &Recovery) {
+        self.history.add_recovery(recovery);
     }
 }
 

@@ -103,6 +103,8 @@ pub enum WarningCode {
     LossScales,
     /// The validation loss rose while the training loss went on falling.
     Overfitting,
+    /// Numbers were no longer finite, and training went on at a lower learning rate.
+    Recovered,
     /// A task is predicted no better than without looking at the rows.
     NoProgress,
     /// Units of a layer are 0 for all rows.

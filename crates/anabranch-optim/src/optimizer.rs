@@ -110,6 +110,19 @@ impl<T: Scalar> Optimizer<T> {
         OptimizerState { steps: self.steps, moments }
     }
 
+    /// Has `saved` become the [`state`](Self::state), in its own memory if that is one of the same
+    /// optimizer.
+    pub fn state_into(&self, saved: &mut OptimizerState<T>) {
+        saved.steps = self.steps;
+        saved.moments.retain(|name, _| self.rule.moment_names().contains(&name.as_str()));
+        for (name, moment) in self.rule.moment_names().iter().zip(&self.moments) {
+            match saved.moments.get_mut(*name) {
+                Some(known) => moment[..].clone_into(known),
+                None => drop(saved.moments.insert((*name).to_owned(), moment.to_vec())),
+            }
+        }
+    }
+
     /// Continues where the optimizer that `saved` was taken from left off, one with the same rule:
     /// the next step gives the same bits.
     ///

@@ -1,6 +1,6 @@
 //! A run as a report sees it.
 
-use anabranch_data::Prepared;
+use anabranch_data::{Prepared, Warning};
 use anabranch_train::{Covered, Model, TaskMetrics};
 
 use crate::groups::Grouping;
@@ -40,6 +40,8 @@ pub struct Run<'a> {
     /// What columns say about which rows of the data set belong together; the model is judged by
     /// those with few values.
     pub groupings: &'a [Grouping],
+    /// What the run shows about itself.
+    pub findings: &'a [Warning],
     /// What it takes to repeat the run: (what, which).
     pub facts: &'a [(&'a str, String)],
     /// The settings of the run as a file.

@@ -1,6 +1,6 @@
 //! Checkpoints: the state of a run in a file, from which it goes on to the same bits.
 //!
-//! A file is the line `anabranch checkpoint 2`, the [`Checkpoint`] in the wire format of `postcard`
+//! A file is the line `anabranch checkpoint 3`, the [`Checkpoint`] in the wire format of `postcard`
 //! (numbers by their bits, little-endian, so that NaN and infinity come back too), and the SHA-256
 //! of all before it.
 
@@ -16,7 +16,7 @@ use crate::file::replace_file;
 use crate::run_state::RunState;
 
 /// What a file begins with; the number is that of the format.
-const START: &[u8] = b"anabranch checkpoint 2\n";
+const START: &[u8] = b"anabranch checkpoint 3\n";
 
 /// The bytes of a SHA-256.
 const HASH_LEN: usize = 32;
@@ -140,6 +140,8 @@ mod tests {
                 norm_sums: [2.0, 1.0],
                 cosine_sums: (vec![-0.5], 1),
             },
+            start: None,
+            recoveries: 1,
         };
         let begun = MemberState { run: Some(run), history: "one\ntwo\n".into() };
         let members = vec![begun, MemberState { run: None, history: String::new() }];

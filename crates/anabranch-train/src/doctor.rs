@@ -14,6 +14,7 @@ use anabranch_tensor::{Executor, Scalar, matrix};
 
 use crate::baselines::baselines_on;
 use crate::model::Model;
+use crate::observer::Recovery;
 use crate::task_metrics::TaskMetrics;
 
 /// Losses are of very different scale if one is so many times another in the first epoch.
@@ -138,6 +139,23 @@ pub fn examine_curves(members: &[Vec<LossCurve>], stops: StopsEarly) -> Vec<Warn
         }
     }
     warnings
+}
+
+/// What it says that the networks of a run, each with its recoveries, went back to the beginning of
+/// an epoch.
+pub fn examine_recoveries(members: &[Vec<Recovery>]) -> Option<Warning> {
+    let n_networks = members.iter().filter(|recoveries| !recoveries.is_empty()).count();
+    let all = || members.iter().flatten();
+    let first = all().next()?;
+    let least = all().map(|recovery| recovery.lr).fold(f64::INFINITY, f64::min);
+    let networks =
+        if members.len() > 1 { format!(" of {n_networks} networks") } else { String::new() };
+    let message = format!(
+        "numbers were no longer finite in epoch {}{networks}: training went on from its beginning at half the learning \
+         rate, and came down to {least}: set a lower --lr, or --clip",
+        first.epoch
+    );
+    Some(Warning::new(WarningCode::Recovered, message).count(all().count()))
 }
 
 /// Whether training stops when the validation loss no longer falls, with the best weights.

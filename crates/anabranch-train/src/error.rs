@@ -93,13 +93,29 @@ pub enum TrainError {
     },
     /// A loss or a weight that is infinite or NaN.
     #[error(
-        "training diverged in epoch {epoch} (mean loss {loss}): lower the learning rate, or clip the gradients"
+        "training diverged in epoch {epoch} (mean loss {loss}), the learning rate having been halved {recoveries} times: lower \
+         it more, or clip the gradients"
     )]
     Diverged {
         /// The epoch, counted from 1.
         epoch: usize,
         /// Its mean loss.
         loss: f64,
+        /// How often the learning rate had been halved.
+        recoveries: u32,
+    },
+    /// A row that no learning rate helps.
+    #[error(
+        "row {row} of the data set (counted from 0): the loss of {head:?} is not finite, though it is in other rows: some \
+         input or target of the row is not finite either, or far too large"
+    )]
+    RowWithoutLoss {
+        /// The row of the data set, counted from 0.
+        row: usize,
+        /// The task, counted from 0.
+        task: usize,
+        /// Its head.
+        head: String,
     },
 }
 

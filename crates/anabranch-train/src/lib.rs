@@ -55,7 +55,9 @@ pub use checkpoint::{Checkpoint, CheckpointError, MemberState};
 pub use config::TrainConfig;
 pub use conformal::{Coverage, CoverageError, IntervalRule, check_coverage};
 pub use data_hash::data_sha256;
-pub use doctor::{LossCurve, StopsEarly, examine_curves, examine_model, examine_split};
+pub use doctor::{
+    LossCurve, StopsEarly, examine_curves, examine_model, examine_recoveries, examine_split,
+};
 pub use ensemble::{for_each_member, member_seed};
 pub use error::TrainError;
 pub use evaluation::Evaluation;
@@ -66,9 +68,9 @@ pub use metrics::{ClassificationMetrics, JudgedClasses, JudgedNumbers, Regressio
 pub use model::Model;
 pub use model_error::ModelError;
 pub use model_file::{MODEL_FILE, model_path, weights_sha256};
-pub use observer::{EpochReport, NoObserver, Observer, StepView};
+pub use observer::{EpochReport, NoObserver, Observer, Recovery, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
-pub use run_state::{BestState, Position, RunState};
+pub use run_state::{BestState, EpochStart, Position, RunState};
 pub use snapshot::{Member, Snapshot};
 pub use table_predictor::TablePredictor;
 pub use task_metrics::{JudgedTask, TaskMetrics};

@@ -56,10 +56,11 @@ impl RunMemory {
         let n_tasks = graph.heads().len();
         let moments = Optimizer::<T>::new(config.optimizer, config.lr, 0, &[])?.n_moments();
         let task_gradients = if config.task_balance == TaskBalance::MinNorm { n_tasks } else { 0 };
-        // Weights, the best ones, and the last while those are in use, with running statistics.
+        // Weights, the best ones, those that the epoch began with, and the last while the best are
+        // in use, with running statistics.
         let kept = (graph.params_len() + graph.state_len()) as f64;
-        let arrays = (1 + n_watched + 1) as f64 * kept
-            + (moments + shards + task_gradients) as f64 * graph.params_len() as f64;
+        let arrays = (1 + n_watched + 2) as f64 * kept
+            + (2 * moments + shards + task_gradients) as f64 * graph.params_len() as f64;
         let row = row_bytes(dataset);
         let rows = (batch_rows + threads * CHUNK_ROWS) as f64 * row;
         // The order of an epoch, and the rows that it is drawn from.

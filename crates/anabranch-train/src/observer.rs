@@ -56,6 +56,18 @@ pub struct EpochReport {
     pub is_best: bool,
 }
 
+/// A run has gone back to the beginning of an epoch that ended with numbers that were not finite,
+/// and goes on at half the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recovery {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Its mean loss.
+    pub loss: f64,
+    /// The learning rate from now on, before the schedule.
+    pub lr: f64,
+}
+
 /// Watches a run.
 ///
 /// [`ControlFlow::Break`] stops it after the current step or epoch: the trainer keeps its weights
@@ -78,6 +90,11 @@ pub trait Observer<T> {
     fn epoch(&mut self, report: &EpochReport) -> ControlFlow<()> {
         let _ = report;
         ControlFlow::Continue(())
+    }
+
+    /// Called when the run goes back to the beginning of an epoch, whose steps are taken again.
+    fn recovery(&mut self, recovery: &Recovery) {
+        let _ = recovery;
     }
 }
 

@@ -24,6 +24,24 @@ pub struct RunState<T> {
     pub best: Vec<Option<BestState<T>>>,
     /// How far the run has come.
     pub position: Position,
+    /// What the present epoch began with, in the middle of one.
+    pub start: Option<EpochStart<T>>,
+    /// How often the learning rate was halved since numbers were no longer finite.
+    pub recoveries: u32,
+}
+
+/// What an epoch began with: the run goes back to it if the epoch ends with numbers that are not
+/// finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochStart<T> {
+    /// The parameters.
+    pub params: Vec<T>,
+    /// The running statistics.
+    pub state: Vec<T>,
+    /// The optimizer's steps and moments.
+    pub optimizer: OptimizerState<T>,
+    /// The logarithms of the tasks' variances, where they are learned.
+    pub log_variances: Vec<f64>,
 }
 
 /// The weights of the best epoch so far; none unless the run stops early.
@@ -65,5 +83,11 @@ impl Position {
     pub(crate) fn start(n_tasks: usize) -> Self {
         let zeros = vec![0.0; n_tasks];
         Self { loss_sums: zeros.clone(), row_totals: zeros, ..Self::default() }
+    }
+
+    /// The mean loss of each task so far; 0 where no row has its target.
+    pub(crate) fn losses(&self) -> Vec<f64> {
+        let mean = |(sum, total): (&f64, &f64)| if *total > 0.0 { sum / total } else { 0.0 };
+        self.loss_sums.iter().zip(&self.row_totals).map(mean).collect()
     }
 }

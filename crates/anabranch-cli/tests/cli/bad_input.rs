@@ -177,8 +177,8 @@ fn flags_out_of_range() {
     refused(
         &dir,
         "train --hidden-a 1000000 --hidden-b 1000000 --batch-size 100000 --threads 1",
-        "8 networks of 51000007 parameters on 20 inputs, in steps of 1118 rows, would take 42.6 GiB, more than 8 (data 0.0, \
-         training 39.5, trained networks 3.2): choose fewer hidden units, a smaller --batch-size, --ensemble or --threads",
+        "8 networks of 51000007 parameters on 20 inputs, in steps of 1118 rows, would take 43.2 GiB, more than 8 (data 0.0, \
+         training 40.1, trained networks 3.2): choose fewer hidden units, a smaller --batch-size, --ensemble or --threads",
     );
     refused(
         &dir,

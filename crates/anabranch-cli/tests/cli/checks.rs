@@ -356,7 +356,7 @@ fn a_run_that_diverges_is_not_said_to_have_a_wrong_gradient() {
         "train --data t.csv {QUICK} --optimizer sgd --lr 1e30 --audit-every 1 --out m"
     ));
     assert_eq!(run.code, 1);
-    assert!(run.stderr.starts_with("error: training diverged in step "), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: training diverged in epoch 1 "), "{}", run.stderr);
 }
 
 #[test]

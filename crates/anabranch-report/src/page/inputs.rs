@@ -3,7 +3,7 @@
 use anabranch_data::{ColumnKind, ColumnSchema};
 use anabranch_verify::page::escaped;
 
-use super::parts::{Head, card, folded, name, table};
+use super::parts::{Head, card, folded, name, table, warnings};
 use crate::figures::{percent, whole};
 use crate::run::Run;
 
@@ -11,7 +11,7 @@ use crate::run::Run;
 const SHOWN: usize = 30;
 
 pub(super) fn part(run: &Run<'_>) -> String {
-    rows(run) + &columns(run) + &warnings(run)
+    rows(run) + &columns(run) + &odd(run)
 }
 
 fn rows(run: &Run<'_>) -> String {
@@ -90,15 +90,9 @@ fn kind_of(kind: &ColumnKind) -> &'static str {
     }
 }
 
-fn warnings(run: &Run<'_>) -> String {
-    if run.prepared.warnings.is_empty() {
-        return String::new();
+fn odd(run: &Run<'_>) -> String {
+    match &run.prepared.warnings[..] {
+        [] => String::new(),
+        all => card("What is odd about it", &warnings(all)),
     }
-    let items: String = run
-        .prepared
-        .warnings
-        .iter()
-        .map(|w| format!("<li>{}</li>\n", escaped(&w.message)))
-        .collect();
-    card("What is odd about it", &format!("<ul>\n{items}</ul>\n"))
 }

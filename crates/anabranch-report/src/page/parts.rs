@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use anabranch_data::Warning;
 use anabranch_verify::page::escaped;
 
 /// The style of reports, beside that of all pages.
@@ -81,6 +82,15 @@ pub(super) fn bars<'a>(rows: impl IntoIterator<Item = (String, &'a str, f64, Str
         );
     }
     html + "</div>\n"
+}
+
+/// A list of warnings; nothing if there are none.
+pub(super) fn warnings(warnings: &[Warning]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let items = warnings.iter().map(|it| format!("<li>{}</li>\n", escaped(&it.message)));
+    format!("<ul>\n{}</ul>\n", items.collect::<String>())
 }
 
 /// What is seldom needed, behind a line to open it.

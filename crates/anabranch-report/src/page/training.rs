@@ -1,6 +1,6 @@
 //! How did training go?
 
-use super::parts::{gallery, legend, name, plot};
+use super::parts::{gallery, legend, name, plot, warnings};
 use crate::history::Epoch;
 use crate::plot::{Axis, Plot};
 use crate::run::Run;
@@ -13,7 +13,8 @@ pub(super) fn part(run: &Run<'_>) -> String {
     let mut figures: Vec<String> =
         tasks.iter().enumerate().map(|(i, task)| losses(run, i, &task.name())).collect();
     figures.extend(learning_rate(run));
-    format!("<section>\n<p>{}</p>\n{}</section>\n", words(run), gallery(&figures))
+    let (words, findings) = (words(run), warnings(run.findings));
+    format!("<section>\n<p>{words}</p>\n{findings}{}</section>\n", gallery(&figures))
 }
 
 /// The members in order, each with its epochs.

@@ -65,6 +65,7 @@ impl Trained {
             seed: 1,
             lines: &[],
             groupings: &[],
+            findings: &[],
             facts: &[],
             config: "[data]\ndata = \"<t>.csv\"\n",
         }

@@ -2,6 +2,7 @@
 
 mod balancing;
 mod cosines;
+mod recovery;
 mod resume;
 mod task_gradients;
 
@@ -24,7 +25,7 @@ use crate::error::{TrainError, check_len};
 use crate::evaluate::{Evaluator, Source};
 use crate::observer::{EpochReport, Observer, StepView};
 use crate::rows::{Rows, row_weights, targets};
-use crate::run_state::{BestState, Position};
+use crate::run_state::{BestState, EpochStart, Position};
 use crate::snapshot::{Member, Snapshot};
 use crate::task_metrics::{JudgedTask, TaskMetrics};
 use crate::watch::Watch;
@@ -62,6 +63,10 @@ pub struct Trainer<'d, T> {
     /// The weights of the last step, while those of the best epoch are in their place.
     last: Option<(Vec<T>, Vec<T>)>,
     position: Position,
+    /// What the present epoch began with.
+    start: EpochStart<T>,
+    /// How often the run has gone back to where an epoch began.
+    recoveries: u32,
 }
 
 impl<'d, T: Scalar> Trainer<'d, T> {
@@ -105,6 +110,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             watched_tasks,
             grads: Gradients::zeros(params.len()),
             position: Position::start(graph.heads().len()),
+            start: Self::no_start(),
+            recoveries: 0,
             config: config.clone(),
             graph,
             params,
@@ -187,9 +194,10 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// those of the last step, and another call continues from there.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when the loss is no longer finite; [`TrainError::Batch`] if your
-    /// own order of batches has a row that the data set lacks, or a batch that is too small or too
-    /// large.
+    /// [`TrainError::Diverged`] when numbers are no longer finite, also after the epoch was begun
+    /// again at an eighth of the learning rate; [`TrainError::RowWithoutLoss`] if it is a row that
+    /// has no finite loss; [`TrainError::Batch`] if your own order of batches has a row that the
+    /// data set lacks, or a batch that is too small or too large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
         let config = &self.config;
@@ -211,8 +219,9 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             }
             if self.config.patience > 0 && self.best.iter().any(Option::is_none) {
                 // No epoch had a watched loss below infinity.
+                self.check_rows(self.dataset.split.validation.clone())?;
                 let (epoch, loss) = (self.position.epochs, f64::INFINITY);
-                return Err(TrainError::Diverged { epoch, loss });
+                return Err(TrainError::Diverged { epoch, loss, recoveries: self.recoveries });
             }
             self.take_best();
             Ok(())
@@ -270,22 +279,29 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self.last = None;
         self.batches.start_epoch(self.position.epochs as u64);
         check_epoch(&*self.batches, &self.workspace, self.dataset.n_rows, self.position.epochs)?;
-        if let Some(cosines) = &self.cosines {
-            self.position.cosine_sums.0.resize(cosines.n_pairs(), 0.0);
+        if self.position.batches == 0 {
+            self.keep_start();
         }
-        while self.position.batches < self.batches.n_batches() {
-            if self.step(observer).is_break() {
-                return Ok(ControlFlow::Break(()));
+        let train = loop {
+            if let Some(cosines) = &self.cosines {
+                self.position.cosine_sums.0.resize(cosines.n_pairs(), 0.0);
             }
-        }
+            while self.position.batches < self.batches.n_batches() {
+                if self.step(observer).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            let train = self.position.losses();
+            let loss = train.iter().sum();
+            if self.is_finite(loss) {
+                break train;
+            }
+            self.recover(loss, observer)?;
+        };
         let lr_factor = self.lr_factor(self.optimizer.steps().saturating_sub(1));
         let ended = std::mem::take(&mut self.position);
-        let Position { epochs, batches, loss_sums, row_totals, norm_sums, cosine_sums, .. } = ended;
-        self.position = Position { epochs: epochs + 1, ..Position::start(loss_sums.len()) };
-        // No row of the epoch may have a task's target.
-        let mean = |(sum, total): (f64, f64)| if total > 0.0 { sum / total } else { 0.0 };
-        let train: Vec<f64> = loss_sums.into_iter().zip(row_totals).map(mean).collect();
-        self.check_finite(train.iter().sum())?;
+        let Position { epochs, batches, norm_sums, cosine_sums, .. } = ended;
+        self.position = Position { epochs: epochs + 1, ..Position::start(train.len()) };
         let validation = self.validate();
         let [grad_norm, clipped_norm] = norm_sums.map(|sum| sum / batches as f64);
         let (cosines, n_cosines) = cosine_sums;
@@ -321,7 +337,8 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// The factor of the learning rate in a step of the current epoch.
     fn lr_factor(&self, step: u64) -> f64 {
-        self.schedule.factor(Progress { step, epoch: self.position.epochs as u64 })
+        let at = Progress { step, epoch: self.position.epochs as u64 };
+        self.schedule.factor(at) * self.recovery_factor()
     }
 
     /// One step on the next batch; returns the observer's answer.
@@ -380,16 +397,6 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         self.position.batches += 1;
         self.position.rows += row_idx.len();
         flow
-    }
-
-    /// Refuses a run whose numbers are no longer finite.
-    fn check_finite(&self, loss: f64) -> Result<(), TrainError> {
-        // The losses were computed before each update: the last update shows only in the weights.
-        let is_finite = |values: &[T]| values.iter().all(|value| value.is_finite());
-        if loss.is_finite() && is_finite(&self.params) && is_finite(&self.state) {
-            return Ok(());
-        }
-        Err(TrainError::Diverged { epoch: self.position.epochs, loss })
     }
 
     /// Keeps the weights for each watched loss that is its lowest so far; whether there is one.

@@ -3,6 +3,7 @@
 use anabranch_tensor::Scalar;
 
 use super::Trainer;
+use super::recovery::MOST_RECOVERIES;
 use crate::error::{TrainError, check_len};
 use crate::run_state::RunState;
 
@@ -23,6 +24,8 @@ impl<T: Scalar> Trainer<'_, T> {
             log_variances: self.balancing.log_variances().to_vec(),
             best: self.best.clone(),
             position: self.position.clone(),
+            start: (self.position.batches > 0).then(|| self.start.clone()),
+            recoveries: self.recoveries,
         }
     }
 
@@ -32,7 +35,8 @@ impl<T: Scalar> Trainer<'_, T> {
     /// # Errors
     /// If the sizes are not those of this run; the trainer is then as it was.
     pub fn restore(&mut self, saved: &RunState<T>) -> Result<(), TrainError> {
-        let RunState { params, state, optimizer, plateau, log_variances, best, position } = saved;
+        let RunState { params, state, optimizer, plateau, log_variances, best, position, .. } =
+            saved;
         check_len("parameters", self.params.len(), params.len())?;
         check_len("running statistics", self.state.len(), state.len())?;
         for of_tasks in [&position.loss_sums, &position.row_totals] {
@@ -49,6 +53,15 @@ impl<T: Scalar> Trainer<'_, T> {
             check_len("statistics of the best epoch", kept(state.len()), best.state.len())?;
             check_most("as the best epoch at most", position.epochs, best.epoch)?;
         }
+        if let Some(start) = &saved.start {
+            check_len("parameters of an epoch's start", params.len(), start.params.len())?;
+            check_len("statistics of an epoch's start", state.len(), start.state.len())?;
+            let learned = start.log_variances.len();
+            check_len("variances at an epoch's start", log_variances.len(), learned)?;
+            self.optimizer.clone().restore(&start.optimizer)?;
+        }
+        let recoveries = saved.recoveries as usize;
+        check_most("recoveries at most", MOST_RECOVERIES as usize, recoveries)?;
         self.balancing.restore(log_variances)?;
         self.optimizer.restore(optimizer)?;
         self.schedule.restore_plateau(*plateau);
@@ -57,6 +70,11 @@ impl<T: Scalar> Trainer<'_, T> {
         self.position = position.clone();
         self.best = best.clone();
         self.last = None;
+        self.recoveries = saved.recoveries;
+        match &saved.start {
+            Some(start) => self.start = start.clone(),
+            None => self.keep_start(),
+        }
         Ok(())
     }
 }

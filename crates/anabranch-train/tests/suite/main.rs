@@ -9,5 +9,6 @@ mod hostile;
 mod linear;
 mod model;
 mod model_file;
+mod recovery;
 mod runs;
 mod training;
