@@ -158,6 +158,23 @@ impl Evaluator<'_> {
                 return Err(error(Undefined::Shapes(message)));
             }
             let mut value = block.clone();
+            let [rows, cols] = block.shape();
+            // One letter for a matrix: the formula is for each of its rows.
+            if let ([name], true) = (&entries[..], rows > 1 && cols > 1) {
+                for row in 0..rows {
+                    self.bound.push((*name, row));
+                    let of_row = self.value(expr, scope)?.matrix("the result").map_err(error)?;
+                    self.bound.pop();
+                    if of_row.data().len() != cols || !of_row.shape().contains(&1) {
+                        let shape = shown(&of_row);
+                        let message = format!("the formula for one row is {shape}");
+                        return Err(error(Undefined::Shapes(message)));
+                    }
+                    value.data_mut()[row * cols..][..cols].copy_from_slice(of_row.data());
+                }
+                self.bound.truncate(before);
+                return Ok(value);
+            }
             for row in 0..block.rows() {
                 for col in 0..block.cols() {
                     // A vector has one index, row or column.
@@ -227,7 +244,7 @@ impl Evaluator<'_> {
             Node::Entry(inner, indices) => self.entry(inner, indices, scope)?,
             Node::Over(name, except, inner) => self.over(expr, (*name, *except), inner, scope)?,
             Node::Cases(parts) => self.cases(parts, scope)?,
-            Node::Partial(u, v) => {
+            Node::Partial(u, v, _) => {
                 let message =
                     format!("d {}/d {} stands outside a product of derivatives", u.name, v.name);
                 return Err(error(Undefined::Shapes(message)));

@@ -31,8 +31,8 @@ pub(crate) enum Node {
     Cases(Vec<Expr>),
     /// A derivative of one task's loss instead of the whole loss.
     OfTask(Task, Box<Expr>),
-    /// ∂u/∂v for quantities u and v: a factor of a chain of derivatives.
-    Partial(&'static Quantity, &'static Quantity),
+    /// ∂u/∂v for quantities u and v, with the letters of each: a factor of a chain of derivatives.
+    Partial(&'static Quantity, &'static Quantity, [Vec<Index>; 2]),
 }
 
 /// A letter that picks a sample or a component.
@@ -153,6 +153,33 @@ impl Expr {
             Node::Binary(_, sides) => sides.as_mut_slice(),
             Node::Function(_, arguments) => arguments,
         }
+    }
+
+    /// Letters of a slot that no sum binds.
+    pub(crate) fn unbound_letters(&self, slot: Slot) -> Vec<char> {
+        fn collect(expr: &Expr, slot: Slot, bound: &mut Vec<char>, unbound: &mut Vec<char>) {
+            if let Node::Entry(_, indices) = &expr.node {
+                for index in indices.iter().filter(|index| index.slot == slot) {
+                    if !bound.contains(&index.name) && !unbound.contains(&index.name) {
+                        unbound.push(index.name);
+                    }
+                }
+            }
+            let binds = match expr.node {
+                Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
+                _ => None,
+            };
+            bound.extend(binds);
+            for child in expr.children() {
+                collect(child, slot, bound, unbound);
+            }
+            if binds.is_some() {
+                bound.pop();
+            }
+        }
+        let mut unbound = Vec::new();
+        collect(self, slot, &mut Vec::new(), &mut unbound);
+        unbound
     }
 
     /// The tree with parts replaced by what `by` returns for them.

@@ -112,6 +112,7 @@ impl Formula {
             Loss::Whole => truth,
             Loss::OfA => truth.of_task(Task::A),
             Loss::OfB => truth.of_task(Task::B),
+            Loss::OfSample => truth.of_task(Task::Sample),
         };
         truth.expected(self.target, evaluation)
     }

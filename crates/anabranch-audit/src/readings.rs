@@ -7,6 +7,7 @@ use crate::judge::assess;
 use crate::networks::Networks;
 use crate::reference::{Affine, Join};
 use crate::setting::{Epsilon, Labels, Probability, Setting, SquaredError};
+use crate::task::Loss;
 use crate::truth::MaskReading;
 use crate::{Evaluation, Formula, Verdict};
 
@@ -30,10 +31,11 @@ enum Change {
     KeepProbability,
     WholeSquare,
     OneHotLabels,
+    Partial,
 }
 
 impl Change {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::SharedAffine,
         Self::Broadcast,
         Self::BinaryMask,
@@ -41,6 +43,7 @@ impl Change {
         Self::KeepProbability,
         Self::WholeSquare,
         Self::OneHotLabels,
+        Self::Partial,
         Self::OtherEvaluation,
     ];
 
@@ -58,6 +61,7 @@ impl Change {
             Self::KeepProbability => "p is the probability to keep",
             Self::WholeSquare => "a loss without 1/2",
             Self::OneHotLabels => "one-hot labels",
+            Self::Partial => "partial, without the join's path",
         }
     }
 
@@ -79,6 +83,7 @@ impl Change {
             Self::KeepProbability => "with p as the probability that a value is kept",
             Self::WholeSquare => "with a squared error without its 1/2 in the loss",
             Self::OneHotLabels => "with one-hot labels y_b",
+            Self::Partial => "as the partial derivative, without the path through the join",
         }
     }
 
@@ -105,6 +110,7 @@ impl Change {
             Self::KeepProbability => mentions(&["p"]),
             Self::WholeSquare => mentions(&["loss", "loss_row", "loss_a", "y_a"]),
             Self::OneHotLabels => mentions(&["y_b", "loss", "loss_b", "loss_row"]),
+            Self::Partial => target == "delta_2a" && formula.loss == Loss::Whole,
         }
     }
 }
@@ -112,7 +118,7 @@ impl Change {
 /// The verdict on the formula with these changes.
 fn verdict(networks: &Networks, formula: &Formula, changes: &[Change]) -> Verdict {
     let mut setting: Setting = formula.setting;
-    let (mut evaluation, mut mask) = (formula.evaluation, formula.mask);
+    let (mut evaluation, mut mask, mut loss) = (formula.evaluation, formula.mask, formula.loss);
     for change in changes {
         match change {
             Change::OtherEvaluation => {
@@ -128,8 +134,11 @@ fn verdict(networks: &Networks, formula: &Formula, changes: &[Change]) -> Verdic
             Change::KeepProbability => setting.probability = Probability::Kept,
             Change::WholeSquare => setting.squared_error = SquaredError::Whole,
             Change::OneHotLabels => setting.labels = Labels::OneHot,
+            // With s held fixed, only the loss of branch A depends on ŷa.
+            Change::Partial => loss = Loss::OfA,
         }
     }
+    let formula = &Formula { loss, ..formula.clone() };
     assess(networks.of(setting), formula, evaluation, mask).verdict
 }
 

@@ -99,7 +99,7 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
             write(inner, 6, text)?;
             write!(text, " of {}", task.loss())?;
         }
-        Node::Partial(u, v) => write!(text, "d {}/d {}", u.name, v.name)?,
+        Node::Partial(u, v, _) => write!(text, "d {}/d {}", u.name, v.name)?,
     }
     text.push_str(close);
     Ok(())

@@ -1,10 +1,13 @@
 //! Which loss a derivative is taken of.
 
-/// A task, whose loss may be meant instead of the sum of both.
+/// Another loss than the whole: that of a task, or of a sample, both of whose tasks it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     A,
     B,
+    /// Lᵢ, of which L is the mean. Its derivatives are m times those of L, with respect to whatever
+    /// belongs to the sample.
+    Sample,
 }
 
 impl Task {
@@ -13,6 +16,7 @@ impl Task {
         match self {
             Self::A => "loss_a",
             Self::B => "loss_b",
+            Self::Sample => "loss_row",
         }
     }
 }
@@ -26,6 +30,8 @@ pub(crate) enum Loss {
     OfA,
     /// Lb, with its weight.
     OfB,
+    /// Lᵢ.
+    OfSample,
 }
 
 impl From<Task> for Loss {
@@ -33,6 +39,7 @@ impl From<Task> for Loss {
         match task {
             Task::A => Self::OfA,
             Task::B => Self::OfB,
+            Task::Sample => Self::OfSample,
         }
     }
 }

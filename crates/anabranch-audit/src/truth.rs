@@ -26,8 +26,8 @@ pub(crate) struct Truth {
     pub(crate) batch: Batch,
     quantities: HashMap<&'static str, Value>,
     mistaken: Vec<(Mistake, Gradients)>,
-    /// With the loss of one task alone, made on first use.
-    of_tasks: [OnceLock<Box<Self>>; 2],
+    /// With another loss, made on first use.
+    of_tasks: [OnceLock<Box<Self>>; 3],
     setting: Setting,
     seed: u64,
 }
@@ -99,16 +99,20 @@ impl Truth {
             let half = quantities.get("loss_a").map(|loss_a| loss_a.map(|loss| 2.0 * loss));
             quantities.extend(half.map(|whole| ("loss_a", whole)));
         }
-        let of_tasks = [const { OnceLock::new() }; 2];
+        let of_tasks = [const { OnceLock::new() }; 3];
         Self { net, rows, mode, params, batch, quantities, mistaken, of_tasks, setting, seed }
     }
 
-    /// The same network with the loss of one task alone.
+    /// The same network with another loss.
     pub(crate) fn of_task(&self, task: Task) -> &Self {
         self.of_tasks[task as usize].get_or_init(|| {
+            let (weight_a, weight_b, m) = (self.net.weight_a, self.net.weight_b, self.rows as f64);
             let net = match task {
                 Task::A => Network { weight_b: 0.0, ..self.net },
                 Task::B => Network { weight_a: 0.0, ..self.net },
+                Task::Sample => {
+                    Network { weight_a: m * weight_a, weight_b: m * weight_b, ..self.net }
+                }
             };
             let (params, batch) = (self.params.clone(), self.batch.clone());
             Box::new(Self::of(net, self.setting, params, batch, self.seed))

@@ -93,9 +93,11 @@ impl Value {
             {
                 (Self::Matrix(identity(m.rows(), scale)), Self::Matrix(m))
             }
-            (Self::Matrix(m), Self::Identity(scale), Operator::Add | Operator::Subtract)
-                if m.rows() == m.cols() =>
-            {
+            (
+                Self::Matrix(m),
+                Self::Identity(scale),
+                Operator::Add | Operator::Subtract | Operator::Hadamard,
+            ) if m.rows() == m.cols() => {
                 let n = m.rows();
                 (Self::Matrix(m), Self::Matrix(identity(n, scale)))
             }

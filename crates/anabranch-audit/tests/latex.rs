@@ -30,7 +30,8 @@ fn a_right_derivation_passes() {
 fn other_notations_are_read() {
     let indices = AUDITOR.derivation(include_str!("derivations/indices.tex"), true);
     let notations = markdown(include_str!("derivations/other-notation.md"));
-    for (derivation, equations) in [(indices, 32), (notations, 32)] {
+    let textbook = AUDITOR.derivation(include_str!("derivations/textbook.tex"), true);
+    for (derivation, equations) in [(indices, 32), (notations, 32), (textbook, 32)] {
         let report = derivation_report(&derivation);
         assert!(derivation.grade().pass, "{report}");
         assert_eq!(derivation.equations.len(), equations, "{report}");
@@ -54,17 +55,63 @@ fn each_slip_gets_its_verdict() {
 
 #[test]
 fn equations_in_many_spellings_get_their_verdicts() {
-    let spellings = include_str!("derivations/spellings.md");
-    let more = include_str!("derivations/more-spellings.md");
-    for (text, equations) in [(spellings, 75), (more, 109)] {
-        let derivation = markdown(text);
-        assert_eq!((derivation.equations.len(), derivation.skipped.len()), (equations, 0));
+    for (text, is_tex, equations) in [
+        (include_str!("derivations/spellings.md"), false, 75),
+        (include_str!("derivations/more-spellings.md"), false, 109),
+        (include_str!("derivations/steps.md"), false, 68),
+        (include_str!("derivations/chains.md"), false, 73),
+        (include_str!("derivations/samples.md"), false, 15),
+        (include_str!("derivations/partial.md"), false, 3),
+        (include_str!("derivations/bn-slips.md"), false, 18),
+        (include_str!("derivations/textbook-slips.tex"), true, 15),
+    ] {
+        let derivation = AUDITOR.derivation(text, is_tex);
+        let title = text.lines().next();
+        let found = (derivation.equations.len(), derivation.skipped.len());
+        assert_eq!(found, (equations, 0), "{title:?}");
         for equation in &derivation.equations {
             let place = equation.place;
-            assert_eq!(equation.verdict, equation.expected, "line {}", place.line);
+            assert_eq!(equation.verdict, equation.expected, "{title:?}, line {}", place.line);
             // The points of these files say which `=` breaks first.
-            assert_eq!(equation.broken.map(|at| at as f64), equation.points, "line {}", place.line);
+            let broken = equation.broken.map(|at| at as f64);
+            assert_eq!(broken, equation.points, "{title:?}, line {}", place.line);
         }
+    }
+}
+
+/// ∂L/∂ŷa without the path through the join is a reading of its own: it is right only where the
+/// derivation adds that path elsewhere.
+#[test]
+fn a_partial_derivative_by_a_joined_prediction_is_a_reading() {
+    let alone = equation(r"\frac{\partial L}{\partial\hat y_a} = \frac1m(\hat y_a-y_a)");
+    let Judgement::Judged(finding) = &alone.members[1].judgement else { panic!() };
+    assert_eq!(finding.verdict, Verdict::Wrong);
+    let exact: Vec<&str> = finding
+        .readings
+        .iter()
+        .filter(|tried| tried.verdict == Verdict::Exact)
+        .map(|tried| tried.reading.as_str())
+        .collect();
+    assert_eq!(exact, ["partial, without the join's path"], "{finding}");
+    let added = equation(
+        r"\delta_{2a} = \frac{\partial L}{\partial\hat y_a} + \theta_{2b}^\top\delta_{2b}",
+    );
+    let Judgement::Judged(finding) = &added.members[1].judgement else { panic!() };
+    assert!(finding.explanation.contains("the partial derivative"), "{finding}");
+    for (formula, verdict) in [
+        // In the same spelling, the path is added twice.
+        (r"\delta_{2a} = \delta_{2a} + \theta_{2b}^\top\delta_{2b}", Verdict::Wrong),
+        (
+            r"\delta_{2a} = \frac{\partial L}{\partial\hat y_a} + \theta_{2b}^\top(\hat y_b-y_b)",
+            Verdict::Wrong,
+        ),
+        (
+            r"\left.\frac{\partial L}{\partial\hat y_a}\right|_{s} = \frac1m(\hat y_a-y_a)",
+            Verdict::Exact,
+        ),
+        (r"\frac{\partial L}{\partial\theta_{2a}} = \frac1m(\hat y_a-y_a)h^\top", Verdict::Wrong),
+    ] {
+        assert_eq!(equation(formula).verdict, Some(verdict), "{formula}");
     }
 }
 

@@ -1,22 +1,24 @@
 //! Every equation of a derivation against the truth, and each member against the one before.
 
+mod definitions;
 mod directive;
 mod member;
 mod seen;
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
 
 use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
 use super::document::{Display, Piece, pieces};
-use super::layout::{Atom, Base, Place, layout};
+use super::layout::{Atom, Place, layout};
 use super::reader::{Grouping, as_entry};
 use super::statement::{Statement, start, statements};
-use super::symbols::{Meaning, Symbols, base_name};
-use crate::expr::{Expr, Function, Index, Node, Slot};
+use super::symbols::Symbols;
+use crate::expr::{Expr, Index, Node, Slot};
 use crate::judge::{Values, rank};
-use crate::quantity::{Kind, Target};
+use crate::quantity::{Kind, Target, Units};
 use crate::setting::Setting;
 use crate::task::Loss;
 use crate::truth::MaskReading;
@@ -40,11 +42,11 @@ impl Auditor {
     /// The derivation with the meaning of M that makes more of it right.
     fn nearest(&self, text: &str, pieces: &[Piece]) -> Derivation {
         let (cost, scaled) = self.derivation_with(text, pieces, MaskReading::Scaled);
-        if cost == 0 || !scaled.symbols.values().any(|meaning| meaning == "M") {
+        if cost == (0, 0) || !scaled.symbols.values().any(|meaning| meaning == "M") {
             return scaled;
         }
-        // Some write M for keep/(1-p), some for keep: whichever this derivation is nearer to right
-        // with.
+        // Some write M for keep/(1-p), some for keep: whichever the forward pass is nearer to right
+        // with, and then the whole derivation.
         let (binary_cost, mut binary) = self.derivation_with(text, pieces, MaskReading::Binary);
         if binary_cost < cost {
             for meaning in binary.symbols.values_mut().filter(|meaning| *meaning == "M") {
@@ -60,7 +62,7 @@ impl Auditor {
         text: &str,
         pieces: &[Piece],
         mask: MaskReading,
-    ) -> (usize, Derivation) {
+    ) -> ((usize, usize), Derivation) {
         // What a derivation defines may stand behind its first use: the first pass collects, the
         // second judges.
         let mut judge = Judge::new(self, text, pieces, mask);
@@ -69,8 +71,16 @@ impl Auditor {
         judge.judge(pieces);
         let mut done = judge.done;
         done.symbols = judge.symbols.used;
-        let members = done.equations.iter().flat_map(|equation| &equation.members);
-        (members.map(|member| cost(&member.judgement)).sum(), done)
+        let of = |equation: &Equation| -> usize {
+            equation.members.iter().map(|member| cost(&member.judgement)).sum()
+        };
+        let is_forward = |equation: &&Equation| {
+            let target = equation.target;
+            !target.is_gradient()
+                && !matches!(target.0.kind, Kind::RowJacobian | Kind::UnitJacobian)
+        };
+        let forward = done.equations.iter().filter(is_forward).map(of).sum();
+        ((forward, done.equations.iter().map(of).sum()), done)
     }
 }
 
@@ -83,7 +93,9 @@ struct Judge<'a> {
     setting: Setting,
     mask: MaskReading,
     /// How the derivation defines a δ, where that is not what it is.
-    definitions: HashMap<&'static str, Expr>,
+    definitions: BTreeMap<&'static str, Expr>,
+    /// Whether the derivation writes ∂L/∂ŷa for the derivative without the path through the join.
+    has_partial: Cell<bool>,
     /// Where the formula ends that is judged now.
     end: Place,
     done: Derivation,
@@ -121,7 +133,8 @@ impl<'a> Judge<'a> {
             slots: HashMap::new(),
             setting: Setting::default(),
             mask,
-            definitions: HashMap::new(),
+            definitions: BTreeMap::new(),
+            has_partial: Cell::new(false),
             end: Place { line: 1, column: 1 },
             done: Derivation::default(),
         };
@@ -256,10 +269,20 @@ impl<'a> Judge<'a> {
         let mut best: Option<(usize, Equation, Vec<Option<Expr>>)> = None;
         // What the document says of letters may not hold for an equation of its own letters.
         let usual = &['i', 'n', 'r', 't'][..];
+        // In a derivative of BatchNorm, any letter may be a sample's.
+        let every = &['i', 'n', 'r', 't', 'j', 'k', 'l', 'q'][..];
         let of_document = self.slots.clone();
-        for (letters, slots) in
-            [(usual, of_document.clone()), (usual, HashMap::new()), (&[], of_document.clone())]
-        {
+        for (letters, slots) in [
+            (usual, of_document.clone()),
+            (usual, HashMap::new()),
+            (&[], of_document.clone()),
+            (every, of_document.clone()),
+        ] {
+            let is_of_units =
+                |target: Target| target.0.units == Units::Columns && target.0.kind != Kind::Weight;
+            if letters == every && !best.as_ref().is_some_and(|best| is_of_units(best.1.target)) {
+                continue;
+            }
             self.slots = slots;
             let equation = self.equation(members, &texts, condition, letters);
             self.slots = of_document.clone();
@@ -288,97 +311,6 @@ impl<'a> Judge<'a> {
         (equation.points, equation.expected) = (graded.points, graded.expected);
         self.remember(&equation, &exprs);
         self.done.equations.push(equation);
-    }
-
-    /// What a derivation calls δ, where it is not what δ is; and whether its BN′ has γ.
-    fn remember(&mut self, equation: &Equation, exprs: &[Option<Expr>]) {
-        let name = equation.target.name();
-        let last = equation.members.iter().zip(exprs).rev().find_map(|(member, expr)| {
-            match (&member.judgement, expr) {
-                (Judgement::Judged(finding), Some(expr)) => Some((finding, expr)),
-                _ => None,
-            }
-        });
-        let Some((finding, expr)) = last else { return };
-        if name == "jacobian_batchnorm" && finding.verdict == Verdict::Exact {
-            let of_normalisation = finding.error.is_some_and(|error| error <= 1e-9);
-            self.symbols.batch_norm_prime =
-                if of_normalisation { "jacobian_batchnorm" } else { "jacobian_bn" };
-        }
-        let is_delta = equation.target.0.kind == Kind::Rows && name.starts_with('d');
-        if is_delta
-            && finding.verdict != Verdict::Exact
-            && !matches!(exprs[0], Some(Expr { node: Node::Entry(..) | Node::OfTask(..), .. }))
-        {
-            self.definitions.insert(equation.target.0.name, expr.clone());
-        }
-    }
-
-    /// Whether the chain defines a symbol that nobody knows; then it is known from here on.
-    fn defines(&mut self, members: &[Vec<Atom>], texts: &[String]) -> bool {
-        let [atom] = &members[0][..] else { return false };
-        if !matches!(atom.base, Base::Symbol(_) | Base::Word(_))
-            || !atom.sup.iter().all(|a| !a.is_symbol("top"))
-        {
-            return false;
-        }
-        let known = self.symbols.resolve(atom);
-        // A letter that may be several things is what its definition says.
-        let ambiguous = match known.as_ref().map(|r| &r.meaning) {
-            None => true,
-            Some(Meaning::Quantity(q)) => {
-                matches!(
-                    base_name(atom).as_deref(),
-                    Some("h" | "H" | "a" | "A" | "tilde a" | "tilde h")
-                ) && matches!(q.name, "h" | "a_1a" | "a_1b")
-            }
-            Some(Meaning::Defined(_)) => true,
-            Some(Meaning::Function(_)) => false,
-        };
-        if !ambiguous {
-            return false;
-        }
-        let is_new = !matches!(known.map(|r| r.meaning), Some(Meaning::Quantity(_)));
-        let letters: Vec<char> = vec!['i', 'n'];
-        for member in &members[1..] {
-            let Ok(expr) =
-                self.read(member, Grouping::SideBySideFirst, &letters, &mut HashMap::new())
-            else {
-                continue;
-            };
-            if as_entry(&expr).is_some_and(|(q, _)| Target(q).is_gradient()) {
-                // δ = ∂L/∂z is judged; the name is new all the same.
-                if is_new {
-                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
-                }
-                return false;
-            }
-            // y = BN(x), BatchNorm by itself: x is not the network's.
-            if is_new
-                && expr.any(&|part| matches!(part.node, Node::Function(Function::BatchNorm, _)))
-            {
-                let reason = "BatchNorm by itself".to_owned();
-                self.skip(atom.place, &texts.join(" = "), reason, false);
-                return true;
-            }
-            let found =
-                self.identify(&expr, &[]).and_then(|found| as_entry(&found).map(|(q, _)| q));
-            return match (found, is_new) {
-                (Some(quantity), _) => {
-                    self.symbols.give(&without_indices(atom), Meaning::Quantity(quantity));
-                    false
-                }
-                (None, true) => {
-                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
-                    let place = atom.place;
-                    let reason = "a definition: it is used as it stands".to_owned();
-                    self.skip(place, &texts.join(" = "), reason, false);
-                    true
-                }
-                (None, false) => false,
-            };
-        }
-        false
     }
 
     fn equation(
@@ -425,7 +357,16 @@ impl<'a> Judge<'a> {
             }
             _ => None,
         };
-        let about = About { target, free: &free, condition: &condition, loss };
+        // δ = ∂Lᵢ/∂z says which δ is meant.
+        let of_sample = |member: &Vec<Atom>| {
+            let read = self.read(member, first, letters, &mut slots.clone());
+            read.is_ok_and(|expr| Self::is_of_sample(&expr, target))
+        };
+        if loss == Loss::Whole && members[1..].iter().any(of_sample) {
+            loss = Loss::OfSample;
+        }
+        let is_partial = self.has_partial_by_y_a(&members[0]);
+        let about = About { target, free: &free, condition: &condition, loss, is_partial };
         let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left))];
         for (member, text) in members.iter().zip(texts).skip(1) {
             read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
@@ -521,6 +462,8 @@ struct About<'a> {
     free: &'a [Index],
     condition: &'a Option<Expr>,
     loss: Loss,
+    /// Whether it is written as ∂L/∂ŷa.
+    is_partial: bool,
 }
 
 /// How far a member is from exact: the order in which readings are preferred.
@@ -530,19 +473,4 @@ fn cost(judgement: &Judgement) -> usize {
         Judgement::Judged(finding) => usize::from(rank(finding.verdict)),
         Judgement::Unreadable(_) => 6,
     }
-}
-
-/// The symbol without letters that pick an entry.
-fn without_indices(atom: &Atom) -> Atom {
-    let keep = |atoms: &[Atom]| -> Vec<Atom> {
-        atoms
-            .iter()
-            .filter(|a| {
-                !matches!(super::reader::index_letter(a), Some('i' | 'j' | 'k' | 'l' | 'n'))
-            })
-            .filter(|a| !matches!(&a.base, Base::Group('(', _)))
-            .cloned()
-            .collect()
-    };
-    Atom { sub: keep(&atom.sub), sup: keep(&atom.sup), ..atom.clone() }
 }

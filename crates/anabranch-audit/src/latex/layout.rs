@@ -46,7 +46,7 @@ pub(crate) enum Base {
     Root(Vec<Atom>),
     /// Rows of cells.
     Cases(Vec<Vec<Vec<Atom>>>),
-    /// An operator or relation in one spelling: `+ - * .* / (+) = != < > <= >= and , ;`.
+    /// An operator or relation in one spelling: `+ - * ∗ .* / (+) = != < > <= >= and , ;`.
     Operator(String),
     /// Σ.
     Sum,
@@ -144,6 +144,22 @@ impl Reader {
 
     fn starts_with(&self, text: &str) -> bool {
         text.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i).is_some_and(|x| x.0 == c))
+    }
+
+    fn is_script(&mut self) -> bool {
+        self.skip_space();
+        self.peek() == Some('_')
+    }
+
+    /// Whether a `|` stands here that only carries scripts, behind `\right` or `\big`.
+    fn is_bar_with_scripts(&mut self) -> bool {
+        self.skip_space();
+        let before = self.at;
+        let is_bar = self.peek() == Some('|');
+        self.at += 1;
+        let found = is_bar && self.is_script();
+        self.at = before;
+        found
     }
 
     /// The raw text of `{…}`.
@@ -359,11 +375,14 @@ impl Reader {
             }
             '(' => self.bracket('(', ')', place),
             '[' => self.bracket('[', ']', place),
+            // ∂u/∂v|_w: what is held fixed.
+            '|' if self.is_script() => one(Base::Symbol("fixed".into())),
             '|' => self.bracket('|', '|', place),
             '‖' => self.bracket('‖', '‖', place),
             '+' | '/' | '=' | '<' | '>' | ',' | ';' | ':' => operator(&c.to_string()),
             '-' | '−' | '–' => operator("-"),
-            '*' | '·' | '×' | '⋅' => operator("*"),
+            '·' | '×' | '⋅' => operator("*"),
+            '*' | '∗' => operator("∗"),
             '⊙' | '∘' => operator(".*"),
             '⊕' => operator("(+)"),
             '⊘' => operator("/"),

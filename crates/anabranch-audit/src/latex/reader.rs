@@ -4,15 +4,16 @@ mod derivative;
 mod differential;
 mod entries;
 mod functions;
+mod sums;
 
 use std::collections::HashMap;
 
-use differential::{couple, derivative_of_component, gradient_of, is_differential, with_ones};
+use differential::{couple, gradient_of, is_differential, with_ones};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
-use super::symbols::{Letter, Symbols};
+use super::symbols::{Letter, Symbols, is_batch_size};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
-use crate::quantity::{Kind, Quantity};
+use crate::quantity::Quantity;
 
 /// Which products are taken first. A derivation does not say; the first grouping whose shapes fit
 /// is meant.
@@ -24,6 +25,8 @@ pub(crate) enum Grouping {
     EntryByEntryLast,
     /// All from the left.
     FromTheLeft,
+    /// As the first, with `*` as another ⊙.
+    Starred,
 }
 
 /// Finds the quantity that an expression is, with the indices in it.
@@ -123,7 +126,8 @@ impl Reader<'_> {
             match &atom.base {
                 Base::Operator(symbol) => {
                     join = match symbol.as_str() {
-                        "*" => Join::Product,
+                        "∗" if self.grouping == Grouping::Starred => Join::EntryByEntry,
+                        "*" | "∗" => Join::Product,
                         ".*" => Join::EntryByEntry,
                         "⊗" => Join::Outer,
                         "/" => Join::Over,
@@ -171,7 +175,7 @@ impl Reader<'_> {
 
     fn product(&self, factors: Vec<(Join, Place, Expr)>) -> Outcome<Expr> {
         let passes: &[&[Join]] = match self.grouping {
-            Grouping::SideBySideFirst => &[
+            Grouping::SideBySideFirst | Grouping::Starred => &[
                 &[Join::SideBySide, Join::Over],
                 &[Join::Product, Join::EntryByEntry, Join::Outer],
             ],
@@ -210,77 +214,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Σ and its body, to the end of the product.
-    fn sum(&mut self, atom: &Atom, body: &[Atom]) -> Outcome<Expr> {
-        let place = atom.place;
-        let names: Vec<char> = atom
-            .sub
-            .iter()
-            .take_while(|a| !(a.is_operator("=") || relation(a).is_some() || a.is_operator("∈")))
-            .filter_map(index_letter)
-            .collect();
-        let except = atom
-            .sub
-            .iter()
-            .position(|a| a.is_operator("!="))
-            .and_then(|at| atom.sub.get(at + 1))
-            .and_then(index_letter);
-        let over_samples = match &atom.sup[..] {
-            [] => None,
-            sup => Some(
-                sup.iter()
-                    .any(|a| ["m", "N", "n", "M"].iter().any(|s| a.is_symbol(s) && a.is_bare())),
-            ),
-        };
-        if names.is_empty() && !atom.sub.is_empty() && except.is_none() && !is_range(&atom.sub) {
-            return unreadable(place, "a sum over something other than an index");
-        }
-        let before = self.slots.clone();
-        for name in &names {
-            let slot = match (over_samples, except) {
-                (Some(true), _) => Some(Slot::Sample),
-                (Some(false), _) => Some(Slot::Component),
-                (None, Some(other)) => self.slots.get(&other).copied().or(Some(Slot::Component)),
-                (None, None) => None,
-            };
-            if let Some(slot) = slot {
-                self.slots.insert(*name, slot);
-            }
-        }
-        let mut inner = self.term(body)?;
-        if names.is_empty() && over_samples.is_none() && !belongs_to_a_sample(&inner) {
-            // The samples are already summed: this Σ goes over what is left.
-            return Ok(at(place, Node::Fold(Fold::Sum, Axis::All, Box::new(inner))));
-        }
-        if names.is_empty() {
-            self.unstated += 1;
-            let axis = match over_samples {
-                Some(true) => Axis::Samples(None),
-                _ => Axis::Unstated(self.unstated - 1),
-            };
-            return Ok(at(place, Node::Fold(Fold::Sum, axis, Box::new(inner))));
-        }
-        for name in names.iter().rev() {
-            let slot = self.slot(Letter { name: *name, in_parentheses: false });
-            inner = match slot {
-                Slot::Sample => {
-                    at(place, Node::Fold(Fold::Sum, Axis::Samples(Some(*name)), Box::new(inner)))
-                }
-                Slot::Component => {
-                    let inner = derivative_of_component(inner, *name);
-                    at(place, Node::Over(*name, except, Box::new(inner)))
-                }
-            };
-        }
-        // Outside, the letters may mean something else.
-        for name in &names {
-            if let Some(slot) = before.get(name) {
-                self.slots.insert(*name, *slot);
-            }
-        }
-        Ok(inner)
-    }
-
     fn slot(&mut self, letter: Letter) -> Slot {
         if letter.in_parentheses {
             self.slots.insert(letter.name, Slot::Sample);
@@ -316,7 +249,11 @@ impl Reader<'_> {
                         return Ok((self.scripts(value, atom)?, 2));
                     }
                     let value = self.derivative(&above[1..], &below[1..], place)?;
-                    return Ok((self.scripts(value, atom)?, 1));
+                    let value = self.scripts(value, atom)?;
+                    return match next {
+                        Some(bar) if bar.is_symbol("fixed") => Ok((self.held(value, bar)?, 2)),
+                        _ => Ok((value, 1)),
+                    };
                 }
                 let sides = [
                     self.expression(above).map_err(|e| e.or(place))?,
@@ -360,6 +297,10 @@ impl Reader<'_> {
                 } else {
                     self.expression(inner).map_err(|e| e.or(place))?
                 };
+                if let Some(whole) = gathered(&value, atom) {
+                    let atom = Atom { sub: vec![], sup: vec![], ..atom.clone() };
+                    return Ok((self.scripts(whole, &atom)?, 1));
+                }
                 Ok((self.scripts(value, atom)?, 1))
             }
             Base::Cases(rows) => {
@@ -395,6 +336,10 @@ impl Reader<'_> {
             Base::Symbol(name) if name == "partial" || name == "nabla" => {
                 self.inline_derivative(atoms)
             }
+            Base::Symbol(_) if self.is_step(atoms) => {
+                let step = Atom { base: Base::Word("step".into()), sub: vec![], ..atom.clone() };
+                self.applied("step", &[&[step], &atoms[1..]].concat())
+            }
             Base::Symbol(name) if matches!(name.as_str(), "ones" | "I" | "chi") => {
                 let compares = |atoms: &[Atom]| atoms.iter().any(|a| relation(a).is_some());
                 let below = match &atom.sub[..] {
@@ -422,7 +367,20 @@ impl Reader<'_> {
             Base::Symbol(name)
                 if name == "E" && matches!(next, Some(Atom { base: Base::Group('[', _), .. })) =>
             {
-                self.applied("mean", atoms)
+                let [index] = &atom.sub[..] else { return self.applied("mean", atoms) };
+                if is_batch_size(index) {
+                    let atom = Atom { sub: vec![], ..atom.clone() };
+                    return self.applied("mean", &[&[atom], &atoms[1..]].concat());
+                }
+                let (Some(letter), Base::Group(_, inner)) = (index_letter(index), &atoms[1].base)
+                else {
+                    return unreadable(place, "a mean over something other than the samples");
+                };
+                self.slots.insert(letter, Slot::Sample);
+                let inner = Box::new(self.expression(inner).map_err(|e| e.or(place))?);
+                let axis = Axis::Samples(Some(letter));
+                let value = at(place, Node::Fold(Fold::Mean, axis, inner));
+                Ok((self.scripts(value, &atoms[1])?, 2))
             }
             // dW: the gradient by W.
             Base::Symbol(name) if name == "d" && atom.is_bare() && next.is_some() => {
@@ -504,13 +462,15 @@ pub(crate) fn as_entry(expr: &Expr) -> Option<(&'static Quantity, Vec<Index>)> {
     }
 }
 
-/// Whether a quantity of a sample stands outside every sum over the samples.
-fn belongs_to_a_sample(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
-        Node::Fold(_, Axis::Samples(_), _) => false,
-        _ => expr.children().iter().any(belongs_to_a_sample),
-    }
+/// (uₖ)ₖ, or with the range of k: all entries of u together.
+fn gathered(value: &Expr, bracket: &Atom) -> Option<Expr> {
+    let Node::Entry(whole, indices) = &value.node else { return None };
+    let end = bracket.sub.iter().position(|a| a.is_operator("=")).unwrap_or(bracket.sub.len());
+    let names = bracket.sub[..end].iter().filter(|a| !a.is_operator(",")).map(index_letter);
+    let names: Vec<char> = names.collect::<Option<_>>()?;
+    let is_range = end < bracket.sub.len() || bracket.sup.is_empty();
+    let own: Vec<char> = indices.iter().map(|index| index.name).collect();
+    (is_range && names == own).then(|| (**whole).clone())
 }
 
 /// A lower-case letter by itself.
@@ -542,10 +502,6 @@ fn relation_of(atom: &Atom) -> Operator {
     relation(atom).unwrap_or(Operator::Equal)
 }
 
-fn is_range(atoms: &[Atom]) -> bool {
-    atoms.iter().any(|a| a.is_operator("=") || a.is_operator("∈"))
-}
-
 fn is_word(atom: &Atom, word: &str) -> bool {
     matches!(&atom.base, Base::Word(text) if text == word)
 }
@@ -571,7 +527,7 @@ fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
         };
         // A sign after an operator or Σ belongs to the factor.
         let takes_sign = |before: &Atom| match &before.base {
-            Base::Operator(s) => matches!(s.as_str(), "*" | ".*" | "/" | "⊗"),
+            Base::Operator(s) => matches!(s.as_str(), "*" | "∗" | ".*" | "/" | "⊗"),
             before => *before == Base::Sum,
         };
         if i > 0 && takes_sign(&atoms[i - 1]) {

@@ -62,7 +62,7 @@ fn lines(atoms: &[Atom]) -> Vec<Vec<Atom>> {
 fn joins(atom: &Atom) -> bool {
     match &atom.base {
         Base::Operator(symbol) => {
-            matches!(symbol.as_str(), "=" | "+" | "-" | "(+)" | "*" | ".*" | "/" | "⊗")
+            matches!(symbol.as_str(), "=" | "+" | "-" | "(+)" | "*" | "∗" | ".*" | "/" | "⊗")
         }
         Base::Sum => false,
         _ => false,

@@ -117,6 +117,11 @@ impl Symbols {
     }
 }
 
+/// Whether a sum with this limit, or over this set, goes over the samples.
+pub(crate) fn is_batch_size(atom: &Atom) -> bool {
+    atom.is_bare() && ["m", "N", "n", "M", "B"].iter().any(|size| atom.is_symbol(size))
+}
+
 /// The name without scripts: a symbol's or a word's.
 pub(crate) fn base_name(atom: &Atom) -> Option<String> {
     match &atom.base {
@@ -280,6 +285,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
         "epsilon" => "eps",
         "M" | "hat M" => "M",
         "m" | "N" => "m",
+        "n" | "B" if all.is_empty() => "m",
         "p" => "p",
         "r" => "r",
         "ones" => {

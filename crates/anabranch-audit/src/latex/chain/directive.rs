@@ -6,7 +6,7 @@ use crate::Verdict;
 use crate::expr::{Expr, Node, Slot};
 use crate::latex::layout::{Atom, Base, Place, layout};
 use crate::latex::reader::index_letter;
-use crate::latex::symbols::{Meaning, Symbols};
+use crate::latex::symbols::{Meaning, Symbols, is_batch_size};
 use crate::quantity::{Quantity, Target};
 use crate::reference::{Affine, Join};
 use crate::setting::{Mode, TaskWeights};
@@ -18,11 +18,7 @@ impl Judge<'_> {
             match &atom.base {
                 Base::Sum if !atom.sup.is_empty() => {
                     if let Some(name) = atom.sub.first().and_then(index_letter) {
-                        let of_batch = ["m", "N", "n", "M"];
-                        let over_batch = atom
-                            .sup
-                            .iter()
-                            .any(|a| of_batch.iter().any(|s| a.is_symbol(s) && a.is_bare()));
+                        let over_batch = atom.sup.iter().any(is_batch_size);
                         let slot = if over_batch { Slot::Sample } else { Slot::Component };
                         if self.slots.insert(name, slot).is_some_and(|before| before != slot) {
                             seen.both.push(name);

@@ -1,17 +1,18 @@
 //! One member of an equation: read, and compared with the truth.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{About, Judge, Judgement, Read, cost};
 use crate::expr::{Axis, Expr, Index, Node, Slot};
 use crate::formula::Indices;
 use crate::judge::{assess, assess_values, rank, values};
-use crate::latex::layout::{Atom, Place, Unreadable};
-use crate::latex::pull_back::contraction;
+use crate::latex::layout::{Atom, Base, Place, Unreadable};
+use crate::latex::pull_back::{Contraction, contraction};
 use crate::latex::reader::{Grouping, Reader, as_entry};
 use crate::latex::statement::start;
+use crate::latex::symbols::Meaning;
 use crate::quantity::{Kind, Quantity, Target, Units};
-use crate::task::Loss;
+use crate::task::{Loss, Task};
 use crate::{Evaluation, Finding, Formula, Verdict};
 
 impl Judge<'_> {
@@ -123,6 +124,56 @@ impl Judge<'_> {
         }
     }
 
+    /// A formula that is exact once ∂L/∂ŷa in it, or before it, is the partial derivative with s
+    /// held fixed. Next to a term for the path through the join, it can be nothing else; by itself,
+    /// it is if the derivation has such a sum.
+    fn with_partial(&self, formula: &Formula, left: bool, right: bool) -> Option<Formula> {
+        let changed = if right {
+            let of_a = formula.expr.replaced(&|part| match &part.node {
+                Node::OfTask(..) => Some(part.clone()),
+                Node::Quantity(of) if of.name == "delta_2a" => {
+                    let node = Node::OfTask(Task::A, Box::new(part.clone()));
+                    Some(Expr::new(node, part.column))
+                }
+                _ => None,
+            });
+            Formula { expr: of_a, ..formula.clone() }
+        } else if left && self.has_partial.get() {
+            Formula { loss: Loss::OfA, ..formula.clone() }
+        } else {
+            return None;
+        };
+        let truths = self.auditor.networks.of(changed.setting);
+        let found = assess(truths, &changed, changed.evaluation, changed.mask);
+        let is_exact = found.verdict == Verdict::Exact;
+        self.has_partial.set(self.has_partial.get() || is_exact);
+        is_exact.then_some(changed)
+    }
+
+    /// Whether ∂L/∂ŷa is written in a formula, with ∂.
+    pub(super) fn has_partial_by_y_a(&self, atoms: &[Atom]) -> bool {
+        let is_y_a = |by: &Atom| {
+            let meaning = self.symbols.clone().resolve(by).map(|resolved| resolved.meaning);
+            matches!(meaning, Some(Meaning::Quantity(of)) if of.name == "y_a_hat")
+        };
+        let are = |all: [&Atom; 2]| all.iter().all(|atom| atom.is_symbol("partial"));
+        let inline = atoms.windows(5).any(|five| match five {
+            [above, _, slash, below, by] => {
+                are([above, below]) && slash.is_operator("/") && is_y_a(by)
+            }
+            _ => false,
+        });
+        inline
+            || atoms.iter().any(|atom| match &atom.base {
+                Base::Group(_, inner) | Base::Root(inner) => self.has_partial_by_y_a(inner),
+                Base::Fraction(above, below) => match (&above[..], &below[..]) {
+                    ([above, _], [below, by]) if are([above, below]) => is_y_a(by),
+                    _ => self.has_partial_by_y_a(above) || self.has_partial_by_y_a(below),
+                },
+                _ => false,
+            })
+    }
+
     pub(super) fn condition(
         &mut self,
         atoms: &[Atom],
@@ -160,7 +211,8 @@ impl Judge<'_> {
         let (slots_before, inside_before) = (slots.clone(), *inside);
         let groupings =
             [Grouping::SideBySideFirst, Grouping::EntryByEntryLast, Grouping::FromTheLeft];
-        for grouping in groupings {
+        let has_star = ["*", "∗", r"\ast"].iter().any(|star| text.contains(star));
+        for grouping in groupings.into_iter().chain(has_star.then_some(Grouping::Starred)) {
             let (mut own_slots, mut own_inside) = (slots_before.clone(), inside_before);
             let read = self.read_in(atoms, grouping, letters, &mut own_slots, &mut own_inside);
             let expr = match read {
@@ -182,7 +234,7 @@ impl Judge<'_> {
                 let judgement = Judgement::Name;
                 return Read::unjudged(judgement, Some(expr));
             }
-            let read = self.judged(expr, text, about);
+            let read = self.judged(expr, text, about, self.has_partial_by_y_a(atoms));
             let better =
                 best.as_ref().is_none_or(|best| cost(&read.judgement) < cost(&best.judgement));
             if better {
@@ -206,13 +258,12 @@ impl Judge<'_> {
         }
     }
 
-    pub(super) fn judged(&self, expr: Expr, text: &str, about: &About<'_>) -> Read {
+    fn judged(&self, expr: Expr, text: &str, about: &About<'_>, by_y_a: bool) -> Read {
         let target = about.target;
         let mut free = about.free.to_vec();
         // (…)ₖ for a vector: its k-th entry.
         let is_vector = matches!(target.0.kind, Kind::Rows | Kind::Vector);
-        let mut unbound = Vec::new();
-        unbound_letters(&expr, Slot::Component, &mut Vec::new(), &mut unbound);
+        let unbound = expr.unbound_letters(Slot::Component);
         if let ([name], true) = (&unbound[..], is_vector)
             && !free.iter().any(|index| index.slot == Slot::Component)
         {
@@ -224,12 +275,18 @@ impl Judge<'_> {
             Formula { loss: about.loss, ..formula }
         };
         let truths = self.auditor.networks.of(formula(&expr, Evaluation::PerRow).setting);
-        match contraction(truths, &expr, target) {
-            Some(Ok(pairs)) => {
-                let formula = formula(&expr, Evaluation::Batch);
-                let found = assess_values(&pairs, &formula);
-                let mut finding = Finding::new(&formula, found);
+        let of_chain = formula(&expr, Evaluation::Batch);
+        match contraction(truths, &of_chain) {
+            Some(Ok(Contraction { pairs, stray })) => {
+                let found = assess_values(&pairs, &of_chain);
+                let mut finding = Finding::new(&of_chain, found);
                 finding.say("Read as the chain rule.");
+                if let Some(letter) = stray {
+                    finding.verdict = Verdict::Wrong;
+                    finding.explanation = format!(
+                        "The index `{letter}` is bound by no sum, or by one that it should not be in."
+                    );
+                }
                 let values = pairs.iter().map(|pair| pair.entries()).collect();
                 let judgement = Judgement::Judged(Box::new(finding));
                 return Read { judgement, values: Some(values), expr: Some(expr), formula: None };
@@ -268,23 +325,30 @@ impl Judge<'_> {
         }
         // What a derivation calls δ may not be δ; what follows from it may still be right.
         if cost > 0 {
-            for (name, definition) in &self.definitions {
-                if *name == target.name() {
-                    continue;
-                }
-                let replaced = substituted(&expr, name, definition);
-                if let Some(replaced) = replaced
-                    && let Some((0, formula)) = assessed(&replaced)
-                {
-                    finding = self.auditor.verdict(&formula);
-                    finding.say(&format!("This uses {name} as this derivation defines it."));
-                    best = formula;
-                }
+            let mut own = self.definitions.clone();
+            own.remove(target.name());
+            if let Some(replaced) = substituted(&expr, &own)
+                && let Some((replaced_cost, formula)) = assessed(&replaced)
+                && replaced_cost < cost
+            {
+                finding = self.auditor.verdict(&formula);
+                own.retain(|name, _| crate::latex::symbols::mentions(&expr, name));
+                let names: Vec<&str> = own.into_keys().collect();
+                let names = names.join(" and ");
+                finding.say(&format!("This uses {names} as this derivation defines it."));
+                best = formula;
             }
         }
+        if cost > 0
+            && about.loss == Loss::Whole
+            && let Some(formula) = self.with_partial(&best, about.is_partial, by_y_a)
+        {
+            finding = self.auditor.verdict(&formula);
+            finding.say("It takes dL/dy_a_hat as the partial derivative, without the join's path.");
+            best = formula;
+        }
         // dθ = δᵢxᵢᵀ is right row by row, but a printed i asks for its sum.
-        let mut samples = Vec::new();
-        unbound_letters(&expr, Slot::Sample, &mut Vec::new(), &mut samples);
+        let samples = expr.unbound_letters(Slot::Sample);
         let is_sum = matches!(target.0.kind, Kind::Weight | Kind::Vector | Kind::Scalar);
         if let ([name, ..], true, Verdict::Exact) = (&samples[..], is_sum, finding.verdict) {
             finding.verdict = Verdict::Wrong;
@@ -305,6 +369,7 @@ fn is_of_one_unit(expr: &Expr) -> bool {
         Node::Quantity(found) => match found.kind {
             Kind::Scalar => false,
             Kind::Rows | Kind::Vector => found.units != Units::Columns,
+            Kind::UnitJacobian => false,
             _ => true,
         },
         Node::Transpose(_) | Node::Over(..) | Node::Identity => true,
@@ -313,44 +378,15 @@ fn is_of_one_unit(expr: &Expr) -> bool {
     })
 }
 
-/// Letters of a slot that no sum binds.
-pub(super) fn unbound_letters(
-    expr: &Expr,
-    slot: Slot,
-    bound: &mut Vec<char>,
-    unbound: &mut Vec<char>,
-) {
-    if let Node::Entry(_, indices) = &expr.node {
-        for index in indices.iter().filter(|index| index.slot == slot) {
-            if !bound.contains(&index.name) && !unbound.contains(&index.name) {
-                unbound.push(index.name);
-            }
-        }
-    }
-    let binds = match expr.node {
-        Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
-        _ => None,
-    };
-    bound.extend(binds);
-    for child in expr.children() {
-        unbound_letters(child, slot, bound, unbound);
-    }
-    if binds.is_some() {
-        bound.pop();
-    }
-}
-
 pub(super) fn has_partial(expr: &Expr) -> bool {
     expr.any(&|part| matches!(part.node, Node::Partial(..)))
 }
 
-/// The tree with every mention of a quantity replaced; `None` if there is none.
-pub(super) fn substituted(expr: &Expr, name: &str, by: &Expr) -> Option<Expr> {
-    if !crate::latex::symbols::mentions(expr, name) {
-        return None;
-    }
-    Some(expr.replaced(&|part| match part.node {
-        Node::Quantity(quantity) if quantity.name == name => Some(by.clone()),
+/// The tree with every mention of these quantities replaced; `None` if there is none.
+pub(super) fn substituted(expr: &Expr, by: &BTreeMap<&'static str, Expr>) -> Option<Expr> {
+    let replacement = |part: &Expr| match part.node {
+        Node::Quantity(quantity) => by.get(quantity.name).cloned(),
         _ => None,
-    }))
+    };
+    expr.any(&|part| replacement(part).is_some()).then(|| expr.replaced(&replacement))
 }

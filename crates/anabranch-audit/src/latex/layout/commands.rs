@@ -36,6 +36,9 @@ impl Reader {
             | "notag" | "middle" | "noindent" | "hfill" | "allowdisplaybreaks" | "thinspace"
             | "rm" | "bf" | "small" | "normalsize" | "scriptstyle" | "mathstrut" | "/" | "-"
             | "hline" => {
+                if self.is_bar_with_scripts() {
+                    return self.atom();
+                }
                 if matches!(name.as_str(), "left" | "right") {
                     self.skip_space();
                     // \left. is not a bracket.
@@ -149,9 +152,16 @@ impl Reader {
             "nabla" => one(Base::Symbol("nabla".into())),
             "top" | "intercal" | "mathsfT" => one(Base::Symbol("top".into())),
             "prime" => one(Base::Symbol("prime".into())),
+            "infty" => one(Base::Symbol("infty".into())),
             "ell" => one(Base::Symbol("L".into())),
             "log" | "ln" | "exp" | "max" | "min" | "tanh" | "diag" => one(Base::Word(name)),
             "lbrace" | "{" => self.bracket('{', '}', place).map(braces),
+            // ⟨u⟩ is the mean.
+            "langle" => {
+                let mut atoms = self.bracket('⟨', '⟩', place)?;
+                atoms.insert(0, Atom::new(Base::Word("mean".into()), place));
+                Ok(braces(atoms))
+            }
             "lvert" | "vert" => self.bracket('|', '|', place),
             "lVert" | "Vert" | "|" => self.bracket('‖', '‖', place),
             "begin" => self.environment(place),
@@ -274,7 +284,7 @@ pub(super) fn in_font(inner: Vec<Atom>, place: Place) -> Outcome<Vec<Atom>> {
 pub(super) const OPERATORS: [(&str, &str); 47] = [
     ("cdot", "*"),
     ("times", "*"),
-    ("ast", "*"),
+    ("ast", "∗"),
     ("bullet", "*"),
     ("odot", ".*"),
     ("circ", ".*"),

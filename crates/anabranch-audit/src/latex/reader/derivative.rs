@@ -2,10 +2,10 @@
 
 use super::differential::{gradient_of, is_differential};
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
-use crate::expr::{Expr, Node, Slot};
+use crate::expr::{Expr, Index, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::Meaning;
-use crate::quantity::JACOBIANS;
+use crate::quantity::{JACOBIANS, Kind, Quantity};
 use crate::task::{Loss, Task};
 
 impl Reader<'_> {
@@ -18,7 +18,13 @@ impl Reader<'_> {
                 return unreadable(place, "a derivative of something other than the loss");
             }
             let by = atoms[0].sub.clone();
-            return Ok((self.derivative(&atoms[1..2], &by, place)?, 2));
+            // L(θ): what it is a function of changes nothing.
+            let names = |inner: &[Atom]| inner.iter().all(|a| matches!(a.base, Base::Symbol(_)));
+            let used = match atoms.get(2).map(|a| &a.base) {
+                Some(Base::Group('(', inner)) if names(inner) => 3,
+                _ => 2,
+            };
+            return Ok((self.derivative(&atoms[1..2], &by, place)?, used));
         }
         match atoms {
             [_, above, slash, partial, below, ..]
@@ -32,6 +38,20 @@ impl Reader<'_> {
                 Ok((value, 5))
             }
             _ => unreadable(place, "a ∂ without its fraction"),
+        }
+    }
+
+    /// A derivative with something held fixed: ∂L/∂ŷa with s fixed is that of branch A's loss.
+    pub(super) fn held(&mut self, value: Expr, bar: &Atom) -> Outcome<Expr> {
+        let is_of_s = match &bar.sub[..] {
+            [fixed, ..] => fixed.is_symbol("s") || fixed.is_symbol("S"),
+            [] => false,
+        };
+        match as_entry(&value) {
+            Some((of, _)) if is_of_s && of.name == "delta_2a" => {
+                Ok(at(bar.place, Node::OfTask(Task::A, Box::new(value))))
+            }
+            _ => unreadable(bar.place, "a derivative with something held fixed"),
         }
     }
 
@@ -49,6 +69,7 @@ impl Reader<'_> {
                     "loss" => Some(Loss::Whole),
                     "loss_a" => Some(Loss::OfA),
                     "loss_b" => Some(Loss::OfB),
+                    "loss_row" => Some(Loss::OfSample),
                     _ => None,
                 },
                 _ => None,
@@ -106,6 +127,17 @@ impl Reader<'_> {
                 Loss::Whole => gradient,
                 Loss::OfA => at(place, Node::OfTask(Task::A, Box::new(gradient))),
                 Loss::OfB => at(place, Node::OfTask(Task::B, Box::new(gradient))),
+                Loss::OfSample => {
+                    // Of what a batch shares, or BatchNorm couples, each Lᵢ has a derivative of
+                    // its own.
+                    let own = |of: &Quantity| {
+                        of.kind == Kind::Rows && !matches!(of.name, "d_a" | "delta_1b" | "d_a_hat")
+                    };
+                    if !as_entry(&gradient).is_some_and(|(of, _)| own(of)) {
+                        return unreadable(place, "the derivative of one sample's loss");
+                    }
+                    at(place, Node::OfTask(Task::Sample, Box::new(gradient)))
+                }
             });
         }
         let mut symbols = self.symbols.clone();
@@ -155,14 +187,25 @@ impl Reader<'_> {
             .find(|(_, above, below)| (*above, *below) == (of, v.name))
             .map(|(name, ..)| *name);
         let Some(name) = jacobian else {
-            return Ok(at(place, Node::Partial(u, v)));
+            return Ok(at(place, Node::Partial(u, v, [of_u, by_v])));
         };
+        let (mut of_u, mut by_v) = (of_u, by_v);
+        // ∂uₖ⁽ⁱ⁾/∂vₗ⁽ⁱ⁾ is about the components; a sample's index only accompanies them.
+        if name != "jacobian_batchnorm" {
+            let accompanies = |index: &Index, own: &[Index], others: &[Index]| {
+                index.slot == Slot::Sample
+                    && others.iter().any(|other| other == index)
+                    && (own.len() > 1 || is_in_parentheses(above, index.name))
+            };
+            let (u, v) = (of_u.clone(), by_v.clone());
+            of_u.retain(|index| !accompanies(index, &u, &v));
+            by_v.retain(|index| !accompanies(index, &v, &u));
+        }
         let mut indices = of_u;
         indices.extend(by_v);
         match name {
             "dy_dgamma" | "dy_dbeta" => {}
             name if name != "jacobian_batchnorm" => {
-                // It is about the components; a sample's index may accompany them.
                 if indices.len() == 2 {
                     for index in &mut indices {
                         index.slot = Slot::Component;
@@ -181,4 +224,12 @@ impl Reader<'_> {
         }
         Ok(with_indices(quantity(name, place), indices))
     }
+}
+
+/// Whether the letter stands in parentheses among the scripts of a symbol.
+fn is_in_parentheses(atoms: &[Atom], letter: char) -> bool {
+    atoms.iter().flat_map(|atom| atom.sup.iter().chain(&atom.sub)).any(|script| {
+        matches!(&script.base, Base::Group('(', inner)
+            if matches!(&inner[..], [one] if index_letter(one) == Some(letter)))
+    })
 }

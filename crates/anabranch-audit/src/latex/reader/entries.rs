@@ -49,7 +49,11 @@ impl Reader<'_> {
             );
             return unreadable(place, &message);
         };
-        if atom.primes > 0 {
+        // θ' and s' are transposes, as in statistics; σ'(z) is the derivative of some function.
+        let is_matrix = matches!(&resolved.meaning, Meaning::Quantity(found)
+            if matches!(found.kind, Kind::Rows | Kind::Weight));
+        let is_called = matches!(next, Some(Atom { base: Base::Group('(', _), .. }));
+        if atom.primes > 0 && !(atom.primes == 1 && is_matrix && !is_called) {
             return unreadable(place, "a prime on something that is not a function");
         }
         let value = match resolved.meaning {
@@ -117,8 +121,12 @@ impl Reader<'_> {
                 // A sample and a component, in this order if nothing else is known.
                 let slots = [self.slot(*first), self.slot(*second)];
                 if slots[0] == slots[1] {
-                    self.slots.insert(first.name, Slot::Sample);
-                    self.slots.insert(second.name, Slot::Component);
+                    let [sample, component] = match (first.in_parentheses, second.in_parentheses) {
+                        (false, true) => [second, first],
+                        _ => [first, second],
+                    };
+                    self.slots.insert(sample.name, Slot::Sample);
+                    self.slots.insert(component.name, Slot::Component);
                 }
             }
             _ => {}
@@ -162,7 +170,8 @@ impl Reader<'_> {
                 },
             }
         }
-        if atom.primes > 0 {
+        let is_bracket = matches!(atom.base, Base::Group(..));
+        if atom.primes > 1 || (atom.primes == 1 && !is_bracket) {
             return unreadable(atom.place, "a prime on something that is not a function");
         }
         let value = match (&value.node, letters.len()) {
@@ -176,10 +185,13 @@ impl Reader<'_> {
     pub(super) fn transposed_or_power(&mut self, value: Expr, atom: &Atom) -> Outcome<Expr> {
         let place = atom.place;
         if is_power(&atom.sup) {
+            if atom.primes > 0 {
+                return unreadable(place, "a prime beside a power");
+            }
             let power = self.expression(&atom.sup)?;
             return Ok(at(place, Node::Binary(Operator::Power, Box::new([value, power]))));
         }
-        Ok(if atom.sup.iter().any(is_transpose) {
+        Ok(if atom.sup.iter().any(is_transpose) || atom.primes == 1 {
             at(place, Node::Transpose(Box::new(value)))
         } else {
             value

@@ -3,6 +3,7 @@
 use super::{Reader, at, quantity, unreadable};
 use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};
 use crate::latex::layout::{Atom, Base, Outcome};
+use crate::latex::symbols::Meaning;
 
 impl Reader<'_> {
     /// The name of a function, if the atom is one.
@@ -12,7 +13,7 @@ impl Reader<'_> {
         }
         let Base::Word(name) = &atom.base else { return None };
         let name = name.to_lowercase();
-        const KNOWN: [&str; 18] = [
+        const KNOWN: [&str; 20] = [
             "relu",
             "softmax",
             "exp",
@@ -31,8 +32,40 @@ impl Reader<'_> {
             "var",
             "step",
             "heaviside",
+            "tr",
+            "trace",
         ];
         KNOWN.contains(&name.as_str()).then_some(name)
+    }
+
+    /// Whether it is 1 where what follows is positive: H(z), Θ(z), `\mathbb 1_{\mathbb R^+}(z)`,
+    /// `\mathbf 1_{(0,\infty)}(z)`. H and Θ are matrices too, so theirs has to be a single z or a.
+    pub(super) fn is_step(&self, atoms: &[Atom]) -> bool {
+        let [atom, Atom { base: Base::Group('(', inner), .. }, ..] = atoms else { return false };
+        let Base::Symbol(name) = &atom.base else { return false };
+        match name.as_str() {
+            "H" | "Theta" | "theta" | "u" if atom.is_bare() => {
+                let [z] = &inner[..] else { return false };
+                matches!(
+                    self.symbols.clone().resolve(z).map(|resolved| resolved.meaning),
+                    Some(Meaning::Quantity(of))
+                        if matches!(of.name, "z_1a" | "z_1b" | "a_1a" | "a_1b")
+                )
+            }
+            "ones" | "I" | "chi" => match &atom.sub[..] {
+                [reals] if reals.is_symbol("R") => {
+                    let sign = reals.sup.iter().chain(&reals.sub).next();
+                    sign.is_some_and(|sign| sign.is_operator("+") || sign.is_operator(">"))
+                }
+                [Atom { base: Base::Group('(', interval), .. }] => {
+                    let from = interval.split(|a| a.is_operator(",")).next();
+                    from.is_some_and(|from| matches!(from, [Atom { base: Base::Number(0.0), .. }]))
+                        && interval.last().is_some_and(|to| to.is_symbol("infty"))
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     pub(super) fn applied(&mut self, function: &str, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
@@ -92,6 +125,12 @@ impl Reader<'_> {
                 let square = at(place, Node::Binary(Operator::Power, sides));
                 self.unstated += 1;
                 Node::Fold(Fold::Mean, Axis::Unstated(self.unstated - 1), Box::new(square))
+            }
+            // The entries of A⊙I: only a square A has them.
+            ("tr" | "trace", _) => {
+                let sides = Box::new([argument, at(place, Node::Identity)]);
+                let diagonal = at(place, Node::Binary(Operator::Hadamard, sides));
+                Node::Fold(Fold::Sum, Axis::All, Box::new(diagonal))
             }
             ("step" | "heaviside", _) => Node::Function(Function::ReluPrime, vec![argument]),
             (name, _) => Node::Function(
