@@ -150,6 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_are_those_of_the_flags() {
+        let names = ScheduleKind::ALL.map(|kind| kind.name());
+        assert_eq!(names, ["constant", "step", "exponential", "cosine", "one-cycle", "plateau"]);
+    }
+
+    #[test]
     fn settings_outside_their_domain_are_refused() {
         for kind in ScheduleKind::ALL {
             assert_eq!(kind.validate(), Ok(()), "{kind}");
@@ -158,14 +164,17 @@ mod tests {
             (ScheduleKind::Step { every_epochs: 0, gamma: 0.1 }, "every_epochs"),
             (ScheduleKind::Step { every_epochs: 1, gamma: 0.0 }, "gamma"),
             (ScheduleKind::Exponential { gamma: 1.1 }, "gamma"),
+            (ScheduleKind::Exponential { gamma: 0.0 }, "gamma"),
             (ScheduleKind::Cosine { warmup: 1.0, floor: 0.0 }, "warmup"),
             (ScheduleKind::Cosine { warmup: 0.0, floor: f64::NAN }, "floor"),
             (ScheduleKind::OneCycle { rise: 0.0, start_divisor: 1.0, end_divisor: 1.0 }, "rise"),
+            (ScheduleKind::OneCycle { rise: 1.0, start_divisor: 1.0, end_divisor: 1.0 }, "rise"),
             (
                 ScheduleKind::OneCycle { rise: 0.3, start_divisor: 0.5, end_divisor: 1.0 },
                 "start_divisor",
             ),
             (ScheduleKind::Plateau { gamma: 1.0, patience: 1, threshold: 0.0 }, "gamma"),
+            (ScheduleKind::Plateau { gamma: 0.0, patience: 1, threshold: 0.0 }, "gamma"),
             (ScheduleKind::Plateau { gamma: 0.1, patience: 1, threshold: 1.0 }, "threshold"),
         ] {
             let error = kind.validate().unwrap_err();

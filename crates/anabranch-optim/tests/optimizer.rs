@@ -1,5 +1,6 @@
 //! What every optimizer must satisfy, whatever its formula.
 
+use anabranch_optim::rules::Adam;
 use anabranch_optim::{
     Executor, Gradients, OptimError, Optimizer, OptimizerKind, OptimizerState, ParamGroup, Scales,
     global_norm,
@@ -204,6 +205,40 @@ fn lion_steps_by_the_sign_of_a_mean_that_it_does_not_keep() {
             assert!((found - expected).abs() < 1e-15, "{found}, not {expected}");
         }
     }
+}
+
+/// m ← β₁m + (1−β₁)g, by hand: 0.25·0 + 0.75·4 = 3, then 0.25·3 + 0.75·(−8) = −5.25. Where β₁ is
+/// the smaller weight, the mean is taken from the gradient's end, as `torch.lerp` does: with β₁ = 0
+/// it is the gradient to the last bit, and with 0.9 it is (1−β₁)·3, not 3 − β₁·3, which rounds
+/// otherwise.
+#[test]
+fn adams_mean_is_taken_from_the_nearer_end() {
+    let groups = [ParamGroup::new(0..1, 0.0)];
+    let means = |beta1: f64, grads: &[f64]| {
+        let kind = OptimizerKind::Adam(Adam { beta1, beta2: 0.5, eps: 1e-8 });
+        let mut adam = Optimizer::<f64>::new(kind, 0.1, 1, &groups).unwrap();
+        let mut params = [1.0];
+        let mut mean = |g: &f64| {
+            adam.step(&Executor::serial(), &mut params, &[*g], Scales::default());
+            adam.state().moments["exp_avg"][0]
+        };
+        grads.iter().map(&mut mean).collect::<Vec<f64>>()
+    };
+    assert_eq!(means(0.25, &[4.0, -8.0]), [3.0, -5.25]);
+    assert_eq!(means(0.0, &[1e16, 1.0, 0.1]), [1e16, 1.0, 0.1]);
+    assert_eq!(means(0.9, &[3.0]), [(1.0 - 0.9) * 3.0]);
+    assert_ne!((1.0 - 0.9) * 3.0, 3.0 - 0.9 * 3.0);
+}
+
+#[test]
+fn an_optimizer_tells_its_name_rate_and_moments() {
+    let groups = [ParamGroup::new(0..3, 0.0)];
+    for kind in OptimizerKind::ALL {
+        let optimizer = optimizer(kind, &groups);
+        assert_eq!((optimizer.name(), optimizer.lr()), (kind.name(), 0.01));
+        assert_eq!(optimizer.n_moments(), optimizer.state().moments.len());
+    }
+    assert_eq!(optimizer(OptimizerKind::ADAM, &groups).n_moments(), 2);
 }
 
 #[test]
