@@ -193,12 +193,16 @@ fn groups(errors: &Errors) -> String {
         });
         let left_out = match by.n_left_out {
             0 => String::new(),
-            1 => " One group of a few rows is left out.".into(),
-            n => format!(" {} groups of a few rows are left out.", whole(n)),
+            1 => "<p class=\"soft\">One group of a few rows is left out.</p>\n".into(),
+            n => format!("<p class=\"soft\">{n} groups of a few rows are left out.</p>\n"),
         };
-        format!("<p>By {column}.{left_out}</p>\n{}", table(&heads, rows))
+        format!("<div>\n{}{left_out}</div>\n", table(&heads, rows))
     };
-    errors.by_group.iter().map(of_column).collect()
+    let tables: String = errors.by_group.iter().map(of_column).collect();
+    match tables.is_empty() {
+        true => tables,
+        false => format!("<p>By group:</p>\n<div class=\"tables\">\n{tables}</div>\n"),
+    }
 }
 
 fn worst(run: &Run<'_>, errors: &Errors) -> String {

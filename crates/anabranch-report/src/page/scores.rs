@@ -43,11 +43,7 @@ fn of_target(run: &Run<'_>, findings: &Findings, target: &Target, n_rows: usize)
     );
     let against = |other: Option<f64>, what: &str| -> Option<String> {
         let ratio = value / other.filter(|other| *other > 0.0)?;
-        Some(match ratio {
-            2.0.. => format!("{ratio:.1} times that of {what}"),
-            1.0.. => format!("{} above that of {what}", percent(ratio - 1.0)),
-            _ => format!("{} below that of {what}", percent(1.0 - ratio)),
-        })
+        Some(format!("{} that of {what}", compared(ratio)))
     };
     let comparisons = [against(error.simplest, simplest), against(error.linear, "a linear model")];
     let comparisons: Vec<String> = comparisons.into_iter().flatten().collect();
@@ -71,6 +67,19 @@ fn of_target(run: &Run<'_>, findings: &Findings, target: &Target, n_rows: usize)
         scores_table(run, &scores, simplest)
     );
     card(&heading, &body)
+}
+
+/// How one error compares with another, in words.
+fn compared(ratio: f64) -> String {
+    // Rounded, the others would be 100 % or 0.
+    const LEAST: f64 = 0.0005;
+    match ratio {
+        2.0.. => format!("{ratio:.1} times"),
+        _ if (ratio - 1.0).abs() < LEAST => "about".into(),
+        1.0.. => format!("{} above", percent(ratio - 1.0)),
+        0.01.. => format!("{} below", percent(1.0 - ratio)),
+        _ => "less than a hundredth of".into(),
+    }
 }
 
 /// The errors of model, linear model and simplest prediction as bars.
@@ -183,5 +192,27 @@ fn simplest(target: &Target) -> &'static str {
     match target.kind {
         TargetKind::Number(_) => "the training mean",
         TargetKind::Class(_) => "the training frequencies",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_compared_in_words() {
+        for (ratio, words) in [
+            (3.25, "3.2 times"),
+            (1.5, "50 % above"),
+            (1.0006, "0.1 % above"),
+            (1.0004, "about"),
+            (0.9996, "about"),
+            (0.75, "25 % below"),
+            (0.012, "99 % below"),
+            (0.0099, "less than a hundredth of"),
+            (0.0, "less than a hundredth of"),
+        ] {
+            assert_eq!(compared(ratio), words, "{ratio}");
+        }
     }
 }
