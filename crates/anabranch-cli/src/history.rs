@@ -44,7 +44,8 @@ pub(crate) fn recoveries(lines: &str) -> Vec<Vec<Recovery>> {
         let recovery = &line["recovery"];
         members[member].extend(recovery["lr"].as_f64().map(|lr| {
             let loss = recovery["loss"].as_f64().unwrap_or(f64::INFINITY);
-            Recovery { epoch, loss, lr }
+            let from = recovery["from"].as_u64().and_then(|from| usize::try_from(from).ok());
+            Recovery { epoch, loss, from: from.unwrap_or(epoch), lr }
         }));
     }
     members
@@ -103,10 +104,15 @@ impl History {
         }
     }
 
-    /// Adds that an epoch begins again.
+    /// Adds that the run has gone back: epochs that come again are gone.
     pub(crate) fn add_recovery(&mut self, recovery: &Recovery) {
-        let Recovery { epoch, loss, lr } = recovery;
-        let recovery = json!({ "loss": loss, "lr": lr });
+        let Recovery { epoch, loss, from, lr } = recovery;
+        let stays = |line: &&str| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            line["recovery"].is_object() || line["epoch"].as_u64() < Some(*from as u64)
+        };
+        self.lines = self.lines.lines().filter(stays).fold(String::new(), |all, l| all + l + "\n");
+        let recovery = json!({ "loss": loss, "from": from, "lr": lr });
         let line = json!({ "member": self.member, "epoch": epoch, "recovery": recovery });
         self.lines += &format!("{line}\n");
     }

@@ -137,6 +137,8 @@ impl Observer<f32> for Watch {
     }
 
     fn recovery(&mut self, recovery: &Recovery) {
+        // Of the epoch that failed, the bar knows nothing.
+        self.bar.dec((recovery.epoch - recovery.from) as u64);
         self.history.add_recovery(recovery);
     }
 }

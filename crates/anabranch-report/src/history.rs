@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anabranch_tensor::Scalar;
-use anabranch_train::{EpochReport, Observer};
+use anabranch_train::{EpochReport, Observer, Recovery};
 
 /// An epoch of a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,5 +38,9 @@ impl<T: Scalar> Observer<T> for History {
         let EpochReport { epoch, train, validation, lr_factor, .. } = report.clone();
         self.epochs.push(Epoch { member: self.member, epoch, train, validation, lr_factor });
         ControlFlow::Continue(())
+    }
+
+    fn recovery(&mut self, recovery: &Recovery) {
+        self.epochs.retain(|epoch| epoch.epoch < recovery.from);
     }
 }

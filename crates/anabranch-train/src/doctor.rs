@@ -151,8 +151,8 @@ pub fn examine_recoveries(members: &[Vec<Recovery>]) -> Option<Warning> {
     let networks =
         if members.len() > 1 { format!(" of {n_networks} networks") } else { String::new() };
     let message = format!(
-        "numbers were no longer finite in epoch {}{networks}: training went on from its beginning at half the learning \
-         rate, and came down to {least}: set a lower --lr, or --clip",
+        "numbers were no longer finite in epoch {}{networks}: training went back and on at half the learning rate, and \
+         came down to {least}: set a lower --lr, or --clip",
         first.epoch
     );
     Some(Warning::new(WarningCode::Recovered, message).count(all().count()))

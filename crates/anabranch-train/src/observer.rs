@@ -56,14 +56,16 @@ pub struct EpochReport {
     pub is_best: bool,
 }
 
-/// A run has gone back to the beginning of an epoch that ended with numbers that were not finite,
-/// and goes on at half the learning rate.
+/// A run goes on from the beginning of an epoch at half the learning rate, since its numbers were
+/// no longer finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recovery {
-    /// The epoch, counted from 1.
+    /// The epoch at whose end they were not, counted from 1.
     pub epoch: usize,
     /// Its mean loss.
     pub loss: f64,
+    /// The epoch that comes next: the same, or the first one.
+    pub from: usize,
     /// The learning rate from now on, before the schedule.
     pub lr: f64,
 }
@@ -92,7 +94,8 @@ pub trait Observer<T> {
         ControlFlow::Continue(())
     }
 
-    /// Called when the run goes back to the beginning of an epoch, whose steps are taken again.
+    /// Called when the run goes back to the beginning of an epoch: what was seen of this one and of
+    /// later ones does not count.
     fn recovery(&mut self, recovery: &Recovery) {
         let _ = recovery;
     }

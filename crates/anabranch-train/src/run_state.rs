@@ -30,8 +30,8 @@ pub struct RunState<T> {
     pub recoveries: u32,
 }
 
-/// What an epoch began with: the run goes back to it if the epoch ends with numbers that are not
-/// finite.
+/// What an epoch began with: the run goes back to it, the first time that an epoch ends with
+/// numbers that are not finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochStart<T> {
     /// The parameters.

@@ -78,8 +78,7 @@ fn a_run_that_went_back_to_the_beginning_of_an_epoch_says_so() {
     let (exponent, json, run, warning) = found.unwrap();
     let halved = f64::from(exponent - 1).exp2();
     let message = warning["message"].as_str().unwrap();
-    let start =
-        "numbers were no longer finite in epoch 1: training went on from its beginning at half";
+    let start = "numbers were no longer finite in epoch 1: training went back and on at half";
     assert!(message.starts_with(start), "{message}");
     assert!(message.contains(&format!("came down to {halved}: set a lower --lr")), "{message}");
     assert_eq!(warning["count"], 1);
@@ -92,7 +91,10 @@ fn a_run_that_went_back_to_the_beginning_of_an_epoch_says_so() {
     let line = &lines[0];
     assert_eq!((&line["member"], &line["epoch"]), (&0.into(), &1.into()));
     assert_eq!(line["recovery"]["lr"].as_f64(), Some(halved));
-    assert!(line["recovery"].get("loss").is_some());
+    assert_eq!(
+        (line["recovery"]["from"].as_u64(), line["recovery"].get("loss").is_some()),
+        (Some(1), true)
+    );
     // It is the run of that rate, and its report is made again from what it left.
     let (low, _) = of_rate(exponent - 1);
     assert_eq!(low["weights_sha256"], json["weights_sha256"]);

@@ -65,7 +65,9 @@ pub struct Trainer<'d, T> {
     position: Position,
     /// What the present epoch began with.
     start: EpochStart<T>,
-    /// How often the run has gone back to where an epoch began.
+    /// The weights before the first step, if they are not those of the seed.
+    given: Option<(Vec<T>, Vec<T>)>,
+    /// How often the learning rate was halved.
     recoveries: u32,
 }
 
@@ -111,6 +113,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             grads: Gradients::zeros(params.len()),
             position: Position::start(graph.heads().len()),
             start: Self::no_start(),
+            given: None,
             recoveries: 0,
             config: config.clone(),
             graph,
@@ -186,6 +189,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         check_len("running statistics", self.state.len(), state.len())?;
         self.params.copy_from_slice(params);
         self.state.copy_from_slice(state);
+        self.given = Some((params.to_vec(), state.to_vec()));
         Ok(self)
     }
 
@@ -194,10 +198,10 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// those of the last step, and another call continues from there.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when numbers are no longer finite, also after the epoch was begun
-    /// again at an eighth of the learning rate; [`TrainError::RowWithoutLoss`] if it is a row that
-    /// has no finite loss; [`TrainError::Batch`] if your own order of batches has a row that the
-    /// data set lacks, or a batch that is too small or too large.
+    /// [`TrainError::Diverged`] when numbers are no longer finite, also at an eighth of the
+    /// learning rate; [`TrainError::RowWithoutLoss`] if it is a row that has no finite loss;
+    /// [`TrainError::Batch`] if your own order of batches has a row that the data set lacks, or a
+    /// batch that is too small or too large.
     pub fn run(&mut self, observer: &mut (dyn Observer<T> + Send)) -> Result<(), TrainError> {
         let exec = self.exec;
         let config = &self.config;
@@ -282,22 +286,20 @@ impl<'d, T: Scalar> Trainer<'d, T> {
         if self.position.batches == 0 {
             self.keep_start();
         }
-        let train = loop {
-            if let Some(cosines) = &self.cosines {
-                self.position.cosine_sums.0.resize(cosines.n_pairs(), 0.0);
+        if let Some(cosines) = &self.cosines {
+            self.position.cosine_sums.0.resize(cosines.n_pairs(), 0.0);
+        }
+        while self.position.batches < self.batches.n_batches() {
+            if self.step(observer).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
-            while self.position.batches < self.batches.n_batches() {
-                if self.step(observer).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            let train = self.position.losses();
-            let loss = train.iter().sum();
-            if self.is_finite(loss) {
-                break train;
-            }
+        }
+        let train = self.position.losses();
+        let loss = train.iter().sum();
+        if !self.is_finite(loss) {
             self.recover(loss, observer)?;
-        };
+            return Ok(ControlFlow::Continue(()));
+        }
         let lr_factor = self.lr_factor(self.optimizer.steps().saturating_sub(1));
         let ended = std::mem::take(&mut self.position);
         let Position { epochs, batches, norm_sums, cosine_sums, .. } = ended;

@@ -1,7 +1,8 @@
-//! What a run does when its numbers are no longer finite: it goes back to where the epoch began and
-//! on from there at half the learning rate, a few times.
+//! What a run does when its numbers are no longer finite: it goes back and on at half the learning
+//! rate, the first time from where the epoch began. Where that does not help, the weights were
+//! beyond help before, though finite, and it begins anew.
 
-use anabranch_optim::OptimizerState;
+use anabranch_optim::{OptimizerState, PlateauState};
 use anabranch_tensor::Scalar;
 
 use super::Trainer;
@@ -44,8 +45,7 @@ impl<T: Scalar> Trainer<'_, T> {
         loss.is_finite() && is_finite(&self.params) && is_finite(&self.state)
     }
 
-    /// Goes back to where the epoch began, which ended with this loss, and halves the learning
-    /// rate.
+    /// Goes back, since an epoch has ended with this loss, and halves the learning rate.
     ///
     /// # Errors
     /// If that cannot help, or was done often enough.
@@ -55,13 +55,7 @@ impl<T: Scalar> Trainer<'_, T> {
         observer: &mut dyn Observer<T>,
     ) -> Result<(), TrainError> {
         let (epoch, recoveries) = (self.position.epochs + 1, self.recoveries);
-        let EpochStart { params, state, optimizer, log_variances } = &self.start;
-        self.params.copy_from_slice(params);
-        self.state.copy_from_slice(state);
-        self.optimizer.restore(optimizer)?;
-        self.balancing.restore(log_variances)?;
-        let n_tasks = self.position.loss_sums.len();
-        self.position = Position { epochs: self.position.epochs, ..Position::start(n_tasks) };
+        self.go_back()?;
         let batches = 0..self.batches.n_batches();
         let rows: Vec<usize> = batches.flat_map(|b| self.batches.batch(b)).copied().collect();
         self.check_rows(rows)?;
@@ -69,10 +63,44 @@ impl<T: Scalar> Trainer<'_, T> {
             return Err(TrainError::Diverged { epoch, loss, recoveries });
         }
         self.recoveries += 1;
-        let lr = self.config.lr * self.recovery_factor();
-        tracing::warn!(epoch, loss, lr, "diverged: the epoch begins again at half the rate");
-        observer.recovery(&Recovery { epoch, loss, lr });
+        if self.recoveries > 1 {
+            self.begin_anew()?;
+        }
+        let (from, lr) = (self.position.epochs + 1, self.config.lr * self.recovery_factor());
+        tracing::warn!(epoch, loss, from, lr, "diverged: going back, and on at half the rate");
+        observer.recovery(&Recovery { epoch, loss, from, lr });
         Ok(())
+    }
+
+    /// To where the epoch began.
+    fn go_back(&mut self) -> Result<(), TrainError> {
+        let EpochStart { params, state, optimizer, log_variances } = &self.start;
+        self.params.copy_from_slice(params);
+        self.state.copy_from_slice(state);
+        self.optimizer.restore(optimizer)?;
+        self.balancing.restore(log_variances)?;
+        let n_tasks = self.position.loss_sums.len();
+        self.position = Position { epochs: self.position.epochs, ..Position::start(n_tasks) };
+        Ok(())
+    }
+
+    /// To before the first step.
+    fn begin_anew(&mut self) -> Result<(), TrainError> {
+        let (params, state) = match &self.given {
+            Some((params, state)) => (params.clone(), state.clone()),
+            None => {
+                let (params, state) = self.graph.init(self.config.seed);
+                (params.to_vec(), state.to_vec())
+            }
+        };
+        self.start = EpochStart { params, state, ..self.start.clone() };
+        self.start.optimizer.steps = 0;
+        self.start.optimizer.moments.values_mut().for_each(|moment| moment.fill(T::ZERO));
+        self.start.log_variances.fill(0.0);
+        self.position.epochs = 0;
+        self.schedule.restore_plateau(PlateauState::default());
+        self.best.fill(None);
+        self.go_back()
     }
 
     /// Refuses rows of which one has no finite loss, though the weights predict most others.

@@ -114,27 +114,33 @@ fn a_run_goes_on_as_at_the_rate_that_it_comes_down_to() {
     assert!(matches!(error, TrainError::Diverged { epoch: 1, recoveries: 3, .. }), "{error}");
 }
 
-/// A rate that rises with the third epoch, which begins again twice. Stopped anywhere, also in an
-/// attempt that is going to fail, the run goes on to the same bits.
+/// A rate that rises with the third epoch, which begins again, and then the whole run. Stopped
+/// anywhere, also in an attempt that is going to fail, the run goes on to the same bits: those of a
+/// run at the rate that it comes down to.
 #[test]
 fn a_run_that_is_stopped_before_or_after_it_went_back_goes_on_to_the_same_bits() {
     let (data, exec, two_threads) = (points(), Executor::serial(), Executor::new(2).unwrap());
-    let trainer = |factor: f64, exec| {
+    let of_rate = |lr: f64, factor: f64, exec| {
         let rising = Schedule::from_fn(move |at| if at.epoch < 2 { 1.0 } else { factor });
-        Trainer::new(&data, graph(), &config(0.01), exec).unwrap().with_schedule(rising)
+        Trainer::new(&data, graph(), &config(lr), exec).unwrap().with_schedule(rising)
     };
+    let trainer = |factor: f64, exec| of_rate(0.01, factor, exec);
     let recoveries = |factor: f64| {
         let mut diary = Diary::default();
         trainer(factor, &exec).run(&mut diary).map(|()| diary.recoveries).unwrap_or_default()
     };
     let factors = || (0..60).map(|exponent| f64::from(exponent).exp2());
     let factor = factors().find(|factor| recoveries(*factor).len() == 2).unwrap();
-    assert!(recoveries(factor).iter().all(|recovery| recovery.epoch == 3));
+    let found: Vec<_> = recoveries(factor).iter().map(|r| (r.epoch, r.from, r.lr)).collect();
+    assert_eq!(found, [(3, 3, 0.005), (3, 1, 0.0025)]);
     let mut whole = trainer(factor, &exec);
     let mut seen = Diary::default();
     whole.run(&mut seen).unwrap();
-    assert_eq!(seen.steps, 80);
-    for stop_after in [20, 21, 29, 30, 31, 45, 50, 55, 70] {
+    assert_eq!(seen.steps, 100);
+    let mut low = of_rate(0.0025, factor, &exec);
+    low.run(&mut NoObserver).unwrap();
+    assert!(RunState { recoveries: 0, ..whole.run_state() } == low.run_state());
+    for stop_after in [20, 21, 29, 30, 31, 40, 41, 45, 50, 55, 70] {
         let mut first = trainer(factor, &exec);
         first.run(&mut Diary { stop_after, ..Diary::default() }).unwrap();
         let saved = first.run_state();
