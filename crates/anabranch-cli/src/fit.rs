@@ -4,7 +4,7 @@ use anabranch::data::Prepared;
 use anabranch::graph::{Fusion, River};
 use anabranch::tensor::Executor;
 use anabranch::train::{
-    Blend, Calibration, LinearModels, Member, Model, TemperatureTrial, TrainConfig, Trainer,
+    Calibration, LinearModels, Member, Model, TemperatureTrial, TrainConfig, Trainer, Validation,
     for_each_member, member_seed,
 };
 
@@ -49,13 +49,17 @@ impl Fitted {
         exec: &Executor,
         run: impl Fn(usize, &mut Trainer<'_, f32>) -> Result<R, Failure> + Sync,
     ) -> Result<(Self, Vec<R>), Failure> {
-        let Setup { prepared, n_members, .. } = setup;
+        let Setup { prepared, n_members, validate, .. } = setup;
         let Prepared { dataset, encoder, targets, .. } = prepared;
         let train = |member: usize, exec: &Executor| -> Result<_, Failure> {
             let seed = member_seed(config.seed, member);
             let config = TrainConfig { seed, ..config.clone() };
             let graph = river.build(Fusion::Fused)?;
             let mut trainer = Trainer::new(dataset, graph, &config, exec)?;
+            let split = validate.split(&dataset.split, member);
+            if split != dataset.split {
+                trainer = trainer.with_split(split)?;
+            }
             let ran = run(member, &mut trainer).map_err(|failure| match n_members {
                 1 => failure,
                 _ => failure.within(format!("member {member}")),
@@ -79,17 +83,17 @@ impl Fitted {
         setup: &Setup<f32>,
         linear: &LinearModels,
     ) -> Result<Self, Failure> {
-        let Prepared { dataset, targets, .. } = &setup.prepared;
-        let rows = &dataset.split.validation;
-        if rows.is_empty() {
+        let dataset = &setup.prepared.dataset;
+        if dataset.split.validation.is_empty() {
             return Ok(self);
         }
+        let mut validation = Validation::new(&self.model, dataset, setup.validate)?;
         let blend = match setup.blending {
-            Blending::Linear => Blend::fit(&self.model, linear, dataset)?,
+            Blending::Linear => validation.blend(&self.model, linear)?,
             Blending::None => None,
         };
         let model = self.model.with_blend(blend)?;
-        let judged = model.judged(dataset, rows, targets);
+        let judged = validation.judged(&model);
         let (calibration, temperatures) = Calibration::fit(&judged);
         let model = model.with_calibration(calibration.stating(setup.coverage))?;
         Ok(Self { model, temperatures, ..self })

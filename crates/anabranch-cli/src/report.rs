@@ -73,6 +73,7 @@ impl Report {
             name: &name,
             prepared: &setup.prepared,
             model: outcome.model(),
+            validate: setup.validate,
             metrics,
             intervals: outcome.intervals(),
             coverage: outcome.covered(),

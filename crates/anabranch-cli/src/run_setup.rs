@@ -3,7 +3,7 @@
 use anabranch::data::Prepared;
 use anabranch::graph::{Graph, River};
 use anabranch::tensor::Scalar;
-use anabranch::train::TrainConfig;
+use anabranch::train::{TrainConfig, Validate};
 use clap::ValueEnum;
 
 /// What counts among the networks of a model.
@@ -24,6 +24,8 @@ pub(crate) struct Setup<T> {
     pub(crate) config: TrainConfig,
     /// Networks whose predictions are averaged.
     pub(crate) n_members: usize,
+    /// Which rows they stop by.
+    pub(crate) validate: Validate,
     pub(crate) blending: Blending,
     /// The coverage that its predictions state.
     pub(crate) coverage: Option<f64>,

@@ -9,7 +9,7 @@ use anabranch::data::{
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::{Executor, Scalar};
-use anabranch::train::{TaskBalance, TrainConfig, Watch, check_coverage, examine_split};
+use anabranch::train::{TaskBalance, TrainConfig, Validate, Watch, check_coverage, examine_split};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -286,12 +286,13 @@ impl SetupArgs {
         let config = self.config(&data.split, prepared.targets.tasks())?;
         let n_rows = data.split.train.len();
         let n_members = self.ensemble.unwrap_or_else(|| members_for(n_rows));
+        let validate = self.split.validate();
         check_memory(&graph, data, &config, exec, n_members)?;
         if let Some(share) = self.coverage {
-            check_coverage_of(share, &prepared)?;
+            check_coverage_of(share, &prepared, validate, n_members)?;
         }
         let (blending, coverage) = (self.blend, self.coverage);
-        Ok(Setup { prepared, river, graph, config, n_members, blending, coverage })
+        Ok(Setup { prepared, river, graph, config, n_members, validate, blending, coverage })
     }
 
     /// The threads asked for, or one for each core.
@@ -367,11 +368,19 @@ impl SetupArgs {
 }
 
 /// Refuses a coverage for which there are too few validation rows with the target of some task.
-fn check_coverage_of<T: Scalar>(share: f64, prepared: &Prepared<T>) -> Result<(), Failure> {
+fn check_coverage_of<T: Scalar>(
+    share: f64,
+    prepared: &Prepared<T>,
+    validate: Validate,
+    n_members: usize,
+) -> Result<(), Failure> {
     let Prepared { dataset, targets, .. } = prepared;
+    let turns = 0..validate.n_turns(&dataset.split, n_members);
+    let rows: Vec<usize> =
+        turns.flat_map(|turn| dataset.split.of_member(turn).validation).collect();
     for (number, task) in targets.tasks().iter().enumerate() {
         let presence = dataset.presence(number);
-        let rows = dataset.split.validation.iter().filter(|row| presence.has(**row));
+        let rows = rows.iter().filter(|row| presence.has(**row));
         check_coverage(share, &task.name(), rows.count())?;
     }
     Ok(())

@@ -3,10 +3,19 @@
 use std::path::PathBuf;
 
 use anabranch::data::{Fractions, SplitBy, SplitRules, Table};
+use anabranch::train::Validate;
+use clap::ValueEnum;
 
 use crate::failure::Failure;
 use crate::flags::{number, seed};
 use crate::table_args::TableArgs;
+
+/// Which rows the members of an ensemble stop by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ValidateArg {
+    Turns,
+    Shared,
+}
 
 /// How the rows are divided.
 #[derive(Debug, clap::Args)]
@@ -36,6 +45,11 @@ pub(crate) struct SplitArgs {
     /// those before them for validation
     #[arg(long, value_name = "COL", verbatim_doc_comment, conflicts_with = "split_seed")]
     time: Option<String>,
+    /// Which rows the networks of an ensemble stop by: turns, each by a part
+    /// of its own, so that every row trains most of them; or shared, all by
+    /// the same rows, as ever where --time or --split-column divides them
+    #[arg(long, value_name = "NAME", default_value = "turns", verbatim_doc_comment)]
+    validate: ValidateArg,
     /// Random seed of the split [default: the one of --seed]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = seed)]
     split_seed: Option<u64>,
@@ -53,6 +67,14 @@ impl SplitArgs {
         let fractions =
             Fractions { test: self.test_fraction, validation: self.validation_fraction };
         SplitRules { fractions, seed: self.split_seed.unwrap_or(seed), by }
+    }
+
+    /// Which rows the members of an ensemble stop by.
+    pub(crate) fn validate(&self) -> Validate {
+        match self.validate {
+            ValidateArg::Turns => Validate::Turns,
+            ValidateArg::Shared => Validate::Shared,
+        }
     }
 
     /// The table of test rows, if there is one, read as the other.

@@ -109,7 +109,7 @@ fn dataset<T: Scalar>(trace: &Trace) -> Result<Dataset<T>, Failure> {
             train: train.clone(),
             validation: validation.clone(),
             test: test.clone(),
-            rare_classes: Vec::new(),
+            ..Split::default()
         },
         n_rows: x.len(),
         n_inputs,

@@ -48,6 +48,7 @@ mod table;
 mod target;
 mod target_check;
 mod target_scale;
+mod turns;
 mod warning;
 mod wine;
 

@@ -51,9 +51,30 @@ pub struct Split {
     pub test: Vec<usize>,
     /// Classes with fewer rows than there are parts, ascending: their rows are all in `train`.
     pub rare_classes: Vec<u32>,
+    /// Parts of `train`, disjoint, with the classes or groups of `validation` in about the same
+    /// shares; none where rows are divided by time or by a column.
+    pub turns: Vec<Vec<usize>>,
 }
 
 impl Split {
+    /// The split of a member of an ensemble, counted from 0, if the members validate by turns: this
+    /// one for the first, and for each other one that with a part of `turns` in the place of the
+    /// validation rows, which train instead. Where there are no more parts, they begin again.
+    pub fn of_member(&self, member: usize) -> Self {
+        let Some(turn) = self.turn_of(member).checked_sub(1) else { return self.clone() };
+        let validation = self.turns[turn].clone();
+        let stays = |row: &usize| validation.binary_search(row).is_err();
+        let stay = self.train.iter().copied().filter(stays);
+        let mut train: Vec<usize> = stay.chain(self.validation.iter().copied()).collect();
+        train.sort_unstable();
+        Self { train, validation, ..self.clone() }
+    }
+
+    /// Whose turn it is to validate: 0 for `validation`, or the number of a part of `turns` and 1.
+    pub fn turn_of(&self, member: usize) -> usize {
+        member % (self.turns.len() + 1)
+    }
+
     /// Splits rows by their classes: each class on its own, so that every part has about its share
     /// of every class.
     ///
@@ -107,7 +128,7 @@ impl Split {
     pub(crate) fn of_parts(part_of: &[Part]) -> Self {
         let rows_of = |part| (0..part_of.len()).filter(|row| part_of[*row] == part).collect();
         let [train, validation, test] = [Part::Train, Part::Validation, Part::Test].map(rows_of);
-        Self { train, validation, test, rare_classes: Vec::new() }
+        Self { train, validation, test, ..Self::default() }
     }
 }
 
@@ -204,6 +225,25 @@ mod tests {
         assert_eq!((split(0.0).train.len(), split(0.0).rare_classes.len()), (23, 0));
         let Split { validation, test, rare_classes, .. } = split(0.1);
         assert_eq!((validation.len(), test.len(), rare_classes), (2 + 1, 0, vec![2]));
+    }
+
+    #[test]
+    fn members_take_turns_to_validate() {
+        let split = Split {
+            train: vec![2, 3, 4, 5],
+            validation: vec![0, 1],
+            test: vec![6],
+            rare_classes: vec![],
+            turns: vec![vec![3, 5], vec![2, 4]],
+        };
+        assert_eq!(split.of_member(0), split);
+        let second = split.of_member(1);
+        assert_eq!((second.train, second.validation), (vec![0, 1, 2, 4], vec![3, 5]));
+        assert_eq!(second.test, [6]);
+        assert_eq!(split.of_member(2).train, [0, 1, 3, 5]);
+        // Three turns, and from the fourth member on the same again.
+        assert_eq!((3..6).map(|i| split.turn_of(i)).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(split.of_member(4), split.of_member(1));
     }
 
     #[test]

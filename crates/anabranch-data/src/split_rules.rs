@@ -15,6 +15,7 @@ use crate::schema::{ColumnSchema, Schema};
 use crate::split::{Fractions, Part, Split};
 use crate::table::Table;
 use crate::target::{ClassTarget, Targets, TaskTarget};
+use crate::turns;
 use crate::warning::{Warning, WarningCode};
 
 /// How the rows of a table are divided into training, validation and test rows.
@@ -76,6 +77,28 @@ impl SplitRules {
     /// part that was asked for gets no row, or training fewer than two;
     /// [`DataError::UnknownColumn`] and [`DataError::SplitCell`] for a column that cannot decide.
     pub(crate) fn split(
+        &self,
+        table: &Table,
+        schema: &Schema,
+        found: &TargetValues,
+        targets: &Targets,
+    ) -> Result<(Split, Vec<Warning>), DataError> {
+        let (split, warnings) = self.parts(table, schema, found, targets)?;
+        let turns = match &self.by {
+            SplitBy::Class | SplitBy::Fold(Fold { group: None, .. }) => {
+                turns::by_stratum(&split, &class_of(found, targets).0, self.seed)
+            }
+            SplitBy::Group(name) | SplitBy::Fold(Fold { group: Some(name), .. }) => {
+                let rows = Rows { table, rows: &found.rows };
+                turns::by_group(&split, &rows.groups(table.column_index(name)?), self.seed)
+            }
+            SplitBy::Time(_) | SplitBy::Column(_) => Vec::new(),
+        };
+        Ok((Split { turns, ..split }, warnings))
+    }
+
+    /// The part of each row, without turns.
+    fn parts(
         &self,
         table: &Table,
         schema: &Schema,

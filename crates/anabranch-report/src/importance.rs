@@ -11,8 +11,8 @@ use crate::target::{Target, Truth};
 /// How often a column is permuted.
 const REPEATS: usize = 5;
 
-/// Rows that are predicted for all columns and repetitions together, at most: a second of work.
-const MOST_PREDICTIONS: usize = 200_000;
+/// Rows that networks predict for all columns and repetitions together, at most: a second of work.
+const MOST_PREDICTIONS: usize = 400_000;
 
 /// Rows that errors are measured on, at least if there are so many, and at most.
 const LEAST_ROWS: usize = 100;
@@ -42,7 +42,8 @@ pub(crate) fn importance(run: &Run<'_>, targets: &[Target], exec: &Executor) -> 
     let (model, dataset) = (run.model, &run.prepared.dataset);
     let columns = model.encoder().input_columns();
     let places = places(model.encoder());
-    let most = (MOST_PREDICTIONS / (columns.len() * REPEATS).max(1)).clamp(LEAST_ROWS, MOST_ROWS);
+    let per_row = columns.len() * REPEATS * model.members().len();
+    let most = (MOST_PREDICTIONS / per_row.max(1)).clamp(LEAST_ROWS, MOST_ROWS);
     let rows = draw(run.judged().1, most, run.seed);
     let width = dataset.n_inputs;
     let x = encoded(&dataset.x, width, &rows);

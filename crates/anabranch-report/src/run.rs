@@ -1,7 +1,7 @@
 //! A run as a report sees it.
 
 use anabranch_data::{Prepared, Warning};
-use anabranch_train::{Covered, Model, TaskMetrics};
+use anabranch_train::{Covered, Model, TaskMetrics, Validate};
 
 use crate::groups::Grouping;
 use crate::history::Epoch;
@@ -15,6 +15,8 @@ pub struct Run<'a> {
     pub prepared: &'a Prepared<f32>,
     /// What came of it.
     pub model: &'a Model,
+    /// Which rows its members stopped by.
+    pub validate: Validate,
     /// The metrics of the model, task by task, on the test rows.
     pub metrics: &'a [TaskMetrics],
     /// The lower and the upper ends of their 95 % bootstrap intervals, task by task
@@ -50,12 +52,17 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// The rows that the model is judged by, and what part of the data they are: the test rows,
-    /// or, where there are none, the validation rows, or those of training.
+    /// or, where there are none, the validation rows, if no member was trained on them, or those of
+    /// training.
     pub(crate) fn judged(&self) -> (&'static str, &[usize]) {
         let split = &self.prepared.dataset.split;
-        let parts = [("test", &split.test), ("validation", &split.validation)];
-        let found = parts.into_iter().find(|(_, rows)| !rows.is_empty());
-        let (part, rows) = found.unwrap_or(("training", &split.train));
-        (part, rows)
+        let takes_turns = self.validate.n_turns(split, self.model.members().len()) > 1;
+        if !split.test.is_empty() {
+            ("test", &split.test)
+        } else if !split.validation.is_empty() && !takes_turns {
+            ("validation", &split.validation)
+        } else {
+            ("training", &split.train)
+        }
     }
 }

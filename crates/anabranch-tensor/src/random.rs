@@ -36,6 +36,8 @@ pub enum Purpose {
     Member,
     /// The settings that a search tries.
     Search,
+    /// The training rows on which members of an ensemble validate by turns.
+    Turn,
 }
 
 /// Turns (seed, purpose, stream) into a Philox key, with nearby seeds spread over all bits.

@@ -141,7 +141,7 @@ fn dataset() -> Dataset<f32> {
         // Every row has all targets.
         present: Vec::new(),
         sample_weights: None,
-        split: Split { train, validation, test: Vec::new(), rare_classes: Vec::new() },
+        split: Split { train, validation, test: Vec::new(), ..Split::default() },
         n_rows: points.len(),
         n_inputs: 2,
     }

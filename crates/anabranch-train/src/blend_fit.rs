@@ -1,13 +1,11 @@
 //! How much linear models should count, by the validation rows.
 
 use anabranch_data::Dataset;
+use anabranch_graph::River;
 use anabranch_layers::LossKind;
 use anabranch_tensor::Scalar;
 
 use crate::blend::Blend;
-use crate::error::TrainError;
-use crate::linear::LinearModels;
-use crate::model::Model;
 use crate::task_metrics::{JudgedColumn, JudgedTask};
 
 /// The shares that are tried. The networks keep a quarter at least: they are what a model is told
@@ -15,38 +13,27 @@ use crate::task_metrics::{JudgedColumn, JudgedTask};
 const SHARES: [f64; 7] = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75];
 
 impl Blend {
-    /// Chooses the shares with which the model, not calibrated yet, and `linear` predict the
-    /// validation rows best: by mean squared error, or log-loss for a class. `None` if the networks
-    /// alone do in all tasks, or there are no validation rows.
+    /// The shares with which rows are predicted best that neither `networks` nor the linear models
+    /// of `lines` have seen: by mean squared error, or log-loss for a class. `None` if the networks
+    /// alone are best in all tasks, or there are no rows.
     ///
     /// A task has a share only if its loss is what its linear model minimises: half the squared
     /// error, or the cross-entropy, of rows that count alike.
-    ///
-    /// # Errors
-    /// If the linear models have other inputs or outputs than the model.
-    ///
-    /// # Panics
-    /// If the data set has other inputs than the model.
-    pub fn fit(
-        model: &Model,
-        linear: &LinearModels,
+    pub(crate) fn shares_of(
+        river: &River,
         dataset: &Dataset<f32>,
-    ) -> Result<Option<Self>, TrainError> {
-        let (rows, targets) = (&dataset.split.validation, model.targets());
-        let networks = model.judged(dataset, rows, targets);
-        let lines = linear.judged(dataset, rows, targets);
-        let judged = networks.iter().zip(&lines);
-        let shares = model.river().tasks().zip(judged).map(|((_, head), (networks, line))| {
+        networks: &[JudgedTask],
+        lines: &[JudgedTask],
+    ) -> Option<Vec<f64>> {
+        let judged = networks.iter().zip(lines);
+        let shares = river.tasks().zip(judged).map(|((_, head), (networks, line))| {
             let is_same = [LossKind::HalfSquaredError, LossKind::CROSS_ENTROPY]
                 .contains(&head.loss)
                 && dataset.sample_weights.is_none();
             if is_same { best_share(networks, line) } else { 0.0 }
         });
         let shares: Vec<f64> = shares.collect();
-        if shares.iter().all(|share| *share == 0.0) {
-            return Ok(None);
-        }
-        Self::unfilled(model.river(), model.graph(), shares)?.filled(linear).map(Some)
+        shares.iter().any(|share| *share > 0.0).then_some(shares)
     }
 }
 

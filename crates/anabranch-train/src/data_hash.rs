@@ -15,7 +15,7 @@ const CHUNK: usize = 4096;
 pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
     let mut hash = Sha256::new();
     let Dataset { x, tasks, present, sample_weights, split, n_rows, n_inputs } = &prepared.dataset;
-    let Split { train, validation, test, rare_classes: _ } = split;
+    let Split { train, validation, test, rare_classes: _, turns: _ } = split;
     hash_counts(&mut hash, [*n_rows, *n_inputs]);
     hash_numbers(&mut hash, x);
     for task in tasks {

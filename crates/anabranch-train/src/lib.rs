@@ -44,6 +44,7 @@ mod table_predictor;
 mod task_metrics;
 mod temperature;
 mod trainer;
+mod validation;
 mod watch;
 
 pub use balance::TaskBalance;
@@ -76,6 +77,7 @@ pub use table_predictor::TablePredictor;
 pub use task_metrics::{JudgedTask, TaskMetrics};
 pub use temperature::{TemperatureTrial, Verdict};
 pub use trainer::Trainer;
+pub use validation::{Validate, Validation};
 pub use watch::Watch;
 
 // What a program needs to describe a network, its parts and its data, and to run them.

@@ -144,7 +144,8 @@ impl Model {
         Self { exec, ..self }.with_new_caches()
     }
 
-    /// Counts linear models among the networks, usually those of [`Blend::fit`].
+    /// Counts linear models among the networks, usually those of
+    /// [`Validation::blend`](crate::Validation::blend).
     ///
     /// # Errors
     /// If they are those of another model.

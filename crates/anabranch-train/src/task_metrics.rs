@@ -173,6 +173,39 @@ impl JudgedTask {
         }
     }
 
+    /// Adds the rows of another set of the same task.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.rows.extend(other.rows.iter().map(|row| self.n_rows + row));
+        self.n_rows += other.n_rows;
+        match (&mut self.values, other.values) {
+            (
+                JudgedValues::Regression { columns, deviations, .. },
+                JudgedValues::Regression { columns: more, deviations: apart, .. },
+            ) => {
+                columns.iter_mut().zip(more).for_each(|(column, more)| column.append(more));
+                deviations.extend(apart);
+            }
+            (
+                JudgedValues::Classification { rows, .. },
+                JudgedValues::Classification { rows: more, .. },
+            ) => rows.append(more),
+            (JudgedValues::Binary(columns), JudgedValues::Binary(more)) => {
+                columns.iter_mut().zip(more).for_each(|(rows, more)| rows.append(more));
+            }
+            // A task is of one kind.
+            _ => {}
+        }
+    }
+
+    /// Has rows say how far the members are apart that predict the same rows in `other`.
+    pub(crate) fn take_deviations(&mut self, other: Self) {
+        if let JudgedValues::Regression { deviations, .. } = &mut self.values
+            && let JudgedValues::Regression { deviations: of_all, .. } = other.values
+        {
+            *deviations = of_all;
+        }
+    }
+
     /// The metrics, those of a regression in the units of its columns.
     pub fn metrics(&self) -> TaskMetrics {
         self.ranked().metrics(&vec![1.0; self.rows.len()])

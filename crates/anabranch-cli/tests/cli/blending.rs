@@ -1,5 +1,6 @@
-//! `--blend`: what is averaged with the networks.
+//! `--blend` and `--validate`: what is averaged with the networks, and which rows they stop by.
 
+use anabranch::train::Model;
 use serde_json::{Value, json};
 
 use crate::program::{Dir, QUICK, shapes};
@@ -23,4 +24,29 @@ fn a_linear_model_counts_unless_told_otherwise() {
     assert!(said.contains(&format!("counts for {} % of price", share * 100.0)), "{said}");
     let said = dir.succeed("inspect with").stdout;
     assert!(said.contains(&format!("counts for {} % of price", share * 100.0)), "{said}");
+}
+
+/// Members that validate by turns are those that the library trains so; the first has the rows of a
+/// single network. Where time divides the rows, all stop by the same ones.
+#[test]
+fn members_validate_by_turns_unless_told_otherwise() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(90));
+    let quick = QUICK.replace("--ensemble 1", "--ensemble 2");
+    let train = format!("train --data t.csv {quick}");
+    let hash = |flags: &str, out: &str| {
+        let run = dir.json(&format!("{train} {flags} --out {out}"));
+        run["weights_sha256"].as_str().unwrap().to_owned()
+    };
+    let [turns, shared] = [hash("", "turns"), hash("--validate shared", "shared")];
+    assert_ne!(turns, shared);
+    assert_eq!(hash("--validate turns", "again"), turns);
+    let first = |out: &str| {
+        let model = Model::load(dir.path(out)).unwrap();
+        model.members()[0].clone()
+    };
+    assert_eq!(first("turns"), first("shared"));
+    let by_time = ["turns", "shared"]
+        .map(|how| hash(&format!("--time size --validate {how}"), &format!("time-{how}")));
+    assert_eq!(by_time[0], by_time[1]);
 }

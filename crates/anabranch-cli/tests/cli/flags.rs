@@ -12,7 +12,7 @@ use anabranch::layers::{Activation, LossKind};
 use anabranch::optim::{OptimizerKind, ScheduleKind};
 use anabranch::tensor::Executor;
 use anabranch::train::{
-    NoObserver, TaskBalance, TrainConfig, Trainer, Watch, member_seed, weights_sha256,
+    NoObserver, TaskBalance, TrainConfig, Trainer, Validate, Watch, member_seed, weights_sha256,
 };
 use serde_json::Value;
 
@@ -85,7 +85,9 @@ impl Run {
             let seed = member_seed(self.config.seed, member);
             let config = TrainConfig { seed, ..self.config.clone() };
             let graph = river.build(Fusion::Fused).unwrap();
-            let mut trainer = Trainer::new(data, graph, &config, &exec).unwrap();
+            let trainer = Trainer::new(data, graph, &config, &exec).unwrap();
+            let split = Validate::Turns.split(&data.split, member);
+            let mut trainer = trainer.with_split(split).unwrap();
             trainer.run(&mut NoObserver).unwrap();
             for snapshot in trainer.member().snapshots {
                 params.extend(snapshot.params);
@@ -341,6 +343,7 @@ fn no_flag_is_without_a_test() {
         ("--force", "bad_input::outputs_that_cannot_be"),
         ("--folds", "training::every_row_is_predicted_by_a_network_that_did_not_see_it"),
         ("--blend", "blending::a_linear_model_counts_unless_told_otherwise"),
+        ("--validate", "blending::members_validate_by_turns_unless_told_otherwise"),
         ("--coverage", "coverage::predictions_state_the_coverage_that_training_was_told"),
         ("--no-report", "reporting::a_run_without_a_report_is_the_same_run"),
         ("--json", "training::json_has_exactly_the_documented_keys"),

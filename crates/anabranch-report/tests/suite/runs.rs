@@ -4,7 +4,9 @@ use anabranch_data::{Executor, Fractions, Prepared, Table, TargetColumns, prepar
 use anabranch_graph::{Branch, Fusion, Join, LayerKind, River};
 use anabranch_report::{Epoch, History, Run};
 use anabranch_train::layers::{Activation, LossKind};
-use anabranch_train::{LinearModels, Model, TaskMetrics, TrainConfig, Trainer, baselines};
+use anabranch_train::{
+    LinearModels, Model, TaskMetrics, TrainConfig, Trainer, Validate, baselines,
+};
 
 /// A trained run with what its report needs.
 pub(crate) struct Trained {
@@ -54,6 +56,7 @@ impl Trained {
             name: &self.name,
             prepared: &self.prepared,
             model: &self.model,
+            validate: Validate::Shared,
             metrics,
             intervals: &[],
             coverage: None,

@@ -3,17 +3,15 @@
 use std::collections::VecDeque;
 
 use anabranch_layers::{CrossEntropy, Loss, LossGradient, Target};
-use anabranch_tensor::gemm::{NoEpilogue, dot, gemm, gemm_scratch_len};
-use anabranch_tensor::ndarray::{Array1, Array2, Axis};
-use anabranch_tensor::{Accum, Executor, flat, matrix, matrix_mut};
+use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
+use anabranch_tensor::ndarray::{Array1, Axis};
+use anabranch_tensor::{Accum, Executor, Scalar, flat, matrix, matrix_mut};
 
 use super::Linear;
+use super::inputs::Inputs;
 
 /// Steps after which a fit ends, whatever it has reached.
 pub(super) const MOST_STEPS: usize = 200;
-
-/// A fit ends where no derivative of the mean loss is larger.
-const TOLERANCE: f64 = 1e-7;
 
 /// A fit that has taken so many multiplications, a fraction of a second, ends where the last steps
 /// have not gained this share of the loss.
@@ -21,7 +19,7 @@ const MANY_MULTIPLICATIONS: f64 = 5e8;
 const LAST_STEPS: usize = 10;
 const GAIN: f64 = 1e-3;
 
-/// Rows whose inputs are still in the cache when the gradient needs them.
+/// Rows whose losses are computed together.
 const CHUNK_ROWS: usize = 256;
 
 /// Pairs of steps and changes of the gradient that the inverse of the Hessian is estimated from.
@@ -30,13 +28,15 @@ const MEMORY: usize = 10;
 /// A step has to gain this share of what the gradient promises (Armijo).
 const SUFFICIENT: f64 = 1e-4;
 
+/// What rounding may add to a loss in f32, as a share of it.
+const ROUNDING: f64 = 1e-7;
+
 /// Halvings of a step before a fit ends because it cannot get any lower.
 const MOST_HALVINGS: usize = 40;
 
 /// The rows that a model is fitted to.
-struct Rows<'a> {
-    /// `[rows, inputs]`.
-    x: &'a Array2<f64>,
+struct Rows<'a, T> {
+    inputs: Inputs<'a, T>,
     class: &'a [u32],
     n_classes: usize,
 }
@@ -47,19 +47,25 @@ struct Rows<'a> {
 /// L-BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.4) from W = 0 and b = 0, which
 /// halves a step until it gains enough. It begins from a diagonal estimate of the inverse Hessian,
 /// by the size of each input, which halves the steps where rare categories lie beside numbers.
-pub(super) fn fit(x: &Array2<f64>, class: &[u32], n_classes: usize) -> Linear {
-    let rows = Rows { x, class, n_classes };
-    let mut theta = vec![0.0; n_classes * (x.ncols() + 1)];
+/// It ends where no derivative is larger than `tolerance`.
+pub(super) fn fit<T: Scalar>(
+    inputs: Inputs<'_, T>,
+    class: &[u32],
+    n_classes: usize,
+    tolerance: f64,
+) -> Linear {
+    let rows = Rows { inputs, class, n_classes };
+    let mut theta = vec![0.0; n_classes * (inputs.width + 1)];
     let (mut loss, mut gradient) = rows.objective(&theta);
+    let per_step = 2.0 * (class.len() * inputs.width * n_classes) as f64;
     let diagonal = rows.diagonal();
-    let per_step = 2.0 * (x.len() * n_classes) as f64;
     let mut losses = vec![loss];
     let mut pairs: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
     for _ in 0..MOST_STEPS {
         let gains_little = losses.len() as f64 * per_step > MANY_MULTIPLICATIONS
             && losses.len() > LAST_STEPS
             && losses[losses.len() - 1 - LAST_STEPS] - loss < GAIN * loss;
-        if gains_little || gradient.iter().all(|derivative| derivative.abs() <= TOLERANCE) {
+        if gains_little || gradient.iter().all(|derivative| derivative.abs() <= tolerance) {
             break;
         }
         let mut step = direction(&gradient, &pairs, &diagonal);
@@ -74,7 +80,7 @@ pub(super) fn fit(x: &Array2<f64>, class: &[u32], n_classes: usize) -> Linear {
         let found = (0..MOST_HALVINGS).find_map(|_| {
             let next: Vec<f64> = theta.iter().zip(&step).map(|(t, s)| t + size * s).collect();
             let (next_loss, next_gradient) = rows.objective(&next);
-            let gains = next_loss <= loss + SUFFICIENT * size * slope;
+            let gains = next_loss <= loss + SUFFICIENT * size * slope + ROUNDING * loss;
             size /= 2.0;
             gains.then_some((next, next_loss, next_gradient))
         });
@@ -94,62 +100,74 @@ pub(super) fn fit(x: &Array2<f64>, class: &[u32], n_classes: usize) -> Linear {
     rows.model(&theta)
 }
 
-impl Rows<'_> {
+impl<T: Scalar> Rows<'_, T> {
     /// The parameters as a model: W row by row, then b.
     fn model(&self, theta: &[f64]) -> Linear {
-        let (w, b) = theta.split_at(self.n_classes * self.x.ncols());
-        let w = matrix(w, self.n_classes, self.x.ncols()).to_owned();
+        let (w, b) = theta.split_at(self.n_classes * self.inputs.width);
+        let w = matrix(w, self.n_classes, self.inputs.width).to_owned();
         Linear { w, b: Array1::from(b.to_vec()) }
     }
 
     /// For each parameter, one over the root of its input's mean square: of an input that is rarely
     /// not 0, derivatives are small and steps have to be large.
     fn diagonal(&self) -> Vec<f64> {
-        let n_rows = self.x.nrows() as f64;
+        let n_rows = self.class.len() as f64;
         // The penalty's share keeps it finite for an input that is always 0.
-        let mut squares = vec![1.0 / n_rows; self.x.ncols()];
-        for row in flat(self.x.view()).chunks_exact(self.x.ncols()) {
-            squares.iter_mut().zip(row).for_each(|(square, x)| *square += x * x / n_rows);
-        }
+        let mut squares = vec![1.0 / n_rows; self.inputs.width];
+        self.inputs.for_each_chunk(CHUNK_ROWS, |x| {
+            for row in flat(x).chunks_exact(x.ncols()) {
+                let x = row.iter().map(|x| x.to_f64());
+                squares.iter_mut().zip(x).for_each(|(square, x)| *square += x * x / n_rows);
+            }
+        });
         let of_class = squares.iter().map(|square| 1.0 / square.sqrt());
         let of_weights = std::iter::repeat_n(of_class, self.n_classes).flatten();
         of_weights.chain(std::iter::repeat_n(1.0, self.n_classes)).collect()
     }
 
-    /// What is minimised, and its derivatives.
+    /// What is minimised, and its derivatives, computed in the type of the inputs.
     fn objective(&self, theta: &[f64]) -> (f64, Vec<f64>) {
-        let model = self.model(theta);
-        let (exec, (n_rows, n_inputs), n_classes) =
-            (Executor::serial(), self.x.dim(), self.n_classes);
-        let per_row = 1.0 / n_rows as f64;
-        let mut gradient: Vec<f64> = theta.iter().map(|weight| weight * per_row).collect();
-        let (dw, db) = gradient.split_at_mut(n_classes * n_inputs);
-        db.fill(0.0);
+        let exec = Executor::serial();
+        let (n_rows, n_inputs, n_classes) = (self.class.len(), self.inputs.width, self.n_classes);
+        let weights: Vec<T> = theta.iter().map(|weight| T::from_f64(*weight)).collect();
+        let (w, b) = weights.split_at(n_classes * n_inputs);
+        let mut dw = vec![T::ZERO; w.len()];
+        let mut db = vec![0.0; n_classes];
         let most_rows = CHUNK_ROWS.min(n_rows);
-        let mut d = vec![0.0; most_rows * n_classes];
-        let mut losses = vec![0.0; most_rows];
-        let mut scratch = vec![0.0; gemm_scratch_len::<f64>(&exec, n_classes, n_inputs, most_rows)];
+        let mut scores = vec![T::ZERO; most_rows * n_classes];
+        let mut d = scores.clone();
+        let mut losses = vec![T::ZERO; most_rows];
+        let scratch_len = gemm_scratch_len::<T>(&exec, n_classes, n_inputs, most_rows)
+            .max(gemm_scratch_len::<T>(&exec, most_rows, n_classes, n_inputs));
+        let mut scratch = vec![T::ZERO; scratch_len];
+        let mut classes = self.class.chunks(CHUNK_ROWS);
         let mut sum = 0.0;
-        for (x, class) in
-            self.x.axis_chunks_iter(Axis(0), CHUNK_ROWS).zip(self.class.chunks(CHUNK_ROWS))
-        {
-            let scores = dot(x, model.w.t()) + &model.b;
-            let (d, losses) = (&mut d[..scores.len()], &mut losses[..class.len()]);
+        self.inputs.for_each_chunk(CHUNK_ROWS, |x| {
+            let Some(class) = classes.next() else { return };
+            let n = class.len();
+            let [scores, d] = [&mut scores, &mut d].map(|all| &mut all[..n * n_classes]);
+            let w = matrix(w, n_classes, n_inputs);
+            scores.chunks_exact_mut(n_classes).for_each(|z| z.copy_from_slice(b));
+            let z = matrix_mut(scores, n, n_classes);
+            gemm(&exec, x, w.t(), Accum::Add, z, &mut scratch, &NoEpilogue);
             CrossEntropy::default().gradient(LossGradient {
                 exec: &exec,
-                prediction: scores.view(),
+                prediction: matrix(scores, n, n_classes),
                 target: Target::Classes(class),
-                scale: per_row,
-                d: matrix_mut(d, class.len(), n_classes),
-                row_losses: losses,
+                scale: T::ONE,
+                d: matrix_mut(d, n, n_classes),
+                row_losses: &mut losses[..n],
             });
-            let d = matrix(d, class.len(), n_classes);
-            let dw = matrix_mut(dw, n_classes, n_inputs);
+            let d = matrix(d, n, n_classes);
+            let dw = matrix_mut(&mut dw, n_classes, n_inputs);
             gemm(&exec, d.t(), x, Accum::Add, dw, &mut scratch, &NoEpilogue);
-            db.iter_mut().zip(d.sum_axis(Axis(0))).for_each(|(db, sum)| *db += sum);
-            sum += losses.iter().sum::<f64>();
-        }
-        let penalty = 0.5 * model.w.iter().map(|w| w * w).sum::<f64>();
+            db.iter_mut().zip(d.mapv(T::to_f64).sum_axis(Axis(0))).for_each(|(db, d)| *db += d);
+            sum += losses[..n].iter().map(|loss| loss.to_f64()).sum::<f64>();
+        });
+        let per_row = 1.0 / n_rows as f64;
+        let penalty = 0.5 * theta[..w.len()].iter().map(|w| w * w).sum::<f64>();
+        let of_weights = dw.iter().zip(theta).map(|(dw, w)| (dw.to_f64() + w) * per_row);
+        let gradient = of_weights.chain(db.into_iter().map(|db| db * per_row)).collect();
         ((sum + penalty) * per_row, gradient)
     }
 }

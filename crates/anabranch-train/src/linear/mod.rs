@@ -1,20 +1,28 @@
 //! What a straight line is worth: linear models of the same inputs.
 
+mod inputs;
 mod logistic;
 mod ridge;
 
-use anabranch_data::{Dataset, Targets, TaskTarget, TaskValues};
+use anabranch_data::{Dataset, Split, Targets, TaskTarget, TaskValues};
 use anabranch_layers::{Target, TargetKind};
 use anabranch_tensor::gemm::dot;
 use anabranch_tensor::ndarray::{Array1, Array2};
 use anabranch_tensor::rows::gather_rows;
-use anabranch_tensor::{Scalar, flat, matrix};
+use anabranch_tensor::{Scalar, matrix};
 
+use self::inputs::Inputs;
 use crate::task_metrics::{JudgedTask, TaskMetrics};
 
 /// Most multiplications that a fit may take; a model that takes more is left out. A core does them
 /// in ten seconds or so, and most large fits end long before.
 const MOST_MULTIPLICATIONS: f64 = 1e11;
+
+/// How large a derivative of the mean loss may be at the end of a fit: as scikit-learn has it.
+const TOLERANCE: f64 = 1e-4;
+
+/// The same where several models of nearly the same rows are averaged.
+const COARSE_TOLERANCE: f64 = 1e-3;
 
 /// A linear model of rows x: x·Wᵀ + b.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,26 +51,54 @@ impl LinearModels {
     /// # Panics
     /// If the data set is not as it says ([`Dataset::check`]).
     pub fn fit<T: Scalar>(dataset: &Dataset<T>) -> Self {
+        Self::fit_to(dataset, &dataset.split.train, TOLERANCE)
+    }
+
+    /// [`fit`](Self::fit), less exactly, to the training rows of another split of the data set.
+    pub(crate) fn fit_coarsely<T: Scalar>(dataset: &Dataset<T>, split: &Split) -> Self {
+        Self::fit_to(dataset, &split.train, COARSE_TOLERANCE)
+    }
+
+    fn fit_to<T: Scalar>(dataset: &Dataset<T>, row_idx: &[usize], tolerance: f64) -> Self {
         let of_task = |(task, values): (usize, &TaskValues<T>)| {
             let presence = dataset.presence(task);
-            let train = dataset.split.train.iter().copied().filter(|row| presence.has(*row));
+            let train = row_idx.iter().copied().filter(|row| presence.has(*row));
             let train: Vec<usize> = train.collect();
-            let work = multiplications(values, train.len(), dataset.n_inputs);
-            if train.is_empty() || work > MOST_MULTIPLICATIONS {
+            if train.is_empty() {
                 return None;
             }
-            let x = numbers(&dataset.x, dataset.n_inputs, &train);
+            let inputs = Inputs { x: &dataset.x, width: dataset.n_inputs, row_idx: &train };
+            if multiplications(values, inputs) > MOST_MULTIPLICATIONS {
+                return None;
+            }
             match values {
                 TaskValues::Numbers { values, n_columns } => {
-                    ridge::fit(&x, &numbers(values, *n_columns, &train))
+                    ridge::fit(inputs, &numbers(values, *n_columns, &train))
                 }
                 TaskValues::Classes { class, n_classes } => {
                     let class: Vec<u32> = train.iter().map(|row| class[*row]).collect();
-                    Some(logistic::fit(&x, &class, *n_classes))
+                    Some(logistic::fit(inputs, &class, *n_classes, tolerance))
                 }
             }
         };
         Self { of_tasks: dataset.tasks.iter().enumerate().map(of_task).collect() }
+    }
+
+    /// The models of the mean weights; of a task for which one of them lacks a model, none.
+    pub(crate) fn mean(models: &[Self]) -> Self {
+        let n_tasks = models.first().map_or(0, |first| first.of_tasks.len());
+        let of_task = |task: usize| {
+            let mut models_of_task = models.iter().map(|models| models.of_task(task));
+            let Linear { mut w, mut b } = models_of_task.next()??.clone();
+            for model in models_of_task {
+                let model = model?;
+                w += &model.w;
+                b += &model.b;
+            }
+            let n = models.len() as f64;
+            Some(Linear { w: w / n, b: b / n })
+        };
+        Self { of_tasks: (0..n_tasks).map(of_task).collect() }
     }
 
     /// The model of a task, if there is one.
@@ -125,8 +161,8 @@ impl LinearModels {
 }
 
 /// How many multiplications a fit takes, at most.
-fn multiplications<T>(values: &TaskValues<T>, n_rows: usize, n_inputs: usize) -> f64 {
-    let (n_rows, n_inputs) = (n_rows as f64, n_inputs as f64);
+fn multiplications<T>(values: &TaskValues<T>, inputs: Inputs<'_, T>) -> f64 {
+    let (n_rows, n_inputs) = (inputs.row_idx.len() as f64, inputs.width as f64);
     match values {
         TaskValues::Numbers { .. } => (n_rows + n_inputs) * n_inputs * n_inputs,
         TaskValues::Classes { n_classes, .. } => {
@@ -147,14 +183,4 @@ fn numbers<T: Scalar>(all: &[T], width: usize, rows: &[usize]) -> Array2<f64> {
     let mut found = vec![T::ZERO; rows.len() * width];
     gather_rows(all, width, rows, &mut found);
     matrix(&found, rows.len(), width).mapv(|value| value.to_f64())
-}
-
-/// The mean of each column.
-fn column_means(x: &Array2<f64>) -> Array1<f64> {
-    let n_rows = x.nrows() as f64;
-    let mut means = Array1::zeros(x.ncols());
-    for row in flat(x.view()).chunks_exact(x.ncols()) {
-        means.iter_mut().zip(row).for_each(|(mean, value)| *mean += value);
-    }
-    means / n_rows
 }

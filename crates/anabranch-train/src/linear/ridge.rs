@@ -1,12 +1,17 @@
 //! Ridge regression in closed form.
 
-use anabranch_tensor::gemm::dot;
-use anabranch_tensor::ndarray::{Array1, Array2};
+use anabranch_tensor::gemm::{NoEpilogue, dot, gemm, gemm_scratch_len};
+use anabranch_tensor::ndarray::{Array1, Array2, Axis};
+use anabranch_tensor::{Accum, Executor, Scalar};
 
-use super::{Linear, column_means};
+use super::Linear;
+use super::inputs::Inputs;
 
 /// The weight of the penalty, half the sum of squared weights.
 const PENALTY: f64 = 1.0;
+
+/// Rows that are added to the sums over all rows at a time.
+const CHUNK_ROWS: usize = 256;
 
 /// The model that minimises ½‖x·Wᵀ + b − y‖² + ½‖W‖², x `[rows, inputs]`, y `[rows, outputs]`;
 /// `None` if the numbers are not finite.
@@ -14,13 +19,25 @@ const PENALTY: f64 = 1.0;
 /// At the minimum b = ȳ − W·x̄. With columns from which their means have been taken, the derivative
 /// with respect to W vanishes where (xᵀx + I)·Wᵀ = xᵀy: a system with a symmetric, positive
 /// definite matrix, solved by its Cholesky factor.
-pub(super) fn fit(x: &Array2<f64>, y: &Array2<f64>) -> Option<Linear> {
-    let (x_mean, y_mean) = (column_means(x), column_means(y));
-    let (x, y) = (x - &x_mean, y - &y_mean);
-    let mut a = dot(x.t(), &x);
-    a.diag_mut().iter_mut().for_each(|diagonal| *diagonal += PENALTY);
+pub(super) fn fit<T: Scalar>(inputs: Inputs<'_, T>, y: &Array2<f64>) -> Option<Linear> {
+    let n_rows = y.nrows() as f64;
+    let mut x_mean = Array1::zeros(inputs.width);
+    inputs.for_each_chunk(CHUNK_ROWS, |x| x_mean += &x.mapv(T::to_f64).sum_axis(Axis(0)));
+    x_mean /= n_rows;
+    let y_mean = y.sum_axis(Axis(0)) / n_rows;
+    let mut a = Array2::eye(inputs.width) * PENALTY;
+    let mut w = Array2::zeros((y.ncols(), inputs.width));
+    let (exec, most_rows) = (Executor::serial(), CHUNK_ROWS.min(y.nrows()));
+    let scratch_len = gemm_scratch_len::<f64>(&exec, inputs.width, inputs.width, most_rows);
+    let mut scratch = vec![0.0; scratch_len];
+    let mut targets = y.axis_chunks_iter(Axis(0), CHUNK_ROWS);
+    inputs.for_each_chunk(CHUNK_ROWS, |x| {
+        let Some(y) = targets.next() else { return };
+        let (x, y) = (x.mapv(T::to_f64) - &x_mean, &y - &y_mean);
+        gemm(&exec, x.t(), x.view(), Accum::Add, a.view_mut(), &mut scratch, &NoEpilogue);
+        w += &dot(y.t(), &x);
+    });
     factor(&mut a)?;
-    let mut w = dot(y.t(), &x);
     w.rows_mut().into_iter().for_each(|mut row| {
         let solved = solve(&a, &row.to_vec());
         row.assign(&Array1::from(solved));

@@ -113,6 +113,14 @@ impl JudgedClasses {
         self.probabilities.extend(probabilities);
     }
 
+    /// Adds the rows of another set, of the same classes.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.class.extend(other.class);
+        self.predicted.extend(other.predicted);
+        self.log_probability.extend(other.log_probability);
+        self.probabilities.extend(other.probabilities);
+    }
+
     /// Every second row, from the first or the second on.
     pub(crate) fn every_other(&self, first: usize) -> Self {
         let mut half = Self::new(self.n_classes);

@@ -72,6 +72,12 @@ impl JudgedNumbers {
         self.predicted.push(predicted);
     }
 
+    /// Adds the rows of another set.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.y.extend(other.y);
+        self.predicted.extend(other.predicted);
+    }
+
     /// The metrics of all rows.
     pub fn metrics(&self, unit: Unit) -> RegressionMetrics {
         RankedNumbers::new(self).metrics(&vec![1.0; self.y.len()], unit)

@@ -8,7 +8,7 @@ mod task_gradients;
 
 use std::ops::ControlFlow;
 
-use anabranch_data::{Batches, Dataset, Presence, Targets};
+use anabranch_data::{Batches, DataError, Dataset, Presence, Split, Targets};
 use anabranch_graph::{Batch, Graph, Masks, Mode, RowWeights, Workspace};
 use anabranch_layers::{Role, Target};
 use anabranch_optim::{
@@ -55,6 +55,8 @@ pub struct Trainer<'d, T> {
     workspace: Workspace<T>,
     evaluator: Evaluator<T>,
     batches: Box<dyn BatchOrder>,
+    /// The rows to stop by.
+    validation: Vec<usize>,
     /// The batch that an observer sees.
     watched: Rows<T>,
     /// The tasks whose weights are kept together, and their best epoch so far.
@@ -121,7 +123,26 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             state,
             optimizer,
             batches: Box::new(batches),
+            validation: dataset.split.validation.clone(),
         })
+    }
+
+    /// Trains and validates on the rows that another split of the data set says, usually that of a
+    /// member of an ensemble ([`Split::of_member`]).
+    ///
+    /// # Errors
+    /// If it has a row that the data set lacks, or the network cannot be trained so.
+    pub fn with_split(self, split: Split) -> Result<Self, TrainError> {
+        let Split { train, validation, .. } = split;
+        for (part, rows) in [("training", &train), ("validation", &validation)] {
+            if let Some(row) = rows.iter().find(|row| **row >= self.dataset.n_rows) {
+                let n_rows = self.dataset.n_rows;
+                return Err(DataError::SplitRow { part, row: *row, n_rows }.into());
+            }
+        }
+        self.config.validate(validation.len(), self.graph.heads().len())?;
+        let batches = Batches::new(train, self.config.batch_size, self.config.seed)?;
+        Self { validation, ..self }.with_batches(batches)
     }
 
     /// Uses your own order of rows instead of shuffled batches of the training rows.
@@ -223,7 +244,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
             }
             if self.config.patience > 0 && self.best.iter().any(Option::is_none) {
                 // No epoch had a watched loss below infinity.
-                self.check_rows(self.dataset.split.validation.clone())?;
+                self.check_rows(self.validation.clone())?;
                 let (epoch, loss) = (self.position.epochs, f64::INFINITY);
                 return Err(TrainError::Diverged { epoch, loss, recoveries: self.recoveries });
             }
@@ -429,7 +450,7 @@ impl<'d, T: Scalar> Trainer<'d, T> {
     /// itself, but of which no validation row has a target, has its training loss instead.
     fn watched_losses(&self, train: &[f64], validation: Option<&[f64]>) -> Vec<f64> {
         let Some(validation) = validation else { return train.to_vec() };
-        let rows = &self.dataset.split.validation;
+        let rows = &self.validation;
         let is_judged = |task: usize| match self.dataset.presence(task) {
             Presence::Each(has) => rows.iter().any(|row| has[*row]),
             Presence::All => true,
@@ -443,14 +464,15 @@ impl<'d, T: Scalar> Trainer<'d, T> {
 
     /// Weighted loss of each task on the validation rows.
     fn validate(&mut self) -> Option<Vec<f64>> {
-        let dataset = self.dataset;
-        let rows = &dataset.split.validation;
-        if rows.is_empty() {
+        if self.validation.is_empty() {
             return None;
         }
         let exec = self.exec;
-        let (evaluator, source) = self.evaluation(rows);
-        Some(evaluator.losses(exec, &source))
+        let rows = std::mem::take(&mut self.validation);
+        let (evaluator, source) = self.evaluation(&rows);
+        let losses = evaluator.losses(exec, &source);
+        self.validation = rows;
+        Some(losses)
     }
 
     /// The metrics of each task on the test rows, in the units of `targets`.

@@ -33,7 +33,7 @@ fn points() -> Dataset<f32> {
             train: (0..192).collect(),
             validation: (192..ROWS).collect(),
             test: Vec::new(),
-            rare_classes: Vec::new(),
+            ..Split::default()
         },
         n_rows: ROWS,
         n_inputs: 2,

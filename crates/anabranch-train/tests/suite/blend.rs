@@ -5,13 +5,18 @@ use std::path::Path;
 use anabranch_data::{Dataset, Prepared, TaskValues};
 use anabranch_graph::River;
 use anabranch_layers::LossKind;
-use anabranch_train::{Blend, LinearModels, Model};
+use anabranch_train::{Blend, LinearModels, Model, Validate, Validation};
 
 use crate::calibration::{ensemble, noisy};
 use crate::grapes;
 
 /// The shares that are tried.
 const SHARES: [f64; 7] = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75];
+
+/// The linear models that count, by the validation rows that all members share.
+fn blend_of(model: &Model, linear: &LinearModels, data: &Dataset<f32>) -> Option<Blend> {
+    Validation::new(model, data, Validate::Shared).unwrap().blend(model, linear).unwrap()
+}
 
 /// What the linear model of a task gives for a row: its weights, then its biases.
 fn line(params: &[f32], x: &[f32], outputs: usize) -> Vec<f64> {
@@ -57,7 +62,7 @@ fn predictions_are_means_with_the_best_shares() {
     let prepared = noisy(200);
     let (model, data) = (ensemble(&prepared), &prepared.dataset);
     let alone = model.predict_encoded(&data.x);
-    let blend = Blend::fit(&model, &LinearModels::fit(data), data).unwrap().unwrap();
+    let blend = blend_of(&model, &LinearModels::fit(data), data).unwrap();
     let lines = by_lines(&blend, &prepared);
     let mixed = |share: f64, row: usize| {
         let (network, (value, probabilities)) = (alone.row(row), &lines[row]);
@@ -100,7 +105,7 @@ fn predictions_are_means_with_the_best_shares() {
 fn a_model_file_holds_the_lines() {
     let prepared = noisy(200);
     let (model, data) = (ensemble(&prepared), &prepared.dataset);
-    let blend = Blend::fit(&model, &LinearModels::fit(data), data).unwrap();
+    let blend = blend_of(&model, &LinearModels::fit(data), data);
     let model = model.with_blend(blend).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     model.save(file.path()).unwrap();
@@ -122,7 +127,7 @@ fn only_what_minimises_the_same_loss_counts() {
     let other = |river: River, data| {
         let (encoder, targets) = (prepared.encoder.clone(), prepared.targets.clone());
         let model = Model::new(river, model.members().to_vec(), encoder, targets).unwrap();
-        Blend::fit(&model, &linear, data).unwrap().map(|blend| blend.shares().to_vec())
+        blend_of(&model, &linear, data).map(|blend| blend.shares().to_vec())
     };
     let mut river = model.river().clone();
     let shares = other(river.clone(), data).unwrap();
@@ -140,7 +145,7 @@ fn only_what_minimises_the_same_loss_counts() {
 fn lines_of_another_model_are_refused() {
     let prepared = noisy(200);
     let (model, data) = (ensemble(&prepared), &prepared.dataset);
-    let blend = Blend::fit(&model, &LinearModels::fit(data), data).unwrap();
+    let blend = blend_of(&model, &LinearModels::fit(data), data);
     let error = grapes::model().with_blend(blend).unwrap_err();
     assert_eq!(error.to_string(), "expected 3 inputs of linear models, got 1");
 }

@@ -28,7 +28,7 @@ fn dataset(case: &Value) -> Dataset<f64> {
         ],
         present: Vec::new(),
         sample_weights: None,
-        split: Split { train, validation: Vec::new(), test, rare_classes: Vec::new() },
+        split: Split { train, validation: Vec::new(), test, ..Split::default() },
         n_rows,
         n_inputs: 4,
     }
@@ -61,8 +61,8 @@ fn near(found: &[Option<f64>], expected: &Value, tolerance: f64) {
     }
 }
 
-/// The closed form agrees to rounding. Both logistic regressions end where no derivative of the
-/// mean loss is above 1e-7 or so: the losses then differ in the square of that.
+/// The closed form agrees to rounding. The logistic regression ends where no derivative of the mean
+/// loss is above 1e-4, scikit-learn's of the fixture at its least value.
 #[test]
 fn linear_models_are_worth_what_scikit_learns_are() {
     let case = case();
@@ -78,7 +78,7 @@ fn linear_models_are_worth_what_scikit_learns_are() {
         &serde_json::json!([case["class"][0], case["class"][2]]),
         1e-12,
     );
-    near(&[class.log_loss], &case["class"][1], 1e-6);
+    near(&[class.log_loss], &case["class"][1], 1e-4);
 }
 
 /// Rows without a target are no rows of the task, and what cannot be fitted has no score.

@@ -12,3 +12,4 @@ mod model_file;
 mod recovery;
 mod runs;
 mod training;
+mod validation;

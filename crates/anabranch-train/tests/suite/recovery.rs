@@ -31,7 +31,7 @@ fn points() -> Dataset<f32> {
             train: (0..160).collect(),
             validation: (160..200).collect(),
             test: Vec::new(),
-            rare_classes: Vec::new(),
+            ..Split::default()
         },
         n_rows: 200,
         n_inputs: 2,

@@ -42,7 +42,7 @@ fn points() -> Dataset<f32> {
             train: (0..200).collect(),
             validation: (200..250).collect(),
             test: (250..ROWS).collect(),
-            rare_classes: Vec::new(),
+            ..Split::default()
         },
         n_rows: ROWS,
         n_inputs: 2,
