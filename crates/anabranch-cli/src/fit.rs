@@ -56,8 +56,7 @@ impl Fitted {
             let config = TrainConfig { seed, ..config.clone() };
             let graph = river.build(Fusion::Fused)?;
             let mut trainer = Trainer::new(dataset, graph, &config, exec)?;
-            let split = validate.split(&dataset.split, member);
-            if split != dataset.split {
+            if let Some(split) = validate.split(&dataset.split, member) {
                 trainer = trainer.with_split(split)?;
             }
             let ran = run(member, &mut trainer).map_err(|failure| match n_members {

@@ -28,12 +28,10 @@ impl Validate {
         }
     }
 
-    /// The split by which a member is trained.
-    pub fn split(self, split: &Split, member: usize) -> Split {
-        match self {
-            Self::Shared => split.clone(),
-            Self::Turns => split.of_member(member),
-        }
+    /// The split by which a member is trained; `None` where it is that of the data set.
+    pub fn split(self, split: &Split, member: usize) -> Option<Split> {
+        let has_own = self == Self::Turns && split.turn_of(member) > 0;
+        has_own.then(|| split.of_member(member))
     }
 }
 

@@ -85,9 +85,10 @@ impl Run {
             let seed = member_seed(self.config.seed, member);
             let config = TrainConfig { seed, ..self.config.clone() };
             let graph = river.build(Fusion::Fused).unwrap();
-            let trainer = Trainer::new(data, graph, &config, &exec).unwrap();
-            let split = Validate::Turns.split(&data.split, member);
-            let mut trainer = trainer.with_split(split).unwrap();
+            let mut trainer = Trainer::new(data, graph, &config, &exec).unwrap();
+            if let Some(split) = Validate::Turns.split(&data.split, member) {
+                trainer = trainer.with_split(split).unwrap();
+            }
             trainer.run(&mut NoObserver).unwrap();
             for snapshot in trainer.member().snapshots {
                 params.extend(snapshot.params);

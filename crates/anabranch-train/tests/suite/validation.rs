@@ -19,9 +19,10 @@ fn member(prepared: &Prepared<f32>, validate: Validate, member: usize) -> Member
     let config = TrainConfig { epochs, batch_size, seed, ..TrainConfig::default() };
     let exec = Executor::serial();
     let graph = river.build(Fusion::Fused).unwrap();
-    let trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
-    let split = validate.split(&prepared.dataset.split, member);
-    let mut trainer = trainer.with_split(split).unwrap();
+    let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
+    if let Some(split) = validate.split(&prepared.dataset.split, member) {
+        trainer = trainer.with_split(split).unwrap();
+    }
     trainer.run(&mut NoObserver).unwrap();
     trainer.member()
 }
