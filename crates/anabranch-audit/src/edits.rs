@@ -128,7 +128,7 @@ fn exchanges(formula: &Formula, expr: &Expr, exchange: Exchange, all: &mut Vec<E
 }
 
 /// A side of a sum, times something.
-fn term_scaled(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
+fn term_scaled(part: &Expr, edit: &mut dyn FnMut(String, Expr)) {
     let Node::Binary(operator @ (Operator::Add | Operator::Subtract), sides) = &part.node else {
         return;
     };
@@ -173,7 +173,7 @@ fn is_constant(expr: &Expr) -> bool {
 
 /// Brackets that stand elsewhere: γ(â + β) for γâ + β, a − μ/σ for (a − μ)/σ, √σ² + ε for
 /// √(σ² + ε).
-fn brackets_moved(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
+fn brackets_moved(part: &Expr, edit: &mut dyn FnMut(String, Expr)) {
     let Node::Binary(operator, sides) = &part.node else { return };
     let [left, right] = &**sides;
     let binary = |operator: &Operator, left: &Expr, right: &Expr| {
@@ -215,7 +215,7 @@ fn brackets_moved(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
 }
 
 /// Another function, axis, relation, exponent or kind of product.
-fn operation_changed(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
+fn operation_changed(part: &Expr, edit: &mut dyn FnMut(String, Expr)) {
     let mut instead = |node: Node| {
         let new = Expr::new(node, part.column);
         edit(format!("with `{}` instead of `{}`", Shown(&new), Shown(part)), new);
@@ -301,7 +301,7 @@ fn operation_changed(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
 }
 
 /// A product or quotient without one of its sides.
-fn factor_left_out(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
+fn factor_left_out(part: &Expr, edit: &mut dyn FnMut(String, Expr)) {
     let Node::Binary(operator, sides) = &part.node else { return };
     let words = |side: &Expr| format!("without the factor `{}`", Shown(side));
     if matches!(operator, Operator::Multiply | Operator::Hadamard) {
@@ -313,7 +313,7 @@ fn factor_left_out(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
 }
 
 /// A transpose more or less.
-fn turned(part: &Expr, edit: &mut impl FnMut(String, Expr)) {
+fn turned(part: &Expr, edit: &mut dyn FnMut(String, Expr)) {
     match &part.node {
         Node::Transpose(inner) => {
             edit(format!("without the transpose of `{}`", Shown(inner)), (**inner).clone());
@@ -331,7 +331,7 @@ fn something_added(
     formula: &Formula,
     part: &Expr,
     is_whole: bool,
-    edit: &mut impl FnMut(String, Expr),
+    edit: &mut dyn FnMut(String, Expr),
 ) {
     if is_constant(part) || matches!(part.node, Node::Transpose(_) | Node::Negate(_)) {
         return;

@@ -183,7 +183,7 @@ impl Expr {
     }
 
     /// The tree with parts replaced by what `by` returns for them.
-    pub(crate) fn replaced(&self, by: &impl Fn(&Self) -> Option<Self>) -> Self {
+    pub(crate) fn replaced(&self, by: &dyn Fn(&Self) -> Option<Self>) -> Self {
         if let Some(other) = by(self) {
             return other;
         }
@@ -207,7 +207,7 @@ impl Expr {
     }
 
     /// Whether `found` holds for this node or any node below it.
-    pub(crate) fn any(&self, found: &impl Fn(&Self) -> bool) -> bool {
+    pub(crate) fn any(&self, found: &dyn Fn(&Self) -> bool) -> bool {
         found(self) || self.children().iter().any(|child| child.any(found))
     }
 }

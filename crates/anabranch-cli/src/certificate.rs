@@ -31,7 +31,7 @@ pub(crate) fn of_step(
 pub(crate) fn with_run(
     certificate: &Certificate,
     args: &SetupArgs,
-    setup: &Setup<f32>,
+    setup: &Setup,
     config: &TrainConfig,
 ) -> Value {
     json!({

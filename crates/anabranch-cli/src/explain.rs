@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anabranch::data::{Batches, TaskTarget};
-use anabranch::graph::River;
+use anabranch::graph::{Fusion, River};
 use anabranch::optim::{ClipNorm, Progress, Schedule, global_norm};
 use anabranch::train::{Observer, StepView, TrainConfig, Trainer};
 use anabranch::verify::explain::{Explanation, Names, Update, explain};
@@ -56,7 +56,7 @@ pub(crate) fn flag(flag: clap::Arg) -> clap::Arg {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let layout = layout(&args.out)?;
     let exec = args.setup.executor()?;
-    let Setup { prepared, river, graph, config, .. } = args.setup.setup::<f64>(&exec)?;
+    let Setup { prepared, river, graph, config, .. } = args.setup.setup(&exec)?;
     let config = TrainConfig { batch_size: args.rows, ..config };
     let n_params = graph.params_len();
     if n_params > MAX_PARAMS {
@@ -65,7 +65,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
              columns out with --drop"
         )));
     }
-    let data = &prepared.dataset;
+    // The numbers that `train` sees, and all that is computed from them in f64.
+    let data = &prepared.dataset.cast::<f64>();
+    let graph = river.build(Fusion::Fused)?;
     let batches = Batches::new(data.split.train.clone(), config.batch_size, config.seed)?;
     let mut trainer = Trainer::new(data, graph, &config, &exec)?;
     let mut first = FirstStep { river: &river, found: None };

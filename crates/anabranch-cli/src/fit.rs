@@ -34,7 +34,7 @@ impl Fitted {
     /// Trains all members of a run; `run` trains one, by its number. What it returns of each comes
     /// back too.
     pub(crate) fn of<R: Send>(
-        setup: &Setup<f32>,
+        setup: &Setup,
         exec: &Executor,
         run: impl Fn(usize, &mut Trainer<'_, f32>) -> Result<R, Failure> + Sync,
     ) -> Result<(Self, Vec<R>), Failure> {
@@ -43,7 +43,7 @@ impl Fitted {
 
     /// [`of`](Self::of) a network with other weights of its losses, trained by other settings.
     pub(crate) fn with<R: Send>(
-        setup: &Setup<f32>,
+        setup: &Setup,
         river: &River,
         config: &TrainConfig,
         exec: &Executor,
@@ -77,11 +77,7 @@ impl Fitted {
 
     /// With what the validation rows, if there are any, tell: how much linear models should count
     /// beside the networks, and how sure the model may be.
-    pub(crate) fn validated(
-        self,
-        setup: &Setup<f32>,
-        linear: &LinearModels,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn validated(self, setup: &Setup, linear: &LinearModels) -> Result<Self, Failure> {
         let dataset = &setup.prepared.dataset;
         if dataset.split.validation.is_empty() {
             return Ok(self);

@@ -54,7 +54,7 @@ impl Folds {
         for index in 0..n {
             let by = SplitBy::Fold(Fold { index, of: n, group: group.clone() });
             let rules = SplitRules { by, ..source.rules.clone() };
-            let setup = args.set_up::<f32>(exec, source, &rules)?;
+            let setup = args.set_up(exec, source, &rules)?;
             let Prepared { dataset: data, targets, rows: lines, .. } = &setup.prepared;
             let run = |_, trainer: &mut Trainer<'_, f32>| Ok(trainer.run(&mut NoObserver)?);
             let fitted = Fitted::of(&setup, exec, run)?.0;

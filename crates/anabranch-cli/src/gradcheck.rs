@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let exec = args.setup.executor()?;
-    let setup = args.setup.setup::<f32>(&exec)?;
+    let setup = args.setup.setup(&exec)?;
     let seed = member_seed(setup.config.seed, args.member);
     let config = TrainConfig { seed, ..setup.config };
     let graph = setup.river.build(Fusion::Fused)?;

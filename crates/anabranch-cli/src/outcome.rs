@@ -25,7 +25,7 @@ use crate::single_task::SingleTasks;
 /// The outcome of a run; it is shown as the tables that a user reads.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
-    setup: &'a Setup<f32>,
+    setup: &'a Setup,
     fitted: Fitted,
     folds: Option<Folds>,
     single_tasks: Option<SingleTasks>,
@@ -59,7 +59,7 @@ impl<'a> Outcome<'a> {
     /// Scores what was trained, which is to be saved in `dir`, beside `linear` models of the same
     /// rows.
     pub(crate) fn new(
-        setup: &'a Setup<f32>,
+        setup: &'a Setup,
         fitted: Fitted,
         linear: &LinearModels,
         folds: Option<Folds>,

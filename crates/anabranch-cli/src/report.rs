@@ -60,7 +60,7 @@ impl Report {
     /// The report of an outcome.
     pub(crate) fn new(
         outcome: &Outcome<'_>,
-        setup: &Setup<f32>,
+        setup: &Setup,
         origin: &Origin<'_>,
         exec: &Executor,
     ) -> Result<Self, Failure> {
@@ -105,11 +105,7 @@ impl Report {
 }
 
 /// What it takes to repeat a run.
-fn facts(
-    outcome: &Outcome<'_>,
-    setup: &Setup<f32>,
-    origin: &Origin<'_>,
-) -> Vec<(&'static str, String)> {
+fn facts(outcome: &Outcome<'_>, setup: &Setup, origin: &Origin<'_>) -> Vec<(&'static str, String)> {
     let config = origin.dir.join(config::FILE);
     let seeds: Vec<String> =
         outcome.members().iter().map(|member| member.seed.to_string()).collect();
@@ -152,7 +148,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let train = settings(&args.dir)?;
     let exec = train.executor()?;
     let source = train.source()?;
-    let setup = train.set_up::<f32>(&exec, &source, &source.rules)?;
+    let setup = train.set_up(&exec, &source, &source.rules)?;
     let data_sha256 = data_sha256(&setup.prepared);
     if saved.summary("data_sha256").as_str().is_some_and(|known| known != data_sha256) {
         let message = format!("{}: the data are not those of the run", train.data().display());

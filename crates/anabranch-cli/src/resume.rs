@@ -23,7 +23,7 @@ const EPOCHS: &str = "training.epochs";
 /// run.
 pub(crate) fn found(
     dir: &RunDir,
-    setup: &Setup<f32>,
+    setup: &Setup,
     config: String,
 ) -> Result<(u64, Checkpoint<f32>), Failure> {
     let resumed = Resumed { dir: dir.path(), setup, config: &config };
@@ -55,7 +55,7 @@ pub(crate) fn found(
 #[derive(Clone, Copy)]
 struct Resumed<'a> {
     dir: &'a Path,
-    setup: &'a Setup<f32>,
+    setup: &'a Setup,
     /// Its settings now.
     config: &'a str,
 }

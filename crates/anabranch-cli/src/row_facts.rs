@@ -19,7 +19,7 @@ pub(crate) struct RowFacts<'s> {
 impl<'s> RowFacts<'s> {
     /// # Errors
     /// If the table of test rows lacks a column, or cannot be read.
-    pub(crate) fn of<T>(source: &'s Source, prepared: &Prepared<T>) -> Result<Self, Failure> {
+    pub(crate) fn of(source: &'s Source, prepared: &Prepared<f32>) -> Result<Self, Failure> {
         let mut tables = vec![(&source.table, prepared.rows.clone())];
         if let Some(test) = &source.test {
             tables.push((test, prepared.targets.read(test)?.rows));
@@ -36,7 +36,7 @@ impl<'s> RowFacts<'s> {
     }
 
     /// What inputs of few categories say, and the column that the split kept together.
-    pub(crate) fn groupings<T>(&self, prepared: &Prepared<T>) -> Vec<Grouping> {
+    pub(crate) fn groupings(&self, prepared: &Prepared<f32>) -> Vec<Grouping> {
         let Self { source, tables } = self;
         let is_small = |input: &&InputColumn| match &input.encoding {
             Encoding::Categorical { categories, .. } => categories.len() <= MOST_CATEGORIES,

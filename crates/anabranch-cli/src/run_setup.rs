@@ -2,7 +2,6 @@
 
 use anabranch::data::Prepared;
 use anabranch::graph::{Graph, River};
-use anabranch::tensor::Scalar;
 use anabranch::train::{TrainConfig, Validate};
 use clap::ValueEnum;
 
@@ -17,10 +16,10 @@ pub(crate) enum Blending {
 
 /// A run with its data.
 #[derive(Debug)]
-pub(crate) struct Setup<T> {
-    pub(crate) prepared: Prepared<T>,
+pub(crate) struct Setup {
+    pub(crate) prepared: Prepared<f32>,
     pub(crate) river: River,
-    pub(crate) graph: Graph<T>,
+    pub(crate) graph: Graph<f32>,
     pub(crate) config: TrainConfig,
     /// Networks whose predictions are averaged.
     pub(crate) n_members: usize,
@@ -31,7 +30,7 @@ pub(crate) struct Setup<T> {
     pub(crate) coverage: Option<f64>,
 }
 
-impl<T: Scalar> Setup<T> {
+impl Setup {
     /// How many rows have the targets of each task.
     pub(crate) fn rows_of_tasks(&self) -> Vec<usize> {
         let data = &self.prepared.dataset;

@@ -8,7 +8,7 @@ use anabranch::data::{
 };
 use anabranch::graph::Fusion;
 use anabranch::optim::{OptimizerKind, ScheduleKind};
-use anabranch::tensor::{Executor, Scalar};
+use anabranch::tensor::Executor;
 use anabranch::train::{TaskBalance, TrainConfig, Validate, Watch, check_coverage, examine_split};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -198,16 +198,12 @@ impl SetupArgs {
     }
 
     /// Reads and prepares the data, prints warnings about it, and sizes the network.
-    pub(crate) fn setup<T: Scalar>(&self, exec: &Executor) -> Result<Setup<T>, Failure> {
+    pub(crate) fn setup(&self, exec: &Executor) -> Result<Setup, Failure> {
         self.setup_of(exec, &self.source()?)
     }
 
     /// [`setup`](Self::setup) of data that have been read.
-    pub(crate) fn setup_of<T: Scalar>(
-        &self,
-        exec: &Executor,
-        source: &Source,
-    ) -> Result<Setup<T>, Failure> {
+    pub(crate) fn setup_of(&self, exec: &Executor, source: &Source) -> Result<Setup, Failure> {
         let mut setup = self.set_up(exec, source, &source.rules)?;
         let Prepared { dataset, targets, .. } = &setup.prepared;
         let findings = examine_split(dataset, targets, setup.graph.params_len());
@@ -257,16 +253,16 @@ impl SetupArgs {
     }
 
     /// Prepares the data by other rules, and sizes the network.
-    pub(crate) fn set_up<T: Scalar>(
+    pub(crate) fn set_up(
         &self,
         exec: &Executor,
         source: &Source,
         rules: &SplitRules,
-    ) -> Result<Setup<T>, Failure> {
+    ) -> Result<Setup, Failure> {
         let Source { table, columns, test, .. } = source;
         let set_up = |scales: &[(String, ScaleKind)]| {
             let columns = TargetColumns { scales: scales.to_vec(), ..columns.clone() };
-            let prepared = prepare_split::<T>(exec, table, &columns, rules, test.as_ref())?;
+            let prepared = prepare_split(exec, table, &columns, rules, test.as_ref())?;
             self.on(exec, prepared)
         };
         let (mut setup, about_scales) = source.scales.set_up(exec, set_up)?;
@@ -275,11 +271,7 @@ impl SetupArgs {
     }
 
     /// A run on these data: sizes the network.
-    pub(crate) fn on<T: Scalar>(
-        &self,
-        exec: &Executor,
-        prepared: Prepared<T>,
-    ) -> Result<Setup<T>, Failure> {
+    pub(crate) fn on(&self, exec: &Executor, prepared: Prepared<f32>) -> Result<Setup, Failure> {
         let data = &prepared.dataset;
         let river = self.network.river(data.n_inputs, prepared.targets.tasks())?;
         let graph = river.build(Fusion::Fused)?;
@@ -368,9 +360,9 @@ impl SetupArgs {
 }
 
 /// Refuses a coverage for which there are too few validation rows with the target of some task.
-fn check_coverage_of<T: Scalar>(
+fn check_coverage_of(
     share: f64,
-    prepared: &Prepared<T>,
+    prepared: &Prepared<f32>,
     validate: Validate,
     n_members: usize,
 ) -> Result<(), Failure> {

@@ -54,7 +54,7 @@ struct Error {
 
 impl SingleTasks {
     /// Refuses a run in which there is nothing to compare.
-    pub(crate) fn check(setup: &Setup<f32>) -> Result<(), Failure> {
+    pub(crate) fn check(setup: &Setup) -> Result<(), Failure> {
         let why = if setup.prepared.targets.tasks().len() < 2 {
             "there is only one task"
         } else if setup.prepared.dataset.split.test.is_empty() {
@@ -67,7 +67,7 @@ impl SingleTasks {
 
     /// Trains each task alone, and compares it with the model of all of them.
     pub(crate) fn run(
-        setup: &Setup<f32>,
+        setup: &Setup,
         exec: &Executor,
         together: &Model,
         linear: &LinearModels,

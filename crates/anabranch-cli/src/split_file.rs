@@ -17,7 +17,7 @@ pub(crate) const FILE: &str = "split.csv";
 ///
 /// # Errors
 /// If the table lacks an input.
-pub(crate) fn split_csv<T>(table: &Table, prepared: &Prepared<T>) -> Result<String, Failure> {
+pub(crate) fn split_csv(table: &Table, prepared: &Prepared<f32>) -> Result<String, Failure> {
     let Split { train, validation, test, .. } = &prepared.dataset.split;
     let mut parts = vec![""; prepared.dataset.n_rows];
     for (part, rows) in [("train", train), ("validation", validation), ("test", test)] {

@@ -5,7 +5,7 @@ use anabranch::data::{
     RegressionTarget, ScaleKind, TargetColumns, TaskColumns, TaskTarget, Warning, WarningCode,
 };
 use anabranch::graph::Fusion;
-use anabranch::tensor::{Executor, Scalar};
+use anabranch::tensor::Executor;
 use anabranch::train::{NoObserver, RegressionMetrics, Trainer};
 
 use crate::failure::Failure;
@@ -63,11 +63,11 @@ impl Asked {
     /// What `set_up` makes with these scales. Where they are to be chosen, a network is trained
     /// with either scale that comes into question, and their errors on the validation rows are
     /// compared; what was chosen, and why, is a warning for each column.
-    pub(crate) fn set_up<T: Scalar>(
+    pub(crate) fn set_up(
         &self,
         exec: &Executor,
-        set_up: impl Fn(&[(String, ScaleKind)]) -> Result<Setup<T>, Failure>,
-    ) -> Result<(Setup<T>, Vec<Warning>), Failure> {
+        set_up: impl Fn(&[(String, ScaleKind)]) -> Result<Setup, Failure>,
+    ) -> Result<(Setup, Vec<Warning>), Failure> {
         let standard = set_up(&self.scales)?;
         let tasks = standard.prepared.targets.tasks().iter();
         let targets: Vec<&RegressionTarget> = tasks.flat_map(TaskTarget::regression).collect();
@@ -125,10 +125,7 @@ impl Asked {
 
 /// Trains a network, and tells the RMSE of each column of numbers on the validation rows; none if
 /// it diverges.
-fn validation_errors<T: Scalar>(
-    exec: &Executor,
-    setup: &Setup<T>,
-) -> Result<Vec<(String, f64)>, Failure> {
+fn validation_errors(exec: &Executor, setup: &Setup) -> Result<Vec<(String, f64)>, Failure> {
     let (data, targets) = (&setup.prepared.dataset, &setup.prepared.targets);
     let graph = setup.river.build(Fusion::Fused)?;
     let mut trainer = Trainer::new(data, graph, &setup.config, exec)?;

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
     let exec = args.setup.executor()?;
     let source = args.setup.source()?;
     let folds = args.folds.map(|n| Folds::run(&args.setup, &source, &exec, n)).transpose()?;
-    let setup = args.setup.setup_of::<f32>(&exec, &source)?;
+    let setup = args.setup.setup_of(&exec, &source)?;
     let prepared = &setup.prepared;
     let schema = schema::json_of(&source.table, &prepared.schema);
     let row_facts = RowFacts::of(&source, prepared)?;
@@ -219,7 +219,7 @@ pub(crate) fn run(args: &Args, settings: &Settings<'_>) -> Result<ExitCode, Fail
 /// If that gradient does not pass.
 fn certify(
     args: &Args,
-    setup: &Setup<f32>,
+    setup: &Setup,
     first: &mut Trainer<'_, f32>,
     exec: &Executor,
 ) -> Result<Value, Failure> {
@@ -235,7 +235,7 @@ fn certify(
 /// Trains all networks of a run, and linear models beside them.
 fn train(
     args: &Args,
-    setup: &Setup<f32>,
+    setup: &Setup,
     exec: &Executor,
     checkpoints: &Checkpoints<'_>,
     dir: &RunDir,

@@ -60,9 +60,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 fn run_trace(path: &Path, precision: Precision, json: bool) -> Result<ExitCode, Failure> {
     let of_file = |why: String| Failure::input(format!("{}: {why}", path.display()));
-    let text = std::fs::read(path).map_err(|e| of_file(format!("cannot be read ({e})")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| of_file(format!("cannot be read ({e})")))?;
     let trace: Trace =
-        serde_json::from_slice(&text).map_err(|e| of_file(format!("is not a trace: {e}")))?;
+        serde_json::from_str(&text).map_err(|e| of_file(format!("is not a trace: {e}")))?;
     let exec = Executor::serial();
     let computed = match precision {
         Precision::F64 => replay::<f64>(&trace, &exec),

@@ -49,6 +49,28 @@ impl<T: Scalar> Dataset<T> {
         self.present.get(task).unwrap_or(&Presence::All)
     }
 
+    /// The same data in another number type: the nearest numbers to these.
+    pub fn cast<U: Scalar>(&self) -> Dataset<U> {
+        let cast = |values: &[T]| values.iter().map(|value| U::from_f64(value.to_f64())).collect();
+        let tasks = self.tasks.iter().map(|task| match task {
+            TaskValues::Numbers { values, n_columns } => {
+                TaskValues::Numbers { values: cast(values), n_columns: *n_columns }
+            }
+            TaskValues::Classes { class, n_classes } => {
+                TaskValues::Classes { class: class.clone(), n_classes: *n_classes }
+            }
+        });
+        Dataset {
+            x: cast(&self.x),
+            tasks: tasks.collect(),
+            present: self.present.clone(),
+            sample_weights: self.sample_weights.as_deref().map(cast),
+            split: self.split.clone(),
+            n_rows: self.n_rows,
+            n_inputs: self.n_inputs,
+        }
+    }
+
     /// Adds the rows of another table, to test on: those that have a target. The others are
     /// counted.
     fn add_test_rows(

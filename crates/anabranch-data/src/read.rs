@@ -31,8 +31,7 @@ impl ReadOptions {
     /// differs from the header's, a cell of more than 1 MiB or a row of more than 64 MiB, a quoted
     /// cell without end, or a NUL.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
-        let (name, file) = open(path.as_ref())?;
-        self.from_reader(name, file)
+        self.pieces(path, usize::MAX)?.whole()
     }
 
     /// Reads from `reader`; messages call the table `name`.
@@ -73,7 +72,15 @@ impl ReadOptions {
         reader: impl Read + 'a,
         n_bytes: usize,
     ) -> Result<TablePieces<'a>, DataError> {
-        let (name, n_bytes) = (name.into(), n_bytes.max(1));
+        self.pieces_of(name.into(), Box::new(reader), n_bytes.max(1))
+    }
+
+    fn pieces_of<'a>(
+        &self,
+        name: String,
+        reader: Box<dyn Read + 'a>,
+        n_bytes: usize,
+    ) -> Result<TablePieces<'a>, DataError> {
         let source = Source::new(&name, reader, self.encoding, n_bytes)?;
         Ok(TablePieces::new(name, source, self.separator, self.rules.clone(), n_bytes))
     }

@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
     /// [`DataError::Read`], [`DataError::NotATable`] or [`DataError::NotUtf8`].
     pub(crate) fn new(
         name: &str,
-        mut reader: impl Read + 'a,
+        mut reader: Box<dyn Read + 'a>,
         asked: Option<TextEncoding>,
         n_bytes: usize,
     ) -> Result<Self, DataError> {
@@ -148,7 +148,7 @@ impl<'a> Source<'a> {
 }
 
 /// Appends `n_bytes` of `reader` to `to`, or all that are left; whether nothing follows them.
-fn read_some(reader: &mut impl Read, to: &mut Vec<u8>, n_bytes: usize) -> io::Result<bool> {
+fn read_some(reader: &mut dyn Read, to: &mut Vec<u8>, n_bytes: usize) -> io::Result<bool> {
     if n_bytes == usize::MAX {
         // A file says how long it is, so that memory for it is taken once.
         reader.read_to_end(to)?;
@@ -283,7 +283,7 @@ mod tests {
         let asked = asked.and_then(TextEncoding::named);
         // In one piece, and, but for the first, byte by byte.
         let in_pieces = |n_bytes: usize| {
-            let mut source = Source::new("t.csv", bytes, asked, bytes.len())?;
+            let mut source = Source::new("t.csv", Box::new(bytes), asked, bytes.len())?;
             Ok((text(&mut source, n_bytes)?, source.encoding))
         };
         let [at_once, in_bytes] =
@@ -345,11 +345,12 @@ mod tests {
             ruzstd::encoding::CompressionLevel::Fastest,
         );
         for bytes in [[gzip.clone(), gzip.clone()].concat(), [zstd.clone(), zstd].concat()] {
-            let mut source = Source::new("t.csv", &bytes[..], None, 10).unwrap();
+            let mut source = Source::new("t.csv", Box::new(&bytes[..]), None, 10).unwrap();
             let text = text(&mut source, 3).unwrap();
             assert!(text.starts_with(TEXT.as_bytes()), "{text:?}");
         }
-        let error = Source::new("t.csv", &gzip[..20], None, 100).err().unwrap().to_string();
+        let error =
+            Source::new("t.csv", Box::new(&gzip[..20]), None, 100).err().unwrap().to_string();
         assert!(error.starts_with("t.csv: cannot be read ("), "{error}");
     }
 

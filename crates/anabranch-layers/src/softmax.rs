@@ -77,6 +77,14 @@ fn backward_rows<T: Scalar>(y: &[T], dy: &[T], dx: &mut [T], accum: Accum, width
 }
 
 impl Softmax {
+    /// Scores x whose softmax are these probabilities y: their logarithms.
+    pub fn scores(y: &[f64], x: &mut [f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            // Not the logarithm of 0.
+            *x = Scalar::ln(y.max(f64::MIN_POSITIVE)) as f32;
+        }
+    }
+
     /// The Jacobian ∂y/∂x of one row at its output `y`: diag(y) − y·yᵀ.
     pub fn jacobian<T: Scalar>(&self, y: &[T]) -> Array2<T> {
         Array2::from_shape_fn((y.len(), y.len()), |(i, j)| {

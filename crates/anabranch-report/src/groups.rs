@@ -16,6 +16,10 @@ pub struct Grouping {
 impl Grouping {
     /// Groups rows by the cells that they have in a column; space around these says nothing.
     pub fn of<'c>(column: &str, cells: impl IntoIterator<Item = &'c str>) -> Self {
+        Self::of_cells(column, cells.into_iter().collect())
+    }
+
+    fn of_cells(column: &str, cells: Vec<&str>) -> Self {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let cells = cells.into_iter().map(|cell| {
             let next = places.len();

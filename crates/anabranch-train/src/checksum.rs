@@ -21,7 +21,7 @@ pub(crate) fn place(file: &[u8]) -> Option<usize> {
 /// Writes the checksum into a file that holds [`UNSEALED`].
 pub(crate) fn seal(file: &mut [u8]) {
     if let Some(at) = place(file) {
-        let digits = hex(Sha256::digest(&*file));
+        let digits = hex(&Sha256::digest(&*file));
         file[at..at + UNSEALED.len()].copy_from_slice(digits.as_bytes());
     }
 }
@@ -31,16 +31,15 @@ pub(crate) fn seal(file: &mut [u8]) {
 ///
 /// # Errors
 /// Those of `rest`.
-pub(crate) fn of_file(start: &[u8], at: usize, rest: impl Read) -> io::Result<String> {
+pub(crate) fn of_file(start: &[u8], at: usize, rest: &mut dyn Read) -> io::Result<String> {
     let mut digest = Sha256::new();
     digest.update(&start[..at]);
     digest.update(UNSEALED);
     digest.update(&start[at + UNSEALED.len()..]);
-    let mut rest = rest;
     let mut block = [0; 1 << 14];
     loop {
         match rest.read(&mut block) {
-            Ok(0) => return Ok(hex(digest.finalize())),
+            Ok(0) => return Ok(hex(&digest.finalize())),
             Ok(n) => digest.update(&block[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -49,6 +48,6 @@ pub(crate) fn of_file(start: &[u8], at: usize, rest: impl Read) -> io::Result<St
 }
 
 /// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,18 +38,19 @@ pub fn data_sha256<T: Scalar>(prepared: &Prepared<T>) -> String {
     }
     hash_json(&mut hash, &prepared.encoder);
     hash_json(&mut hash, &prepared.targets);
-    hex(hash.finalize())
+    hex(&hash.finalize())
 }
 
 fn hash_counts(hash: &mut Sha256, counts: impl IntoIterator<Item = usize>) {
-    let bytes = counts.into_iter().flat_map(|count| (count as u64).to_le_bytes());
-    hash.update(bytes.collect::<Vec<u8>>());
+    counts.into_iter().for_each(|count| hash.update((count as u64).to_le_bytes()));
 }
 
 fn hash_numbers<T: Scalar>(hash: &mut Sha256, numbers: &[T]) {
+    let mut bytes = Vec::with_capacity(CHUNK * size_of::<f64>());
     for chunk in numbers.chunks(CHUNK) {
-        let bytes = chunk.iter().flat_map(|number| number.to_f64().to_le_bytes());
-        hash.update(bytes.collect::<Vec<u8>>());
+        bytes.clear();
+        chunk.iter().for_each(|number| bytes.extend(number.to_f64().to_le_bytes()));
+        hash.update(&bytes);
     }
 }
 

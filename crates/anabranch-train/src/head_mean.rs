@@ -2,7 +2,7 @@
 
 use anabranch_data::TaskTarget;
 use anabranch_layers::{Infer, Layer, Softmax};
-use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
+use anabranch_tensor::{ArrayView2, Executor, flat, matrix, matrix_mut};
 
 /// What the members of an ensemble predict for some rows in one task.
 ///
@@ -125,6 +125,11 @@ impl Spread {
     }
 }
 
+/// Compiled for this machine's vectors, where layers are.
+fn softmax() -> Box<dyn Layer<f64>> {
+    Softmax.boxed()
+}
+
 /// What a head's outputs `scores` mean.
 fn meanings(scores: &[f64], x: &mut [f64], target: &TaskTarget) {
     let width = target.outputs();
@@ -136,7 +141,7 @@ fn meanings(scores: &[f64], x: &mut [f64], target: &TaskTarget) {
                 }
             }
         }
-        TaskTarget::Classification(_) => Softmax.infer(Infer {
+        TaskTarget::Classification(_) => softmax().infer(Infer {
             exec: &Executor::serial(),
             input: 0,
             x: matrix(scores, scores.len() / width, width),
@@ -160,10 +165,7 @@ fn write_outputs(mean: &[f64], outputs: &mut [f32], target: &TaskTarget) {
             }
         }
         TaskTarget::Classification(_) => {
-            for (y, mean) in outputs.iter_mut().zip(mean) {
-                // Not the logarithm of 0, where all members are so sure.
-                *y = Scalar::ln(mean.max(f64::MIN_POSITIVE)) as f32;
-            }
+            Softmax::scores(mean, outputs);
         }
     }
 }

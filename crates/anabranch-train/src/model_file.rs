@@ -62,12 +62,14 @@ struct Version {
 
 /// The little-endian bytes of numbers.
 fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(size_of_val(values));
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
 }
 
 /// SHA-256 of the parameters' little-endian bytes in order, in hexadecimal.
 pub fn weights_sha256(params: &[f32]) -> String {
-    hex(Sha256::digest(bytes(params)))
+    hex(&Sha256::digest(bytes(params)))
 }
 
 /// The file that a path given by a user means: itself, or the model in that directory.
@@ -81,7 +83,7 @@ impl Model {
     pub fn weights_sha256(&self) -> String {
         let mut digest = Sha256::new();
         self.snapshots().for_each(|snapshot| digest.update(bytes(&snapshot.params)));
-        hex(digest.finalize())
+        hex(&digest.finalize())
     }
 
     /// What the names of the tensors of each of the [`snapshots`](Self::snapshots) begin with in a
@@ -103,7 +105,10 @@ impl Model {
     /// # Errors
     /// [`ModelError::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
-        let path = path.as_ref();
+        self.save_to(path.as_ref())
+    }
+
+    fn save_to(&self, path: &Path) -> Result<(), ModelError> {
         let failed = |reason| ModelError::Io { action: "write", path: path.to_owned(), reason };
         let members = self.tasks_of_snapshots();
         let prefixes = prefixes(self.graph(), &members);
@@ -150,7 +155,10 @@ impl Model {
     /// If the file cannot be read, is no model file or a damaged one, is of a newer format, or its
     /// parts do not fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
-        let path = model_path(path);
+        Self::load_from(model_path(path))
+    }
+
+    fn load_from(path: PathBuf) -> Result<Self, ModelError> {
         let failed = |reason| ModelError::Io { action: "read", path: path.clone(), reason };
         let found = fs::metadata(&path).map_err(failed)?;
         if !found.is_file() {
@@ -255,7 +263,7 @@ fn prefixes(graph: &Graph<f32>, members: &[Vec<Vec<usize>>]) -> Vec<String> {
 }
 
 /// Reads the length of the metadata, and the metadata, of a file of `len` bytes.
-fn read_start(path: &Path, source: &mut impl Read, len: u64) -> Result<Vec<u8>, ModelError> {
+fn read_start(path: &Path, source: &mut dyn Read, len: u64) -> Result<Vec<u8>, ModelError> {
     let mut start = vec![0; LENGTH_BYTES];
     source.read_exact(&mut start).map_err(|_| cut(path, len, LENGTH_BYTES as u64))?;
     let n = start.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
@@ -282,7 +290,7 @@ fn check_start(
     path: &Path,
     start: &[u8],
     len: u64,
-    rest: &mut impl Read,
+    rest: &mut dyn Read,
 ) -> Result<Header, ModelError> {
     let invalid = |e: serde_json::Error| not_a_model(path, format!("its metadata: {e}"));
     let metadata: safetensors::tensor::Metadata =

@@ -2,7 +2,7 @@
 
 use anabranch_data::RegressionTarget;
 use anabranch_graph::Head;
-use anabranch_layers::{CrossEntropy, Loss, LossGradient, Target, TargetKind};
+use anabranch_layers::{Loss, LossGradient, LossKind, Target, TargetKind};
 use anabranch_tensor::{ArrayView2, Executor, Scalar, flat, matrix, matrix_mut};
 
 use crate::metrics::{
@@ -302,7 +302,8 @@ impl LogLosses {
         d.resize(z.len(), 0.0);
         of_rows.resize(n_rows, 0.0);
         // The plain loss of training; its derivative is not needed here.
-        CrossEntropy::default().gradient(LossGradient {
+        let loss: Box<dyn Loss<f64>> = LossKind::CROSS_ENTROPY.boxed();
+        loss.gradient(LossGradient {
             exec: &Executor::serial(),
             prediction: matrix(z, n_rows, n_classes),
             target: Target::Classes(class),

@@ -45,30 +45,39 @@ pub(super) enum Head<'a> {
     Numbers(&'a str),
 }
 
+impl Head<'_> {
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Words(_) => " class=\"words\"",
+            Self::Numbers(_) => "",
+        }
+    }
+}
+
 /// A table that scrolls by itself where it is too wide. Cells are HTML; the first one of a row is
 /// its head.
 pub(super) fn table(heads: &[Head<'_>], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let class = |head: &Head<'_>| match head {
-        Head::Words(_) => " class=\"words\"",
-        Head::Numbers(_) => "",
-    };
     let mut html = String::from("<div class=\"wide\"><table>\n<tr>");
     for head in heads {
         let (Head::Words(text) | Head::Numbers(text)) = head;
-        let _ = write!(html, "<th scope=\"col\"{}>{text}</th>", class(head));
+        let _ = write!(html, "<th scope=\"col\"{}>{text}</th>", head.class());
     }
     html += "</tr>\n";
     for row in rows {
-        html += "<tr>";
-        for (i, (cell, head)) in row.iter().zip(heads).enumerate() {
-            let _ = match i {
-                0 => write!(html, "<th scope=\"row\">{cell}</th>"),
-                _ => write!(html, "<td{}>{cell}</td>", class(head)),
-            };
-        }
-        html += "</tr>\n";
+        add_row(&mut html, heads, &row);
     }
     html + "</table></div>\n"
+}
+
+fn add_row(html: &mut String, heads: &[Head<'_>], row: &[String]) {
+    *html += "<tr>";
+    for (i, (cell, head)) in row.iter().zip(heads).enumerate() {
+        let _ = match i {
+            0 => write!(html, "<th scope=\"row\">{cell}</th>"),
+            _ => write!(html, "<td{}>{cell}</td>", head.class()),
+        };
+    }
+    *html += "</tr>\n";
 }
 
 /// Names and bars of such shares of the width, with what stands behind each.

@@ -71,7 +71,7 @@ fn effect(dependence: &Dependence) -> String {
     };
     let x = match values {
         Values::Numbers(values) => Axis::of(column, values.iter().copied()),
-        Values::Days(days) => Axis::of(column, days.iter().copied()).few_ticks(3).labelled(date),
+        Values::Days(days) => Axis::of(column, days.iter().copied()).few_ticks(3).labelled(&date),
         Values::Names(names) => Axis::names(column, names.iter().map(String::as_str)),
     };
     let of_rows = curves.iter().flat_map(|curve| curve.rows.iter().flatten().copied());

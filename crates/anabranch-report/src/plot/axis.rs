@@ -34,9 +34,18 @@ enum Names {
 impl Axis {
     /// An axis of numbers that has room for all of these.
     pub(crate) fn of(label: &str, values: impl IntoIterator<Item = f64>) -> Self {
-        let finite = values.into_iter().filter(|value| value.is_finite());
-        let range = finite.map(|v| [v, v]).reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
-        let [low, high] = range.unwrap_or([0.0, 1.0]);
+        let mut range = None;
+        for value in values {
+            if value.is_finite() {
+                let [low, high] = range.unwrap_or([value; 2]);
+                range = Some([value.min(low), value.max(high)]);
+            }
+        }
+        Self::around(label, range.unwrap_or([0.0, 1.0]))
+    }
+
+    /// An axis of numbers with a margin on both sides.
+    fn around(label: &str, [low, high]: [f64; 2]) -> Self {
         // A single value stands in the middle.
         let margin = match high - low {
             width if width > 1e-9 * high.abs().max(low.abs()) => 0.04 * width,
@@ -53,15 +62,16 @@ impl Axis {
 
     /// An axis with a place for each of these names, at 0, 1, 2 …
     pub(crate) fn names<'a>(label: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
-        let names = names.into_iter().enumerate();
-        let ticks: Vec<_> =
-            names.map(|(place, name)| (place as f64, shortened(name, NAME))).collect();
+        let mut ticks = Vec::new();
+        for name in names {
+            ticks.push((ticks.len() as f64, shortened(name, NAME)));
+        }
         let range = [-0.5, ticks.len() as f64 - 0.5];
         Self { label: shortened(label, TITLE), range, ticks, names: Names::Aslant }
     }
 
     /// The axis with other words at its ticks.
-    pub(crate) fn labelled(mut self, words: impl Fn(f64) -> String) -> Self {
+    pub(crate) fn labelled(mut self, words: &dyn Fn(f64) -> String) -> Self {
         self.ticks.iter_mut().for_each(|(value, label)| *label = words(*value));
         self
     }
@@ -75,7 +85,7 @@ impl Axis {
     /// Without ticks between whole numbers.
     pub(crate) fn whole(mut self) -> Self {
         self.ticks.retain(|(value, _)| value.fract() == 0.0);
-        self.labelled(|value| value.to_string())
+        self.labelled(&|value| value.to_string())
     }
 
     pub(super) fn label(&self) -> &str {

@@ -52,17 +52,24 @@ impl Plot {
     /// of no length with round ends.
     fn path(&mut self, class: &str, points: impl IntoIterator<Item = [f64; 2]>, join: &str) {
         let mut path = String::new();
-        for point in points.into_iter().filter(|point| point.iter().all(|v| v.is_finite())) {
+        for point in points {
+            self.extend(&mut path, point, join);
+        }
+        if !path.is_empty() {
+            self.marks += &format!("<path class=\"{class}\" d=\"{path}\"/>");
+        }
+    }
+
+    /// Continues a path to a point, if that is finite.
+    fn extend(&self, path: &mut String, point: [f64; 2], join: &str) {
+        if point.iter().all(|v| v.is_finite()) {
             let [x, y] = self.place(point);
             let (command, end) = match join {
                 "" => ("M", "h0"),
                 _ if path.is_empty() => ("M", ""),
                 _ => (join, ""),
             };
-            path += &format!("{command}{x:.1} {y:.1}{end}");
-        }
-        if !path.is_empty() {
-            self.marks += &format!("<path class=\"{class}\" d=\"{path}\"/>");
+            *path += &format!("{command}{x:.1} {y:.1}{end}");
         }
     }
 

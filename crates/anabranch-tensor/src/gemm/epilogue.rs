@@ -7,6 +7,9 @@
 /// epilogue that can do better on several rows also overrides `apply_rows` or `apply_whole_rows`.
 /// Mark them `#[inline(always)]`: they are then compiled for the kernels' vector instructions.
 pub trait Epilogue<T>: Sync {
+    /// Whether it leaves all elements as they are: such products are compiled once, in this crate.
+    const IS_NONE: bool = false;
+
     /// `c` holds the finished elements `C[row, col .. col + c.len()]` and may be changed.
     fn apply(&self, row: usize, col: usize, c: &mut [T]);
 
@@ -51,6 +54,8 @@ pub trait Epilogue<T>: Sync {
 pub struct NoEpilogue;
 
 impl<T> Epilogue<T> for NoEpilogue {
+    const IS_NONE: bool = true;
+
     #[inline(always)]
     fn apply(&self, _: usize, _: usize, _: &mut [T]) {}
 }

@@ -3,12 +3,13 @@
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::blocking::Product;
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, NoEpilogue};
 use super::kernels::{self, Kernels};
 use super::library::{self, LibraryProduct};
 use super::pack::Matrix;
 use super::plan;
 use crate::accum::Accum;
+use crate::compiled_once;
 use crate::parallel::Executor;
 use crate::scalar::Scalar;
 
@@ -32,16 +33,33 @@ pub fn gemm_scratch_len<T: Scalar>(exec: &Executor, m: usize, n: usize, k: usize
 /// # Panics
 /// If the shapes do not agree, C is not contiguous, or `scratch` is too short.
 #[inline]
-pub fn gemm<T: Scalar>(
+pub fn gemm<T: Scalar, E: Epilogue<T>>(
     exec: &Executor,
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
     accum: Accum,
     c: ArrayViewMut2<'_, T>,
     scratch: &mut [T],
-    epilogue: &impl Epilogue<T>,
+    epilogue: &E,
 ) {
-    gemm_with(kernels::kernels(), exec, a, b, accum, c, scratch, epilogue);
+    if E::IS_NONE {
+        plain(exec, a, b, accum, c, scratch);
+    } else {
+        gemm_with(kernels::kernels(), exec, a, b, accum, c, scratch, epilogue);
+    }
+}
+
+compiled_once! {
+    fn plain<T>(
+        exec: &Executor,
+        a: ArrayView2<'_, T>,
+        b: ArrayView2<'_, T>,
+        accum: Accum,
+        c: ArrayViewMut2<'_, T>,
+        scratch: &mut [T],
+    ) {
+        gemm_with(kernels::kernels(), exec, a, b, accum, c, scratch, &NoEpilogue);
+    }
 }
 
 /// [`gemm`] with the kernels of one instruction set, which the processor has, or without any.

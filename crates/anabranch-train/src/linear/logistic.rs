@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use anabranch_layers::{CrossEntropy, Loss, LossGradient, Target};
+use anabranch_layers::{Loss, LossGradient, LossKind, Target};
 use anabranch_tensor::gemm::{NoEpilogue, gemm, gemm_scratch_len};
-use anabranch_tensor::ndarray::{Array1, Axis};
+use anabranch_tensor::ndarray::Array1;
 use anabranch_tensor::{Accum, Executor, Scalar, flat, matrix, matrix_mut};
 
 use super::Linear;
@@ -141,6 +141,7 @@ impl<T: Scalar> Rows<'_, T> {
             .max(gemm_scratch_len::<T>(&exec, most_rows, n_classes, n_inputs));
         let mut scratch = vec![T::ZERO; scratch_len];
         let mut classes = self.class.chunks(CHUNK_ROWS);
+        let loss: Box<dyn Loss<T>> = LossKind::CROSS_ENTROPY.boxed();
         let mut sum = 0.0;
         self.inputs.for_each_chunk(CHUNK_ROWS, |x| {
             let Some(class) = classes.next() else { return };
@@ -150,7 +151,7 @@ impl<T: Scalar> Rows<'_, T> {
             scores.chunks_exact_mut(n_classes).for_each(|z| z.copy_from_slice(b));
             let z = matrix_mut(scores, n, n_classes);
             gemm(&exec, x, w.t(), Accum::Add, z, &mut scratch, &NoEpilogue);
-            CrossEntropy::default().gradient(LossGradient {
+            loss.gradient(LossGradient {
                 exec: &exec,
                 prediction: matrix(scores, n, n_classes),
                 target: Target::Classes(class),
@@ -158,10 +159,14 @@ impl<T: Scalar> Rows<'_, T> {
                 d: matrix_mut(d, n, n_classes),
                 row_losses: &mut losses[..n],
             });
+            let mut d_sums = vec![0.0; n_classes];
+            for d in d.chunks_exact(n_classes) {
+                d_sums.iter_mut().zip(d).for_each(|(sum, d)| *sum += d.to_f64());
+            }
+            db.iter_mut().zip(d_sums).for_each(|(db, d)| *db += d);
             let d = matrix(d, n, n_classes);
             let dw = matrix_mut(&mut dw, n_classes, n_inputs);
             gemm(&exec, d.t(), x, Accum::Add, dw, &mut scratch, &NoEpilogue);
-            db.iter_mut().zip(d.mapv(T::to_f64).sum_axis(Axis(0))).for_each(|(db, d)| *db += d);
             sum += losses[..n].iter().map(|loss| loss.to_f64()).sum::<f64>();
         });
         let per_row = 1.0 / n_rows as f64;
