@@ -1,14 +1,18 @@
-//! The suite `read`: a CSV file becomes a matrix, next to the readers of pandas and polars.
+//! The suite `read`: a CSV file becomes a matrix, next to the readers of pandas and polars, and
+//! predictions, by the calls of `anabranch predict`.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anabranch_data::{Fractions, Prepared, Table, TargetColumns, prepare};
+use anabranch_data::{Fractions, Prepared, ReadOptions, Table, TargetColumns, prepare};
+use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::Executor;
 use anabranch_tests::{Allocations, count_allocations};
+use anabranch_train::{Member, Model};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -28,6 +32,13 @@ const LABELS: [u32; 5] = [2, 3, 7, 40, 4];
 
 /// One cell in so many is empty in the last column of numbers.
 const HOLES: u32 = 10;
+
+/// Units of the branches of the network that predicts.
+const HIDDEN: [usize; 2] = [128, 64];
+
+/// Bytes of the table and rows that `anabranch predict` takes at a time.
+const PIECE_BYTES: usize = 8 << 20;
+const ROWS_AT_ONCE: usize = 4096;
 
 /// Options of `read`.
 #[derive(clap::Args, Debug)]
@@ -57,6 +68,16 @@ struct Reading {
     peak: u64,
 }
 
+/// Predicting, by where the time goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Predicting {
+    /// From the file to cells.
+    cells: f64,
+    /// From cells to encoded rows.
+    encoding: f64,
+    network: f64,
+}
+
 /// Runs the suite.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let generated = tempfile::Builder::new().suffix(".csv").tempfile()?;
@@ -66,8 +87,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let python = peers::python(args.python.as_deref());
     let (mut ours, mut plain, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut peers_are_there = true;
+    let mut predicting = Vec::new();
     for _ in 0..args.repeats.max(1) {
-        ours.push(read(file)?);
+        let (reading, model) = read(file)?;
+        ours.push(reading);
+        predicting.push(predict(file, &model)?);
         plain.push(cells_and_numbers(file)?);
         if peers_are_there {
             match peer(file, &python) {
@@ -95,6 +119,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     line("file to cells", cells, None);
     line("file to encoded matrix", both, Some(peak as f64));
+    let of =
+        |part: fn(&Predicting) -> f64| median(&predicting.iter().map(part).collect::<Vec<_>>());
+    let rows_read = of(|p| p.cells + p.encoding);
+    let predicted = of(|p| p.cells + p.encoding + p.network);
+    line("predict: file to cells", of(|p| p.cells), None);
+    line("predict: file to encoded rows", rows_read, None);
+    line("predict: file to predictions", predicted, None);
     line("csv crate and str::parse", median(&plain), None);
     let mut peers = serde_json::Map::new();
     for name in ["pandas", "polars"] {
@@ -124,6 +155,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "seconds": both,
         "mb_per_second": speed(both),
         "cells_mb_per_second": speed(cells),
+        "predict_cells_mb_per_second": speed(of(|p| p.cells)),
+        "predict_rows_mb_per_second": speed(rows_read),
+        "predict_mb_per_second": speed(predicted),
         "csv_crate_mb_per_second": speed(median(&plain)),
         "peak_bytes": peak,
         "matrix_bytes": matrix_bytes,
@@ -132,8 +166,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     write_json(args.json.as_deref(), &[record])
 }
 
-/// Anabranch, on one thread.
-fn read(file: &Path) -> Result<Reading> {
+/// Anabranch, on one thread; and a model of the table with its initial weights.
+fn read(file: &Path) -> Result<(Reading, Model)> {
     let exec = Executor::serial();
     let columns = TargetColumns::new().regress(["number 1"]).classify("text 5");
     let (result, Allocations { peak, .. }) = count_allocations(&exec, || {
@@ -141,12 +175,47 @@ fn read(file: &Path) -> Result<Reading> {
         let table = Table::read(file)?;
         let cells = begin.elapsed().as_secs_f64();
         let begin = Instant::now();
-        let Prepared { dataset, .. } =
-            prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1)?;
-        Ok((cells, begin.elapsed().as_secs_f64(), size_of_val(&dataset.x[..])))
+        let prepared = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1)?;
+        Ok((cells, begin.elapsed().as_secs_f64(), prepared))
     });
-    let (cells, matrix, matrix_bytes) = result.map_err(|error: anabranch_data::DataError| error)?;
-    Ok(Reading { cells, matrix, matrix_bytes, peak })
+    let (cells, matrix, prepared) = result.map_err(|error: anabranch_data::DataError| error)?;
+    let Prepared { dataset, encoder, targets, .. } = prepared;
+    let matrix_bytes = size_of_val(&dataset.x[..]);
+    let [outputs, classes] = [0, 1].map(|task| dataset.tasks[task].outputs());
+    let [hidden_a, hidden_b] = HIDDEN;
+    let river = TwoBranch::new(dataset.n_inputs, hidden_a, outputs, hidden_b, classes).river();
+    let (params, state) = river.build(Fusion::Fused)?.init(1);
+    let member = Member::new(2, params.to_vec(), state.to_vec());
+    let model = Model::new(river, vec![member], encoder, targets)?;
+    Ok((Reading { cells, matrix, matrix_bytes, peak }, model))
+}
+
+/// The calls of `anabranch predict`, on one thread, but for the writing.
+fn predict(file: &Path, model: &Model) -> Result<Predicting> {
+    let exec = Executor::serial();
+    let options = ReadOptions::default();
+    let mut encoder = model.encoder().pieces(&options.rules);
+    let mut x = Vec::new();
+    let mut took = Predicting::default();
+    let mut since = Instant::now();
+    let mut lap = || {
+        let seconds = since.elapsed().as_secs_f64();
+        since = Instant::now();
+        seconds
+    };
+    for piece in options.pieces(file, PIECE_BYTES)? {
+        let piece = piece?;
+        took.cells += lap();
+        let rows: Vec<usize> = (0..piece.n_rows()).collect();
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            encoder.encode(&exec, &piece, rows, &mut x)?;
+            took.encoding += lap();
+            black_box(model.predict_encoded(&x));
+            took.network += lap();
+        }
+    }
+    encoder.judge()?;
+    Ok(took)
 }
 
 /// Seconds to go through the cells with the csv crate and to try to read each as a number.
