@@ -1,5 +1,9 @@
 //! The value of an expression on one instance, under one reading.
 
+mod products;
+
+use products::{is_coupled, is_ones, product_with_ones};
+
 use crate::Evaluation;
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::formula::Indices;
@@ -262,6 +266,14 @@ impl Evaluator<'_> {
                 let other = if is_ones(left) { right } else { left };
                 let value = self.value(other, scope)?.matrix("a sum").map_err(error)?;
                 Value::number(value.data().iter().sum())
+            }
+            // Of a batch, a one for each entry, where there are not as many as samples.
+            Node::Binary(Operator::Multiply, sides)
+                if scope == Scope::Batch && sides.iter().any(is_ones) =>
+            {
+                let [left, right] = &**sides;
+                let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
+                product_with_ones(self.truth.rows, sides, left, right).map_err(error)?
             }
             Node::Function(Function::BatchNorm, arguments) => {
                 self.batch_norm(&arguments[0], scope)?
@@ -555,23 +567,5 @@ impl Evaluator<'_> {
             Scope::Row(row) => Matrix::new(output.cols(), 1, output.row(row).to_vec()),
             _ => output,
         }))
-    }
-}
-
-/// A vector of ones, or its transpose.
-fn is_ones(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::Quantity(quantity) => quantity.name == "ones_m",
-        Node::Transpose(inner) => is_ones(inner),
-        _ => false,
-    }
-}
-
-/// Whether the value takes rows of the batch together: BatchNorm's Jacobian or its transpose.
-fn is_coupled(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::Quantity(quantity) => quantity.kind == Kind::UnitJacobian,
-        Node::Transpose(inner) => is_coupled(inner),
-        _ => false,
     }
 }

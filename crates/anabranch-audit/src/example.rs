@@ -124,7 +124,8 @@ fn worked_out(truth: &Truth, formula: &Formula, reading: Reading) -> Example {
         };
         let whole = sample.map(|_| &formula.expr);
         let value_of = |expr: &Expr| {
-            let value = rows(&part(expr, truth, reading, scope)?);
+            let turned = formula.turn.of_part(expr, reading.evaluation);
+            let value = rows(&part(&turned, truth, reading, scope)?);
             Some(Step { sample, expression: Shown(expr).to_string(), value })
         };
         let mut of_scope: Vec<Step> = Vec::new();

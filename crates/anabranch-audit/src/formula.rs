@@ -12,6 +12,7 @@ use crate::quantity::{Quantity, Target, suggestion};
 use crate::setting::Setting;
 use crate::task::{Loss, Task};
 use crate::truth::{MaskReading, Truth};
+use crate::turn::Turn;
 
 /// What the quantities of a formula stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Formula {
     pub(crate) loss: Loss,
     pub(crate) indices: Indices,
     pub(crate) mask: MaskReading,
+    /// Which way round its matrices are.
+    pub(crate) turn: Turn,
     pub(crate) line: Option<usize>,
     pub(crate) expected: Option<Verdict>,
     pub(crate) points: Option<f64>,
@@ -87,6 +90,7 @@ impl Formula {
             evaluation,
             indices: Indices::default(),
             mask: MaskReading::Scaled,
+            turn: Turn::default(),
             line: None,
             expected: None,
             points: None,

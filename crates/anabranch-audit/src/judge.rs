@@ -101,6 +101,24 @@ pub(crate) fn assess(
     best
 }
 
+/// Whether a formula is exact under some reading of its sums without a range.
+pub(crate) fn is_exact(truths: &[Truth], formula: &Formula) -> bool {
+    (0..1u32 << unstated_sums(&formula.expr)).any(|over_entries| {
+        let in_place = Reading::in_place(formula.evaluation, formula.mask);
+        let reading = Reading { over_entries, ..in_place };
+        pairs(truths, formula, reading).is_ok_and(|pairs| {
+            let fits = |pair: &Pair<'_>| {
+                pair.printed.len() == pair.expected.len()
+                    && pair.printed.iter().zip(&pair.expected).all(|(p, e)| p.shape() == e.shape())
+            };
+            pairs.iter().all(fits)
+                && (largest_error(pairs.iter().map(|pair| (&pair.printed[..], &pair.expected[..])))
+                    <= EXACT
+                    || is_jacobian_of_output(&pairs, formula))
+        })
+    })
+}
+
 fn unstated_sums(expr: &Expr) -> usize {
     let own = usize::from(matches!(expr.node, Node::Fold(_, Axis::Unstated(_), _)));
     own + expr.children().iter().map(unstated_sums).sum::<usize>()

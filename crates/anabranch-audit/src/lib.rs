@@ -80,6 +80,7 @@ mod setting;
 mod show;
 mod task;
 mod truth;
+mod turn;
 mod value;
 
 pub use example::{Example, Step};

@@ -25,9 +25,14 @@ pub(crate) fn pairs_with<'a>(
     reading: Reading,
 ) -> Result<Vec<Pair<'a>>, EvalError> {
     let target = formula.target;
+    let expr = formula.turn.applied(expr, target, reading.evaluation);
+    let mut indices = formula.indices.clone();
+    if formula.turn.swaps_letters(target) {
+        indices.free.reverse();
+    }
     let pair = |truth: &'a Truth| {
         let expected = formula.true_value(truth, reading.evaluation);
-        let mut printed = evaluate(expr, (target, &formula.indices), truth, reading)?;
+        let mut printed = evaluate(&expr, (target, &indices), truth, reading)?;
         // "1" says that every entry is.
         if target.name() == "dy_dbeta" {
             for (value, e) in printed.iter_mut().zip(&expected) {

@@ -228,7 +228,7 @@ fn derivation_json(derivation: &Derivation) -> Value {
             })
         })
         .collect();
-    json!({ "equations": equations, "skipped": skipped, "symbols": derivation.symbols })
+    json!({ "equations": equations, "skipped": skipped, "symbols": derivation.symbols, "conventions": derivation.conventions })
 }
 
 fn equation_json(equation: &Equation) -> Value {

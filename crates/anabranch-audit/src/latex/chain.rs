@@ -3,11 +3,14 @@
 mod definitions;
 mod directive;
 mod member;
+mod orientation;
 mod seen;
+mod vote;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
+use orientation::{Conventions, Vote, Votes};
 use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
@@ -67,10 +70,12 @@ impl Auditor {
         // second judges.
         let mut judge = Judge::new(self, text, pieces, mask);
         judge.judge(pieces);
+        judge.settle(pieces);
         judge.done = Derivation::default();
         judge.judge(pieces);
         let mut done = judge.done;
         done.symbols = judge.symbols.used;
+        done.conventions = judge.conventions.counts.into_iter().collect();
         let of = |equation: &Equation| -> usize {
             equation.members.iter().map(|member| cost(&member.judgement)).sum()
         };
@@ -92,6 +97,10 @@ struct Judge<'a> {
     slots: HashMap<char, Slot>,
     setting: Setting,
     mask: MaskReading,
+    /// Which way round it writes matrices.
+    conventions: Conventions,
+    /// What its formulas say of that.
+    votes: Votes,
     /// How the derivation defines a δ, where that is not what it is.
     definitions: BTreeMap<&'static str, Expr>,
     /// Whether the derivation writes ∂L/∂ŷa for the derivative without the path through the join.
@@ -116,11 +125,12 @@ struct Read {
     expr: Option<Expr>,
     /// What its verdict is of, if there may be more to say about it.
     formula: Option<Formula>,
+    vote: Option<Vote>,
 }
 
 impl Read {
     fn unjudged(judgement: Judgement, expr: Option<Expr>) -> Self {
-        Self { judgement, values: None, expr, formula: None }
+        Self { judgement, values: None, expr, formula: None, vote: None }
     }
 }
 
@@ -133,6 +143,8 @@ impl<'a> Judge<'a> {
             slots: HashMap::new(),
             setting: Setting::default(),
             mask,
+            conventions: Conventions::default(),
+            votes: Votes::default(),
             definitions: BTreeMap::new(),
             has_partial: Cell::new(false),
             end: Place { line: 1, column: 1 },
@@ -266,7 +278,7 @@ impl<'a> Judge<'a> {
         if self.defines(members, &texts) {
             return;
         }
-        let mut best: Option<(usize, Equation, Vec<Option<Expr>>)> = None;
+        let mut best: Option<(usize, Equation, Outcome)> = None;
         // What the document says of letters may not hold for an equation of its own letters.
         let usual = &['i', 'n', 'r', 't'][..];
         // In a derivative of BatchNorm, any letter may be a sample's.
@@ -287,12 +299,12 @@ impl<'a> Judge<'a> {
             let equation = self.equation(members, &texts, condition, letters);
             self.slots = of_document.clone();
             match equation {
-                Ok((mut equation, exprs)) => {
+                Ok((mut equation, outcome)) => {
                     equation.place = place;
                     let cost: usize =
                         equation.members.iter().map(|member| cost(&member.judgement)).sum();
                     if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
-                        best = Some((cost, equation, exprs));
+                        best = Some((cost, equation, outcome));
                     }
                 }
                 Err((reason, unreadable)) if best.is_none() && letters.is_empty() => {
@@ -306,7 +318,8 @@ impl<'a> Judge<'a> {
                 break;
             }
         }
-        let Some((_, mut equation, exprs)) = best else { return };
+        let Some((_, mut equation, Outcome { exprs, votes })) = best else { return };
+        self.votes.extend(votes);
         let graded = std::mem::take(grading);
         (equation.points, equation.expected) = (graded.points, graded.expected);
         self.remember(&equation, &exprs);
@@ -366,7 +379,8 @@ impl<'a> Judge<'a> {
             loss = Loss::OfSample;
         }
         let is_partial = self.has_partial_by_y_a(&members[0]);
-        let about = About { target, free: &free, condition: &condition, loss, is_partial };
+        let left = &members[0];
+        let about = About { target, left, free: &free, condition: &condition, loss, is_partial };
         let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left))];
         for (member, text) in members.iter().zip(texts).skip(1) {
             read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
@@ -386,6 +400,7 @@ impl<'a> Judge<'a> {
             .or(verdicts().next())
             .or(named.then_some(Verdict::Exact));
         let exprs = read.iter().map(|one| one.expr.clone()).collect();
+        let votes = read.iter().filter_map(|one| one.vote.clone()).collect();
         let members = read
             .into_iter()
             .zip(members)
@@ -402,7 +417,7 @@ impl<'a> Judge<'a> {
         let place = Place { line: 1, column: 1 };
         let equation =
             Equation { place, target, members, verdict, broken, points: None, expected: None };
-        Ok((equation, exprs))
+        Ok((equation, Outcome { exprs, votes }))
     }
 
     /// Of each member, whether it equals the one before that can be read.
@@ -450,8 +465,14 @@ fn end(text: &str, start: Place) -> Place {
     }
 }
 
-/// An equation, and the trees of its members.
-type Judged = (Equation, Vec<Option<Expr>>);
+/// The trees of an equation's members, and which way round they are written.
+struct Outcome {
+    exprs: Vec<Option<Expr>>,
+    votes: Vec<Vote>,
+}
+
+/// An equation, and what else there is to remember of it.
+type Judged = (Equation, Outcome);
 
 /// Why an equation is not judged, and whether that is because it cannot be read.
 type NotJudged = (String, bool);
@@ -459,6 +480,7 @@ type NotJudged = (String, bool);
 /// What an equation is about.
 struct About<'a> {
     target: Target,
+    left: &'a [Atom],
     free: &'a [Index],
     condition: &'a Option<Expr>,
     loss: Loss,

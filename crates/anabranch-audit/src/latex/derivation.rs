@@ -15,6 +15,8 @@ pub struct Derivation {
     pub skipped: Vec<Skipped>,
     /// The symbols that were read, and as what.
     pub symbols: BTreeMap<String, String>,
+    /// Which way round its matrices are, where that matters, and by how many formulas.
+    pub conventions: BTreeMap<&'static str, String>,
 }
 
 /// `A = B = C`, judged.

@@ -8,7 +8,7 @@ mod sums;
 
 use std::collections::HashMap;
 
-use differential::{couple, gradient_of, is_differential, with_ones};
+use differential::{couple, gradient_of, is_differential};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols, is_batch_size};
@@ -50,7 +50,7 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     /// The tree of a member, ready to be evaluated.
     pub(crate) fn whole(&mut self, atoms: &[Atom]) -> Outcome<Expr> {
-        self.expression(atoms).map(couple).map(with_ones)
+        self.expression(atoms).map(couple)
     }
 
     /// The tree of a list of atoms.

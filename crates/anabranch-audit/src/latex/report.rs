@@ -40,6 +40,13 @@ pub fn derivation_report(derivation: &Derivation) -> String {
         write_wrapped(&mut text, &symbols.join(",  "));
         text.push('\n');
     }
+    if !derivation.conventions.is_empty() {
+        let _ = writeln!(text, "Matrices as they were read:");
+        let conventions: Vec<String> =
+            derivation.conventions.iter().map(|(of, how)| format!("{of}: {how}")).collect();
+        write_wrapped(&mut text, &conventions.join("; "));
+        text.push('\n');
+    }
     let verdict = |wanted: Option<Verdict>| {
         derivation.equations.iter().filter(|equation| equation.verdict == wanted).count()
     };

@@ -301,10 +301,10 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
                 Some((
                     at,
                     match token.text.as_str() {
-                        "s" => "d_s",
-                        "a" => "d_a",
-                        "h" => "d_h",
-                        "hat a" | "hat x" => "d_a_hat",
+                        "s" | "S" => "d_s",
+                        "a" | "A" => "d_a",
+                        "h" | "H" => "d_h",
+                        "hat a" | "hat x" | "hat A" | "hat X" => "d_a_hat",
                         _ => return None,
                     },
                 ))

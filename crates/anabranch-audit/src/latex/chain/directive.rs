@@ -1,5 +1,6 @@
 //! What a file tells the audit, and what its formulas reveal about its network.
 
+use super::orientation::{Samples, Together};
 use super::seen::Seen;
 use super::{Grading, Judge};
 use crate::Verdict;
@@ -10,6 +11,7 @@ use crate::latex::symbols::{Meaning, Symbols, is_batch_size};
 use crate::quantity::{Quantity, Target};
 use crate::reference::{Affine, Join};
 use crate::setting::{Mode, TaskWeights};
+use crate::turn::{Jacobians, Weights};
 
 impl Judge<'_> {
     /// Learns what letters run over from sums with limits, and which network it is from symbols.
@@ -108,6 +110,25 @@ impl Judge<'_> {
                 _ => None,
             }
             .map(|weights| self.setting.task_weights = weights),
+            "samples" => match value {
+                "columns" => Some((Together::File, Some(Samples::Columns))),
+                "rows" => Some((Together::File, Some(Samples::Rows))),
+                "each" => Some((Together::Each, None)),
+                _ => None,
+            }
+            .map(|(scope, samples)| self.conventions.give_samples(scope, samples)),
+            "weights" => match value {
+                "out_in" => Some(Weights::OutIn),
+                "in_out" => Some(Weights::InOut),
+                _ => None,
+            }
+            .map(|weights| self.conventions.weights = Some(weights)),
+            "jacobians" => match value {
+                "numerator" => Some(Jacobians::Numerator),
+                "denominator" => Some(Jacobians::Denominator),
+                _ => None,
+            }
+            .map(|jacobians| self.conventions.jacobians = Some(jacobians)),
             symbol => self.give(symbol.trim_matches('$'), value, place),
         };
         if understood.is_none() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::orientation::Kinds;
 use super::{About, Judge, Judgement, Read, cost};
 use crate::expr::{Axis, Expr, Index, Node, Slot};
 use crate::formula::Indices;
@@ -13,6 +14,7 @@ use crate::latex::statement::start;
 use crate::latex::symbols::Meaning;
 use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::task::{Loss, Task};
+use crate::turn::Data;
 use crate::{Evaluation, Finding, Formula, Verdict};
 
 impl Judge<'_> {
@@ -66,6 +68,7 @@ impl Judge<'_> {
             setting: self.setting.asked_for_by(target, expr),
             indices: Indices { free: free.to_vec(), condition },
             mask: self.mask,
+            turn: self.conventions.turn(Data::AsEvaluated),
             loss: Loss::Whole,
             line: None,
             expected: None,
@@ -234,7 +237,7 @@ impl Judge<'_> {
                 let judgement = Judgement::Name;
                 return Read::unjudged(judgement, Some(expr));
             }
-            let read = self.judged(expr, text, about, self.has_partial_by_y_a(atoms));
+            let read = self.judged(expr, text, about, atoms);
             let better =
                 best.as_ref().is_none_or(|best| cost(&read.judgement) < cost(&best.judgement));
             if better {
@@ -258,7 +261,9 @@ impl Judge<'_> {
         }
     }
 
-    fn judged(&self, expr: Expr, text: &str, about: &About<'_>, by_y_a: bool) -> Read {
+    fn judged(&self, expr: Expr, text: &str, about: &About<'_>, atoms: &[Atom]) -> Read {
+        let by_y_a = self.has_partial_by_y_a(atoms);
+        let letters = self.letters_of(atoms, about.left);
         let target = about.target;
         let mut free = about.free.to_vec();
         // (…)ₖ for a vector: its k-th entry.
@@ -289,7 +294,7 @@ impl Judge<'_> {
                 }
                 let values = pairs.iter().map(|pair| pair.entries()).collect();
                 let judgement = Judgement::Judged(Box::new(finding));
-                return Read { judgement, values: Some(values), expr: Some(expr), formula: None };
+                return Read { values: Some(values), ..Read::unjudged(judgement, Some(expr)) };
             }
             Some(Err(message)) => {
                 let judgement = Judgement::Unreadable(message);
@@ -304,11 +309,12 @@ impl Judge<'_> {
         let assessed = |expr: &Expr| {
             let of_unit = (target.0.units == Units::Columns && is_of_one_unit(expr))
                 .then_some(Evaluation::PerUnit);
-            [Evaluation::PerRow, Evaluation::Batch]
-                .into_iter()
-                .chain(of_unit)
-                .map(|evaluation| {
-                    let formula = formula(expr, evaluation);
+            let ways = self.conventions.ways(Kinds::of(letters, target, expr));
+            ways.into_iter()
+                .chain(of_unit.map(|of_unit| (of_unit, Data::AsEvaluated)))
+                .map(|(evaluation, data)| {
+                    let turn = self.conventions.turn(data);
+                    let formula = Formula { turn, ..formula(expr, evaluation) };
                     let found = assess(truths, &formula, evaluation, formula.mask);
                     (rank(found.verdict), formula)
                 })
@@ -339,6 +345,13 @@ impl Judge<'_> {
                 best = formula;
             }
         }
+        let kinds = Kinds::of(letters, target, &best.expr);
+        let vote = self.is_open().then(|| self.vote(&best, kinds)).flatten();
+        if let Some(sentence) =
+            (finding.verdict != Verdict::Exact).then(|| self.contrary(&best, kinds)).flatten()
+        {
+            finding.say(&sentence);
+        }
         if cost > 0
             && about.loss == Loss::Whole
             && let Some(formula) = self.with_partial(&best, about.is_partial, by_y_a)
@@ -358,7 +371,8 @@ impl Judge<'_> {
         }
         // What is left to explain: not a missing sum.
         let formula = (samples.is_empty() || !is_sum || cost > 0).then_some(best);
-        Read { judgement: Judgement::Judged(Box::new(finding)), values, expr: Some(expr), formula }
+        let judgement = Judgement::Judged(Box::new(finding));
+        Read { judgement, values, expr: Some(expr), formula, vote }
     }
 }
 

@@ -1,6 +1,6 @@
-//! Parts of derivatives that need no reader: gradients, couplings, vectors of ones.
+//! Parts of derivatives that need no reader: gradients and couplings.
 
-use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
+use crate::expr::{Expr, Index, Node, Operator, Slot};
 use crate::latex::layout::Atom;
 use crate::latex::symbols::Meaning;
 use crate::quantity::{Kind, Quantity};
@@ -76,59 +76,4 @@ pub(super) fn couple(expr: Expr) -> Expr {
 /// ∂ or the d of d/dx.
 pub(super) fn is_differential(atom: &Atom) -> bool {
     atom.is_symbol("partial") || (atom.is_symbol("d") && atom.is_bare())
-}
-
-/// A vector of ones times a row: 1bᵀ is b for each sample, 1ŷᵀ a matrix of equal rows. Where
-/// samples are columns, as in δ1 and b1ᵀ, it is a one for each of them.
-pub(super) fn with_ones(expr: Expr) -> Expr {
-    let is_ones = |expr: &Expr| matches!(expr.node, Node::Quantity(q) if q.name == "ones_m");
-    expr.replaced(&|part| {
-        let Node::Binary(Operator::Multiply, sides) = &part.node else { return None };
-        match (&sides[0].node, &sides[1].node) {
-            (Node::Quantity(of), Node::Transpose(ones))
-                if of.kind == Kind::Vector && is_ones(ones) =>
-            {
-                return Some(sides[0].clone());
-            }
-            _ if is_ones(&sides[1]) && has_samples(&sides[0]) => return Some(sides[0].clone()),
-            // δ1 is summed over the samples: what is multiplied by it is not.
-            (Node::Binary(Operator::Multiply, inner), _)
-                if is_ones(&inner[1]) && has_samples(&inner[0]) =>
-            {
-                return Some(part.clone());
-            }
-            _ => {}
-        }
-        let (Node::Quantity(ones), Node::Transpose(row)) = (&sides[0].node, &sides[1].node) else {
-            return None;
-        };
-        let Node::Quantity(of) = row.node else { return None };
-        if ones.name != "ones_m" {
-            return None;
-        }
-        match of.kind {
-            Kind::Vector => Some((**row).clone()),
-            Kind::Rows => {
-                let one =
-                    Node::Binary(Operator::Divide, Box::new([(**row).clone(), (**row).clone()]));
-                let parts = vec![Expr::new(one, part.column), (**row).clone()];
-                Some(Expr::new(Node::Function(Function::Outer, parts), part.column))
-            }
-            _ => None,
-        }
-    })
-}
-
-/// Whether an expression has a column for each sample, where samples are columns.
-fn has_samples(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::Quantity(of) => of.kind == Kind::Rows,
-        Node::Negate(inner) => has_samples(inner),
-        Node::Binary(Operator::Multiply, sides) => has_samples(&sides[1]),
-        Node::Binary(
-            Operator::Add | Operator::Subtract | Operator::Hadamard | Operator::Divide,
-            sides,
-        ) => sides.iter().any(has_samples),
-        _ => false,
-    }
 }

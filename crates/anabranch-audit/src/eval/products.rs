@@ -1,0 +1,43 @@
+//! Products whose operands are known by what they are: vectors of ones, Jacobians of BatchNorm.
+
+use crate::expr::{Expr, Node, Operator};
+use crate::quantity::Kind;
+use crate::value::{Undefined, Value};
+
+/// 1ᵀv and v1: the sums of the columns and of the rows of v.
+pub(super) fn product_with_ones(
+    rows: usize,
+    sides: &[Expr; 2],
+    left: Value,
+    right: Value,
+) -> Result<Value, Undefined> {
+    match (&left, &right) {
+        (_, Value::Matrix(v))
+            if matches!(sides[0].node, Node::Transpose(_)) && v.rows() != rows =>
+        {
+            Ok(Value::Matrix(v.sum_over_rows()))
+        }
+        (Value::Matrix(v), _) if matches!(sides[1].node, Node::Quantity(_)) && v.cols() != rows => {
+            Ok(Value::Matrix(v.transposed().sum_over_rows().transposed()))
+        }
+        _ => Value::combined(Operator::Multiply, left, right),
+    }
+}
+
+/// A vector of ones, or its transpose.
+pub(super) fn is_ones(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => quantity.name == "ones_m",
+        Node::Transpose(inner) => is_ones(inner),
+        _ => false,
+    }
+}
+
+/// Whether the value takes rows of the batch together: BatchNorm's Jacobian or its transpose.
+pub(super) fn is_coupled(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Quantity(quantity) => quantity.kind == Kind::UnitJacobian,
+        Node::Transpose(inner) => is_coupled(inner),
+        _ => false,
+    }
+}
