@@ -122,7 +122,7 @@ def predict_pytorch(path, model, table):
     exported = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(exported)
     cells = {
-        column["name"]: table[column["name"]] if column["kind"] == "categorical" else map(number, table[column["name"]])
+        column["name"]: table[column["name"]] if "categories" in column else map(number, table[column["name"]])
         for column in exported.COLUMNS
     }
     rows = [dict(zip(cells, row)) for row in zip(*cells.values())]

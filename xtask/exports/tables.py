@@ -26,7 +26,7 @@ def gems(path, n_rows=600):
     write(path, ["carat", "colour", "depth", "price", "size, mm", "cut"], rows)
 
 
-def birds(path, n_rows=500):
+def birds(path, n_rows=900):
     """Like penguins: missing cells of all kinds, dates, truth values, codes, rare categories."""
     draw = random.Random(2)
     start = datetime.datetime(2007, 11, 1)
@@ -38,6 +38,8 @@ def birds(path, n_rows=500):
         # Two islands are rare, and some that predictions meet training never saw.
         island = draw.choice(["Biscoe", "Dream", "Torgersen"] * 30 + ["Cormorant", "Humble"])
         sex = draw.choice(["male", "female", "", "NA"])
+        # More nests than a network has inputs for, two or three birds each; a species stays in its nest.
+        nest = f"{species[0]}{draw.randrange(60)}" if draw.random() > 0.03 else ""
         rows.append([
             draw.choice([island, "", "n/a"]) if draw.random() < 0.1 else island,
             at.strftime("%Y-%m-%d %H:%M") if draw.random() > 0.05 else "",
@@ -45,22 +47,23 @@ def birds(path, n_rows=500):
             draw.choice(["TRUE", "FALSE"]),
             draw.choice(["1", "2", "5"]),
             sex,
+            nest,
             f"{mass:.0f}",
             f"{mass / 100 + draw.gauss(0, 2):.2f}",
             species,
         ])
-    header = ["island", "seen at", "bill", "ringed", "study", "sex", "mass", "flipper", "species"]
+    header = ["island", "seen at", "bill", "ringed", "study", "sex", "nest", "mass", "flipper", "species"]
     write(path, header, rows)
 
 
 def unseen_birds(path):
     """Rows to predict that hold what training never saw."""
-    header = ["island", "seen at", "bill", "ringed", "study", "sex"]
+    header = ["island", "seen at", "bill", "ringed", "study", "sex", "nest"]
     write(path, header, [
-        ["Atlantis", "1969-12-31 23:59", "1000", "true", "1.0", "Male"],
-        ["", "", "", "", "", ""],
-        ["NA", "2031-02-28", "-9999", "False", "7", "unknown"],
-        ["Humble", "2008-12-25 12:30", "44.5", "TRUE", "5", "female"],
-        ["Biscoe", "2000-03-01", "0", "FALSE", "2", "male"],
-        ["Dream", "2100-02-28 00:01", "40", "TRUE", "2", "male"],
+        ["Atlantis", "1969-12-31 23:59", "1000", "true", "1.0", "Male", "A7"],
+        ["", "", "", "", "", "", ""],
+        ["NA", "2031-02-28", "-9999", "False", "7", "unknown", "Z99"],
+        ["Humble", "2008-12-25 12:30", "44.5", "TRUE", "5", "female", "C3"],
+        ["Biscoe", "2000-03-01", "0", "FALSE", "2", "male", "G11"],
+        ["Dream", "2100-02-28 00:01", "40", "TRUE", "2", "male", ""],
     ])

@@ -113,6 +113,9 @@ fn kind_of(column: &InputColumn) -> (&'static str, String) {
             },
         ),
         Encoding::Categorical { categories, .. } => ("category", labels(categories)),
+        Encoding::TargetStatistics { categories, .. } => {
+            ("category", format!("{}, by what the targets were", labels(categories)))
+        }
     }
 }
 

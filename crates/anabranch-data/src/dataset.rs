@@ -2,7 +2,7 @@
 
 use anabranch_tensor::{ArrayView2, Executor, Scalar, matrix};
 
-use crate::encoder::{Encoded, Encoder, TOO_FAR};
+use crate::encoder::{Encoded, Encoder, FittedEncoder, TOO_FAR, TrainingTargets};
 use crate::error::{DataError, list};
 use crate::giveaway::about_giveaways;
 use crate::missing_targets::about_missing;
@@ -239,17 +239,34 @@ pub fn prepare_split<T: Scalar>(
     warnings.extend(about_missing(table, &found, &unscaled, &split)?);
     warnings.extend(about_split);
     let train_rows: Vec<usize> = split.train.iter().map(|i| found.rows[*i]).collect();
-    let (encoder, about_columns) =
-        Encoder::fit_schema(exec, table, &schema, &train_rows, &target_columns, &passed_over)?;
-    let Encoded { x, warnings: mut about_cells } = encoder.encode_own(exec, table, &found.rows)?;
+    let targets = fit_targets(&found, &unscaled, columns, &split);
+    let mut learned = [&split.train[..], &split.validation].concat();
+    learned.sort_unstable();
+    let training = TrainingTargets {
+        found: &found,
+        targets: &targets,
+        rows: &learned,
+        groups: rules.groups(table, &found)?,
+        seed: rules.seed,
+    };
+    let known = (&target_columns[..], Some(&training));
+    let FittedEncoder { encoder, cross_fitted, warnings: about_columns } =
+        Encoder::fit_schema(exec, table, &schema, &train_rows, known, &passed_over)?;
+    let encoded = encoder.encode_own(exec, table, &found.rows)?;
+    let Encoded { mut x, warnings: mut about_cells } = encoded;
+    for column in cross_fitted {
+        column.write(&mut x, encoder.width(), &learned);
+    }
     // Of a column with rare categories, or absurd numbers, it has been said how they are encoded.
     about_cells.retain(|about| {
-        let same = match about.code {
-            WarningCode::UnseenCategories => WarningCode::RareCategories,
-            WarningCode::NewlyMissing => WarningCode::Outlier,
+        let same: &[WarningCode] = match about.code {
+            WarningCode::UnseenCategories => {
+                &[WarningCode::RareCategories, WarningCode::TargetStatistics]
+            }
+            WarningCode::NewlyMissing => &[WarningCode::Outlier],
             _ => return true,
         };
-        !about_columns.iter().any(|w| w.code == same && w.column == about.column)
+        !about_columns.iter().any(|w| same.contains(&w.code) && w.column == about.column)
     });
     warnings.extend(about_columns.into_iter().chain(about_cells));
 
@@ -261,7 +278,6 @@ pub fn prepare_split<T: Scalar>(
             Some(relative(&weights, &split, name.trim())?)
         }
     };
-    let targets = fit_targets(&found, &unscaled, columns, &split);
     check_names(table, &encoder, &targets)?;
     warnings.extend(about_numbers(table, &found, &targets, &split));
     let inputs = encoder.input_columns().iter().map(|input| table.column_index(&input.name));

@@ -1,7 +1,7 @@
 //! Labels: the distinct texts of a column, and which of them mean the same.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,12 @@ impl Labels {
     pub(crate) fn find<S: AsRef<str>>(self, labels: &[S], text: &str) -> Option<usize> {
         let key = self.key(text);
         labels.iter().position(|label| self.key(label.as_ref()) == key)
+    }
+
+    /// Whether two of these labels are the same.
+    pub(crate) fn has_equals(self, labels: &[String]) -> bool {
+        let mut seen = HashSet::new();
+        !labels.iter().all(|label| seen.insert(self.key(label)))
     }
 }
 

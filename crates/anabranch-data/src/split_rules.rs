@@ -88,13 +88,30 @@ impl SplitRules {
             SplitBy::Class | SplitBy::Fold(Fold { group: None, .. }) => {
                 turns::by_stratum(&split, &class_of(found, targets).0, self.seed)
             }
-            SplitBy::Group(name) | SplitBy::Fold(Fold { group: Some(name), .. }) => {
-                let rows = Rows { table, rows: &found.rows };
-                turns::by_group(&split, &rows.groups(table.column_index(name)?), self.seed)
+            SplitBy::Group(_) | SplitBy::Fold(Fold { group: Some(_), .. }) => {
+                let groups = self.groups(table, found)?.unwrap_or_default();
+                turns::by_group(&split, &groups, self.seed)
             }
             SplitBy::Time(_) | SplitBy::Column(_) => Vec::new(),
         };
         Ok((Split { turns, ..split }, warnings))
+    }
+
+    /// The group of each row that was `found`, where groups stay together.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownColumn`].
+    pub(crate) fn groups(
+        &self,
+        table: &Table,
+        found: &TargetValues,
+    ) -> Result<Option<Vec<u32>>, DataError> {
+        let (SplitBy::Group(name) | SplitBy::Fold(Fold { group: Some(name), .. })) = &self.by
+        else {
+            return Ok(None);
+        };
+        let rows = Rows { table, rows: &found.rows };
+        Ok(Some(rows.groups(table.column_index(name)?)))
     }
 
     /// The part of each row, without turns.

@@ -73,6 +73,8 @@ pub enum WarningCode {
     MergedLabels,
     /// Rare categories share an input.
     RareCategories,
+    /// Categories, too many for an input each, are told apart by the targets of their rows.
+    TargetStatistics,
     /// Rows have the inputs of rows that the model was trained on.
     SeenRows,
     /// A task whose columns the table lacks is not judged.

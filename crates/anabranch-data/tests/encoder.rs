@@ -266,7 +266,14 @@ fn stored_encoders_are_checked() {
     let categories = |list: &str| {
         format!(r#"[{{"name":"c","kind":"categorical","categories":{list},"missing":"present"}}]"#)
     };
-    assert_eq!(serde_json::from_str::<Encoder>(&categories(r#"["a","b"]"#)).unwrap().width(), 3);
+    let by_targets = |values: &str| {
+        format!(
+            r#"[{{"name":"c","kind":"target_statistics","categories":["a","b"],"statistics":{{"of":["y","z"],"values":{values}}},"missing":"present"}}]"#
+        )
+    };
+    let width = |json: &str| serde_json::from_str::<Encoder>(json).unwrap().width();
+    assert_eq!(width(&categories(r#"["a","b"]"#)), 3);
+    assert_eq!(width(&by_targets("[0,1,2,3,4,5]")), 3);
     let twice = numeric("0", "1").replace("}]", "},") + &numeric("0", "1")[1..];
     for (json, problem) in [
         ("[]".to_owned(), "an encoder without input columns"),
@@ -281,6 +288,9 @@ fn stored_encoders_are_checked() {
         (categories("[]"), "no categories, or too many"),
         (categories(r#"["b","a"]"#), "categories out of order"),
         (categories(r#"["a","a"]"#), "categories out of order"),
+        (by_targets("[0,1,2,3,4]"), "statistics that do not fit the categories"),
+        (by_targets("[0,1,2,3,4,1e300]"), "statistics that do not fit the categories"),
+        (by_targets("[]"), "statistics that do not fit the categories"),
     ] {
         let error = serde_json::from_str::<Encoder>(&json).unwrap_err().to_string();
         assert!(error.contains(problem), "{json}: {error}");

@@ -12,9 +12,10 @@ use anabranch_train::{Executor, Model, NoObserver, TrainConfig, Trainer};
 
 /// Grapes, with all that tables do to them.
 fn csv() -> String {
-    let mut csv =
-        String::from("sugar,acid,sort,picked,organic,study,lot,type,alcohol,mass,must,grade,use\n");
-    for i in 0..240 {
+    let mut csv = String::from(
+        "sugar,acid,sort,picked,organic,study,lot,type,parcel,alcohol,mass,must,grade,use\n",
+    );
+    for i in 0..600 {
         let sugar = (i * 11) % 23;
         let cell = if i % 13 == 5 { "-99".to_owned() } else { format!("{sugar}.5") };
         // One is absurdly far away.
@@ -29,12 +30,14 @@ fn csv() -> String {
         let picked = format!("2024-{:02}-{:02} {:02}:15", 7 + i % 4, 1 + i % 28, 6 + i % 12);
         let picked = if i % 29 == 7 { String::new() } else { picked };
         let (organic, study) = (["TRUE", "false"][i % 2], ["1", "2.0", "7"][i % 3]);
+        // Too many for an input each.
+        let parcel = if i % 31 == 4 { String::new() } else { format!("p{}", i * 7 % 150) };
         let alcohol = sugar + i % 5;
         let (mass, must) = (100 + (i * 5) % 37, 3 * sugar + i % 7);
         let grade = ["fair", "good", "best"][(sugar / 8).min(2)];
         let purpose = if i % 2 == 0 { "wine" } else { "juice" };
         csv += &format!(
-            "{cell},{acid},{sort},{picked},{organic},{study},{:05},t{},{alcohol}.25,{mass},{must},{grade},{purpose}\n",
+            "{cell},{acid},{sort},{picked},{organic},{study},{:05},t{},{parcel},{alcohol}.25,{mass},{must},{grade},{purpose}\n",
             (i % 7) * 1000 + i,
             i % 4
         );

@@ -69,8 +69,5 @@ pub(crate) fn of(model: &Model, format: Format, coverage: Option<&Coverage<'_>>)
 
 /// When two texts of a column are the same category.
 fn compared_as(column: &InputColumn) -> Option<Labels> {
-    match &column.encoding {
-        Encoding::Categorical { labels, .. } => Some(*labels),
-        _ => None,
-    }
+    column.categories().map(|(_, labels)| labels)
 }

@@ -10,6 +10,7 @@ pub mod protobuf;
 mod pytorch;
 mod rust;
 mod spellings;
+mod statistics;
 
 #[cfg(doc)]
 use anabranch_train::Calibration;

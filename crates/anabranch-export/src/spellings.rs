@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use anabranch_data::{Encoding, InputColumn, Labels};
+use anabranch_data::{InputColumn, Labels};
 
 /// Of texts with at most so many letters, all mixtures of capital and small ones are listed.
 const FEW_LETTERS: usize = 6;
@@ -11,14 +11,12 @@ const FEW_LETTERS: usize = 6;
 /// The texts of a categorical column, each with the place of its category; `None` is a missing
 /// cell. No text is given twice.
 pub(crate) fn of(column: &InputColumn) -> Vec<(String, Option<usize>)> {
-    let Encoding::Categorical { categories, labels, .. } = &column.encoding else {
-        return Vec::new();
-    };
+    let Some((categories, labels)) = column.categories() else { return Vec::new() };
     let markers = column.missing_markers.texts().iter().flat_map(|text| in_all_cases(text));
     let markers = std::iter::once(String::new()).chain(markers).map(|text| (text, None));
     let own = categories.iter().enumerate().map(|(place, text)| (text.clone(), Some(place)));
     let others = categories.iter().enumerate().flat_map(|(place, text)| {
-        other_spellings(text, *labels).into_iter().map(move |text| (text, Some(place)))
+        other_spellings(text, labels).into_iter().map(move |text| (text, Some(place)))
     });
     let mut seen = HashSet::new();
     markers.chain(own).chain(others).filter(|(text, _)| seen.insert(text.clone())).collect()

@@ -70,6 +70,7 @@ fn every_column_layer_and_scale_predicts_as_the_model() {
         "same_letters,",
         "same_prefix::<",
         "clipped(",
+        "from_table(",
         "unseen_place: Some(",
         "pub type_: ",
         "-99.0",

@@ -143,7 +143,7 @@ fn blocks<'x>(input: &InputColumn, cells: impl Iterator<Item = &'x [f32]>) -> Ve
             .find(|o| o.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    if let Encoding::Categorical { .. } = input.encoding {
+    if input.categories().is_some() {
         // In the order of the columns, which the stable sort keeps where they are as frequent.
         found.reverse();
         found.sort_by_key(|(count, _)| usize::MAX - count);
@@ -181,6 +181,14 @@ fn values(input: &InputColumn, blocks: &[Vec<f32>]) -> Values {
                 Some(place) if place < categories.len() => categories[place].clone(),
                 Some(_) if *other == OtherColumn::Present => "any other".into(),
                 _ => "none of these".into(),
+            };
+            Values::Names(blocks.iter().map(name).collect())
+        }
+        Encoding::TargetStatistics { categories, statistics, .. } => {
+            let is = |place: &usize, block: &[f32]| block.starts_with(statistics.row(Some(*place)));
+            let name = |block: &Vec<f32>| {
+                let place = (0..categories.len()).find(|place| is(place, block));
+                place.map_or("any other".into(), |place| categories[place].clone())
             };
             Values::Names(blocks.iter().map(name).collect())
         }

@@ -38,6 +38,8 @@ pub enum Purpose {
     Search,
     /// The training rows on which members of an ensemble validate by turns.
     Turn,
+    /// The parts of training rows that do not tell each other their targets.
+    CrossFit,
 }
 
 /// Turns (seed, purpose, stream) into a Philox key, with nearby seeds spread over all bits.

@@ -13,7 +13,8 @@
 //! predicted with each of its snapshots, in the order of the tensors), `network` (a
 //! [`River`](anabranch_graph::River)), `encoder`, `targets`, `linear_shares` (how much the linear
 //! model of each task counts, if there are any), a `calibration` if there were validation rows,
-//! and what is told of the run, if anything, as `run`. Files of format 3 have no linear models;
+//! and what is told of the run, if anything, as `run`. Files of format 4 have no statistics of targets
+//! in their encoder, those of format 3 no linear models either;
 //! those of formats 1 and 2 have one member with one snapshot, and no checksum.
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use anabranch_data::{Encoding, InputColumn};
 use anabranch_graph::{Array, Fusion, Graph};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -40,8 +42,12 @@ use crate::snapshot::{Member, Snapshot};
 /// The name of the model file in a run's directory.
 pub const MODEL_FILE: &str = "model.safetensors";
 
-/// The newest format that this version reads, and writes if a model has linear models.
-const FORMAT: u64 = 4;
+/// The newest format that this version reads, and writes if statistics of targets stand for some
+/// categories.
+const FORMAT: u64 = 5;
+
+/// The first format with linear models among the networks.
+const BLENDED: u64 = 4;
 
 /// The first format with a checksum, which holds all other models.
 const SEALED: u64 = 3;
@@ -100,6 +106,19 @@ impl Model {
         self.members().iter().map(of_member).collect()
     }
 
+    /// The oldest format that can hold the model.
+    fn format(&self) -> u64 {
+        let has_statistics =
+            |column: &InputColumn| matches!(column.encoding, Encoding::TargetStatistics { .. });
+        if self.encoder().input_columns().iter().any(has_statistics) {
+            FORMAT
+        } else if self.blend().is_some() {
+            BLENDED
+        } else {
+            SEALED
+        }
+    }
+
     /// Writes the model to the file `path`, which [`replace_file`] replaces in one rename.
     ///
     /// # Errors
@@ -113,7 +132,7 @@ impl Model {
         let members = self.tasks_of_snapshots();
         let prefixes = prefixes(self.graph(), &members);
         let header = Header {
-            format: if self.blend().is_some() { FORMAT } else { SEALED },
+            format: self.format(),
             sha256: UNSEALED.into(),
             members,
             network: self.river().clone(),

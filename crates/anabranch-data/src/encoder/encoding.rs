@@ -4,6 +4,7 @@ use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
 use super::normal_scores::NormalScores;
+use super::target_statistics::TargetStatistics;
 use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
 use crate::date::{Calendar, DateFormat};
 use crate::labels::Labels;
@@ -106,6 +107,18 @@ pub enum Encoding {
         #[serde(default, skip_serializing_if = "is_default")]
         other: OtherColumn,
         /// Whether missing cells are a category of their own, the last.
+        missing: MissingColumn,
+    },
+    /// Categories, too many to have a column each, by what the targets were in their training rows.
+    TargetStatistics {
+        /// The training rows' most frequent categories, in text order.
+        categories: Vec<String>,
+        /// When a cell is one of them.
+        #[serde(default, skip_serializing_if = "is_default")]
+        labels: Labels,
+        /// The numbers that stand for each of them.
+        statistics: TargetStatistics,
+        /// Whether an indicator column follows.
         missing: MissingColumn,
     },
 }
@@ -214,6 +227,7 @@ impl InputColumn {
             Encoding::Categorical { categories, other, .. } => {
                 categories.len() + usize::from(*other == OtherColumn::Present)
             }
+            Encoding::TargetStatistics { statistics, .. } => statistics.names().len(),
         };
         values + usize::from(self.missing() == MissingColumn::Present)
     }
@@ -235,7 +249,17 @@ impl InputColumn {
             Encoding::Numeric { missing, .. }
             | Encoding::Robust { missing, .. }
             | Encoding::Date { missing, .. }
-            | Encoding::Categorical { missing, .. } => *missing,
+            | Encoding::Categorical { missing, .. }
+            | Encoding::TargetStatistics { missing, .. } => *missing,
+        }
+    }
+
+    /// The categories of a column of text, and when a cell is one of them; `None` for others.
+    pub fn categories(&self) -> Option<(&[String], Labels)> {
+        match &self.encoding {
+            Encoding::Categorical { categories, labels, .. }
+            | Encoding::TargetStatistics { categories, labels, .. } => Some((categories, *labels)),
+            Encoding::Numeric { .. } | Encoding::Robust { .. } | Encoding::Date { .. } => None,
         }
     }
 
@@ -259,6 +283,9 @@ impl InputColumn {
                 if *other == OtherColumn::Present {
                     names.push(format!("{name} is another"));
                 }
+            }
+            Encoding::TargetStatistics { statistics, .. } => {
+                names.extend(statistics.names().iter().map(|of| format!("{name} by {of}")));
             }
         }
         if self.missing() == MissingColumn::Present {
@@ -312,15 +339,8 @@ impl InputColumn {
                 Ok(outcome)
             }
             Encoding::Categorical { categories, labels, other, missing } => {
-                let text = match cell {
-                    Cell::Number(number) if !number.is_nan() => {
-                        return Err(CellError::NumberForText);
-                    }
-                    Cell::Text(text) => value_of(text, &self.missing_markers),
-                    _ => None,
-                };
                 let n = categories.len();
-                let (hot, outcome) = match text {
+                let (hot, outcome) = match self.category(cell)? {
                     Some(text) => match find(categories, *labels, text) {
                         Some(place) => (Some(place), Outcome::AsTrained),
                         None if *other == OtherColumn::Present => {
@@ -339,6 +359,30 @@ impl InputColumn {
                 }
                 Ok(outcome)
             }
+            Encoding::TargetStatistics { categories, labels, statistics, .. } => {
+                let text = self.category(cell)?;
+                let place = text.and_then(|text| find(categories, *labels, text));
+                let row = statistics.row(place);
+                let (values, indicator) = out.split_at_mut(row.len());
+                for (out, value) in values.iter_mut().zip(row) {
+                    *out = T::from_f64(f64::from(*value));
+                }
+                indicator.fill(if text.is_none() { T::ONE } else { T::ZERO });
+                Ok(match (text, place) {
+                    (None, _) => Outcome::Missing,
+                    (_, None) => Outcome::UnseenCategory,
+                    _ => Outcome::AsTrained,
+                })
+            }
+        }
+    }
+
+    /// What a categorical cell says; `None` if it is missing.
+    fn category<'c>(&self, cell: Cell<'c>) -> Result<Option<&'c str>, CellError> {
+        match cell {
+            Cell::Number(number) if !number.is_nan() => Err(CellError::NumberForText),
+            Cell::Text(text) => Ok(value_of(text, &self.missing_markers)),
+            Cell::Number(_) | Cell::Missing => Ok(None),
         }
     }
 }

@@ -3,6 +3,7 @@
 use anabranch_tensor::Executor;
 
 use super::encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn, read_date};
+use super::fit_statistics::{CrossFitted, TrainingTargets};
 use super::{CellError, Encoder};
 use crate::cell::{Cell, value_of};
 use crate::column::{mean_and_std, median};
@@ -24,6 +25,9 @@ const FEW_CATEGORIES: usize = 50;
 
 /// Any more of them have one if they are the category of so many training rows.
 const MANY_CATEGORY_ROWS: usize = 8;
+
+/// Of so many categories it is known what the targets were, at most.
+const MAX_KNOWN_CATEGORIES: usize = 10_000;
 
 /// A category of fewer training rows is rare: it shares an encoded column with other rare ones.
 pub const MIN_CATEGORY_ROWS: usize = 2;
@@ -55,27 +59,34 @@ impl Encoder {
     ) -> Result<(Self, Vec<Warning>), DataError> {
         let targets = leave_out.iter().map(|name| table.column_index(name.as_ref()));
         let targets: Vec<usize> = targets.collect::<Result<_, _>>()?;
-        Self::fit_schema(exec, table, &Schema::infer(exec, table)?, rows, &targets, &[])
+        let schema = Schema::infer(exec, table)?;
+        let fitted = Self::fit_schema(exec, table, &schema, rows, (&targets, None), &[])?;
+        Ok((fitted.encoder, fitted.warnings))
     }
 
-    /// [`fit`](Self::fit) of a table that has been understood; `passed_over` are columns
-    /// that are neither inputs nor targets.
+    /// [`fit`](Self::fit) of a table that has been understood; `targets` are their columns, and
+    /// what the training rows `rows` have there, if it is known; `passed_over` are columns that are
+    /// neither inputs nor targets.
     pub(crate) fn fit_schema(
         exec: &Executor,
         table: &Table,
         schema: &Schema,
         rows: &[usize],
-        targets: &[usize],
+        (targets, found): (&[usize], Option<&TrainingTargets<'_>>),
         passed_over: &[usize],
-    ) -> Result<(Self, Vec<Warning>), DataError> {
+    ) -> Result<FittedEncoder, DataError> {
         let (inputs, mut warnings) = schema.inputs(table, targets, passed_over)?;
         let fits = for_each_column(exec, inputs.len(), |i| {
             let place = inputs[i];
-            Fit { table, place, schema: &schema.columns()[place], rows }.fit()
+            Fit { table, place, schema: &schema.columns()[place], rows, targets: found }.fit()
         });
-        let mut columns = Vec::new();
+        let (mut columns, mut cross_fitted, mut start) = (Vec::new(), Vec::new(), 0);
         for fit in fits {
-            let (column, about) = fit?;
+            let ((column, about), values) = fit?;
+            if !values.is_empty() {
+                cross_fitted.push(CrossFitted { start, values });
+            }
+            start += column.as_ref().map_or(0, InputColumn::width);
             columns.extend(column);
             warnings.extend(about);
         }
@@ -93,8 +104,16 @@ impl Encoder {
             };
             return Err(DataError::NoInputs { file: table.name().to_owned(), left_out });
         }
-        Ok((Self::new(columns), warnings))
+        Ok(FittedEncoder { encoder: Self::new(columns), cross_fitted, warnings })
     }
+}
+
+/// An encoder, and what else was found when it was fitted.
+pub(crate) struct FittedEncoder {
+    pub(crate) encoder: Encoder,
+    /// What training rows are encoded as otherwise than by the encoder.
+    pub(crate) cross_fitted: Vec<CrossFitted>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// A column that is to be fitted.
@@ -103,19 +122,30 @@ pub(super) struct Fit<'a> {
     pub(super) place: usize,
     pub(super) schema: &'a ColumnSchema,
     pub(super) rows: &'a [usize],
+    targets: Option<&'a TrainingTargets<'a>>,
+}
+
+/// The most frequent ones first, of equals the first in text order.
+fn by_frequency(counts: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(counts[*i]));
+    order
 }
 
 /// The input that a column becomes, if any, and what is to be said about it.
 pub(super) type Fitted = (Option<InputColumn>, Vec<Warning>);
 
 impl Fit<'_> {
-    fn fit(&self) -> Result<Fitted, DataError> {
-        match &self.schema.kind {
-            ColumnKind::Number { format } => self.numbers(format),
-            ColumnKind::Date { format } => Ok(self.dates(*format)),
-            ColumnKind::Category { labels } => Ok(self.categories(*labels)),
-            ColumnKind::Empty | ColumnKind::Unclear { .. } => Ok(self.empty()),
-        }
+    /// What the column becomes, and the statistics of its training rows if targets stand for
+    /// its categories.
+    fn fit(&self) -> Result<(Fitted, Vec<f32>), DataError> {
+        let fitted = match &self.schema.kind {
+            ColumnKind::Number { format } => self.numbers(format)?,
+            ColumnKind::Date { format } => self.dates(*format),
+            ColumnKind::Category { labels } => return Ok(self.categories(*labels)),
+            ColumnKind::Empty | ColumnKind::Unclear { .. } => self.empty(),
+        };
+        Ok((fitted, Vec::new()))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -176,19 +206,62 @@ impl Fit<'_> {
         (Some(self.input(encoding)), Vec::from_iter(self.constant(is_constant, days.len())))
     }
 
-    fn categories(&self, labels: Labels) -> Fitted {
+    fn categories(&self, labels: Labels) -> (Fitted, Vec<f32>) {
         let texts = self.rows.iter().map(|row| self.text(*row));
         let trained = Categories::of(texts).merged(labels);
         let counts = trained.counts();
+        let by_count = by_frequency(&counts);
+        let is_rare = |i: &usize| counts[*i] < MIN_CATEGORY_ROWS;
+        let n_frequent = by_count.iter().filter(|i| !is_rare(i)).count();
+        match self.targets {
+            Some(targets)
+                if n_frequent > MAX_CATEGORIES && targets.n_statistics() <= MAX_CATEGORIES =>
+            {
+                self.statistics(labels, targets)
+            }
+            _ => (self.one_hot(&trained, labels, &counts, &by_count, n_frequent), Vec::new()),
+        }
+    }
+
+    /// Categories, too many to have a column each, by what the targets are in their rows.
+    fn statistics(&self, labels: Labels, targets: &TrainingTargets<'_>) -> (Fitted, Vec<f32>) {
+        let texts = targets.rows.iter().map(|row| self.text(targets.found.rows[*row]));
+        let trained = Categories::of(texts).merged(labels);
+        let mut known = by_frequency(&trained.counts());
+        known.truncate(MAX_KNOWN_CATEGORIES);
+        known.sort_unstable();
+        let mut place_of = vec![None; trained.values.len()];
+        (0..).zip(&known).for_each(|(place, i)| place_of[*i] = Some(place));
+        let place = |number: &Option<u32>| number.and_then(|number| place_of[number as usize]);
+        let places: Vec<Option<u32>> = trained.numbers.iter().map(place).collect();
+        let (statistics, values) = targets.statistics(&places, known.len());
+        let n_missing = trained.numbers.iter().filter(|number| number.is_none()).count();
+        let message = format!(
+            "column {:?}: its {} categories are too many for an input each: they are told apart by what the targets were in \
+             their training rows",
+            self.name(),
+            trained.values.len()
+        );
+        let warning = Warning::new(WarningCode::TargetStatistics, message).column(self.name());
+        let warning = warning.count(trained.values.len());
+        let categories = known.iter().map(|i| trained.values[*i].to_owned()).collect();
+        let missing = if n_missing > 0 { MissingColumn::Present } else { MissingColumn::Absent };
+        let encoding = Encoding::TargetStatistics { categories, labels, statistics, missing };
+        ((Some(self.input(encoding)), vec![warning]), values)
+    }
+
+    fn one_hot(
+        &self,
+        trained: &Categories<'_>,
+        labels: Labels,
+        counts: &[usize],
+        by_count: &[usize],
+        n_frequent: usize,
+    ) -> Fitted {
         let n_values: usize = counts.iter().sum();
         if n_values == 0 {
             return self.empty();
         }
-        // The most frequent ones, the first in text order of equals.
-        let mut by_count: Vec<usize> = (0..counts.len()).collect();
-        by_count.sort_by_key(|i| std::cmp::Reverse(counts[*i]));
-        let is_rare = |i: &usize| counts[*i] < MIN_CATEGORY_ROWS;
-        let n_frequent = by_count.iter().filter(|i| !is_rare(i)).count();
         if n_frequent == 0 && counts.len() > FEW_CATEGORIES {
             return match self.common_prefix(&trained.values) {
                 Some(len) if labels == Labels::Text => self.codes(counts.len(), len),

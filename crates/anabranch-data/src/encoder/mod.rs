@@ -3,10 +3,12 @@
 mod encoding;
 mod fit;
 mod fit_numbers;
+mod fit_statistics;
 mod normal_scores;
 mod pieces;
 mod record;
 mod stored;
+mod target_statistics;
 mod unlike;
 
 use anabranch_tensor::{Executor, Scalar};
@@ -21,9 +23,12 @@ use crate::table::Table;
 use encoding::{CellError, Outcome};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
+pub(crate) use fit::FittedEncoder;
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
+pub(crate) use fit_statistics::TrainingTargets;
 pub use normal_scores::NormalScores;
 pub use pieces::{Encoded, PieceEncoder};
+pub use target_statistics::TargetStatistics;
 use unlike::columns_for;
 
 /// A fitted encoding of input columns: it turns a row of cells into [`width`](Encoder::width)
@@ -43,6 +48,8 @@ use unlike::columns_for;
 /// * A label becomes one-hot over the training rows' most frequent categories in text order, then a
 ///   column that rare ones share if there are any, and one for missing cells if training had them.
 ///   A category that training never saw counts as a rare one, or is all zeros if there were none.
+///   Where more than [`MAX_CATEGORIES`] are no rare ones and targets are known, categories become
+///   [statistics of the targets](TargetStatistics).
 ///
 /// An encoder has no interior state: all methods take `&self`, and threads can share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +105,9 @@ impl Encoder {
             Encoding::Numeric { format, .. } | Encoding::Robust { format, .. } => {
                 format.decimal == Mark::Comma
             }
-            Encoding::Date { .. } | Encoding::Categorical { .. } => false,
+            Encoding::Date { .. }
+            | Encoding::Categorical { .. }
+            | Encoding::TargetStatistics { .. } => false,
         };
         let found = if self.columns.iter().any(has_commas) { Mark::Comma } else { Mark::Point };
         rules.decimal.unwrap_or(found)

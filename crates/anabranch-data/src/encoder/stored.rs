@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::{Encoder, Encoding, InputColumn, MAX_CATEGORIES};
 use crate::cell::LARGEST;
 use crate::error::StoredError;
-use crate::labels::Labels;
 
 impl TryFrom<Vec<InputColumn>> for Encoder {
     type Error = StoredError;
@@ -42,18 +41,22 @@ impl TryFrom<Vec<InputColumn>> for Encoder {
                         return wrong(STATISTICS);
                     }
                 }
-                Encoding::Categorical { categories, labels, .. } => {
-                    if categories.is_empty() || categories.len() > MAX_CATEGORIES {
+                Encoding::Categorical { categories, labels, .. }
+                | Encoding::TargetStatistics { categories, labels, .. } => {
+                    let is_one_hot = matches!(encoding, Encoding::Categorical { .. });
+                    if categories.is_empty() || is_one_hot && categories.len() > MAX_CATEGORIES {
                         return wrong("no categories, or too many");
                     }
                     if !categories.is_sorted_by(|a, b| a < b) {
                         return wrong("categories out of order");
                     }
-                    let texts: Vec<&str> = categories.iter().map(String::as_str).collect();
-                    let is_twice =
-                        |text: &&str| labels.find(&texts, text).is_some_and(|i| texts[i] != *text);
-                    if *labels != Labels::Text && texts.iter().any(is_twice) {
+                    if labels.has_equals(categories) {
                         return wrong("two categories that are the same");
+                    }
+                    if let Encoding::TargetStatistics { statistics, .. } = encoding
+                        && !statistics.is_sound(categories.len())
+                    {
+                        return wrong("statistics that do not fit the categories");
                     }
                 }
             }

@@ -2,19 +2,17 @@
 
 use anabranch_data::{
     Cycle, Encoding, InputColumn, LARGEST, MissingColumn, NormalScores, OtherColumn,
+    TargetStatistics,
 };
 
 use super::graph::{Attribute, Constant, GraphBuilder, Type};
 use crate::calendar::{self, SECONDS_A_DAY};
-use crate::spellings;
+use crate::{spellings, statistics};
 
 /// Adds the operators that encode the columns; returns the encoded row `[N, width]`.
 pub(super) fn encode(g: &mut GraphBuilder, columns: &[InputColumn]) -> String {
     for column in columns {
-        let kind = match column.encoding {
-            Encoding::Categorical { .. } => Type::Text,
-            _ => Type::Double,
-        };
+        let kind = if column.categories().is_some() { Type::Text } else { Type::Double };
         g.input(&column.name, kind);
     }
     let mut parts = Vec::new();
@@ -48,6 +46,9 @@ pub(super) fn encode(g: &mut GraphBuilder, columns: &[InputColumn]) -> String {
             }
             Encoding::Categorical { categories, other, missing, .. } => {
                 parts.push(category(g, column, categories.len(), *other, *missing));
+            }
+            Encoding::TargetStatistics { categories, statistics, missing, .. } => {
+                parts.push(by_targets(g, column, categories.len(), statistics, *missing));
             }
         }
     }
@@ -167,6 +168,12 @@ fn category(
     let none = width as i64;
     let unseen = if other == OtherColumn::Present { n_own as i64 } else { none };
     let is_missing = if missing == MissingColumn::Present { none - 1 } else { none };
+    let place = place(g, column, unseen, is_missing);
+    one_hot(g, &column.name, &place, width)
+}
+
+/// The place of a cell's category, `[N, 1]`, or one of these for other cells.
+fn place(g: &mut GraphBuilder, column: &InputColumn, unseen: i64, is_missing: i64) -> String {
     let (mut texts, mut places) = (Vec::new(), Vec::new());
     for (text, category) in spellings::of(column) {
         texts.push(text);
@@ -177,8 +184,26 @@ fn category(
         ("cats_int64s", Attribute::Ints(&places)),
         ("default_int64", Attribute::Int(unseen)),
     ];
-    let place = g.op(&column.name, "CategoryMapper", &[&column.name], &attributes);
-    one_hot(g, &column.name, &place, width)
+    g.op(&column.name, "CategoryMapper", &[&column.name], &attributes)
+}
+
+/// The statistics of a cell's category, from a table of all that ends in those of an unseen and
+/// of a missing one.
+fn by_targets(
+    g: &mut GraphBuilder,
+    column: &InputColumn,
+    n_categories: usize,
+    statistics: &TargetStatistics,
+    missing: MissingColumn,
+) -> String {
+    let name = &column.name;
+    let (unseen, is_missing) = (n_categories as i64, n_categories as i64 + 1);
+    let table = statistics::table(statistics, n_categories, missing);
+    let table = g.constant(name, &[n_categories + 2, column.width()], &Constant::Float(&table));
+    let place = place(g, column, unseen, is_missing);
+    let all = g.constant(name, &[1], &Constant::Int64(&[-1]));
+    let place = g.call(name, "Reshape", &[&place, &all]);
+    g.op(name, "Gather", &[&table, &place], &[("axis", Attribute::Int(0))])
 }
 
 /// 1 in the column `place`, else 0, `[N, width]`; zeros for a place beyond them.

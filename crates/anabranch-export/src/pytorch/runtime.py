@@ -10,8 +10,9 @@ def encode_cell(column, cell):
     if isinstance(cell, float) and math.isnan(cell):
         cell = None
     kind = column["kind"]
-    if kind == "categorical":
-        return encode_category(column, "" if cell is None else str(cell).strip())
+    if kind in ("categorical", "target_statistics"):
+        encoded = encode_category if kind == "categorical" else encode_by_targets
+        return encoded(column, place_of(column, "" if cell is None else str(cell).strip()))
     if kind == "date":
         values = encode_date(column, cell)
     else:
@@ -52,22 +53,34 @@ def encode_date(column, seconds):
     return values
 
 
-def encode_category(column, text):
+def place_of(column, text):
+    """The place of a text among the categories, their number if it is none of them, or None if it is missing."""
     categories, labels = column["categories"], column.get("labels", "text")
-    has_other, has_missing = (column.get(key) == "present" for key in ("other", "missing"))
-    values = [0.0] * (len(categories) + has_other + has_missing)
     if text == "" or text.lower() in (marker.lower() for marker in column["missing_markers"]):
-        if has_missing:
-            values[-1] = 1.0
-        return values
-    same = [label_key(labels, category) == label_key(labels, text) for category in categories]
+        return None
     if text in categories:
-        values[categories.index(text)] = 1.0
-    elif any(same):
-        values[same.index(True)] = 1.0
-    elif has_other:
-        values[len(categories)] = 1.0
+        return categories.index(text)
+    same = [label_key(labels, category) == label_key(labels, text) for category in categories]
+    return same.index(True) if any(same) else len(categories)
+
+
+def encode_category(column, place):
+    n = len(column["categories"])
+    has_other, has_missing = (column.get(key) == "present" for key in ("other", "missing"))
+    values = [0.0] * (n + has_other + has_missing)
+    if place is None and has_missing:
+        values[-1] = 1.0
+    elif place is not None and (place < n or has_other):
+        values[place] = 1.0
     return values
+
+
+def encode_by_targets(column, place):
+    """What the targets were in the category's training rows; for none of them, what the last row of the table says."""
+    n, of = len(column["categories"]), len(column["statistics"]["of"])
+    row = n if place is None else place
+    values = column["statistics"]["values"][row * of : (row + 1) * of]
+    return values + [float(place is None)] * (column["missing"] == "present")
 
 
 def label_key(labels, text):

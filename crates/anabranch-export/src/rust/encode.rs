@@ -6,6 +6,7 @@ use anabranch_data::{
 
 use super::names::Names;
 use super::source::{list, literals};
+use crate::statistics;
 
 /// A column with the name of its field.
 pub(super) struct Field<'a> {
@@ -20,7 +21,7 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        matches!(self.column.encoding, Encoding::Categorical { .. })
+        self.column.categories().is_some()
     }
 }
 
@@ -30,16 +31,15 @@ pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
     let mut source = format!(
         "\n/// A row to be predicted.\n#[derive(Clone, Copy, Debug, PartialEq)]\npub struct Row{lifetime} {{\n"
     );
-    for Field { name, column } in fields {
+    for field @ Field { name, column } in fields {
         let what = match column.encoding {
             Encoding::Numeric { .. } | Encoding::Robust { .. } => "a number; NaN is missing",
             Encoding::Date { .. } => "seconds since 1970-01-01 00:00 UTC; NaN is missing",
-            Encoding::Categorical { .. } => "a text; `None` is missing",
+            Encoding::Categorical { .. } | Encoding::TargetStatistics { .. } => {
+                "a text; `None` is missing"
+            }
         };
-        let kind = match column.encoding {
-            Encoding::Categorical { .. } => "Option<&'a str>",
-            _ => "f64",
-        };
+        let kind = if field.is_text() { "Option<&'a str>" } else { "f64" };
         source += &format!("    /// {:?}: {what}.\n    pub {name}: {kind},\n", column.name);
     }
     source += "}\n";
@@ -58,6 +58,7 @@ pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
             Encoding::Robust { .. } => ("clipped", "?"),
             Encoding::Date { .. } => ("dated", ""),
             Encoding::Categorical { .. } => ("one_hot", ""),
+            Encoding::TargetStatistics { .. } => ("from_table", ""),
         };
         let about = about_name(name);
         source += &format!("    {call}(&mut x[{start}..{end}], row.{name}, &{about}){may_fail};\n");
@@ -113,17 +114,31 @@ fn about(Field { name, column }: &Field<'_>) -> String {
             let n = categories.len();
             let unseen = (*other == OtherColumn::Present).then_some(n);
             let missing = (*missing == MissingColumn::Present).then_some(column.width() - 1);
-            category(&column.missing_markers, categories, *labels, [unseen, missing])
+            let fields =
+                category(&column.missing_markers, categories, *labels, [unseen, missing], 4);
+            format!("Category = Category {{\n{fields}")
+        }
+        Encoding::TargetStatistics { categories, labels, statistics, missing } => {
+            let n = categories.len();
+            let places = [Some(n), Some(n + 1)];
+            let fields = category(&column.missing_markers, categories, *labels, places, 8);
+            let mut text = format!(
+                "Table = Table {{\n    column: Category {{\n{fields},\n    }},\n    rows: &"
+            );
+            list(&mut text, 4, &literals(&statistics::table(statistics, n, *missing)));
+            text
         }
     };
     format!("\n#[rustfmt::skip]\nstatic {}: {text},\n}};\n", about_name(name))
 }
 
+/// The fields of a `Category`.
 fn category(
     markers: &MissingMarkers,
     categories: &[String],
     labels: Labels,
     [unseen, missing]: [Option<usize>; 2],
+    indent: usize,
 ) -> String {
     let is_same = match labels {
         Labels::Text => "same_text".to_owned(),
@@ -131,11 +146,12 @@ fn category(
         Labels::Booleans => "same_letters".to_owned(),
         Labels::Prefix(len) => format!("same_prefix::<{len}>"),
     };
-    let mut text = "Category = Category {\n    missing: &".to_owned();
-    list(&mut text, 4, &literals(markers.texts()));
-    text += ",\n    categories: &";
-    list(&mut text, 4, &literals(categories));
+    let start = " ".repeat(indent);
+    let mut text = format!("{start}missing: &");
+    list(&mut text, indent, &literals(markers.texts()));
+    text += &format!(",\n{start}categories: &");
+    list(&mut text, indent, &literals(categories));
     text + &format!(
-        ",\n    is_same: {is_same},\n    unseen_place: {unseen:?},\n    missing_place: {missing:?}"
+        ",\n{start}is_same: {is_same},\n{start}unseen_place: {unseen:?},\n{start}missing_place: {missing:?}"
     )
 }

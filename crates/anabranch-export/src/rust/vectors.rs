@@ -179,7 +179,8 @@ fn choices(column: &InputColumn) -> Vec<Value> {
             values.push(Value::Date(f64::NAN, String::new()));
             values
         }
-        Encoding::Categorical { categories, .. } => {
+        Encoding::Categorical { categories, .. }
+        | Encoding::TargetStatistics { categories, .. } => {
             let mut values: Vec<Value> =
                 categories.iter().map(|text| Value::Text(Some(text.clone()))).collect();
             values.push(Value::Text(Some("never seen".to_owned())));

@@ -53,7 +53,7 @@ fn a_newer_format_is_refused_by_its_number() {
     let error = read(&newer).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "m has model format 7, but this program reads formats up to 4: use a newer anabranch"
+        "m has model format 7, but this program reads formats up to 5: use a newer anabranch"
     );
     // Whatever else a newer format holds.
     let mut newer = bytes;

@@ -92,18 +92,33 @@ struct Category {
 
 /// Writes 1 in the place of the category, and 0 in all others.
 fn one_hot(x: &mut [f32], text: Option<&str>, column: &Category) {
+    x.fill(0.0);
+    if let Some(place) = place(text, column) {
+        x[place] = 1.0;
+    }
+}
+
+/// The place of a text's category.
+fn place(text: Option<&str>, column: &Category) -> Option<usize> {
     let text = text.unwrap_or("").trim();
     let is_missing = text.is_empty() || column.missing.iter().any(|m| m.eq_ignore_ascii_case(text));
     let equal = || column.categories.iter().position(|category| *category == text);
     let same = || column.categories.iter().position(|category| (column.is_same)(category, text));
-    let place = if is_missing {
-        column.missing_place
-    } else {
-        equal().or_else(same).or(column.unseen_place)
-    };
-    x.fill(0.0);
-    if let Some(place) = place {
-        x[place] = 1.0;
+    if is_missing { column.missing_place } else { equal().or_else(same).or(column.unseen_place) }
+}
+
+/// A column of categories, and what each place is encoded as, row by row.
+struct Table {
+    column: Category,
+    rows: &'static [f32],
+}
+
+/// Writes the row of the category.
+fn from_table(x: &mut [f32], text: Option<&str>, table: &Table) {
+    let n = x.len();
+    let row = place(text, &table.column).and_then(|place| table.rows.get(place * n..(place + 1) * n));
+    if let Some(row) = row {
+        x.copy_from_slice(row);
     }
 }
 
