@@ -13,9 +13,9 @@
 //! predicted with each of its snapshots, in the order of the tensors), `network` (a
 //! [`River`](anabranch_graph::River)), `encoder`, `targets`, `linear_shares` (how much the linear
 //! model of each task counts, if there are any), a `calibration` if there were validation rows,
-//! and what is told of the run, if anything, as `run`. Files of format 4 have no statistics of targets
-//! in their encoder, those of format 3 no linear models either;
-//! those of formats 1 and 2 have one member with one snapshot, and no checksum.
+//! and what is told of the run, if anything, as `run`. Files of format 4 have no statistics of
+//! targets in their encoder, those of format 3 no linear models either; those of formats 1 and 2
+//! have one member with one snapshot, and no checksum.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
