@@ -24,7 +24,7 @@ fn prepared(table: &Table) -> Prepared<f64> {
     prepare(&Executor::serial(), table, &columns(), Fractions::default(), 1).unwrap()
 }
 
-fn row<'a>(prepared: &'a Prepared<f64>, row: usize) -> &'a [f64] {
+fn row(prepared: &Prepared<f64>, row: usize) -> &[f64] {
     let width = prepared.dataset.n_inputs;
     &prepared.dataset.x[row * width..(row + 1) * width]
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use anabranch_data::Table;
 use anabranch_graph::{Join, TwoBranch};
 use anabranch_train::{MODEL_FILE, Model, ModelError, model_path, weights_sha256};
 use sha2::Digest as _;
@@ -148,20 +149,11 @@ fn a_file_that_cannot_be_written_leaves_nothing() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-/// A file of format 1, as the program wrote it before rivers, and what the program predicted then.
-#[test]
-fn format_1_loads_and_predicts_as_it_did() {
-    let model = read(include_bytes!("../fixtures/format-1.safetensors")).unwrap();
-    let (predictions, warnings) = model.predict_table(&table(3)).unwrap();
-    assert!(warnings.is_empty());
-    for (row, [alcohol, mass, sour]) in [
-        [11.331172801052366, 12.50569524524796, 0.6679767],
-        [13.112417488130323, 10.87529888843922, 0.52054447],
-        [24.147631281709373, 10.81363381728384, 0.38841626],
-    ]
-    .into_iter()
-    .enumerate()
-    {
+/// What a file's model predicts of rows: alcohol, mass, and how likely they are sour.
+fn predicts(bytes: &[u8], rows: &Table, expected: [[f64; 3]; 3]) -> Model {
+    let model = read(bytes).unwrap();
+    let (predictions, _) = model.predict_table(rows).unwrap();
+    for (row, [alcohol, mass, sour]) in expected.into_iter().enumerate() {
         let prediction = predictions.row(row);
         // Sums in f32, which other vector instructions may order otherwise.
         for (value, expected) in prediction.values(0).iter().zip([alcohol, mass]) {
@@ -169,6 +161,19 @@ fn format_1_loads_and_predicts_as_it_did() {
         }
         assert!((f64::from(prediction.probabilities(1)[0]) - sour).abs() < 1e-6);
     }
+    model
+}
+
+/// A file of format 1, as the program wrote it before rivers, and what the program predicted then.
+#[test]
+fn format_1_loads_and_predicts_as_it_did() {
+    let expected = [
+        [11.331172801052366, 12.50569524524796, 0.6679767],
+        [13.112417488130323, 10.87529888843922, 0.52054447],
+        [24.147631281709373, 10.81363381728384, 0.38841626],
+    ];
+    let bytes = include_bytes!("../fixtures/format-1.safetensors");
+    let model = predicts(bytes, &table(3), expected);
     // Saved again, it has the present format.
     assert_eq!(read(&file(&model)).unwrap().river(), model.river());
 }
@@ -177,46 +182,57 @@ fn format_1_loads_and_predicts_as_it_did() {
 /// then.
 #[test]
 fn format_2_loads_and_predicts_as_it_did() {
-    let model = read(include_bytes!("../fixtures/format-2.safetensors")).unwrap();
-    let (predictions, warnings) = model.predict_table(&table(3)).unwrap();
-    assert!(warnings.is_empty());
     let expected = [
         [14.434281083920567, 13.402403002202913, 0.5401525],
         [16.505496640645426, 11.154575670147448, 0.8642552],
         [33.03258318402507, 11.522938919826299, 0.9479951],
     ];
-    for (row, [alcohol, mass, sour]) in expected.into_iter().enumerate() {
-        let prediction = predictions.row(row);
-        // Sums in f32, which other vector instructions may order otherwise.
-        for (value, expected) in prediction.values(0).iter().zip([alcohol, mass]) {
-            assert!((value / expected - 1.0).abs() < 1e-6, "{value} {expected}");
-        }
-        assert!((f64::from(prediction.probabilities(1)[0]) - sour).abs() < 1e-6);
-    }
+    predicts(include_bytes!("../fixtures/format-2.safetensors"), &table(3), expected);
 }
 
 /// An ensemble of format 3, as the program wrote it before models told of their runs, and what the
 /// program predicted then.
 #[test]
 fn format_3_loads_and_predicts_as_it_did() {
-    let bytes = include_bytes!("../fixtures/format-3.safetensors");
-    let model = read(bytes).unwrap();
-    assert_eq!((model.members().len(), model.run_record()), (2, None));
-    let (predictions, warnings) = model.predict_table(&table(3)).unwrap();
-    assert!(warnings.is_empty());
     let expected = [
         [12.13211649143394, 11.45111924335598, 0.7165483],
         [12.677047831320927, 11.519510705840188, 0.62066036],
         [15.016988371825006, 9.786065987898295, 0.13865788],
     ];
-    for (row, [alcohol, mass, sour]) in expected.into_iter().enumerate() {
-        let prediction = predictions.row(row);
-        // Sums in f32, which other vector instructions may order otherwise.
-        for (value, expected) in prediction.values(0).iter().zip([alcohol, mass]) {
-            assert!((value / expected - 1.0).abs() < 1e-6, "{value} {expected}");
-        }
-        assert!((f64::from(prediction.probabilities(1)[0]) - sour).abs() < 1e-6);
-    }
+    let bytes = include_bytes!("../fixtures/format-3.safetensors");
+    let model = predicts(bytes, &table(3), expected);
+    assert_eq!((model.members().len(), model.run_record()), (2, None));
+    assert_eq!(file(&model), bytes);
+}
+
+/// A network and linear models of format 4, as the program wrote it before statistics of targets,
+/// and what the program predicted then.
+#[test]
+fn format_4_loads_and_predicts_as_it_did() {
+    let expected = [
+        [3.6180082295685985, 11.45855161463071, 0.95005894],
+        [14.28857850437106, 11.241676302400165, 0.6263346],
+        [26.96629869780871, 12.509270275674803, 0.23761374],
+    ];
+    let bytes = include_bytes!("../fixtures/format-4.safetensors");
+    let model = predicts(bytes, &table(3), expected);
+    assert_eq!(model.blend().unwrap().shares(), [0.75, 0.75]);
+    assert_eq!(file(&model), bytes);
+}
+
+/// A model of format 5, with statistics of targets, as the program wrote it, and what the program
+/// predicted of two categories and of one that it had never seen.
+#[test]
+fn format_5_loads_and_predicts_as_it_did() {
+    let expected = [
+        [2.208003798357664, 10.733122167559573, 0.9870187],
+        [13.513336775588973, 12.356160974280757, 0.8388711],
+        [22.697472413681616, 11.32886600546036, 0.3065761],
+    ];
+    let bytes = include_bytes!("../fixtures/format-5.safetensors");
+    let csv = "sugar,colour,parcel\n0,white,p0\n11,red,p1\n22,white,never\n";
+    let rows = Table::from_reader("grapes", csv.as_bytes()).unwrap();
+    let model = predicts(bytes, &rows, expected);
     assert_eq!(file(&model), bytes);
 }
 
