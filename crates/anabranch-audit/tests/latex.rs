@@ -433,6 +433,34 @@ fn a_report_shows_no_control_characters() {
 }
 
 #[test]
+fn words_and_decimals_are_german_or_french_too() {
+    for (formula, verdict) in [
+        (
+            r"\delta_{1a} = \begin{cases} M\odot\theta_{2a}^\top\delta_{2a}, & \text{falls } z_{1a} > 0,\\ 0, & \text{sonst.}\end{cases}",
+            Verdict::Exact,
+        ),
+        (
+            r"\delta_{1a} = \begin{cases} M\odot\theta_{2a}^\top\delta_{2a}, & \text{falls } z_{1a} < 0,\\ 0, & \text{sonst.}\end{cases}",
+            Verdict::Wrong,
+        ),
+        (
+            r"\frac{\partial h_j}{\partial a_{1a,i}} = \begin{cases} \frac{1}{1-p} & \text{si } i=j \text{ et } r_i\ge p\\ 0 & \text{sinon}\end{cases}",
+            Verdict::Exact,
+        ),
+        (
+            r"\frac{\partial h_j}{\partial a_{1a,i}} = \begin{cases} \frac1p & \text{si } i=j \text{ et } r_i\ge p\\ 0 & \text{sinon}\end{cases}",
+            Verdict::Factor,
+        ),
+        (r"L_a = \frac{0{,}5}{m}\sum_{i=1}^m\|\hat y_a^{(i)}-y_a^{(i)}\|^2", Verdict::Exact),
+        (r"L_a = \frac{0{,}05}{m}\sum_{i=1}^m\|\hat y_a^{(i)}-y_a^{(i)}\|^2", Verdict::Factor),
+    ] {
+        assert_eq!(equation(formula).verdict, Some(verdict), "{formula}");
+    }
+    let two = r"$$\delta_{2b} = \frac1m(\hat y_b-y_b) \text{ und } \delta_s = \theta_{2b}^\top\delta_{2b}$$";
+    assert!(markdown(two).grade().pass && markdown(two).equations.len() == 2);
+}
+
+#[test]
 fn garbage_never_panics() {
     const PIECES: &[&str] = &[
         "$",

@@ -348,6 +348,12 @@ impl Reader {
             while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || *c == '.') {
                 text.push(c);
                 self.at += 1;
+                // 0{,}5 is a decimal mark in German and French.
+                let digit = self.chars.get(self.at + 3).is_some_and(|c| c.0.is_ascii_digit());
+                if self.starts_with("{,}") && digit {
+                    text.push('.');
+                    self.at += 3;
+                }
             }
             return match text.parse::<f64>() {
                 Ok(number) => one(Base::Number(number)),

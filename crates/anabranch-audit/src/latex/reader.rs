@@ -80,8 +80,7 @@ impl Reader<'_> {
     /// A comparison, or several joined by `and`.
     pub(crate) fn condition(&mut self, atoms: &[Atom]) -> Outcome<Expr> {
         let mut all: Option<Expr> = None;
-        for part in atoms.split(|a| a.is_operator("and") || a.is_operator(",") || is_word(a, "and"))
-        {
+        for part in atoms.split(|a| a.is_operator("and") || a.is_operator(",") || is_and(a)) {
             if part.is_empty() {
                 continue;
             }
@@ -502,14 +501,32 @@ fn relation_of(atom: &Atom) -> Operator {
     relation(atom).unwrap_or(Operator::Equal)
 }
 
-fn is_word(atom: &Atom, word: &str) -> bool {
-    matches!(&atom.base, Base::Word(text) if text == word)
+const CONNECTIVES: [&str; 14] = [
+    "if",
+    "for",
+    "when",
+    "otherwise",
+    "else",
+    "where",
+    "falls",
+    "wenn",
+    "für",
+    "sonst",
+    "si",
+    "pour",
+    "sinon",
+    "quand",
+];
+
+/// `and` between conditions, in English, German or French.
+fn is_and(atom: &Atom) -> bool {
+    matches!(&atom.base, Base::Word(text) if ["and", "und", "et"].contains(&text.trim()))
 }
 
-/// `if`, `otherwise`, `for` in a row of cases.
+/// `if`, `otherwise`, `for` in a row of cases, in English, German or French.
 fn is_connective(atom: &Atom) -> bool {
     matches!(&atom.base, Base::Word(text)
-        if ["if", "for", "when", "otherwise", "else", "where", "if ", "for "].contains(&text.trim().trim_end_matches(['.', ','])))
+        if CONNECTIVES.contains(&text.trim().trim_end_matches(['.', ','])))
         || matches!(&atom.base, Base::Quad)
 }
 

@@ -115,6 +115,14 @@ fn is_prose(text: &str) -> bool {
             "otherwise",
             "or",
             "thus",
+            "und",
+            "mit",
+            "für",
+            "wobei",
+            "et",
+            "avec",
+            "où",
+            "donc",
         ]
         .contains(&text)
 }
