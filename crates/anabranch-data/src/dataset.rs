@@ -163,7 +163,8 @@ impl<T: Scalar> Dataset<T> {
 pub struct Prepared<T> {
     /// The matrices.
     pub dataset: Dataset<T>,
-    /// The encoding of the input columns, fitted on the training rows.
+    /// The encoding of the input columns, fitted on the training rows;
+    /// [`TargetStatistics`](crate::TargetStatistics) on those that validate too.
     pub encoder: Encoder,
     /// Scale and labels of the targets, the scale fitted on the training rows.
     pub targets: Targets,
