@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use anabranch_data::{Encoding, InputColumn, MissingColumn, OtherColumn};
+use anabranch_data::{Encoding, InputColumn, MissingColumn, OtherColumn, TargetStatistics};
 use anabranch_train::Model;
 
 use crate::run::Run;
@@ -81,9 +81,14 @@ pub(crate) fn dependence(
     let place = places(model.encoder())[column].clone();
     let input = &model.encoder().input_columns()[column];
     let width = dataset.n_inputs;
-    let train = &dataset.split.train;
-    let cells = train.iter().map(|row| &dataset.x[row * width..][place.clone()]);
-    let blocks = blocks(input, cells);
+    let cells = |rows| cells(&dataset.x, width, &place, rows);
+    let blocks = match &input.encoding {
+        // Training rows have statistics of their own, which leave out their target.
+        Encoding::TargetStatistics { categories, statistics, .. } => {
+            known_categories(input, categories.len(), statistics, cells(&dataset.split.test))
+        }
+        _ => blocks(input, cells(&dataset.split.train)),
+    };
     let x = encoded(&dataset.x, width, &draw(run.judged().1, ROWS, run.seed));
     let predictions: Vec<_> =
         blocks.iter().map(|block| predict_with(model, &x, &place, block)).collect();
@@ -127,6 +132,48 @@ fn predict_with(
     model.predict_encoded(&changed)
 }
 
+/// What rows have in a column.
+fn cells<'x>(
+    x: &'x [f32],
+    width: usize,
+    place: &Range<usize>,
+    rows: &'x [usize],
+) -> impl Iterator<Item = &'x [f32]> {
+    let place = place.clone();
+    rows.iter().map(move |row| &x[row * width..][place.clone()])
+}
+
+/// The categories that most of `cells` have, as they are encoded; of equals, the first. Of those
+/// that are encoded alike, the first stands for all.
+fn known_categories<'x>(
+    input: &InputColumn,
+    n_categories: usize,
+    statistics: &TargetStatistics,
+    cells: impl Iterator<Item = &'x [f32]>,
+) -> Vec<Vec<f32>> {
+    let n = statistics.names().len();
+    let bits = |row: &[f32]| -> Vec<u32> { row[..n].iter().map(|value| value.to_bits()).collect() };
+    let mut found: HashMap<Vec<u32>, (usize, usize)> = HashMap::new();
+    for category in 0..n_categories {
+        found.entry(bits(statistics.row(Some(category)))).or_insert((0, category));
+    }
+    for cell in cells.filter(|cell| !is_missing(input, cell)) {
+        // A cell of a category that is not known is none of them.
+        if let Some((count, _)) = found.get_mut(&bits(cell)) {
+            *count += 1;
+        }
+    }
+    let mut found: Vec<(usize, usize)> = found.into_values().collect();
+    found.sort_unstable_by_key(|(count, category)| (usize::MAX - count, *category));
+    found.truncate(CATEGORIES);
+    let block = |(_, category): (usize, usize)| {
+        let mut block = statistics.row(Some(category)).to_vec();
+        block.resize(input.width(), 0.0);
+        block
+    };
+    found.into_iter().map(block).collect()
+}
+
 /// The values of a column as they are encoded: of numbers and dates some that lie evenly among
 /// those of the training rows, of categories the most frequent. Missing cells are none of them.
 fn blocks<'x>(input: &InputColumn, cells: impl Iterator<Item = &'x [f32]>) -> Vec<Vec<f32>> {
@@ -143,7 +190,7 @@ fn blocks<'x>(input: &InputColumn, cells: impl Iterator<Item = &'x [f32]>) -> Ve
             .find(|o| o.is_ne())
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    if input.categories().is_some() {
+    if let Encoding::Categorical { .. } = input.encoding {
         // In the order of the columns, which the stable sort keeps where they are as frequent.
         found.reverse();
         found.sort_by_key(|(count, _)| usize::MAX - count);
@@ -185,12 +232,12 @@ fn values(input: &InputColumn, blocks: &[Vec<f32>]) -> Values {
             Values::Names(blocks.iter().map(name).collect())
         }
         Encoding::TargetStatistics { categories, statistics, .. } => {
-            let is = |place: &usize, block: &[f32]| block.starts_with(statistics.row(Some(*place)));
-            let name = |block: &Vec<f32>| {
-                let place = (0..categories.len()).find(|place| is(place, block));
+            let named = |block: &Vec<f32>| {
+                let mut places = 0..categories.len();
+                let place = places.find(|place| block.starts_with(statistics.row(Some(*place))));
                 place.map_or("any other".into(), |place| categories[place].clone())
             };
-            Values::Names(blocks.iter().map(name).collect())
+            Values::Names(blocks.iter().map(named).collect())
         }
     }
 }

@@ -67,6 +67,29 @@ fn columns_that_say_nothing_are_worth_nothing() {
     assert!(a.curves[0].rows.iter().all(|row| row.len() == values.len()));
 }
 
+/// Ten shops are as frequent as all 150 others. y is 4 higher from one of ten to the next.
+#[test]
+fn a_column_of_many_categories_is_followed_along_its_most_frequent_ones() {
+    let mut random = Random::new(6, Purpose::Sample, 0);
+    let mut csv = String::from("shop,noise,y\n");
+    for i in 0..1500 {
+        let shop = if i % 2 == 0 { i / 2 % 10 } else { 10 + i / 2 % 150 };
+        let [noise, error] = [0; 2].map(|_| random.normal());
+        csv += &format!("s{shop},{noise:.3},{:.3}\n", f64::from(shop % 10 * 4) + error);
+    }
+    let trained = Trained::new(&csv, &TargetColumns::new().regress(["y"]), 40, 1);
+    let dependence = Findings::of(&trained.run(), &Executor::serial()).unwrap().dependence;
+    let shops = dependence.iter().find(|d| d.column == "shop").unwrap();
+    let Values::Names(names) = &shops.values else { panic!("{shops:?}") };
+    let number = |name: &String| name[1..].parse::<u32>().unwrap();
+    // Shops at either end have the same normal score, and the first of them stands for all.
+    assert!(names[..7].iter().all(|name| number(name) < 10), "{names:?}");
+    let mut along: Vec<(u32, f64)> =
+        names[..7].iter().map(number).zip(shops.curves[0].mean.iter().copied()).collect();
+    along.sort_by_key(|(number, _)| *number);
+    assert!(along.is_sorted_by(|a, b| a.1 < b.1), "{along:?}");
+}
+
 /// Without a join that has weights, a model predicts as with weights of 0.
 #[test]
 fn a_model_without_a_join_is_one_whose_join_has_no_weight() {
