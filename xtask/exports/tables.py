@@ -38,7 +38,7 @@ def birds(path, n_rows=900):
         # Two islands are rare, and some that predictions meet training never saw.
         island = draw.choice(["Biscoe", "Dream", "Torgersen"] * 30 + ["Cormorant", "Humble"])
         sex = draw.choice(["male", "female", "", "NA"])
-        # More nests than a network has inputs for, two or three birds each; a species stays in its nest.
+        # More nests than a network has inputs for, some birds each, of one species.
         nest = f"{species[0]}{draw.randrange(60)}" if draw.random() > 0.03 else ""
         rows.append([
             draw.choice([island, "", "n/a"]) if draw.random() < 0.1 else island,

@@ -228,7 +228,12 @@ fn derivation_json(derivation: &Derivation) -> Value {
             })
         })
         .collect();
-    json!({ "equations": equations, "skipped": skipped, "symbols": derivation.symbols, "conventions": derivation.conventions })
+    json!({
+        "equations": equations,
+        "skipped": skipped,
+        "symbols": derivation.symbols,
+        "conventions": derivation.conventions,
+    })
 }
 
 fn equation_json(equation: &Equation) -> Value {

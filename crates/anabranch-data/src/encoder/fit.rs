@@ -111,7 +111,7 @@ impl Encoder {
 /// An encoder, and what else was found when it was fitted.
 pub(crate) struct FittedEncoder {
     pub(crate) encoder: Encoder,
-    /// What training rows are encoded as otherwise than by the encoder.
+    /// What rows that train and validate are encoded as otherwise than by the encoder.
     pub(crate) cross_fitted: Vec<CrossFitted>,
     pub(crate) warnings: Vec<Warning>,
 }
