@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use anabranch_audit::{Auditor, Evaluation, Formula, Target, Verdict};
+use anabranch_audit::{Auditor, Evaluation, Formula, Target, Verdict, derivation_report};
 use proptest::prelude::*;
 
 static AUDITOR: LazyLock<Auditor> = LazyLock::new(|| Auditor::new(7));
@@ -127,6 +127,61 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
+/// Pieces of LaTeX, with macros that may have no end.
+fn latex() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(
+        &[
+            r"\newcommand{\a}[1]{#1\b}",
+            r"\newcommand\b[2][x]{\a{#1}#2}",
+            r"\def\a#1{\a{#1#1}}",
+            r"\def\b(#1){\frac#1}",
+            r"\let\hat\a",
+            r"\DeclareMathOperator{\b}{ReLU}",
+            r"\a",
+            r"\b{z}",
+            "#1",
+            "{",
+            "}",
+            "[",
+            "]",
+            "$",
+            r"\[",
+            r"\]",
+            r"\begin{align}",
+            r"\end{align}",
+            r"\begin{pmatrix}",
+            r"\end{pmatrix}",
+            r"\begin{cases}",
+            r"\end{cases}",
+            r"\\\\",
+            "&",
+            "=",
+            "% audit: x = s\n",
+            "\n",
+            r"\hat",
+            r"\frac",
+            r"\sum_{i=1}^m",
+            r"\vdots",
+            r"\cdots",
+            r"\langle",
+            r"\rangle",
+            r"\sigma'(z)",
+            r"f(z_{1a})",
+            r"\delta_{2b}",
+            r"\frac{\partial L}{\partial s_i}",
+            r"\theta_{2b,kj}",
+            "s_{nj}",
+            "(\\hat y_b - y_b)/m",
+            "'",
+            "^",
+            "_",
+            "+",
+            ",",
+            "m",
+        ][..],
+    )
+}
+
 fn any_target() -> impl Strategy<Value = &'static str> {
     prop::sample::select(Target::all().map(Target::name).collect::<Vec<_>>())
 }
@@ -148,6 +203,13 @@ proptest! {
             let finding = AUDITOR.finding(&formula);
             prop_assert!(!finding.explanation.is_empty());
         }
+    }
+
+    #[test]
+    fn latex_never_panics(pieces in prop::collection::vec(latex(), 0..24), is_tex in any::<bool>()) {
+        let text = pieces.concat();
+        let derivation = AUDITOR.derivation(&text, is_tex);
+        prop_assert!(!derivation_report(&derivation).is_empty());
     }
 
     #[test]

@@ -14,9 +14,10 @@ use orientation::{Conventions, Vote, Votes};
 use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
-use super::document::{Display, Piece, pieces};
-use super::layout::{Atom, Place, layout};
+use super::document::{Display, Math, Piece, pieces};
+use super::layout::{Atom, Place, layout_of};
 use super::reader::{Grouping, as_entry};
+use super::source::{Directive, source};
 use super::statement::{Statement, start, statements};
 use super::symbols::Symbols;
 use crate::expr::{Expr, Index, Node, Slot};
@@ -30,8 +31,18 @@ use crate::{Auditor, Formula, Verdict};
 impl Auditor {
     /// The verdicts on the equations of a Markdown text, or a LaTeX one.
     pub fn derivation(&self, text: &str, is_tex: bool) -> Derivation {
-        let pieces = pieces(text, is_tex);
+        let source = source(text, is_tex);
+        let pieces = pieces(&source);
         let mut derivation = self.nearest(text, &pieces);
+        if let Some(place) = source.endless {
+            derivation.skipped.push(Skipped {
+                place,
+                text: "a macro".to_owned(),
+                reason: "it expands to itself, or to far more text than a derivation has"
+                    .to_owned(),
+                unreadable: true,
+            });
+        }
         for member in derivation.equations.iter_mut().flat_map(|one| &mut one.members) {
             if let (Judgement::Judged(finding), Some(formula)) =
                 (&mut member.judgement, &member.formula)
@@ -152,8 +163,8 @@ impl<'a> Judge<'a> {
         };
         let mut seen = Seen::default();
         for piece in pieces {
-            if let Piece::Math { text, place, .. } = piece
-                && let Ok(atoms) = layout(text, *place)
+            if let Piece::Math(math) = piece
+                && let Ok(atoms) = layout_of(&math.chars)
             {
                 judge.learn(&atoms, &mut seen);
             }
@@ -175,50 +186,56 @@ impl<'a> Judge<'a> {
         let mut condition: Option<Vec<Atom>> = None;
         for piece in pieces {
             match piece {
-                Piece::Directive { text, place } => self.directive(text, *place, &mut grading),
-                Piece::Math { text, place, display } => {
-                    self.end = end(text, *place);
-                    let atoms = match layout(text, *place) {
-                        Ok(atoms) => atoms,
-                        Err(error) => {
-                            if text.contains('=') {
-                                self.skip(error.place, text, error.message, true);
-                                grading = Grading::default();
-                            }
-                            continue;
-                        }
-                    };
-                    let all = statements(&atoms);
-                    let in_text = *display == Display::InText;
-                    if in_text && let [Statement::Condition(found)] = &all[..] {
-                        condition = Some(found.clone());
-                        continue;
-                    }
-                    for (i, one) in all.iter().enumerate() {
-                        let Statement::Chain(members) = one else { continue };
-                        if std::mem::take(&mut grading.skip) {
-                            continue;
-                        }
-                        self.end = all[i + 1..]
-                            .iter()
-                            .find_map(Statement::start)
-                            .unwrap_or_else(|| end(text, *place));
-                        // A condition behind the equation is meant for it, one before for those
-                        // that follow.
-                        let own = match all.get(i + 1) {
-                            Some(Statement::Condition(found)) => Some(found.clone()),
-                            _ => condition.clone(),
-                        };
-                        self.chain(members, own.as_deref(), &mut grading);
-                    }
-                    if !in_text
-                        && condition.is_some()
-                        && all.iter().any(|s| matches!(s, Statement::Chain(_)))
-                    {
-                        condition = None;
-                    }
-                }
+                Piece::Directive(one) => self.directive(&one.text, one.place, &mut grading),
+                Piece::Math(math) => self.math(math, &mut grading, &mut condition),
             }
+        }
+    }
+
+    /// The equations of one formula, after `condition`.
+    fn math(&mut self, math: &Math, grading: &mut Grading, condition: &mut Option<Vec<Atom>>) {
+        self.end = math.end;
+        let mut directives = math.directives.iter().peekable();
+        let tell = |judge: &mut Self, one: &Directive, grading: &mut Grading| {
+            judge.directive(&one.text, one.place, grading);
+        };
+        let atoms = match layout_of(&math.chars) {
+            Ok(atoms) => atoms,
+            Err(error) => {
+                if math.chars.iter().any(|(c, _)| *c == '=') {
+                    self.skip(error.place, &math.text(), error.message, true);
+                    *grading = Grading::default();
+                }
+                directives.for_each(|one| tell(self, one, grading));
+                return;
+            }
+        };
+        let all = statements(&atoms);
+        let in_text = math.display == Display::InText;
+        if in_text && let [Statement::Condition(found)] = &all[..] {
+            *condition = Some(found.clone());
+            return;
+        }
+        for (i, one) in all.iter().enumerate() {
+            let Statement::Chain(members) = one else { continue };
+            let begins = one.start().unwrap_or(math.end);
+            while let Some(one) = directives.next_if(|one| one.place < begins) {
+                tell(self, one, grading);
+            }
+            if std::mem::take(&mut grading.skip) {
+                continue;
+            }
+            self.end = all[i + 1..].iter().find_map(Statement::start).unwrap_or(math.end);
+            // A condition behind the equation is meant for it, one before for those that follow.
+            let own = match all.get(i + 1) {
+                Some(Statement::Condition(found)) => Some(found.clone()),
+                _ => condition.clone(),
+            };
+            self.chain(members, own.as_deref(), grading);
+        }
+        directives.for_each(|one| tell(self, one, grading));
+        if !in_text && all.iter().any(|s| matches!(s, Statement::Chain(_))) {
+            *condition = None;
         }
     }
 
@@ -451,17 +468,6 @@ impl<'a> Judge<'a> {
             },
             _ => false,
         }
-    }
-}
-
-/// Where a text ends that begins at `start`.
-fn end(text: &str, start: Place) -> Place {
-    match text.rsplit_once('\n') {
-        Some((before, last)) => Place {
-            line: start.line + before.matches('\n').count() + 1,
-            column: last.chars().count() + 1,
-        },
-        None => Place { column: start.column + text.chars().count(), ..start },
     }
 }
 

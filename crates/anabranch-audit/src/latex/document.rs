@@ -1,14 +1,24 @@
 //! The mathematics in a Markdown or LaTeX file, and what its comments tell the audit.
 
 use super::layout::Place;
+use super::source::{Directive, Source};
 
 /// A piece of a document, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Piece {
-    /// A formula without its dollar signs.
-    Math { text: String, place: Place, display: Display },
-    /// What follows `audit:` in a comment.
-    Directive { text: String, place: Place },
+    Math(Math),
+    Directive(Directive),
+}
+
+/// A formula without its dollar signs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Math {
+    pub(crate) chars: Vec<(char, Place)>,
+    pub(crate) display: Display,
+    /// What comments between its lines tell the audit.
+    pub(crate) directives: Vec<Directive>,
+    /// Where it ends.
+    pub(crate) end: Place,
 }
 
 /// How a formula is set.
@@ -16,6 +26,12 @@ pub(crate) enum Piece {
 pub(crate) enum Display {
     InText,
     OnItsOwn,
+}
+
+impl Math {
+    pub(crate) fn text(&self) -> String {
+        self.chars.iter().map(|(c, _)| *c).collect()
+    }
 }
 
 /// Environments that are mathematics by themselves.
@@ -32,190 +48,156 @@ const ENVIRONMENTS: [&str; 9] = [
 ];
 
 /// The formulas and directives of a file.
-pub(crate) fn pieces(text: &str, is_tex: bool) -> Vec<Piece> {
-    let mut scanner = Scanner { rest: text, place: Place { line: 1, column: 1 } };
+pub(crate) fn pieces(source: &Source) -> Vec<Piece> {
+    let mut scanner = Scanner { source, at: 0, told: 0 };
     let mut pieces = Vec::new();
-    let mut line_start = true;
-    while let Some(c) = scanner.rest.chars().next() {
-        let at_line_start = line_start;
-        line_start = c == '\n';
-        let place = scanner.place;
-        if is_tex && c == '%' {
-            let comment = scanner.until("\n");
-            pieces.extend(directive(&comment, place));
-        } else if !is_tex && scanner.rest.starts_with("<!--") {
-            let comment = scanner.until("-->");
-            for (i, line) in comment.lines().enumerate() {
-                let place = Place { line: place.line + i, column: 1 };
-                pieces.extend(directive(line, place));
+    loop {
+        pieces.extend(scanner.directives().into_iter().map(Piece::Directive));
+        let Some((c, _)) = scanner.rest().first() else { return pieces };
+        let piece = match c {
+            '\\' if scanner.is_next("\\[") => scanner.math("\\[", "\\]", Display::OnItsOwn),
+            '\\' if scanner.is_next("\\(") => scanner.math("\\(", "\\)", Display::InText),
+            '\\' => match scanner.environment() {
+                Some(name) => {
+                    let end = format!("\\end{{{name}}}");
+                    scanner.through(&end, Display::OnItsOwn)
+                }
+                // Whatever is escaped begins nothing.
+                None => {
+                    scanner.at += 2;
+                    continue;
+                }
+            },
+            '$' if scanner.is_next("$$") => scanner.math("$$", "$$", Display::OnItsOwn),
+            '$' => scanner.math("$", "$", Display::InText),
+            _ => {
+                scanner.at += 1;
+                continue;
             }
-            scanner.skip("-->".len());
-        } else if !is_tex
-            && at_line_start
-            && (scanner.rest.starts_with("```") || scanner.rest.starts_with("~~~"))
-        {
-            let fence = &scanner.rest[..3].to_owned();
-            scanner.skip(3);
-            let language = scanner.until("\n");
-            // GitHub's math blocks are formulas.
-            let place = scanner.place;
-            let code = scanner.until(&format!("\n{fence}"));
-            if language.trim() == "math" {
-                pieces.push(Piece::Math { text: code, place, display: Display::OnItsOwn });
-            }
-            scanner.skip(4);
-        } else if !is_tex && c == '`' {
-            scanner.skip(1);
-            scanner.until("`");
-            scanner.skip(1);
-        } else if scanner.rest.starts_with("\\$")
-            || scanner.rest.starts_with("\\\\")
-            || scanner.rest.starts_with("\\%")
-        {
-            scanner.skip(2);
-        } else if scanner.rest.starts_with("$$") {
-            pieces.push(scanner.math("$$", "$$", Display::OnItsOwn));
-        } else if c == '$' {
-            pieces.push(scanner.math("$", "$", Display::InText));
-        } else if scanner.rest.starts_with("\\[") {
-            pieces.push(scanner.math("\\[", "\\]", Display::OnItsOwn));
-        } else if scanner.rest.starts_with("\\(") {
-            pieces.push(scanner.math("\\(", "\\)", Display::InText));
-        } else if let Some(name) = environment(scanner.rest) {
-            let end = format!("\\end{{{name}}}");
-            let place = scanner.place;
-            let inner = scanner.until(&end);
-            let text = format!("{inner}{end}");
-            scanner.skip(end.chars().count());
-            pieces.push(Piece::Math { text, place, display: Display::OnItsOwn });
-        } else {
-            scanner.skip(1);
-        }
+        };
+        pieces.push(Piece::Math(piece));
     }
-    if is_tex {
-        // A comment inside a formula is not part of it.
-        for piece in &mut pieces {
-            if let Piece::Math { text, .. } = piece {
-                *text = without_comments(text);
-            }
-        }
-    }
-    pieces
-}
-
-/// The formula without `% …`, every line as long as it was, so that places stay correct.
-fn without_comments(text: &str) -> String {
-    let blank = |line: &str| {
-        let mut escaped = false;
-        let mut comment = false;
-        line.chars()
-            .map(|c| {
-                comment |= c == '%' && !escaped;
-                escaped = c == '\\' && !escaped;
-                if comment { ' ' } else { c }
-            })
-            .collect::<String>()
-    };
-    text.split('\n').map(blank).collect::<Vec<_>>().join("\n")
-}
-
-/// The environment that begins here, if it is mathematics by itself.
-fn environment(text: &str) -> Option<&str> {
-    let name = text.strip_prefix("\\begin{")?;
-    let name = &name[..name.find('}')?];
-    ENVIRONMENTS.contains(&name.trim_end_matches('*')).then_some(name)
-}
-
-fn directive(comment: &str, place: Place) -> Option<Piece> {
-    let (before, text) = comment.split_once("audit:")?;
-    // `% audit:` and `<!-- audit:`, not a sentence about them.
-    before.trim_matches(|c: char| c.is_whitespace() || "%<!-*".contains(c)).is_empty().then(|| {
-        let text = text.trim().trim_end_matches("-->").trim().to_owned();
-        Piece::Directive { text, place }
-    })
 }
 
 struct Scanner<'a> {
-    rest: &'a str,
-    place: Place,
+    source: &'a Source,
+    at: usize,
+    /// The number of directives before it.
+    told: usize,
 }
 
-impl Scanner<'_> {
-    fn skip(&mut self, n_chars: usize) {
-        for _ in 0..n_chars {
-            let Some(c) = self.rest.chars().next() else { return };
-            self.rest = &self.rest[c.len_utf8()..];
-            self.place = match c {
-                '\n' => Place { line: self.place.line + 1, column: 1 },
-                _ => Place { column: self.place.column + 1, ..self.place },
-            };
-        }
+impl<'a> Scanner<'a> {
+    fn rest(&self) -> &'a [(char, Place)] {
+        self.source.chars.get(self.at..).unwrap_or(&[])
     }
 
-    /// The text before `end`, or everything that is left.
-    fn until(&mut self, end: &str) -> String {
-        let length = self.rest.find(end).unwrap_or(self.rest.len());
-        let text = self.rest[..length].to_owned();
-        self.skip(text.chars().count());
-        text
+    fn is_next(&self, text: &str) -> bool {
+        let mut next = self.rest().iter();
+        text.chars().all(|c| next.next().is_some_and(|one| one.0 == c))
     }
 
-    fn math(&mut self, open: &str, close: &str, display: Display) -> Piece {
-        self.skip(open.len());
-        let place = self.place;
-        let mut text = String::new();
-        loop {
-            text.push_str(&self.until(close));
-            // An escaped dollar closes nothing.
-            if close.starts_with('$') && text.ends_with('\\') && !self.rest.is_empty() {
-                text.push('$');
-                self.skip(1);
-                continue;
-            }
-            break;
+    /// The directives up to here that are still to be told.
+    fn directives(&mut self) -> Vec<Directive> {
+        let rest = &self.source.directives[self.told..];
+        let n = rest.iter().take_while(|(at, _)| *at <= self.at).count();
+        self.told += n;
+        rest[..n].iter().map(|(_, directive)| directive.clone()).collect()
+    }
+
+    /// The environment that begins here, if it is mathematics by itself.
+    fn environment(&self) -> Option<String> {
+        if !self.is_next("\\begin{") {
+            return None;
         }
-        self.skip(close.len());
-        Piece::Math { text, place, display }
+        let name = self.rest()["\\begin{".len()..].iter().map(|one| one.0);
+        // No name is longer.
+        let name: String = name.take(20).take_while(|c| *c != '}').collect();
+        ENVIRONMENTS.contains(&name.trim_end_matches('*')).then_some(name)
+    }
+
+    /// Steps to `end`, or to the end of the file. An escaped character ends nothing.
+    fn step_to(&mut self, end: &str) {
+        while !self.rest().is_empty() && !self.is_next(end) {
+            self.at += if self.is_next("\\") { 2 } else { 1 };
+        }
+        self.at = self.at.min(self.source.chars.len());
+    }
+
+    fn math(&mut self, open: &str, close: &str, display: Display) -> Math {
+        self.at += open.len();
+        let from = self.at;
+        self.step_to(close);
+        let math = self.piece(from, display);
+        self.at += close.len();
+        math
+    }
+
+    /// All up to and with `end`.
+    fn through(&mut self, end: &str, display: Display) -> Math {
+        let from = self.at;
+        self.step_to(end);
+        self.at = (self.at + end.chars().count()).min(self.source.chars.len());
+        self.piece(from, display)
+    }
+
+    fn piece(&mut self, from: usize, display: Display) -> Math {
+        let chars = self.source.chars[from..self.at].to_vec();
+        let end = match (self.source.chars.get(self.at), chars.last()) {
+            (Some((_, place)), _) => *place,
+            (None, Some((c, place))) => place.behind(*c),
+            (None, None) => Place { line: 1, column: 1 },
+        };
+        Math { chars, display, directives: self.directives(), end }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latex::source::source;
 
     fn math(text: &str, is_tex: bool) -> Vec<(String, usize)> {
-        pieces(text, is_tex)
+        pieces(&source(text, is_tex))
             .into_iter()
             .filter_map(|piece| match piece {
-                Piece::Math { text, place, .. } => Some((text, place.line)),
-                Piece::Directive { .. } => None,
+                Piece::Math(math) => Some((math.text(), math.chars.first()?.1.line)),
+                Piece::Directive(_) => None,
             })
             .collect()
     }
 
     #[test]
     fn formulas_are_found_where_they_are() {
-        let text = "a $x$ b\n$$y\n= z$$ `$no$` \\$5\n```\n$no$\n```\n\\[u\\] \\(v\\)\n";
+        let text =
+            "a $x$ b\n$$y\n= z$$ `$no$` \\$5\n```\n$no$\n```\n\\[u\\] \\(v\\)\n```math\nw\n```\n";
         let found = math(text, false);
         assert_eq!(
             found,
-            [("x".into(), 1), ("y\n= z".into(), 2), ("u".into(), 7), ("v".into(), 7)]
+            [
+                ("x".into(), 1),
+                ("y\n= z".into(), 2),
+                ("u".into(), 7),
+                ("v".into(), 7),
+                ("\nw\n".into(), 8)
+            ]
         );
         let tex = "% $no$\n\\begin{align*} a &= b % no\n\\end{align*}\n50\\% $c$";
         let found = math(tex, true);
         assert_eq!(found.len(), 2);
         assert!(found[0].0.starts_with("\\begin{align*} a &= b ") && !found[0].0.contains("no"));
         assert_eq!(found[1], ("c".into(), 4));
+        let macros = "\\newcommand\\be{\\begin{equation}}\\def\\ee{\\end{equation}}\\be a\\ee $b$";
+        assert_eq!(math(macros, true)[1], ("b".into(), 1));
     }
 
     #[test]
     fn comments_speak_to_the_audit() {
         let directives = |text: &str, is_tex| {
-            pieces(text, is_tex)
+            pieces(&source(text, is_tex))
                 .into_iter()
-                .filter_map(|piece| match piece {
-                    Piece::Directive { text, .. } => Some(text),
-                    Piece::Math { .. } => None,
+                .flat_map(|piece| match piece {
+                    Piece::Directive(one) => vec![one.text],
+                    Piece::Math(math) => math.directives.into_iter().map(|one| one.text).collect(),
                 })
                 .collect::<Vec<_>>()
         };
@@ -227,8 +209,9 @@ mod tests {
             directives("<!-- audit: points = 2 -->\n<!--\naudit: u = z_1a\n-->", false),
             ["points = 2", "u = z_1a"]
         );
-        for odd in ["$", "$$", "\\[", "```", "`", "<!--", "\\begin{align}", "\\begin{", "%"] {
-            let _ = (pieces(odd, true), pieces(odd, false));
+        assert_eq!(directives("\\[ a = b \\\\\n% audit: skip\n c = d \\]", true), ["skip"]);
+        for odd in ["$", "$$", "\\[", "```", "`", "<!--", "\\begin{align}", "\\begin{", "%", "\\"] {
+            let _ = (math(odd, true), math(odd, false));
         }
     }
 }

@@ -14,6 +14,16 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// Behind a character that stands here.
+    pub(crate) fn behind(self, c: char) -> Self {
+        match c {
+            '\n' => Self { line: self.line + 1, column: 1 },
+            _ => Self { column: self.column + 1, ..self },
+        }
+    }
+}
+
 /// Something that cannot be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable {
@@ -85,12 +95,15 @@ pub(crate) fn layout(text: &str, start: Place) -> Outcome<Vec<Atom>> {
     let mut chars = Vec::with_capacity(text.len());
     for c in text.chars() {
         chars.push((c, place));
-        place = match c {
-            '\n' => Place { line: place.line + 1, column: 1 },
-            _ => Place { column: place.column + 1, ..place },
-        };
+        place = place.behind(c);
     }
-    let mut reader = Reader { chars, at: 0, end: place, depth: 0 };
+    layout_of(&chars)
+}
+
+/// The atoms of a formula's characters.
+pub(crate) fn layout_of(chars: &[(char, Place)]) -> Outcome<Vec<Atom>> {
+    let end = chars.last().map_or(Place { line: 1, column: 1 }, |(c, place)| place.behind(*c));
+    let mut reader = Reader { chars, at: 0, end, depth: 0, columns: None };
     let atoms = reader.atoms(&Until::End)?;
     Ok(words(atoms))
 }
@@ -106,14 +119,16 @@ enum Until {
     Cell,
 }
 
-struct Reader {
-    chars: Vec<(char, Place)>,
+struct Reader<'a> {
+    chars: &'a [(char, Place)],
     at: usize,
     end: Place,
     depth: usize,
+    /// The number of `&` in a line of a display whose every second one begins a new equation.
+    columns: Option<usize>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn peek(&self) -> Option<char> {
         self.chars.get(self.at).map(|c| c.0)
     }
@@ -229,7 +244,20 @@ impl Reader {
                 continue;
             }
             match c {
-                '&' => self.at += 1,
+                '&' => {
+                    self.at += 1;
+                    if let Some(n) = &mut self.columns {
+                        *n += 1;
+                        if *n % 2 == 0 {
+                            atoms.push(Atom::new(Base::Quad, place));
+                        }
+                    }
+                }
+                '%' => {
+                    while self.peek().is_some_and(|c| c != '\n') {
+                        self.at += 1;
+                    }
+                }
                 '}' => return self.error(place, "`}` closes nothing"),
                 '^' | '_' => {
                     self.at += 1;

@@ -4,9 +4,11 @@ mod chain;
 mod derivation;
 mod document;
 mod layout;
+mod macros;
 mod pull_back;
 mod reader;
 mod report;
+mod source;
 mod statement;
 mod symbols;
 

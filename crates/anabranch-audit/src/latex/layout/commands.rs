@@ -2,7 +2,7 @@
 
 use super::{Atom, Base, Outcome, Place, Reader, Until, layout, words};
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn command_atom(&mut self) -> Outcome<Vec<Atom>> {
         let place = self.place();
         let one = |base| Ok(vec![Atom::new(base, place)]);
@@ -27,6 +27,7 @@ impl Reader {
                     }
                     self.at += 1;
                 }
+                self.columns = self.columns.map(|_| 0);
                 one(Base::Break)
             }
             "quad" | "qquad" => one(Base::Quad),
@@ -213,7 +214,12 @@ impl Reader {
                 {
                     self.raw_group();
                 }
-                self.atoms(&Until::Environment(name))
+                let is_in_columns =
+                    ["align", "flalign"].iter().any(|start| name.starts_with(start));
+                let around = std::mem::replace(&mut self.columns, is_in_columns.then_some(0));
+                let inner = self.atoms(&Until::Environment(name));
+                self.columns = around;
+                inner
             }
             _ => self.error(place, format!("the environment `{name}`")),
         }
