@@ -69,3 +69,94 @@ fn comments_in_a_display_are_about_what_follows() {
         &[(r"\theta_{2b}^\top", r"\theta_{2b}"), (r"\theta_{1a}x", r"\theta_{1b}x")],
     );
 }
+
+#[test]
+fn activations_have_letters_of_their_own() {
+    // What the file defines, or the letter alone.
+    for definition in [
+        r"$f(z) = \max(0, z)$",
+        r"$f = \operatorname{ReLU}$",
+        r"$f(x) = \max\{x, 0\}$ and $f'(x) = \mathbb 1[x > 0]$",
+        r"$f'(z_j) = \begin{cases} 1 & \text{si } z_j > 0 \\ 0 & \text{en otro caso} \end{cases}$",
+        r"$f'(z) = 1$ for $z > 0$",
+        "",
+    ] {
+        let text = format!(
+            r"{definition} \[ h = M\odot f(z_{{1a}}) \] \[ a^{{(1b)}} = f(z^{{(1b)}}) \]
+            \[ \delta_{{1a}} = (\theta_{{2a}}^\top\delta_{{2a}})\odot M\odot f'(z_{{1a}}) \]"
+        );
+        let text = text.replace("(z_1a)", "(z_{1a})");
+        for letter in ["f", "g", r"\sigma", r"\varphi", r"\phi"] {
+            let text =
+                text.replace("f(", &format!("{letter}(")).replace("f'", &format!("{letter}'"));
+            let text = text.replace("f =", &format!("{letter} ="));
+            let equations = 3
+                + definition.matches("max").count()
+                + usize::from(definition.contains("[x"))
+                + usize::from(definition.contains("cases"));
+            let prime = format!("{letter}'(z_{{1a}})");
+            check(
+                &text,
+                equations,
+                &[
+                    (&prime, &format!("{letter}'(z_{{1b}})")),
+                    (&prime, &format!("{letter}(z_{{1a}})")),
+                    (&format!(r"\odot {prime}"), ""),
+                    (&format!("{letter}(z^{{(1b)}})"), &format!("{letter}(z^{{(1a)}})")),
+                ],
+            );
+        }
+    }
+    check(
+        r"\[ \delta_{1a} = \dot\sigma(z_{1a})\odot M\odot\theta_{2a}^\top\delta_{2a} \]
+        \[ \hat y_b = g(z_{2b}), \quad g(z)_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \quad
+        \mathrm{ReLU}'(z) = [z > 0], \quad \sigma^2 = \frac1m\sum_{i=1}^m (a_i - \mu)^2 \]",
+        5,
+        &[
+            (r"\dot\sigma", r"\sigma"),
+            ("[z > 0]", "[z < 0]"),
+            (r"\hat y_b = g(z_{2b})", r"\hat y_b = g(z_{1b})"),
+        ],
+    );
+}
+
+#[test]
+fn a_function_that_the_network_lacks_is_not_taken_for_one_that_it_has() {
+    for definition in [
+        r"f(z) = \frac{1}{1 + e^{-z}}",
+        r"f(z) = \max(1, z)",
+        r"f(z) = -\max(0, z)",
+        r"f'(z) = f(z)(1 - f(z))",
+        r"f'(z) = [z < 0]",
+    ] {
+        let read = audit(&format!(r"$h = M\odot f(z_{{1a}})$, where ${definition}$"));
+        let report = derivation_report(&read);
+        assert!(read.equations.iter().all(|one| one.verdict.is_none()), "{report}");
+        assert!(
+            !read.grade().pass && report.contains("none of the network's functions"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn losses_have_letters_of_their_own() {
+    for letter in ["L", "J", "C", "E", r"\mathcal{L}", r"\ell"] {
+        let text = r"$E = \frac1N\sum_{n=1}^N E_n$, with
+            \[ E_n = \tfrac12\sum_k(\hat y_{a,nk}-y_{a,nk})^2 - \sum_k y_{b,nk}\ln\hat y_{b,nk} \]
+            \[ \frac{\partial E}{\partial w^{(2b)}_{kj}} = \sum_n\frac{\partial E}{\partial z^{(2b)}_{nk}}s_{nj},
+            \qquad \operatorname{grad}_{z_{2b}} E = \frac1N(\hat y_b - y_b), \quad
+            \nabla_{\beta} E = \sum_n\delta_s^{(n)} \]";
+        check(
+            &text.replace('E', letter),
+            5,
+            &[
+                (r"\tfrac12\sum_k", r"\sum_k"),
+                (r"- \sum_k", r"+ \sum_k"),
+                (r"s_{nj}", r"h_{nj}"),
+                (r"= \frac1N(", r"= ("),
+                (r"\sum_n\delta", r"\frac1N\sum_n\delta"),
+            ],
+        );
+    }
+}

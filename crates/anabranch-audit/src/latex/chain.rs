@@ -1,5 +1,6 @@
 //! Every equation of a derivation against the truth, and each member against the one before.
 
+mod activations;
 mod definitions;
 mod directive;
 mod member;
@@ -20,9 +21,9 @@ use super::reader::{Grouping, as_entry};
 use super::source::{Directive, source};
 use super::statement::{Statement, start, statements};
 use super::symbols::Symbols;
-use crate::expr::{Expr, Index, Node, Slot};
+use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::judge::{Values, rank};
-use crate::quantity::{Kind, Target, Units};
+use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::setting::Setting;
 use crate::task::Loss;
 use crate::truth::MaskReading;
@@ -292,7 +293,7 @@ impl<'a> Judge<'a> {
             .enumerate()
             .map(|(i, member)| self.text(member, members.get(i + 1).and_then(|next| start(next))))
             .collect();
-        if self.defines(members, &texts) {
+        if self.defines_function(members, &texts) || self.defines(members, &texts) {
             return;
         }
         let mut best: Option<(usize, Equation, Outcome)> = None;
@@ -366,6 +367,9 @@ impl<'a> Judge<'a> {
         if let Node::OfTask(task, inner) = &left.node {
             loss = (*task).into();
             left = (**inner).clone();
+        }
+        if let Some(value) = value_of_function(&left) {
+            left = value;
         }
         let Some((quantity, free)) = as_entry(&left) else {
             let partial = matches!(left.node, Node::Partial(..));
@@ -469,6 +473,25 @@ impl<'a> Judge<'a> {
             _ => false,
         }
     }
+}
+
+/// ReLU(z), softmax(z) and ReLU'(z) as quantities of the network.
+fn value_of_function(left: &Expr) -> Option<Expr> {
+    let Node::Function(function, arguments) = &left.node else { return None };
+    let (of, indices) = as_entry(arguments.first()?)?;
+    let name = match (function, of.name, indices.is_empty()) {
+        (Function::Relu, "z_1a", _) => "a_1a",
+        (Function::Relu, "z_1b", _) => "a_1b",
+        (Function::ReluPrime, "z_1a", true) => "da_dz_1a",
+        (Function::ReluPrime, "z_1b", true) => "da_dz_1b",
+        (Function::Softmax, "z_2b", true) => "y_b_hat",
+        _ => return None,
+    };
+    let value = Expr::new(Node::Quantity(Quantity::named(name)?), left.column);
+    Some(match indices.is_empty() {
+        true => value,
+        false => Expr::new(Node::Entry(Box::new(value), indices), left.column),
+    })
 }
 
 /// The trees of an equation's members, and which way round they are written.

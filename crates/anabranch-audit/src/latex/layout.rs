@@ -344,7 +344,11 @@ impl Reader<'_> {
     /// `{…}`, a command with its arguments, or one character.
     fn argument(&mut self) -> Outcome<Vec<Atom>> {
         self.skip_space();
-        match self.peek() {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return self.error(self.place(), format!("nested deeper than {MAX_DEPTH} levels"));
+        }
+        let argument = match self.peek() {
             Some('{') => {
                 self.at += 1;
                 self.atoms(&Until::Brace)
@@ -356,7 +360,9 @@ impl Reader<'_> {
                 Ok(vec![Atom::new(Base::Number(f64::from(c.to_digit(10).unwrap_or(0))), place)])
             }
             Some(_) => self.atom(),
-        }
+        };
+        self.depth -= 1;
+        argument
     }
 
     /// The next atom without scripts; nothing for a command that leaves no trace, several for one

@@ -1,5 +1,6 @@
 //! From what is on the page to the tree of an expression.
 
+mod activation;
 mod derivative;
 mod differential;
 mod entries;
@@ -8,11 +9,13 @@ mod sums;
 
 use std::collections::HashMap;
 
+pub(crate) use activation::activation_letter;
 use differential::{couple, gradient_of, is_differential};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols, is_batch_size};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
+use crate::parser::MAX_DEPTH;
 use crate::quantity::Quantity;
 
 /// Which products are taken first. A derivation does not say; the first grouping whose shapes fit
@@ -45,7 +48,12 @@ pub(crate) struct Reader<'a> {
     /// In a derivation of BatchNorm alone, x is its input and y its output.
     pub(crate) in_batch_norm: bool,
     pub(crate) unstated: usize,
+    /// Factors within factors, here.
+    pub(crate) depth: usize,
 }
+
+/// Atoms of a product: more are no formula, and reading recurses.
+const MAX_ATOMS: usize = 500;
 
 impl Reader<'_> {
     /// The tree of a member, ready to be evaluated.
@@ -62,7 +70,11 @@ impl Reader<'_> {
             });
         };
         let mut sum: Option<Expr> = None;
-        for (sign, place, term) in terms(atoms) {
+        let terms = terms(atoms);
+        if terms.len() > MAX_DEPTH {
+            return unreadable(first.place, "a sum of that many terms");
+        }
+        for (sign, place, term) in terms {
             if term.is_empty() {
                 return unreadable(place, "a term is missing");
             }
@@ -116,6 +128,9 @@ impl Reader<'_> {
     /// A product.
     fn term(&mut self, atoms: &[Atom]) -> Outcome<Expr> {
         let mut factors: Vec<(Join, Place, Expr)> = Vec::new();
+        if atoms.len() > MAX_ATOMS || atoms.iter().filter(|a| a.base == Base::Sum).count() > 9 {
+            return unreadable(atoms[0].place, "a product of that many factors");
+        }
         let mut join = Join::SideBySide;
         let mut negative = false;
         let mut i = 0;
@@ -226,6 +241,16 @@ impl Reader<'_> {
 
     /// The first factor of `atoms`, and how many atoms it takes.
     fn factor(&mut self, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
+        self.depth += 1;
+        let factor = match self.depth > MAX_DEPTH {
+            true => unreadable(atoms[0].place, "an expression nested that deep"),
+            false => self.factor_of(atoms),
+        };
+        self.depth -= 1;
+        factor
+    }
+
+    fn factor_of(&mut self, atoms: &[Atom]) -> Outcome<(Expr, usize)> {
         let atom = &atoms[0];
         let place = atom.place;
         let next = atoms.get(1);
@@ -393,6 +418,9 @@ impl Reader<'_> {
                 }
             }
             Base::Word(_) | Base::Symbol(_) => {
+                if let Some(value) = self.activation(atoms) {
+                    return value;
+                }
                 if let Some(function) = self.function_name(atom) {
                     return self.applied(&function, atoms);
                 }
@@ -501,7 +529,7 @@ fn relation_of(atom: &Atom) -> Operator {
     relation(atom).unwrap_or(Operator::Equal)
 }
 
-const CONNECTIVES: [&str; 14] = [
+const CONNECTIVES: [&str; 31] = [
     "if",
     "for",
     "when",
@@ -512,18 +540,35 @@ const CONNECTIVES: [&str; 14] = [
     "wenn",
     "für",
     "sonst",
+    "ansonsten",
+    "andernfalls",
     "si",
     "pour",
     "sinon",
     "quand",
+    "autrement",
+    "cuando",
+    "para",
+    "si no",
+    "en otro caso",
+    "en caso contrario",
+    "de lo contrario",
+    "se",
+    "quando",
+    "per",
+    "altrimenti",
+    "caso contrário",
+    "elsewhere",
+    "if and only if",
+    "in all other cases",
 ];
 
-/// `and` between conditions, in English, German or French.
+/// `and` between conditions.
 fn is_and(atom: &Atom) -> bool {
-    matches!(&atom.base, Base::Word(text) if ["and", "und", "et"].contains(&text.trim()))
+    matches!(&atom.base, Base::Word(text) if ["and", "und", "et", "y", "e"].contains(&text.trim()))
 }
 
-/// `if`, `otherwise`, `for` in a row of cases, in English, German or French.
+/// `if`, `otherwise`, `for` in a row of cases.
 fn is_connective(atom: &Atom) -> bool {
     matches!(&atom.base, Base::Word(text)
         if CONNECTIVES.contains(&text.trim().trim_end_matches(['.', ','])))

@@ -98,33 +98,83 @@ fn parts(line: &[Atom]) -> Vec<Vec<Atom>> {
     joined
 }
 
+/// Words that stand between equations, in English, German, French, Spanish and Italian.
+const BETWEEN: [&str; 62] = [
+    "if",
+    "for",
+    "where",
+    "and",
+    "when",
+    "with",
+    "then",
+    "so",
+    "since",
+    "as",
+    "otherwise",
+    "or",
+    "thus",
+    "hence",
+    "therefore",
+    "that",
+    "because",
+    "here",
+    "let",
+    "i.e",
+    "also",
+    "und",
+    "mit",
+    "für",
+    "wobei",
+    "wo",
+    "dann",
+    "daher",
+    "somit",
+    "damit",
+    "sowie",
+    "denn",
+    "falls",
+    "also",
+    "d.h",
+    "et",
+    "avec",
+    "où",
+    "donc",
+    "puis",
+    "car",
+    "soit",
+    "ainsi",
+    "pour",
+    "alors",
+    "con",
+    "donde",
+    "luego",
+    "entonces",
+    "pues",
+    "además",
+    "para",
+    "como",
+    "si",
+    "por",
+    "dove",
+    "quindi",
+    "dunque",
+    "allora",
+    "per",
+    "se",
+    "ovvero",
+];
+
 fn is_prose(text: &str) -> bool {
-    let text = text.trim();
-    text.contains(' ')
-        || [
-            "if",
-            "for",
-            "where",
-            "and",
-            "when",
-            "with",
-            "then",
-            "so",
-            "since",
-            "as",
-            "otherwise",
-            "or",
-            "thus",
-            "und",
-            "mit",
-            "für",
-            "wobei",
-            "et",
-            "avec",
-            "où",
-            "donc",
-        ]
-        .contains(&text)
+    let text = text.trim().trim_matches(['.', ',', ':', '(', ')']).trim();
+    // SO is a symbol.
+    text.contains(' ') || BETWEEN.iter().any(|word| *word == text || is_capitalised(word, text))
+}
+
+/// Whether the text is the word with a capital.
+fn is_capitalised(word: &str, text: &str) -> bool {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_lowercase().chain(chars).collect::<String>());
+    text.chars().skip(1).all(char::is_lowercase) && first.is_some_and(|text| text == word)
 }
 
 fn statement(part: &[Atom]) -> Statement {

@@ -1,7 +1,7 @@
 //! Which quantity of the network a printed symbol means: what the file says, what the derivation
 //! defines, or a guess.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{Atom, Base};
 use crate::expr::{Expr, Node};
@@ -15,6 +15,15 @@ pub(crate) enum Meaning {
     Defined(Expr),
     /// A function of this name.
     Function(String),
+}
+
+/// What a letter in front of brackets stands for, such as the σ of σ(z).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Relu,
+    Softmax,
+    /// Something that the network does not have.
+    Other,
 }
 
 /// A symbol with the scripts that belong to its name: `W` and `["1"]`.
@@ -43,6 +52,10 @@ pub(crate) struct Letter {
 #[derive(Clone, Debug)]
 pub(crate) struct Symbols {
     given: Vec<(Name, Meaning)>,
+    /// Letters that the file defines as functions. The same letter may be a quantity, too.
+    activations: BTreeMap<String, Activation>,
+    /// Letters that the file takes derivatives of, as others do of L.
+    losses: BTreeSet<String>,
     /// BN′: BatchNorm's Jacobian with γ, unless the derivation says that it is without.
     pub(crate) batch_norm_prime: &'static str,
     /// What was read, and what it was read as.
@@ -58,7 +71,13 @@ struct Token {
 
 impl Default for Symbols {
     fn default() -> Self {
-        Self { given: Vec::new(), batch_norm_prime: "jacobian_bn", used: BTreeMap::new() }
+        Self {
+            given: Vec::new(),
+            activations: BTreeMap::new(),
+            losses: BTreeSet::new(),
+            batch_norm_prime: "jacobian_bn",
+            used: BTreeMap::new(),
+        }
     }
 }
 
@@ -77,7 +96,8 @@ impl Symbols {
     pub(crate) fn resolve(&mut self, atom: &Atom) -> Option<Resolved> {
         let base = base_name(atom)?;
         let all = tokens(atom);
-        let guessed = guess(&base, &all).and_then(|(quantity, taken, rest)| {
+        let of_loss = if self.losses.contains(&base) { "L" } else { &base };
+        let guessed = guess(of_loss, &all).and_then(|(quantity, taken, rest)| {
             let meaning = Meaning::Quantity(quantity);
             Some((taken, Resolved { meaning, letters: letters(&rest)? }))
         });
@@ -105,6 +125,30 @@ impl Symbols {
         })
     }
 
+    /// What the file defines a letter in front of brackets as.
+    pub(crate) fn activation(&self, letter: &str) -> Option<Activation> {
+        self.activations.get(letter).copied()
+    }
+
+    /// Says what a letter in front of brackets means from now on.
+    pub(crate) fn declare(&mut self, letter: &str, activation: Activation) {
+        self.activations.insert(letter.to_owned(), activation);
+    }
+
+    /// A letter in front of brackets was read as this function.
+    pub(crate) fn note_activation(&mut self, letter: &str, function: &str) {
+        self.used.insert(format!("{letter}(z)"), function.to_owned());
+    }
+
+    /// The file takes derivatives of this symbol: C and E are losses only then.
+    pub(crate) fn derived(&mut self, atom: &Atom) {
+        if let Base::Symbol(name) = &atom.base
+            && matches!(name.as_str(), "C" | "E" | "Q")
+        {
+            self.losses.insert(name.clone());
+        }
+    }
+
     fn note(&mut self, base: &str, tokens: &[String], meaning: &Meaning) {
         let script = tokens.concat();
         let shown = if script.is_empty() { base.to_owned() } else { format!("{base}_{script}") };
@@ -115,6 +159,13 @@ impl Symbols {
         };
         self.used.insert(shown, meaning);
     }
+}
+
+/// Whether the scripts of a function say only which layer's it is.
+pub(crate) fn names_layer(atom: &Atom) -> bool {
+    let mut rest = tokens(atom);
+    layer(&mut rest, &mut Vec::new());
+    rest.iter().all(|token| token.text.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// Whether a sum with this limit, or over this set, goes over the samples.

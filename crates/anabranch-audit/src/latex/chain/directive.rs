@@ -16,6 +16,12 @@ use crate::turn::{Jacobians, Weights};
 impl Judge<'_> {
     /// Learns what letters run over from sums with limits, and which network it is from symbols.
     pub(super) fn learn(&mut self, atoms: &[Atom], seen: &mut Seen) {
+        // ∇C, and ∂C/… on one line.
+        for pair in atoms.windows(2) {
+            if pair[0].is_symbol("nabla") || pair[0].is_symbol("partial") {
+                self.symbols.derived(&pair[1]);
+            }
+        }
         for atom in atoms {
             match &atom.base {
                 Base::Sum if !atom.sup.is_empty() => {

@@ -108,6 +108,7 @@ impl Judge<'_> {
             identify: &identify,
             in_batch_norm: *in_batch_norm,
             unstated: 0,
+            depth: 0,
         };
         let read = reader.whole(atoms);
         let (unstated, found, inside) = (reader.unstated, reader.slots, reader.in_batch_norm);
@@ -193,6 +194,7 @@ impl Judge<'_> {
             identify: &identify,
             in_batch_norm: false,
             unstated: 0,
+            depth: 0,
         };
         let condition = reader.condition(atoms).ok();
         self.symbols = symbols;

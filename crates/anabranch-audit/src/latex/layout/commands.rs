@@ -147,7 +147,14 @@ impl Reader<'_> {
                     };
                 }
                 let inner = self.argument()?;
-                in_font(inner, place).map(|atoms| moved(atoms, place))
+                let mut atoms = in_font(inner, place)?;
+                // grad is ∇.
+                if let [Atom { base, .. }] = &mut atoms[..]
+                    && matches!(base, Base::Word(word) if word == "grad" || word == "Grad")
+                {
+                    *base = Base::Symbol("nabla".into());
+                }
+                Ok(moved(atoms, place))
             }
             "partial" => one(Base::Symbol("partial".into())),
             "nabla" => one(Base::Symbol("nabla".into())),

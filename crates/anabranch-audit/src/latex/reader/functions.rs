@@ -75,14 +75,14 @@ impl Reader<'_> {
             return self.batch_norm(atoms);
         }
         // A bracket, or what comes next: log y.
-        let (argument, scripts, used) = match atoms.get(1) {
+        let (argument, read, scripts, used) = match atoms.get(1) {
             Some(group @ Atom { base: Base::Group('(' | '[', inner), .. }) => {
-                (inner.clone(), Some(group), 2)
+                (&inner[..], None, Some(group), 2)
             }
             Some(_) => {
                 let next = &atoms[1..];
-                let (_, used) = self.factor(next)?;
-                (next[..used].to_vec(), None, 1 + used)
+                let (value, used) = self.factor(next)?;
+                (&next[..used], Some(value), None, 1 + used)
             }
             None => return unreadable(place, &format!("`{function}` of nothing")),
         };
@@ -107,7 +107,10 @@ impl Reader<'_> {
             }
             return Ok((at(place, Node::Function(Function::Outer, parts)), used));
         }
-        let argument = self.expression(&argument).map_err(|e| e.or(place))?;
+        let argument = match read {
+            Some(value) => value,
+            None => self.expression(argument).map_err(|e| e.or(place))?,
+        };
         let fold = |fold, unstated: &mut usize| {
             *unstated += 1;
             Node::Fold(fold, Axis::Unstated(*unstated - 1), Box::new(argument.clone()))
