@@ -7,12 +7,12 @@ mod differential;
 mod entries;
 mod functions;
 mod sums;
+mod words;
 
 use std::collections::HashMap;
 
-pub(crate) use activation::activation_letter;
-use conditions::{is_connective, relation};
 use differential::{couple, gradient_of, is_differential};
+use words::{is_connective, relation};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols, is_batch_size};

@@ -161,6 +161,19 @@ impl Symbols {
     }
 }
 
+/// Letters that books use for an activation.
+const LETTERS: [&str; 7] = ["f", "g", "h", "sigma", "phi", "psi", "rho"];
+
+/// The letter of an activation, without the dot of its derivative, and how often it is derived.
+pub(crate) fn activation_letter(atom: &Atom) -> Option<(&str, usize)> {
+    let Base::Symbol(name) = &atom.base else { return None };
+    let (name, primes) = match name.strip_prefix("dot ") {
+        Some(name) => (name, atom.primes + 1),
+        None => (&**name, atom.primes),
+    };
+    LETTERS.contains(&name).then_some((name, primes))
+}
+
 /// Whether the scripts of a function say only which layer's it is.
 pub(crate) fn names_layer(atom: &Atom) -> bool {
     let mut rest = tokens(atom);

@@ -4,9 +4,9 @@ use super::{Judge, Outcome};
 use crate::Verdict;
 use crate::latex::derivation::Equation;
 use crate::latex::layout::{Atom, Base};
-use crate::latex::reader::{activation_letter, index_letter};
+use crate::latex::reader::index_letter;
 use crate::latex::statement::start;
-use crate::latex::symbols::{Activation, Meaning};
+use crate::latex::symbols::{Activation, Meaning, activation_letter};
 use crate::quantity::Quantity;
 
 /// What a function of a letter may be: its argument and its value in the network.

@@ -3,20 +3,7 @@
 use super::{Reader, unreadable};
 use crate::expr::Expr;
 use crate::latex::layout::{Atom, Base, Outcome};
-use crate::latex::symbols::{Activation, Meaning, names_layer};
-
-/// Letters that books use for an activation.
-const LETTERS: [&str; 7] = ["f", "g", "h", "sigma", "phi", "psi", "rho"];
-
-/// The letter of an activation, without the dot of its derivative, and how often it is derived.
-pub(crate) fn activation_letter(atom: &Atom) -> Option<(&str, usize)> {
-    let Base::Symbol(name) = &atom.base else { return None };
-    let (name, primes) = match name.strip_prefix("dot ") {
-        Some(name) => (name, atom.primes + 1),
-        None => (&**name, atom.primes),
-    };
-    LETTERS.contains(&name).then_some((name, primes))
-}
+use crate::latex::symbols::{Activation, Meaning, activation_letter, names_layer};
 
 impl Reader<'_> {
     /// The value of an activation under a letter, if it is one: what the file says, or what stands
