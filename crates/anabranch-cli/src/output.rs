@@ -291,7 +291,7 @@ pub(crate) fn against_linear(
 pub(crate) fn blended(model: &Model) -> Option<String> {
     let shares = model.blend()?.shares().iter();
     let tasks = model.targets().tasks().iter().zip(shares).filter(|(_, share)| **share > 0.0);
-    let parts = tasks.map(|(task, share)| format!("{} % of {}", share * 100.0, task.name()));
+    let parts = tasks.map(|(task, share)| format!("{:.0} % of {}", share * 100.0, task.name()));
     let parts: Vec<String> = parts.collect();
     Some(format!("a linear model counts for {}", parts.join(", ")))
 }

@@ -93,9 +93,10 @@ pub(crate) struct SetupArgs {
             .try_map(|name| name.parse::<ScheduleKind>()))]
     schedule: ScheduleKind,
     /// Weight decay; biases and normalisation parameters have none
-    #[arg(long, value_name = "X", default_value_t = TrainConfig::default().weight_decay, help_heading = "Training",
+    /// [default: 10 over the number of training rows, at most 0.01]
+    #[arg(long, value_name = "X", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = non_negative())]
-    weight_decay: f64,
+    weight_decay: Option<f64>,
     /// Clip the global gradient norm to this [default: no clipping]
     #[arg(long, value_name = "X", help_heading = "Training",
         allow_hyphen_values = true, value_parser = number("a number above 0", |v| v > 0.0))]
@@ -164,6 +165,12 @@ pub(crate) struct SetupArgs {
 /// `docs/experiments.md`.
 const FEW_ROWS: usize = 2_000;
 const SMALL_BATCH: usize = 32;
+
+/// Weight decay for so many training rows: what weights are worth is known before by as much as some
+/// rows say, whatever their number. See `docs/training.md`.
+fn weight_decay_for(n_rows: usize) -> f64 {
+    (10.0 / n_rows.max(1) as f64).min(0.01)
+}
 
 /// Networks to train for so many training rows: of more rows, one more network gains less and takes
 /// longer. See `docs/training.md`.
@@ -300,7 +307,8 @@ impl SetupArgs {
             None if !split.validation.is_empty() => defaults.patience,
             None => 0,
         };
-        let is_small = split.train.len() < FEW_ROWS;
+        let n_rows = split.train.len();
+        let is_small = n_rows < FEW_ROWS;
         let batch_size = if is_small { SMALL_BATCH } else { defaults.batch_size };
         Ok(TrainConfig {
             epochs: self.epochs,
@@ -308,7 +316,7 @@ impl SetupArgs {
             optimizer: self.optimizer,
             lr: self.lr,
             schedule: self.schedule,
-            weight_decay: self.weight_decay,
+            weight_decay: self.weight_decay.unwrap_or_else(|| weight_decay_for(n_rows)),
             clip: self.clip,
             patience,
             watch: self.watch(tasks)?,
@@ -376,4 +384,17 @@ fn check_coverage_of(
         check_coverage(share, &task.name(), rows.count())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_follow_the_rows() {
+        let of_rows = |n_rows| (members_for(n_rows), weight_decay_for(n_rows));
+        assert_eq!([0, 1_000].map(of_rows), [(8, 0.01), (8, 0.01)]);
+        assert_eq!([2_000, 5_000].map(of_rows), [(4, 0.005), (4, 0.002)]);
+        assert_eq!(of_rows(20_000), (3, 0.0005));
+    }
 }

@@ -247,7 +247,8 @@ mod tests {
     }
 
     /// A coin that falls on one side in three of four rows, and is taken for one of nine in ten:
-    /// the temperature is 2, and makes three quarters of it. The scores of the sides are ⅜ and ⅞.
+    /// the temperature, near 2, makes three quarters of it. The scores of the sides are ⅜ and ⅞, but
+    /// for a quarter of a row: by at most half of 0.25·0.25/402.
     #[test]
     fn sets_are_of_the_probabilities_that_are_told() {
         let mut task = JudgedTask::new(TargetKind::Classes, 2, &[]);
@@ -256,14 +257,14 @@ mod tests {
         let z: Vec<f64> = (0..n).flat_map(|_| [0.0, f64::ln(9.0)]).collect();
         task.add(matrix(&z, n, 2), Target::Classes(&class), &[], |_| true);
         let (calibration, _) = Calibration::fit(&[task]);
-        assert!((calibration.temperature(0).unwrap() - 2.0).abs() < 1e-6);
+        assert!((calibration.temperature(0).unwrap() - 2.0).abs() < 2e-3);
         let TaskScores::Class(scores) = &calibration.scores[0] else { panic!("a class") };
         let json = r#"{"tasks": [{"classification": {"column": "c", "labels": ["a", "b"]}}]}"#;
         let targets: Targets = serde_json::from_str(json).unwrap();
         for (share, score) in [(0.5, 0.375), (0.9, 0.875)] {
             let scores = [TaskScores::Class(scores.clone())];
             let limit = Coverage::new(share, &scores, &targets).unwrap().class_limit(0);
-            assert!((limit - score).abs() < 1e-6, "{share} {limit}");
+            assert!((limit - score).abs() < 7.8e-5, "{share} {limit}");
         }
     }
 }

@@ -312,7 +312,7 @@ fn a_run_far_worse_than_the_simplest_predictions_has_diverged() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));
     let before = dir.listing();
-    let train = format!("train --data t.csv {QUICK} --lr 1e6 --out m");
+    let train = format!("train --data t.csv {QUICK} --lr 1e6 --weight-decay 0 --out m");
     for (flags, part) in [
         ("", "test"),
         ("--test-fraction 0", "validation"),
@@ -328,7 +328,7 @@ fn a_run_far_worse_than_the_simplest_predictions_has_diverged() {
     let json = dir.json(&format!("{train} --force"));
     // What it predicts stays near what training saw all the same.
     let rmse = json["test"]["price"]["rmse"].as_f64().unwrap();
-    assert!((10.0..100.0).contains(&rmse), "{rmse}");
+    assert!((5.0..100.0).contains(&rmse), "{rmse}");
     // A task that is not trained has not diverged.
     let json = dir.json(&format!("train --data t.csv {QUICK} --weight-a 0 --out n"));
     assert!(json["test"]["price"]["rmse"].is_null() && json["test"]["kind"]["accuracy"].is_f64());

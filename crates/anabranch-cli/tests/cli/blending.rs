@@ -21,9 +21,9 @@ fn a_linear_model_counts_unless_told_otherwise() {
     let [blended, networks] = [rmse(&with), rmse(&without)];
     assert!(blended < networks, "{blended} {networks}");
     let said = dir.succeed(&format!("{train} --out again")).stdout;
-    assert!(said.contains(&format!("counts for {} % of price", share * 100.0)), "{said}");
+    assert!(said.contains(&format!("counts for {:.0} % of price", share * 100.0)), "{said}");
     let said = dir.succeed("inspect with").stdout;
-    assert!(said.contains(&format!("counts for {} % of price", share * 100.0)), "{said}");
+    assert!(said.contains(&format!("counts for {:.0} % of price", share * 100.0)), "{said}");
 }
 
 /// Members that validate by turns are those that the library trains so; the first has the rows of a

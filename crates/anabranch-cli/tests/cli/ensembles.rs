@@ -7,7 +7,7 @@ fn epochs_are_the_most_of_the_members_and_best_epochs_their_median() {
     let dir = Dir::new();
     dir.write("t.csv", shapes(60));
     let flags = QUICK.replace("--ensemble 1 --watch sum", "--ensemble 3 --watch each");
-    let flags = flags.replace("--epochs 3", "--epochs 40 --patience 2 --lr 0.05");
+    let flags = flags.replace("--epochs 3", "--epochs 40 --patience 2 --lr 0.05 --weight-decay 0");
     let json = dir.json(&format!("train --data t.csv {flags} --out m"));
     let members = json["members"].as_array().unwrap();
     let sorted = |mut epochs: Vec<u64>| {

@@ -103,7 +103,9 @@ const BASE: &str = "--epochs 4 --hidden-a 6 --hidden-b 5 --batch-size 16 --ensem
 const TASKS: &str = "--regress price --classify kind";
 
 fn base() -> Run {
-    let config = TrainConfig { epochs: 4, batch_size: 16, ..TrainConfig::default() };
+    // Fewer than 1,000 rows train.
+    let weight_decay = 0.01;
+    let config = TrainConfig { epochs: 4, batch_size: 16, weight_decay, ..TrainConfig::default() };
     let rules = ColumnRules { scaling: Scaling::Ranked, ..ColumnRules::default() };
     Run {
         data: "t.csv",

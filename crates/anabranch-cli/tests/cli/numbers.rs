@@ -289,7 +289,8 @@ fn logged_losses_are_the_trainers() {
     let columns = TargetColumns::new().regress(["price"]).classify("kind");
     let prepared = prepare::<f32>(&exec, &table, &columns, Fractions::default(), 1).unwrap();
     let network = TwoBranch { dropout: 0.05, ..TwoBranch::new(4, 6, 1, 5, 2) };
-    let config = TrainConfig { epochs: 3, batch_size: 16, ..TrainConfig::default() };
+    let weight_decay = 0.01;
+    let config = TrainConfig { epochs: 3, batch_size: 16, weight_decay, ..TrainConfig::default() };
     let graph = network.build(Fusion::Fused).unwrap();
     let mut trainer = Trainer::new(&prepared.dataset, graph, &config, &exec).unwrap();
     let mut lines = Lines::default();

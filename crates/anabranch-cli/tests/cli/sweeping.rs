@@ -161,8 +161,9 @@ fn a_trial_is_one_network_scored_on_validation_rows() {
     let data = &prepared.dataset;
     let network = TwoBranch::new(data.n_inputs, number("hidden-a") as usize, 1, 5, 2);
     let river = TwoBranch { dropout: number("dropout"), ..network }.river();
+    let (lr, weight_decay) = (number("lr"), 0.01);
     let config =
-        TrainConfig { epochs: 3, batch_size: 16, lr: number("lr"), ..TrainConfig::default() };
+        TrainConfig { epochs: 3, batch_size: 16, lr, weight_decay, ..TrainConfig::default() };
     let graph = river.build(Fusion::Fused).unwrap();
     let mut trainer = Trainer::new(data, graph, &config, &exec).unwrap();
     trainer.run(&mut NoObserver).unwrap();
