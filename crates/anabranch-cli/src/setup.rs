@@ -166,8 +166,8 @@ pub(crate) struct SetupArgs {
 const FEW_ROWS: usize = 2_000;
 const SMALL_BATCH: usize = 32;
 
-/// Weight decay for so many training rows: what weights are worth is known before by as much as some
-/// rows say, whatever their number. See `docs/training.md`.
+/// Weight decay for so many training rows: what weights are worth is known before by as much as
+/// some rows say, whatever their number. See `docs/training.md`.
 fn weight_decay_for(n_rows: usize) -> f64 {
     (10.0 / n_rows.max(1) as f64).min(0.01)
 }
