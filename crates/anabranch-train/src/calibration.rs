@@ -247,8 +247,8 @@ mod tests {
     }
 
     /// A coin that falls on one side in three of four rows, and is taken for one of nine in ten:
-    /// the temperature, near 2, makes three quarters of it. The scores of the sides are ⅜ and ⅞, but
-    /// for a quarter of a row: by at most half of 0.25·0.25/402.
+    /// the temperature, near 2, makes three quarters of it. The scores of the sides are ⅜ and ⅞,
+    /// but for a quarter of a row: by at most half of 0.25·0.25/402.
     #[test]
     fn sets_are_of_the_probabilities_that_are_told() {
         let mut task = JudgedTask::new(TargetKind::Classes, 2, &[]);

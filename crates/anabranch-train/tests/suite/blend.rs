@@ -59,7 +59,9 @@ fn truth(prepared: &Prepared<f32>, row: usize) -> (f64, usize) {
 #[test]
 fn predictions_are_means_with_likely_shares() {
     // Many rows speak for one share, few for several.
-    [40, 200].map(|n_rows| predicts_means(&noisy(n_rows)));
+    for n_rows in [40, 200] {
+        predicts_means(&noisy(n_rows));
+    }
 }
 
 fn predicts_means(prepared: &Prepared<f32>) {
