@@ -160,3 +160,59 @@ fn losses_have_letters_of_their_own() {
         );
     }
 }
+
+const EINSTEIN: &str = r"\begin{align} z_{1b,nj} &= W_{1b,ji} x_{ni} + b_{1b,j}\\
+    \frac{\partial L}{\partial W_{2b,kj}} &= \delta_{2b,nk} s_{nj}\\
+    \frac{\partial L}{\partial s_{nj}} &= \delta_{2b,nk} W_{2b,kj} \end{align}";
+
+#[test]
+fn repeated_indices_are_summed_where_the_file_says_so() {
+    for declaration in
+        ["We use the summation convention.", "% audit: sums = repeated\n", "Summenkonvention:"]
+    {
+        check(
+            &format!("{declaration} {EINSTEIN}"),
+            3,
+            &[
+                (r"\delta_{2b,nk} W_{2b,kj}", r"\delta_{2b,nk} W_{2b,jk}"),
+                (r"\delta_{2b,nk} s_{nj}", r"\delta_{2b,nj} s_{nk}"),
+                (r"\delta_{2b,nk} s_{nj}", r"\delta_{2b,nk} s_{ij}"),
+                ("W_{1b,ji} x_{ni}", "W_{1b,ij} x_{ni}"),
+            ],
+        );
+    }
+    // Otherwise they are not read, and a single one is a slip, as it is in a file with sums.
+    let unread = audit(EINSTEIN);
+    let report = derivation_report(&unread);
+    assert!(unread.equations.iter().all(|one| one.verdict.is_none()), "{report}");
+    assert!(report.contains("audit: sums = repeated"), "{report}");
+    let sum = r"\[ \frac{\partial L}{\partial b_{2b,k}} = \sum_n\delta_{2b,nk} \]";
+    for text in [
+        &EINSTEIN.replace("s_{nj}\\\\", "s_{nj} + 1 % ").replace("W_{1b,ji}", "W_{1b}"),
+        &format!("{EINSTEIN}{sum}"),
+    ] {
+        assert!(is_rejected(text), "{}", derivation_report(&audit(text)));
+    }
+}
+
+#[test]
+fn inner_products_are_sums_of_products() {
+    check(
+        r"\[ L_a = \frac{1}{2m}\langle \hat Y_a - Y_a, \hat Y_a - Y_a\rangle_F \]
+        \[ L_b = -\frac1m\sum_{i=1}^m y_b^{(i)}\cdot\log\hat y_b^{(i)} \]
+        \[ L_b = -\frac1m\sum_{i=1}^m \left\langle y_b^{(i)}, \log\hat y_b^{(i)}\right\rangle \]
+        \[ \frac{\partial L}{\partial\gamma_j} = \langle\delta_{s,j},\hat a_j\rangle \]",
+        4,
+        &[
+            (r"\frac{1}{2m}\langle", r"\frac{1}{m}\langle"),
+            (r"\langle \hat Y_a - Y_a,", r"\langle \hat Y_a + Y_a,"),
+            (r"y_b^{(i)}\cdot", r"y_a^{(i)}\cdot"),
+            (r"L_b = -\frac1m\sum_{i=1}^m y_b", r"L_b = -\sum_{i=1}^m y_b"),
+            (r"\langle y_b^{(i)},", r"\langle \hat y_b^{(i)},"),
+            (r"\hat a_j\rangle", r"a_j\rangle"),
+        ],
+    );
+    // u · v of vectors is no outer product, and no ⊙.
+    assert!(is_rejected(r"$W_{2b} = 0$ $\frac{\partial L}{\partial W_{2b}} = \delta_{2b}\cdot s$"));
+    assert!(is_rejected(r"$\delta_{1a} = (W_{2a}^\top\delta_{2a})\cdot (M\odot [z_{1a} > 0])$"));
+}

@@ -5,11 +5,12 @@ mod definitions;
 mod directive;
 mod member;
 mod orientation;
+mod repeated;
 mod seen;
 mod vote;
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orientation::{Conventions, Vote, Votes};
 use seen::Seen;
@@ -84,10 +85,14 @@ impl Auditor {
         judge.judge(pieces);
         judge.settle(pieces);
         judge.done = Derivation::default();
+        judge.would_repeat.swap(0, 1);
         judge.judge(pieces);
         let mut done = judge.done;
         done.symbols = judge.symbols.used;
         done.conventions = judge.conventions.counts.into_iter().collect();
+        if judge.repeated {
+            done.conventions.insert("indices that repeat", "summed over".to_owned());
+        }
         let of = |equation: &Equation| -> usize {
             equation.members.iter().map(|member| cost(&member.judgement)).sum()
         };
@@ -117,6 +122,12 @@ struct Judge<'a> {
     definitions: BTreeMap<&'static str, Expr>,
     /// Whether the derivation writes ∂L/∂ŷa for the derivative without the path through the join.
     has_partial: Cell<bool>,
+    /// Whether indices that repeat in a product are summed over.
+    repeated: bool,
+    /// Whether some formula has a Σ with an index.
+    has_sums: bool,
+    /// Where formulas stand that would be exact if they were: of this pass, and the one before.
+    would_repeat: [RefCell<BTreeSet<Place>>; 2],
     /// Where the formula ends that is judged now.
     end: Place,
     done: Derivation,
@@ -159,6 +170,9 @@ impl<'a> Judge<'a> {
             votes: Votes::default(),
             definitions: BTreeMap::new(),
             has_partial: Cell::new(false),
+            repeated: repeated::is_declared(text),
+            has_sums: false,
+            would_repeat: Default::default(),
             end: Place { line: 1, column: 1 },
             done: Derivation::default(),
         };

@@ -6,12 +6,14 @@ mod derivative;
 mod differential;
 mod entries;
 mod functions;
+mod inner;
 mod sums;
 mod words;
 
 use std::collections::HashMap;
 
 use differential::{couple, gradient_of, is_differential};
+use inner::{inner_product, is_vector};
 use words::{is_connective, relation};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
@@ -32,6 +34,8 @@ pub(crate) enum Grouping {
     FromTheLeft,
     /// As the first, with `*` as another ⊙.
     Starred,
+    /// As the first, with `u · v` of two vectors as uᵀv.
+    Dotted,
 }
 
 /// Finds the quantity that an expression is, with the indices in it.
@@ -155,7 +159,7 @@ impl Reader<'_> {
 
     fn product(&self, factors: Vec<(Join, Place, Expr)>) -> Outcome<Expr> {
         let passes: &[&[Join]] = match self.grouping {
-            Grouping::SideBySideFirst | Grouping::Starred => &[
+            Grouping::SideBySideFirst | Grouping::Starred | Grouping::Dotted => &[
                 &[Join::SideBySide, Join::Over],
                 &[Join::Product, Join::EntryByEntry, Join::Outer],
             ],
@@ -175,6 +179,12 @@ impl Reader<'_> {
                     Some((_, _, left)) if pass.contains(&join) => {
                         let sides = [left.clone(), right];
                         let binary = |operator| Node::Binary(operator, Box::new(sides.clone()));
+                        let is_dot = join == Join::Product && self.grouping == Grouping::Dotted;
+                        if is_dot && sides.iter().all(is_vector) {
+                            let [u, v] = sides;
+                            *left = inner_product(u, v);
+                            continue;
+                        }
                         let node = match join {
                             Join::SideBySide | Join::Product => binary(Operator::Multiply),
                             Join::EntryByEntry => binary(Operator::Hadamard),

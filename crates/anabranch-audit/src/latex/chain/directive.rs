@@ -23,6 +23,7 @@ impl Judge<'_> {
             }
         }
         for atom in atoms {
+            self.has_sums |= atom.base == Base::Sum && !atom.sub.is_empty();
             match &atom.base {
                 Base::Sum if !atom.sup.is_empty() => {
                     if let Some(name) = atom.sub.first().and_then(index_letter) {
@@ -135,6 +136,12 @@ impl Judge<'_> {
                 _ => None,
             }
             .map(|jacobians| self.conventions.jacobians = Some(jacobians)),
+            "sums" => match value {
+                "repeated" => Some(true),
+                "printed" => Some(false),
+                _ => None,
+            }
+            .map(|repeated| self.repeated = repeated),
             symbol => self.give(symbol.trim_matches('$'), value, place),
         };
         if understood.is_none() {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::orientation::Kinds;
+use super::repeated::summed;
 use super::{About, Judge, Judgement, Read, cost};
 use crate::expr::{Axis, Expr, Index, Node, Slot};
 use crate::formula::Indices;
@@ -216,8 +217,10 @@ impl Judge<'_> {
         let (slots_before, inside_before) = (slots.clone(), *inside);
         let groupings =
             [Grouping::SideBySideFirst, Grouping::EntryByEntryLast, Grouping::FromTheLeft];
-        let has_star = ["*", "∗", r"\ast"].iter().any(|star| text.contains(star));
-        for grouping in groupings.into_iter().chain(has_star.then_some(Grouping::Starred)) {
+        let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+        let starred = has(&["*", "∗", r"\ast"]).then_some(Grouping::Starred);
+        let dotted = has(&["·", "⋅", r"\cdot"]).then_some(Grouping::Dotted);
+        for grouping in groupings.into_iter().chain(starred).chain(dotted) {
             let (mut own_slots, mut own_inside) = (slots_before.clone(), inside_before);
             let read = self.read_in(atoms, grouping, letters, &mut own_slots, &mut own_inside);
             let expr = match read {
@@ -263,7 +266,30 @@ impl Judge<'_> {
         }
     }
 
+    /// The judgement on an expression, with sums over repeated indices where the file has them. One
+    /// that only lacks such sums is not judged in a file without any Σ that has others like it.
     fn judged(&self, expr: Expr, text: &str, about: &About<'_>, atoms: &[Atom]) -> Read {
+        let expr = if self.repeated { summed(&expr, about.free) } else { expr };
+        let read = self.judged_as_read(expr, text, about, atoms);
+        let is_open = !self.repeated && !self.has_sums && cost(&read.judgement) > 0;
+        let Some(expr) = read.expr.as_ref().filter(|_| is_open) else { return read };
+        let with_sums = summed(expr, about.free);
+        if with_sums.depth() == expr.depth()
+            || cost(&self.judged_as_read(with_sums, text, about, atoms).judgement) > 0
+        {
+            return read;
+        }
+        let [now, before] = &self.would_repeat;
+        now.borrow_mut().extend(start(atoms));
+        if before.borrow().len() < 2 {
+            return read;
+        }
+        let message = "an index repeats and is bound by no sum; if repeated indices are summed over, \
+                       say so in a line `audit: sums = repeated`";
+        Read::unjudged(Judgement::Unreadable(message.to_owned()), read.expr)
+    }
+
+    fn judged_as_read(&self, expr: Expr, text: &str, about: &About<'_>, atoms: &[Atom]) -> Read {
         let by_y_a = self.has_partial_by_y_a(atoms);
         let letters = self.letters_of(atoms, about.left);
         let target = about.target;

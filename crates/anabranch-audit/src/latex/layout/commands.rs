@@ -164,10 +164,13 @@ impl Reader<'_> {
             "ell" => one(Base::Symbol("L".into())),
             "log" | "ln" | "exp" | "max" | "min" | "tanh" | "diag" => one(Base::Word(name)),
             "lbrace" | "{" => self.bracket('{', '}', place).map(braces),
-            // ⟨u⟩ is the mean.
+            // ⟨u⟩ is the mean, ⟨u, v⟩ the inner product.
             "langle" => {
                 let mut atoms = self.bracket('⟨', '⟩', place)?;
-                atoms.insert(0, Atom::new(Base::Word("mean".into()), place));
+                let is_pair = matches!(&atoms[..], [Atom { base: Base::Group(_, inner), .. }]
+                    if inner.iter().any(|a| a.is_operator(",")));
+                let name = if is_pair { "inner" } else { "mean" };
+                atoms.insert(0, Atom::new(Base::Word(name.into()), place));
                 Ok(braces(atoms))
             }
             "lvert" | "vert" => self.bracket('|', '|', place),

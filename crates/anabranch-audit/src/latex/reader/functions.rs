@@ -1,5 +1,6 @@
 //! Functions: ReLU, softmax, BatchNorm and the like, with their arguments.
 
+use super::inner::inner_product;
 use super::{Reader, at, quantity, unreadable};
 use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};
 use crate::latex::layout::{Atom, Base, Outcome};
@@ -13,7 +14,8 @@ impl Reader<'_> {
         }
         let Base::Word(name) = &atom.base else { return None };
         let name = name.to_lowercase();
-        const KNOWN: [&str; 20] = [
+        const KNOWN: [&str; 21] = [
+            "inner",
             "relu",
             "softmax",
             "exp",
@@ -99,11 +101,22 @@ impl Reader<'_> {
             let z = self.expression(z).map_err(|e| e.or(place))?;
             return Ok((at(place, Node::Function(Function::Relu, vec![z])), used));
         }
-        if function == "outer" {
+        if matches!(function, "outer" | "inner") {
             let parts = argument.split(|a| a.is_operator(",")).map(|part| self.expression(part));
             let parts = parts.collect::<Outcome<Vec<_>>>()?;
             if parts.len() != 2 {
-                return unreadable(place, "`outer` takes two vectors");
+                return unreadable(place, &format!("`{function}` takes two vectors"));
+            }
+            if let ("inner", [left, right]) = (function, &parts[..]) {
+                let value = inner_product(left.clone(), right.clone());
+                // ⟨A, B⟩_F is Frobenius'.
+                let own = |a: &Atom| !a.is_symbol("F");
+                let scripts =
+                    scripts.filter(|group| group.sub.iter().any(own) || !group.sup.is_empty());
+                return Ok((
+                    scripts.map_or(Ok(value.clone()), |group| self.scripts(value, group))?,
+                    used,
+                ));
             }
             return Ok((at(place, Node::Function(Function::Outer, parts)), used));
         }

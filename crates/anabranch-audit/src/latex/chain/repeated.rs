@@ -1,0 +1,99 @@
+//! Indices that repeat in a product, where a file sums over them without a Σ.
+
+use crate::expr::{Axis, Expr, Fold, Index, Node, Operator, Slot};
+
+/// How texts say that they do, in small letters.
+const PHRASES: [&str; 9] = [
+    "summation convention",
+    "einstein",
+    "repeated indices are summed",
+    "repeated index is summed",
+    "summenkonvention",
+    "summationskonvention",
+    "convention de sommation",
+    "convenio de suma",
+    "convenzione di somma",
+];
+
+/// Whether a text says that repeated indices are summed over.
+pub(super) fn is_declared(text: &str) -> bool {
+    const NOT: [&str; 10] =
+        ["not", "n't", "no ", "never", "without", "nicht", "kein", "ohne", "sans", "ne "];
+    let text = text.to_lowercase();
+    PHRASES.iter().any(|phrase| {
+        text.match_indices(phrase).any(|(at, _)| {
+            let sentence = text[..at].rsplit(['.', '\n']).next().unwrap_or_default();
+            !NOT.iter().any(|not| sentence.contains(not))
+        })
+    })
+}
+
+/// The tree with a sum over every index that a product has twice, and the left side has not.
+pub(super) fn summed(expr: &Expr, free: &[Index]) -> Expr {
+    let again = |part: &Expr| Box::new(summed(part, free));
+    let node = match &expr.node {
+        Node::Binary(operator @ (Operator::Add | Operator::Subtract), sides) => {
+            Node::Binary(*operator, Box::new(sides.each_ref().map(|side| summed(side, free))))
+        }
+        Node::Negate(inner) => Node::Negate(again(inner)),
+        Node::Transpose(inner) => Node::Transpose(again(inner)),
+        _ => {
+            let mut found = Vec::new();
+            unbound(expr, &mut Vec::new(), &mut found);
+            let mut sum = expr.clone();
+            for (at, index) in found.iter().enumerate() {
+                let is_second =
+                    found[..at].iter().filter(|other| other.name == index.name).count() == 1;
+                if !is_second || free.iter().any(|own| own.name == index.name) {
+                    continue;
+                }
+                let inner = Box::new(sum);
+                sum = Expr::new(
+                    match index.slot {
+                        Slot::Sample => {
+                            Node::Fold(Fold::Sum, Axis::Samples(Some(index.name)), inner)
+                        }
+                        Slot::Component => Node::Over(index.name, None, inner),
+                    },
+                    expr.column,
+                );
+            }
+            return sum;
+        }
+    };
+    Expr::new(node, expr.column)
+}
+
+/// Every index that no sum binds, as often as it stands there.
+fn unbound(expr: &Expr, bound: &mut Vec<char>, found: &mut Vec<Index>) {
+    if let Node::Entry(_, indices) = &expr.node {
+        found.extend(indices.iter().filter(|index| !bound.contains(&index.name)));
+    }
+    let binds = match expr.node {
+        Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
+        _ => None,
+    };
+    bound.extend(binds);
+    expr.children().iter().for_each(|child| unbound(child, bound, found));
+    if binds.is_some() {
+        bound.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_says_that_repeated_indices_are_summed() {
+        for (text, declared) in [
+            ("We use the summation convention.", true),
+            ("Es gilt die Einsteinsche Summenkonvention.", true),
+            ("Sums are written. We do not use Einstein's summation convention.", false),
+            ("Repeated indices are summed over.", true),
+            ("Indices repeat.", false),
+        ] {
+            assert_eq!(is_declared(text), declared, "{text}");
+        }
+    }
+}
