@@ -1,5 +1,6 @@
 //! The value of an expression on one instance, under one reading.
 
+mod indices;
 mod products;
 
 use products::{is_coupled, is_ones, product_with_ones};
@@ -248,6 +249,7 @@ impl Evaluator<'_> {
             Node::Entry(inner, indices) => self.entry(inner, indices, scope)?,
             Node::Over(name, except, inner) => self.over(expr, (*name, *except), inner, scope)?,
             Node::Cases(parts) => self.cases(parts, scope)?,
+            Node::Gather(names, inner) => self.gathered(names, inner, scope)?,
             Node::Partial(u, v, _) => {
                 let message =
                     format!("d {}/d {} stands outside a product of derivatives", u.name, v.name);
@@ -407,112 +409,6 @@ impl Evaluator<'_> {
             }
             _ => Err(outside()),
         }
-    }
-
-    /// Σ over an index of components; of what has no such index, over all entries.
-    fn over(
-        &mut self,
-        expr: &Expr,
-        (name, except): (char, Option<char>),
-        inner: &Expr,
-        scope: Scope,
-    ) -> Result<Value, EvalError> {
-        let error = |undefined| EvalError { column: expr.column, undefined };
-        let Some(size) = self.size(name, inner, scope)? else {
-            let value = self.value(inner, scope)?.matrix("a sum").map_err(error)?;
-            return Ok(Value::number(value.data().iter().sum()));
-        };
-        let except = except.map(|name| self.index(name)).transpose().map_err(error)?;
-        let mut total: Option<Matrix> = None;
-        for place in (0..size).filter(|place| Some(*place) != except) {
-            self.bound.push((name, place));
-            let value = self.value(inner, scope)?.matrix("a sum").map_err(error)?;
-            self.bound.pop();
-            match &mut total {
-                Some(total) => {
-                    total.data_mut().iter_mut().zip(value.data()).for_each(|(sum, v)| *sum += v);
-                }
-                None => total = Some(value),
-            }
-        }
-        Ok(Value::Matrix(total.unwrap_or_else(|| Matrix::filled(1, 1, 0.0))))
-    }
-
-    /// The number of values of the index: the size of what it picks from; `None` if it picks
-    /// nothing.
-    fn size(&mut self, name: char, expr: &Expr, scope: Scope) -> Result<Option<usize>, EvalError> {
-        if let Node::Entry(inner, indices) = &expr.node {
-            let of = |slot| indices.iter().filter(move |index| index.slot == slot);
-            if let Some(at) = of(Slot::Component).position(|index| index.name == name) {
-                let shape = match &inner.node {
-                    Node::Quantity(quantity) => self.truth.entry_shape(quantity),
-                    _ => {
-                        let row = match scope {
-                            Scope::Row(row) => row,
-                            _ => 0,
-                        };
-                        let undefined = |undefined| EvalError { column: expr.column, undefined };
-                        let value = self.value(inner, Scope::Row(row))?;
-                        value.matrix("an entry").map_err(undefined)?.shape()
-                    }
-                };
-                return Ok(Some(shape[at.min(1)]));
-            }
-            if of(Slot::Sample).any(|index| index.name == name) {
-                return Ok(Some(self.truth.rows));
-            }
-        }
-        if matches!(&expr.node, Node::Over(inner, _, _) if *inner == name) {
-            return Ok(None);
-        }
-        for child in expr.children() {
-            if let Some(size) = self.size(name, child, scope)? {
-                return Ok(Some(size));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The value of the first condition that holds; entry by entry where the conditions are.
-    fn cases(&mut self, parts: &[Expr], scope: Scope) -> Result<Value, EvalError> {
-        let mut chosen: Option<Matrix> = None;
-        // Where no condition held yet.
-        let mut open: Option<Matrix> = None;
-        for pair in parts.chunks(2) {
-            let [value, condition] = pair else { break };
-            let error = |undefined| EvalError { column: condition.column, undefined };
-            let holds = self.value(condition, scope)?;
-            let one = holds.clone().matrix("a condition").map_err(error)?;
-            if one.shape() == [1, 1] && open.is_none() {
-                if one[(0, 0)] != 0.0 {
-                    return self.value(value, scope);
-                }
-                continue;
-            }
-            let left = open.unwrap_or_else(|| Matrix::filled(1, 1, 1.0));
-            let applies = Value::combined(Operator::And, holds, Value::Matrix(left.clone()))
-                .and_then(|applies| applies.matrix("a condition"))
-                .map_err(error)?;
-            let value = self.value(value, scope)?.matrix("a case").map_err(error)?;
-            let shape = applies.shape();
-            let fits = |of: &Matrix| of.shape() == shape || of.shape() == [1, 1];
-            if !fits(&value) || !fits(&left) {
-                let message =
-                    format!("a case of {} under a condition of {}", shown(&value), shown(&applies));
-                return Err(error(Undefined::Shapes(message)));
-            }
-            let at = |of: &Matrix, i: usize, j: usize| {
-                if of.shape() == [1, 1] { of[(0, 0)] } else { of[(i, j)] }
-            };
-            let before = chosen.unwrap_or_else(|| Matrix::filled(shape[0], shape[1], 0.0));
-            chosen = Some(Matrix::from_fn(shape[0], shape[1], |i, j| {
-                if applies[(i, j)] != 0.0 { at(&value, i, j) } else { before[(i, j)] }
-            }));
-            open = Some(Matrix::from_fn(shape[0], shape[1], |i, j| {
-                f64::from(u8::from(at(&left, i, j) != 0.0 && applies[(i, j)] == 0.0))
-            }));
-        }
-        Ok(chosen.map_or_else(|| Value::number(0.0), Value::Matrix))
     }
 
     /// J·v for the Jacobian of BatchNorm, which takes v from every row of the batch: row by row,

@@ -25,6 +25,8 @@ pub(crate) enum Node {
     Fold(Fold, Axis, Box<Expr>),
     /// Σ over the values of an index of components, all but that of another index.
     Over(char, Option<char>, Box<Expr>),
+    /// The values of an entry for all values of its index: a column; of two, a matrix.
+    Gather(Vec<char>, Box<Expr>),
     /// The entries that the indices pick.
     Entry(Box<Expr>, Vec<Index>),
     /// Values and conditions in turn: the first value whose condition holds.
@@ -127,6 +129,7 @@ impl Expr {
             | Node::Transpose(inner)
             | Node::Fold(_, _, inner)
             | Node::Over(_, _, inner)
+            | Node::Gather(_, inner)
             | Node::OfTask(_, inner)
             | Node::Entry(inner, _) => std::slice::from_ref(inner),
             Node::Cases(parts) => parts,
@@ -147,11 +150,23 @@ impl Expr {
             | Node::Transpose(inner)
             | Node::Fold(_, _, inner)
             | Node::Over(_, _, inner)
+            | Node::Gather(_, inner)
             | Node::OfTask(_, inner)
             | Node::Entry(inner, _) => std::slice::from_mut(inner),
             Node::Cases(parts) => parts,
             Node::Binary(_, sides) => sides.as_mut_slice(),
             Node::Function(_, arguments) => arguments,
+        }
+    }
+
+    /// The letters that it gives all their values.
+    pub(crate) fn binds(&self) -> &[char] {
+        match &self.node {
+            Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => {
+                std::slice::from_ref(name)
+            }
+            Node::Gather(names, _) => names,
+            _ => &[],
         }
     }
 
@@ -165,17 +180,12 @@ impl Expr {
                     }
                 }
             }
-            let binds = match expr.node {
-                Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
-                _ => None,
-            };
-            bound.extend(binds);
+            let n_bound = bound.len();
+            bound.extend_from_slice(expr.binds());
             for child in expr.children() {
                 collect(child, slot, bound, unbound);
             }
-            if binds.is_some() {
-                bound.pop();
-            }
+            bound.truncate(n_bound);
         }
         let mut unbound = Vec::new();
         collect(self, slot, &mut Vec::new(), &mut unbound);
@@ -194,6 +204,7 @@ impl Expr {
             Node::Transpose(inner) => Node::Transpose(boxed(inner)),
             Node::Fold(fold, axis, inner) => Node::Fold(*fold, *axis, boxed(inner)),
             Node::Over(name, except, inner) => Node::Over(*name, *except, boxed(inner)),
+            Node::Gather(names, inner) => Node::Gather(names.clone(), boxed(inner)),
             Node::OfTask(task, inner) => Node::OfTask(*task, boxed(inner)),
             Node::Entry(inner, indices) => Node::Entry(boxed(inner), indices.clone()),
             Node::Binary(operator, sides) => {

@@ -86,6 +86,11 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
                 None => write!(text, ", {name})")?,
             }
         }
+        Node::Gather(names, inner) => {
+            text.push('(');
+            write(inner, 0, text)?;
+            write!(text, ")_{}", names.iter().collect::<String>())?;
+        }
         Node::Entry(inner, indices) => {
             write(inner, 6, text)?;
             let names: Vec<String> = indices.iter().map(|index| index.name.to_string()).collect();

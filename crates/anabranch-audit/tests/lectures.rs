@@ -216,3 +216,46 @@ fn inner_products_are_sums_of_products() {
     assert!(is_rejected(r"$W_{2b} = 0$ $\frac{\partial L}{\partial W_{2b}} = \delta_{2b}\cdot s$"));
     assert!(is_rejected(r"$\delta_{1a} = (W_{2a}^\top\delta_{2a})\cdot (M\odot [z_{1a} > 0])$"));
 }
+
+#[test]
+fn vectors_and_matrices_are_written_out_with_dots() {
+    check(
+        r"\[ \delta_{2b} = \begin{pmatrix}\frac{\partial L}{\partial z_{2b,1}}\\ \vdots\\ \frac{\partial L}{\partial z_{2b,K}}\end{pmatrix}
+        = \frac1m\begin{bmatrix}\hat y_{b,1} - y_{b,1} \\ \hat y_{b,2} - y_{b,2} \\ \vdots \\ \hat y_{b,K} - y_{b,K}\end{bmatrix} \]
+        \[ \frac{\partial L}{\partial z_{2b}} = \begin{bmatrix}\partial L/\partial z_{2b,1} & \cdots & \partial L/\partial z_{2b,K}\end{bmatrix}^\top \]
+        \[ \frac{\partial L}{\partial\theta_{2b}} = \begin{pmatrix}\frac{\partial L}{\partial\theta_{2b,11}} & \cdots & \frac{\partial L}{\partial\theta_{2b,1n}}\\ \vdots&\ddots&\vdots\\
+        \frac{\partial L}{\partial\theta_{2b,K1}}&\cdots&\frac{\partial L}{\partial\theta_{2b,Kn}}\end{pmatrix} = \delta_{2b}s^\top \]
+        \[ \frac{\partial\hat y_b}{\partial z_{2b}} = \begin{pmatrix}\hat y_{b,1}(1-\hat y_{b,1}) & -\hat y_{b,1}\hat y_{b,2} & \cdots & -\hat y_{b,1}\hat y_{b,K}\\
+        -\hat y_{b,2}\hat y_{b,1} & \hat y_{b,2}(1-\hat y_{b,2}) & \cdots & -\hat y_{b,2}\hat y_{b,K}\\ \vdots&\vdots&\ddots&\vdots\\
+        -\hat y_{b,K}\hat y_{b,1}&-\hat y_{b,K}\hat y_{b,2}&\cdots&\hat y_{b,K}(1-\hat y_{b,K})\end{pmatrix} \]
+        \[ \frac{\partial h}{\partial a_{1a}} = \begin{pmatrix} M_1 & & 0 \\ & \ddots & \\ 0 & & M_n \end{pmatrix} = \operatorname{diag}(M_1, \dots, M_n) \]
+        \[ z_{1a} = (z_{1a,1}, \ldots, z_{1a,n})^\top = \theta_{1a}x + b_{1a} \]",
+        6,
+        &[
+            (r"\frac1m\begin", r"\begin"),
+            (r"\delta_{2b}s^\top", r"s\delta_{2b}^\top"),
+            (r"= \operatorname{diag}(M_1, \dots, M_n)", r"= \operatorname{diag}(h_1, \dots, h_n)"),
+            (r"\theta_{1a}x + b", r"\theta_{1b}x + b"),
+        ],
+    );
+    // Entries that are wrong together are wrong; one that differs from the others is not read.
+    let softmax = |sign: &str, corner: &str| {
+        format!(
+            r"\[ \frac{{\partial\hat y_b}}{{\partial z_{{2b}}}} = \begin{{pmatrix}}\hat y_{{b,1}}(1-\hat y_{{b,1}}) & \cdots & {corner}\hat y_{{b,1}}\hat y_{{b,K}}\\
+            \vdots&\ddots&\vdots\\ {sign}\hat y_{{b,K}}\hat y_{{b,1}}&\cdots&\hat y_{{b,K}}(1-\hat y_{{b,K}})\end{{pmatrix}} \]"
+        )
+    };
+    let verdict = |text: &str| audit(text).equations[0].verdict;
+    assert_eq!(verdict(&softmax("-", "-")), Some(Verdict::Exact));
+    assert_eq!(verdict(&softmax("", "")), Some(Verdict::Wrong));
+    for text in [
+        &softmax("-", "")[..],
+        r"\[ \delta_{2b} = \begin{pmatrix} \hat y_{b,1} \\ \hat y_{b,2} \end{pmatrix} \]",
+        r"\[ \delta_{2b} = \begin{pmatrix} \hat y_{b,1} \\ \vdots \\ \hat y_{b,1} \end{pmatrix} \]",
+        r"\[ \delta_{2b} = \begin{pmatrix} \hat y_{b,1} \\ y_{b,2} \\ \vdots \\ \hat y_{b,K} \end{pmatrix} \]",
+        r"\[ \delta_{2b} = \begin{pmatrix} \hat y_{b,1} \\ \vdots \\ \hat y_{b,m} \end{pmatrix} \]",
+        r"\[ \delta_{2b} = \begin{pmatrix} & \\ \vdots & \end{pmatrix} \]",
+    ] {
+        assert_eq!(verdict(text), None, "{text}");
+    }
+}

@@ -54,8 +54,10 @@ pub(crate) enum Base {
     Group(char, Vec<Atom>),
     Fraction(Vec<Atom>, Vec<Atom>),
     Root(Vec<Atom>),
-    /// Rows of cells.
+    /// Rows of cells: values and conditions.
     Cases(Vec<Vec<Vec<Atom>>>),
+    /// Rows of cells: a matrix, written out.
+    Matrix(Vec<Vec<Vec<Atom>>>),
     /// An operator or relation in one spelling: `+ - * ∗ .* / (+) = != < > <= >= and , ;`.
     Operator(String),
     /// Σ.
@@ -81,10 +83,18 @@ impl Atom {
         matches!(&self.base, Base::Symbol(s) if s == symbol)
     }
 
+    /// Whether it is `\dots` or the like.
+    pub(crate) fn is_dots(&self) -> bool {
+        matches!(&self.base, Base::Unknown(why) if why == DOTS)
+    }
+
     pub(crate) fn is_bare(&self) -> bool {
         self.sub.is_empty() && self.sup.is_empty() && self.primes == 0
     }
 }
+
+/// Why dots have no meaning by themselves.
+const DOTS: &str = "dots, which leave the meaning open";
 
 /// Deeper formulas are refused: reading recurses.
 const MAX_DEPTH: usize = 60;

@@ -7,8 +7,10 @@ mod differential;
 mod entries;
 mod functions;
 mod inner;
+mod pattern;
 mod sums;
 mod words;
+mod written;
 
 use std::collections::HashMap;
 
@@ -17,7 +19,7 @@ use inner::{inner_product, is_vector};
 use words::{is_connective, relation};
 
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
-use super::symbols::{Letter, Symbols, is_batch_size};
+use super::symbols::{Letter, Symbols, is_batch_size, is_transpose};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::parser::MAX_DEPTH;
 use crate::quantity::Quantity;
@@ -289,6 +291,16 @@ impl Reader<'_> {
                 let inner = self.expression(inner).map_err(|e| e.or(place))?;
                 let value = at(place, Node::Function(Function::Relu, vec![inner]));
                 Ok((self.scripts(value, &Atom { sub: vec![], ..atom.clone() })?, 1))
+            }
+            Base::Group('(', inner)
+                if atom.sup.iter().any(is_transpose)
+                    && let Some(column) = self.list(inner, place) =>
+            {
+                Ok((column?, 1))
+            }
+            Base::Matrix(rows) => {
+                let value = self.written_out(rows, place)?;
+                Ok((self.scripts(value, atom)?, 1))
             }
             Base::Group(open, inner) => {
                 let compares = inner.iter().any(|a| relation(a).is_some());

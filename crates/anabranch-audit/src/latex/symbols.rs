@@ -186,6 +186,11 @@ pub(crate) fn is_batch_size(atom: &Atom) -> bool {
     atom.is_bare() && ["m", "N", "n", "M", "B"].iter().any(|size| atom.is_symbol(size))
 }
 
+/// Whether a letter is a number of samples and nothing else.
+pub(crate) fn is_sample_count(name: &str) -> bool {
+    matches!(name, "m" | "N")
+}
+
 /// The name without scripts: a symbol's or a word's.
 pub(crate) fn base_name(atom: &Atom) -> Option<String> {
     match &atom.base {

@@ -139,7 +139,9 @@ fn plain(atoms: &mut [Atom], variable: &Atom) {
                 plain(above, variable);
                 plain(below, variable);
             }
-            Base::Cases(rows) => rows.iter_mut().flatten().for_each(|cell| plain(cell, variable)),
+            Base::Cases(rows) | Base::Matrix(rows) => {
+                rows.iter_mut().flatten().for_each(|cell| plain(cell, variable));
+            }
             _ => {}
         }
     }

@@ -39,7 +39,7 @@ impl Judge<'_> {
                     self.learn(above, seen);
                     self.learn(below, seen);
                 }
-                Base::Cases(rows) => {
+                Base::Cases(rows) | Base::Matrix(rows) => {
                     rows.iter().flatten().for_each(|cell| self.learn(cell, seen));
                 }
                 Base::Symbol(name) => {

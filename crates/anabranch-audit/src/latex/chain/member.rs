@@ -414,7 +414,7 @@ fn is_of_one_unit(expr: &Expr) -> bool {
             Kind::UnitJacobian => false,
             _ => true,
         },
-        Node::Transpose(_) | Node::Over(..) | Node::Identity => true,
+        Node::Transpose(_) | Node::Over(..) | Node::Gather(..) | Node::Identity => true,
         Node::Fold(_, Axis::Cols | Axis::All, _) => true,
         _ => false,
     })

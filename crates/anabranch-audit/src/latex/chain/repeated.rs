@@ -69,15 +69,10 @@ fn unbound(expr: &Expr, bound: &mut Vec<char>, found: &mut Vec<Index>) {
     if let Node::Entry(_, indices) = &expr.node {
         found.extend(indices.iter().filter(|index| !bound.contains(&index.name)));
     }
-    let binds = match expr.node {
-        Node::Over(name, ..) | Node::Fold(_, Axis::Samples(Some(name)), _) => Some(name),
-        _ => None,
-    };
-    bound.extend(binds);
+    let n_bound = bound.len();
+    bound.extend_from_slice(expr.binds());
     expr.children().iter().for_each(|child| unbound(child, bound, found));
-    if binds.is_some() {
-        bound.pop();
-    }
+    bound.truncate(n_bound);
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ impl Judge<'_> {
                     self.find_letters(above, found);
                     self.find_letters(below, found);
                 }
-                Base::Cases(rows) => {
+                Base::Cases(rows) | Base::Matrix(rows) => {
                     rows.iter().flatten().for_each(|cell| self.find_letters(cell, found));
                 }
                 _ => {}

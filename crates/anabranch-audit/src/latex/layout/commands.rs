@@ -1,6 +1,6 @@
 //! What LaTeX's commands and environments put on the page.
 
-use super::{Atom, Base, Outcome, Place, Reader, Until, layout, words};
+use super::{Atom, Base, DOTS, Outcome, Place, Reader, Until, layout, words};
 
 impl Reader<'_> {
     pub(super) fn command_atom(&mut self) -> Outcome<Vec<Atom>> {
@@ -176,8 +176,8 @@ impl Reader<'_> {
             "lvert" | "vert" => self.bracket('|', '|', place),
             "lVert" | "Vert" | "|" => self.bracket('‖', '‖', place),
             "begin" => self.environment(place),
-            "ldots" | "dots" | "cdots" | "vdots" => {
-                one(Base::Unknown("dots, which leave the meaning open".into()))
+            "ldots" | "dots" | "cdots" | "vdots" | "ddots" | "dotsc" | "dotsb" | "hdots" => {
+                one(Base::Unknown(DOTS.into()))
             }
             _ => one(Base::Unknown(format!("the command `\\{name}`"))),
         }
@@ -186,29 +186,9 @@ impl Reader<'_> {
     pub(super) fn environment(&mut self, place: Place) -> Outcome<Vec<Atom>> {
         let name = self.raw_group();
         match name.trim_end_matches('*') {
-            "cases" | "dcases" | "rcases" => {
-                let mut rows = vec![Vec::new()];
-                loop {
-                    let cell = self.atoms(&Until::Cell)?;
-                    if let Some(row) = rows.last_mut() {
-                        row.push(words(cell));
-                    }
-                    if self.peek() == Some('&') {
-                        self.at += 1;
-                    } else if self.command().as_deref() == Some("end") {
-                        self.at += "\\end".len();
-                        self.raw_group();
-                        break;
-                    } else {
-                        self.command_atom()?;
-                        rows.push(Vec::new());
-                    }
-                }
-                rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
-                Ok(vec![Atom::new(Base::Cases(rows), place)])
-            }
-            "matrix" | "pmatrix" | "bmatrix" | "vmatrix" => {
-                self.error(place, "a written-out matrix")
+            "cases" | "dcases" | "rcases" => Ok(vec![Atom::new(Base::Cases(self.rows()?), place)]),
+            "matrix" | "pmatrix" | "bmatrix" | "Bmatrix" | "smallmatrix" => {
+                Ok(vec![Atom::new(Base::Matrix(self.rows()?), place)])
             }
             "array" | "alignedat" | "alignat" | "aligned" | "split" | "gathered" | "align"
             | "gather" | "multline" | "equation" | "eqnarray" | "flalign" => {
@@ -233,6 +213,31 @@ impl Reader<'_> {
             }
             _ => self.error(place, format!("the environment `{name}`")),
         }
+    }
+
+    /// The cells up to the end of an environment, without empty rows.
+    fn rows(&mut self) -> Outcome<Vec<Vec<Vec<Atom>>>> {
+        let around = self.columns.take();
+        let mut rows = vec![Vec::new()];
+        loop {
+            let cell = self.atoms(&Until::Cell)?;
+            if let Some(row) = rows.last_mut() {
+                row.push(words(cell));
+            }
+            if self.peek() == Some('&') {
+                self.at += 1;
+            } else if self.command().as_deref() == Some("end") {
+                self.at += "\\end".len();
+                self.raw_group();
+                break;
+            } else {
+                self.command_atom()?;
+                rows.push(Vec::new());
+            }
+        }
+        self.columns = around;
+        rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+        Ok(rows)
     }
 }
 

@@ -43,10 +43,14 @@ impl Reader<'_> {
         }
         let Some(resolved) = self.symbols.resolve(atom) else {
             let name = base_name(atom).unwrap_or_default();
-            let message = format!(
-                "`{name}` with these scripts is not a known quantity; say what it is in a line \
-                 `audit: symbol = quantity`"
-            );
+            let message = match &*name {
+                "d" => "a differential: only derivatives are read, such as ∂L/∂W".to_owned(),
+                "vec" => "`vec`: only matrices as they are can be read, not as vectors".to_owned(),
+                _ => format!(
+                    "`{name}` with these scripts is not a known quantity; say what it is in a line \
+                     `audit: symbol = quantity`"
+                ),
+            };
             return unreadable(place, &message);
         };
         // θ' and s' are transposes, as in statistics; σ'(z) is the derivative of some function.
@@ -192,7 +196,10 @@ impl Reader<'_> {
             return Ok(at(place, Node::Binary(Operator::Power, Box::new([value, power]))));
         }
         Ok(if atom.sup.iter().any(is_transpose) || atom.primes == 1 {
-            at(place, Node::Transpose(Box::new(value)))
+            match value.node {
+                Node::Transpose(inner) => *inner,
+                _ => at(place, Node::Transpose(Box::new(value))),
+            }
         } else {
             value
         })

@@ -120,7 +120,11 @@ impl Reader<'_> {
             }
             return Ok((at(place, Node::Function(Function::Outer, parts)), used));
         }
-        let argument = match read {
+        let listed = match function {
+            "diag" => self.list(argument, place).transpose()?,
+            _ => None,
+        };
+        let argument = match read.or(listed) {
             Some(value) => value,
             None => self.expression(argument).map_err(|e| e.or(place))?,
         };
