@@ -43,6 +43,7 @@ pub(crate) enum Reading {
 }
 
 impl Cell<'_> {
+    #[inline(always)]
     pub(crate) fn read_number(self, format: &NumberFormat, missing: &MissingMarkers) -> Reading {
         let number = match self {
             Cell::Missing => return Reading::Missing,
@@ -73,6 +74,7 @@ pub(crate) fn value_of<'a>(text: &'a str, missing: &MissingMarkers) -> Option<&'
 }
 
 /// `text.trim()`, which looks for the spaces of all scripts, where there is anything to trim.
+#[inline(always)]
 pub(crate) fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,

@@ -78,6 +78,30 @@ impl Cells {
         })
     }
 
+    /// The places of a column's cells in these rows.
+    pub(crate) fn places_of(
+        &self,
+        column: usize,
+        rows: &[usize],
+    ) -> impl Iterator<Item = Range<usize>> {
+        // The rows of the last block, where its cells begin in the text, and what ends them.
+        let (mut block, mut start, mut ends) = (0..0, 0, &[][..]);
+        rows.iter().map(move |row| {
+            if !block.contains(row) {
+                let number = row >> self.block_shift;
+                let first_row = number << self.block_shift;
+                let n_rows = (self.n_rows - first_row).min(1 << self.block_shift);
+                let first = first_row * self.n_columns + column * n_rows;
+                block = first_row..first_row + n_rows;
+                start = self.starts[number * self.n_columns + column];
+                ends = &self.ends[first..first + n_rows];
+            }
+            let i = row - block.start;
+            let skip = if i == 0 { 0 } else { ends[i - 1] as usize };
+            start + skip..start + ends[i] as usize
+        })
+    }
+
     /// The line of the file on which a row starts.
     pub(crate) fn line(&self, row: usize) -> usize {
         self.lines.as_ref().map_or(self.first_line + row, |lines| lines[row])

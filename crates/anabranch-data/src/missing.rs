@@ -90,6 +90,7 @@ impl MissingMarkers {
     }
 
     /// Whether a number stands for a missing value.
+    #[inline(always)]
     pub(crate) fn contains_number(&self, number: f64) -> bool {
         number.is_nan() || (number.abs() >= self.least && self.numbers.contains(&number))
     }

@@ -85,12 +85,14 @@ impl NumberFormat {
     }
 
     /// The number that `text`, without space around it, writes in this format.
+    #[inline(always)]
     pub(crate) fn parse(&self, text: &str) -> Option<f64> {
-        if self.decimal == Mark::Point
-            && let Some(number) = parse_plain(text)
-        {
-            return Some(number);
-        }
+        let plain = if self.decimal == Mark::Point { parse_plain(text) } else { None };
+        plain.or_else(|| self.parse_written(text))
+    }
+
+    /// A number with marks, signs or a unit.
+    fn parse_written(&self, text: &str) -> Option<f64> {
         let written = Written::of(text)?;
         if !written.unit.is_empty() && self.unit.as_deref() != Some(written.unit) {
             return None;
@@ -124,7 +126,7 @@ pub(crate) fn parse_plain(text: &str) -> Option<f64> {
         }
         if (1..=15).contains(&n_digits) {
             let n_decimals = point.map_or(0, |point| digits.len() - 1 - point);
-            let number = mantissa as f64 / POWERS[n_decimals];
+            let number = mantissa as i64 as f64 / POWERS[n_decimals];
             return Some(if is_negative { -number } else { number });
         }
     }

@@ -149,6 +149,14 @@ impl Table {
         self.cells.places(column).map(|place| &self.text[place])
     }
 
+    /// The cells of a column in these rows.
+    ///
+    /// # Panics
+    /// If a row is out of range.
+    pub(crate) fn cells_of(&self, column: usize, rows: &[usize]) -> impl Iterator<Item = &str> {
+        self.cells.places_of(column, rows).map(|place| &self.text[place])
+    }
+
     /// The cells of a row, in the header's order.
     ///
     /// # Panics

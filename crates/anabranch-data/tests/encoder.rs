@@ -187,6 +187,21 @@ fn tables_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn of_all_numbers_out_of_range_the_first_row_s_first_is_named() {
+    let (encoder, _) = fit("a,b,c\n1,2,3\n2,1,5\n");
+    for (csv, place) in [
+        ("a,b,c\n1,1,1\n1,1,inf\ninf,1,1\n1,inf,1\n", "line 3: column \"c\""),
+        ("a,b,c\ninf,1,1\n1,inf,1\n1,1,inf\n", "line 2: column \"a\""),
+        ("a,b,c\n1,1,1\n1,inf,inf\n", "line 3: column \"b\""),
+    ] {
+        let table = table(csv);
+        let rows: Vec<usize> = (0..table.n_rows()).collect();
+        let error = encoder.encode::<f32>(&Executor::serial(), &table, &rows).unwrap_err();
+        assert!(error.to_string().contains(place), "{error}");
+    }
+}
+
+#[test]
 fn a_row_alone_is_encoded_as_in_a_table() {
     let csv = "n,c\n1,a\n,b\n3,\nx,z\n";
     let (encoder, _) = fit("n,c\n1,a\n2,b\n,\n");

@@ -312,7 +312,7 @@ impl InputColumn {
                     self.believed_range().map_or(known, |[least, most]| known.clamp(least, most));
                 let z = (believed - mean) / std;
                 let score = scores.as_ref().map(|scores| scores.score(known));
-                write_number(value, [Some(z), score], out);
+                write_number(value, z, score, out);
                 Ok(if believed == known { outcome } else { Outcome::Outside })
             }
             Encoding::Robust { median, spread, format, scores, .. } => {
@@ -322,14 +322,14 @@ impl InputColumn {
                 let z = ((known - median) / spread).clamp(-LARGEST, LARGEST);
                 let clipped = z / (1.0 + (z / CLIP) * (z / CLIP)).sqrt();
                 let score = scores.as_ref().map(|scores| scores.score(known));
-                write_number(value, [Some(clipped), score], out);
+                write_number(value, clipped, score, out);
                 Ok(outcome)
             }
             Encoding::Date { format, mean, std, median, cycles, .. } => {
                 let (seconds, outcome) = read_date(cell, *format, &self.missing_markers)?;
                 let z = (seconds.map_or(*median, |seconds| seconds / SECONDS_A_DAY) - mean) / std;
                 let (values, indicator) = out.split_at_mut(1 + 2 * cycles.len());
-                write_number(seconds, [Some(z), None], &mut values[..1]);
+                write_number(seconds, z, None, &mut values[..1]);
                 let calendar = seconds.and_then(Calendar::at);
                 for (out, cycle) in values[1..].chunks_exact_mut(2).zip(cycles) {
                     let pair = calendar.map_or([0.0; 2], |calendar| cycle.pair(calendar));
@@ -396,6 +396,7 @@ fn find(categories: &[String], labels: Labels, text: &str) -> Option<usize> {
     }
 }
 
+#[inline(always)]
 fn read_number(
     cell: Cell<'_>,
     format: &NumberFormat,
@@ -429,12 +430,20 @@ pub(crate) fn read_date(
     }
 }
 
-/// Writes what stands for a number, and behind it the indicator of its absence if `out` has room
-/// for that.
-fn write_number<T: Scalar>(value: Option<f64>, encoded: [Option<f64>; 2], out: &mut [T]) {
-    let indicator = if value.is_none() { 1.0 } else { 0.0 };
-    let numbers = encoded.into_iter().flatten().chain([indicator]);
-    for (out, number) in out.iter_mut().zip(numbers) {
-        *out = T::from_f64(number);
+/// Writes what stands for a number and its score, if it has one; and behind them the indicator of
+/// its absence if `out` has room for that.
+#[inline]
+fn write_number<T: Scalar>(value: Option<f64>, z: f64, score: Option<f64>, out: &mut [T]) {
+    let [first, rest @ ..] = out else { return };
+    *first = T::from_f64(z);
+    let rest = match (score, rest) {
+        (Some(score), [second, rest @ ..]) => {
+            *second = T::from_f64(score);
+            rest
+        }
+        (_, rest) => rest,
+    };
+    if let [indicator] = rest {
+        *indicator = if value.is_none() { T::ONE } else { T::ZERO };
     }
 }

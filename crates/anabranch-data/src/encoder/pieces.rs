@@ -71,7 +71,13 @@ impl PieceEncoder {
         });
         let places: Vec<usize> = places.collect::<Result<_, _>>()?;
         let width = columns.iter().map(InputColumn::width).sum();
-        x.resize(rows.len() * width, T::ZERO);
+        let n = rows.len() * width;
+        // The system's memory is zeros already.
+        if x.is_empty() {
+            *x = vec![T::ZERO; n];
+        } else {
+            x.resize(n, T::ZERO);
+        }
         let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
         exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, [Part::Rows(x, width)], |chunk, [x]| {
             let (rows, tallies) = &chunks[chunk.start / CHUNK_ROWS];
@@ -125,6 +131,8 @@ impl PieceEncoder {
 }
 
 /// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
+///
+/// It goes column by column: the cells of one lie together, and are all encoded in the same way.
 fn encode_rows<T: Scalar>(
     table: &Table,
     columns: &[InputColumn],
@@ -132,23 +140,26 @@ fn encode_rows<T: Scalar>(
     rows: &[usize],
     x: &mut [T],
 ) -> Result<Vec<ColumnTally>, DataError> {
-    let widths: Vec<usize> = columns.iter().map(InputColumn::width).collect();
+    let width = columns.iter().map(InputColumn::width).sum();
     let mut tallies = vec![ColumnTally::default(); columns.len()];
-    let mut rest = x;
-    for &row in rows {
-        for (i, column) in columns.iter().enumerate() {
-            let (out, tail) = rest.split_at_mut(widths[i]);
-            rest = tail;
-            let text = table.cell(row, places[i]);
+    let (mut start, mut rows, mut wrong) = (0, rows, None);
+    for ((column, place), tally) in columns.iter().zip(places).zip(&mut tallies) {
+        let of_column = start..start + column.width();
+        let out = x.chunks_exact_mut(width).map(|row| &mut row[of_column.clone()]);
+        for ((i, text), out) in table.cells_of(*place, rows).enumerate().zip(out) {
             match column.encode(Cell::Text(text), out) {
-                Ok(outcome) => tallies[i].add(outcome, row),
-                // Text is never a number for text.
+                Ok(outcome) => tally.add(outcome, rows[i]),
                 Err(CellError::OutOfRange(problem)) => {
-                    return Err(DataError::out_of_range(table, row, places[i], problem));
+                    wrong = Some(DataError::out_of_range(table, rows[i], *place, problem));
+                    // The first such row is reported: of further columns, those before it count.
+                    rows = &rows[..i];
+                    break;
                 }
+                // Text is never a number for text.
                 Err(CellError::NumberForText) => {}
             }
         }
+        start = of_column.end;
     }
-    Ok(tallies)
+    wrong.map_or(Ok(tallies), Err)
 }
