@@ -8,7 +8,7 @@ use clap::ValueEnum;
 /// What counts among the networks of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Blending {
-    /// A linear model of each task, in the share that predicts the validation rows best.
+    /// A linear model of each task, as much as the validation rows speak for it.
     Linear,
     /// Nothing.
     None,

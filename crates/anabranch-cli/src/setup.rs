@@ -134,7 +134,7 @@ pub(crate) struct SetupArgs {
         allow_hyphen_values = true, value_parser = count(1, 1000))]
     ensemble: Option<usize>,
     /// What is averaged with the networks: linear, a linear model of each
-    /// task, in the share that predicts the validation rows best; or none
+    /// task, as much as the validation rows speak for it; or none
     #[arg(
         long,
         value_name = "NAME",
