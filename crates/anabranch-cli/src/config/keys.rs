@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::Setting;
 use crate::failure::Failure;
+use crate::output::one_line;
 
 /// How alike an unknown key and a known one are, from 0 to 1, for the known one to be proposed.
 const ALIKE: f64 = 0.75;
@@ -96,6 +97,7 @@ pub(super) fn check_table(command: &Command, name: &str, place: &str) -> Result<
         None => {
             let hint =
                 nearest(name, tables.iter().map(|table| (table.clone(), format!("[{table}]"))));
+            let name = one_line(name);
             format!("there is no table [{name}]{hint}; the tables are {}", tables.join(", "))
         }
     };
