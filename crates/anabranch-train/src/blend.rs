@@ -9,7 +9,7 @@
 //! ```
 //!
 //! of numbers in their units, and of probabilities (a linear opinion pool; Stone, *Annals of
-//! Mathematical Statistics* 1961). The validation rows, which neither has seen, choose the share.
+//! Mathematical Statistics* 1961). The validation rows, which neither has seen, say how large s is.
 
 use std::sync::Arc;
 

@@ -95,7 +95,7 @@ impl<'d> Validation<'d> {
     }
 
     /// Chooses how much linear models should count beside the networks, which they then do in
-    /// [`judged`](Self::judged): as much as predicts the rows best. `first` are those of the
+    /// [`judged`](Self::judged): as much as the rows speak for. `first` are those of the
     /// training rows of the data set; each other turn has models of its own, and the result their
     /// mean. `None` if the networks alone are best.
     ///
