@@ -167,20 +167,20 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
         let mut acc = [[V::zero(); N]; R];
         // Pointers to rows 0, 3 and 6, if rows are contiguous.
         let group = if ROWS { 3 * t.a_step } else { 0 };
-        let mut a: [_; 3] = std::array::from_fn(|g| a.wrapping_offset(g as isize * group));
+        let mut a = [a, a.wrapping_offset(group), a.wrapping_offset(2 * group)];
         let mut b = t.b;
         let to_next = if ROWS { 1 } else { t.a_step };
         for _ in 0..t.k / unroll {
             for u in 0..unroll {
-                let a = a.map(|p| p.wrapping_offset(u as isize * to_next));
+                let a = each_by(a, u as isize * to_next);
                 term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
                 b = b.wrapping_offset(t.b_row);
             }
-            a = a.map(|p| p.wrapping_offset(unroll as isize * to_next));
+            a = each_by(a, unroll as isize * to_next);
         }
         for _ in 0..t.k % unroll {
             term::<V, R, N, ROWS>(t, a, b, last, &mut acc);
-            a = a.map(|p| p.wrapping_offset(to_next));
+            a = each_by(a, to_next);
             b = b.wrapping_offset(t.b_row);
         }
         if t.k >= SPARSE_TERMS {
@@ -203,6 +203,13 @@ unsafe fn multiply<V: Simd, L: LastVector, const R: usize, const N: usize, const
             last.store(sum, p);
         }
     }
+}
+
+/// Three pointers, each `by` elements on. `[_; 3]::map` would be compiled anew for each of some
+/// hundred kernels, a third of what this crate takes to build.
+#[inline(always)]
+fn each_by<T>(p: [*const T; 3], by: isize) -> [*const T; 3] {
+    [p[0].wrapping_offset(by), p[1].wrapping_offset(by), p[2].wrapping_offset(by)]
 }
 
 /// Adds a term to a tile's sums: the row of B at `b` times the elements of A at `a`, which points
