@@ -129,7 +129,7 @@ pub(crate) struct SetupArgs {
     task_balance: TaskBalance,
     /// Networks to train, with seeds of their own: the model predicts the
     /// mean of what they predict; 1 is a single network
-    /// [default: 8, 4 from 2,000 training rows on, 3 from 10,000 on]
+    /// [default: 8, 4 from 2,000 training rows on, 2 from 10,000 on]
     #[arg(long, value_name = "K", help_heading = "Training", verbatim_doc_comment,
         allow_hyphen_values = true, value_parser = count(1, 1000))]
     ensemble: Option<usize>,
@@ -178,7 +178,7 @@ fn members_for(n_rows: usize) -> usize {
     match n_rows {
         0..2_000 => 8,
         2_000..10_000 => 4,
-        _ => 3,
+        _ => 2,
     }
 }
 
