@@ -250,6 +250,7 @@ pub fn prepare_split<T: Scalar>(
         groups: rules.groups(table, &found)?,
         seed: rules.seed,
     };
+    let schema = schema.with_number_codes(table, &target_columns, &training);
     let known = (&target_columns[..], Some(&training));
     let FittedEncoder { encoder, cross_fitted, warnings: about_columns } =
         Encoder::fit_schema(exec, table, &schema, &train_rows, known, &passed_over)?;

@@ -29,6 +29,7 @@ mod labels;
 mod missing;
 mod missing_targets;
 mod number;
+mod number_codes;
 mod pieces;
 mod presence;
 mod profile;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cell::trimmed;
 use crate::column_kind::{ColumnKind, Decision, FileFacts, decide};
 use crate::error::DataError;
+use crate::labels::Labels;
 use crate::missing::MissingMarkers;
 use crate::number::Mark;
 use crate::profile::{Profile, Sequence};
@@ -135,6 +136,14 @@ impl Schema {
     /// The columns, in the table's order.
     pub fn columns(&self) -> &[ColumnSchema] {
         &self.columns
+    }
+
+    /// Has the labels of a column of numbers stand for themselves.
+    pub(crate) fn read_as_category(&mut self, place: usize, why: &str, warning: Warning) {
+        let column = &mut self.columns[place];
+        column.kind = ColumnKind::Category { labels: Labels::Numbers };
+        why.clone_into(&mut column.why);
+        column.warnings.push(warning);
     }
 
     /// The columns that are inputs when `targets` are to be predicted and `passed_over` is of no

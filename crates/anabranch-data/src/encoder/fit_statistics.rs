@@ -28,7 +28,7 @@ pub(crate) struct TrainingTargets<'a> {
 }
 
 /// A column of numbers, or the classes, of these rows.
-enum Target {
+pub(crate) enum Target {
     Number(Vec<Option<f64>>),
     Class {
         class: Vec<Option<u32>>,
@@ -105,7 +105,8 @@ impl TrainingTargets<'_> {
         self.targets.tasks().iter().flat_map(of_task).collect()
     }
 
-    fn columns(&self) -> Vec<Target> {
+    /// What there is to learn: each column of numbers, and the classes of each task.
+    pub(crate) fn columns(&self) -> Vec<Target> {
         let Self { found, targets, rows, .. } = self;
         let of_task = |(task, target): (usize, &TaskTarget)| {
             let is_there = |row: &usize| found.present[task].has(*row);
@@ -145,10 +146,18 @@ impl Target {
     }
 
     /// Statistics of a category.
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         match self {
             Self::Number(_) => 1,
             Self::Class { shares, .. } => shares.len(),
+        }
+    }
+
+    /// The number of a row, or 1 for its class, and in which column; `None` where it has none.
+    pub(crate) fn value(&self, row: usize) -> Option<(usize, f64)> {
+        match self {
+            Self::Number(z) => z[row].map(|z| (0, z)),
+            Self::Class { class, .. } => class[row].map(|class| (class as usize, 1.0)),
         }
     }
 
@@ -163,13 +172,7 @@ impl Target {
         let mut sums = Sums { n: vec![0.0; n_categories], sum: vec![0.0; n_categories * width] };
         let rows = category.iter().enumerate().filter(|(row, _)| in_part(*row));
         for (row, place) in rows.filter_map(|(row, place)| Some((row, (*place)? as usize))) {
-            let (column, value) = match self {
-                Self::Number(z) => (0, z[row]),
-                Self::Class { class, .. } => {
-                    (class[row].map_or(0, |class| class as usize), class[row].map(|_| 1.0))
-                }
-            };
-            if let Some(value) = value {
+            if let Some((column, value)) = self.value(row) {
                 sums.n[place] += 1.0;
                 sums.sum[place * width + column] += value;
             }

@@ -25,7 +25,7 @@ pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub(crate) use fit::FittedEncoder;
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
-pub(crate) use fit_statistics::TrainingTargets;
+pub(crate) use fit_statistics::{Target, TrainingTargets};
 pub use normal_scores::NormalScores;
 pub use pieces::{Encoded, PieceEncoder};
 pub use target_statistics::TargetStatistics;
