@@ -380,3 +380,51 @@ impl<T: Scalar> Workspace<T> {
         self.cut = self.sharding.cut(rows);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anabranch_layers::Activation;
+
+    use super::*;
+    use crate::{Fusion, TwoBranch};
+
+    /// The bytes of a workspace's arrays, each with what aligns it.
+    fn bytes_of(workspace: &Workspace<f32>, graph: &Graph<f32>) -> usize {
+        let line = CACHE_LINE / size_of::<f32>();
+        let slots = |arena: &Arena<f32>, n_slots: usize| -> usize {
+            let len = |i| arena.rows(i, 0..arena.max_rows()).len();
+            (0..n_slots).map(|i| len(i).next_multiple_of(line)).sum()
+        };
+        let Workspace { values, deltas, saved, scratch, summaries, merged, classes, .. } =
+            workspace;
+        let n_nodes = graph.nodes.len();
+        let n_deltas = match workspace.mode {
+            Mode::Training => n_nodes + graph.heads.len(),
+            Mode::Inference => 0,
+        };
+        let arenas = slots(values, n_nodes) + slots(deltas, n_deltas);
+        let arrays: usize =
+            [saved, scratch, summaries, merged].map(|array| array.len()).iter().sum();
+        let spare = N_BUFFERS * (line - 1);
+        (arenas + arrays + spare) * size_of::<f32>() + classes.len() * size_of::<u32>()
+    }
+
+    /// Each matrix of 513 rows ends one element after a cache line: without what aligns them, a
+    /// size would be too small.
+    #[test]
+    fn a_size_is_that_of_the_workspace() {
+        // All kinds of memory: a layer by itself saves, a batch norm summarises.
+        let config =
+            TwoBranch { activation: Activation::Gelu, ..TwoBranch::new(17, 609, 1, 705, 17) };
+        let graph = config.build::<f32>(Fusion::Fused).unwrap();
+        let exec = Executor::new(2).unwrap();
+        for mode in [Mode::Training, Mode::Inference] {
+            let workspace = Workspace::new(&graph, &exec, 513, mode).unwrap();
+            let taken = bytes_of(&workspace, &graph) as f64;
+            let size = Workspace::size(&graph, &exec, 513, mode);
+            let lines = graph.nodes.len() + graph.heads.len() + N_BUFFERS;
+            let most = taken + (CACHE_LINE * lines) as f64;
+            assert!((taken..=most).contains(&size.bytes), "{mode:?}: {size:?}, {taken} taken");
+        }
+    }
+}
