@@ -409,15 +409,18 @@ mod tests {
         (arenas + arrays + spare) * size_of::<f32>() + classes.len() * size_of::<u32>()
     }
 
+    /// All kinds of memory: a dropout layer by itself saves, a batch norm summarises.
+    fn network() -> Graph<f32> {
+        let activation = Activation::Gelu;
+        let config = TwoBranch { activation, ..TwoBranch::new(17, 609, 1, 705, 17) };
+        config.build::<f32>(Fusion::Fused).unwrap()
+    }
+
     /// Each matrix of 513 rows ends one element after a cache line: without what aligns them, a
     /// size would be too small.
     #[test]
     fn a_size_is_that_of_the_workspace() {
-        // All kinds of memory: a layer by itself saves, a batch norm summarises.
-        let config =
-            TwoBranch { activation: Activation::Gelu, ..TwoBranch::new(17, 609, 1, 705, 17) };
-        let graph = config.build::<f32>(Fusion::Fused).unwrap();
-        let exec = Executor::new(2).unwrap();
+        let (graph, exec) = (network(), Executor::new(2).unwrap());
         for mode in [Mode::Training, Mode::Inference] {
             let workspace = Workspace::new(&graph, &exec, 513, mode).unwrap();
             let taken = bytes_of(&workspace, &graph) as f64;
@@ -425,6 +428,28 @@ mod tests {
             let lines = graph.nodes.len() + graph.heads.len() + N_BUFFERS;
             let most = taken + (CACHE_LINE * lines) as f64;
             assert!((taken..=most).contains(&size.bytes), "{mode:?}: {size:?}, {taken} taken");
+        }
+    }
+
+    /// The join has the memory of the batch norm. An evaluation reads its input where it is, has no
+    /// derivatives and keeps nothing for them.
+    #[test]
+    fn nothing_has_memory_that_it_does_not_need() {
+        let (graph, exec) = (network(), Executor::serial());
+        let widths = |arena: &Arena<f32>, n_slots: usize| -> Vec<usize> {
+            (0..n_slots).map(|i| arena.width(i)).collect()
+        };
+        let of_layers = [609, 609, 609, 1, 705, 705, 705, 0, 17];
+        for (mode, input) in [(Mode::Training, 17), (Mode::Inference, 0)] {
+            let workspace = Workspace::new(&graph, &exec, 5, mode).unwrap();
+            let Workspace { values, deltas, saved, summaries, merged, .. } = &workspace;
+            assert_eq!(widths(values, 10), [&[input], &of_layers[..]].concat());
+            let kept = [saved, summaries, merged].map(|array| !array.is_empty());
+            assert_eq!(kept, [mode == Mode::Training; 3]);
+            if mode == Mode::Training {
+                // Each head has a column for the losses of its rows.
+                assert_eq!(widths(deltas, 12), [&[0], &of_layers[..], &[1, 1]].concat());
+            }
         }
     }
 }

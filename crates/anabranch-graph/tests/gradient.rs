@@ -26,7 +26,7 @@ fn river() -> River {
 }
 
 /// Central differences, in every entry: fused or not, on one thread or two, with all rows at once
-/// or three at a time.
+/// or three at a time. Forward pass, losses and backward pass by themselves give the same bits.
 #[test]
 fn the_gradient_is_the_quotient_of_differences() {
     let numbers = |n: usize, step: usize| {
@@ -53,7 +53,16 @@ fn the_gradient_is_the_quotient_of_differences() {
         let mut grads = Gradients::zeros(params.len());
         let mut after = state.clone();
         graph.gradient(&exec, &params, &mut after, &mut grads, &mut workspace, batch);
+        // A thread adds up the parts of its rows itself.
+        assert_eq!(grads.n_parts(), if threads == 1 { 1 } else { ROWS.div_ceil(rows_per_shard) });
         let grads = grads.whole(&exec);
+        // One by one, in memory that has been used.
+        let (mut state_by_steps, mut by_steps) = (state.clone(), Gradients::zeros(params.len()));
+        let of_forward = &mut state_by_steps;
+        graph.forward(&exec, &params, of_forward, &mut workspace, &inputs, masks);
+        graph.losses(&exec, &mut workspace, &targets, &[]);
+        graph.backward(&exec, &params, &mut by_steps, &mut workspace, &inputs);
+        assert!(by_steps.whole(&exec) == grads && state_by_steps == after && after != state);
         let mut loss = |params: &[f64]| -> f64 {
             let state = &mut state.clone();
             graph.forward(&exec, params, state, &mut workspace, &inputs, masks);

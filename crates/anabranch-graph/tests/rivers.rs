@@ -60,6 +60,22 @@ fn names_are_those_of_branches_and_heads_are_tasks_in_order() {
     assert!(graph.param("class.join.three.weight").is_none(), "a sum has no weight");
 }
 
+#[test]
+fn a_river_knows_its_branches_and_tasks() {
+    let river = four_tasks();
+    let tasks: Vec<_> =
+        river.tasks().map(|(branch, head)| (branch.name.as_str(), head.weight)).collect();
+    assert_eq!(tasks, [("one", 0.7), ("three", 1.0), ("class", 1.3), ("yes.no", 1.0)]);
+    assert_eq!(river.branch("class"), Some(&river.branches[3]));
+    assert_eq!(river.branch("trunk").map(|trunk| trunk.head.is_none()), Some(true));
+    assert_eq!(river.branch("two"), None);
+    // Each hidden layer begins a block, which what follows is named by.
+    let branch = Branch::new("a").hidden(3, Activation::Tanh).hidden(2, Activation::Relu);
+    let branch = branch.dropout(0.5).layer("prelu", LayerKind::PRELU);
+    let names: Vec<&str> = branch.layers.iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(names, ["a.0", "a.0.tanh", "a.1", "a.1.relu", "a.1.dropout", "a.1.prelu"]);
+}
+
 /// The numbers of a step, with fusion and without, on any number of threads.
 #[test]
 fn a_river_of_any_tasks_takes_a_step() {

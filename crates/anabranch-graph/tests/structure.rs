@@ -81,6 +81,38 @@ fn fusion_merges_layers_and_keeps_their_names() {
     assert_eq!(fused.summary().params(), 102);
 }
 
+/// A layer whose output another one reads, or a head, stays by itself.
+#[test]
+fn fusion_leaves_what_others_read() {
+    let build = |fusion, has_head: bool| {
+        let mut g = GraphBuilder::<f64>::new(2);
+        let fc = g.layer("fc", Linear::new(3), g.input()).unwrap();
+        let mut y = g.layer("relu", Activation::Relu, fc).unwrap();
+        if has_head {
+            g.head("fc", fc, 1.0, HalfSquaredError).unwrap();
+        } else {
+            let tanh = g.layer("tanh", Activation::Tanh, fc).unwrap();
+            y = g.join("sum", Join::Add, tanh, y).unwrap();
+        }
+        g.head("y", y, 1.0, HalfSquaredError).unwrap();
+        g.build(fusion).unwrap()
+    };
+    for has_head in [false, true] {
+        let [fused, unfused] = [Fusion::Fused, Fusion::Unfused].map(|f| build(f, has_head));
+        assert_eq!(fused.summary(), unfused.summary());
+    }
+    // By hand: fc is x, so that y is tanh(x) + max(x, 0).
+    let graph = build(Fusion::Fused, false);
+    let exec = Executor::serial();
+    let mut workspace = Workspace::new(&graph, &exec, 1, Mode::Inference).unwrap();
+    let params = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+    graph.infer(&exec, &params, &[], &mut workspace, &[matrix(&[0.5, -2.0], 1, 2)]);
+    let y = workspace.prediction(&graph.heads()[0]);
+    for (y, expected) in y.iter().zip([0.5f64.tanh() + 0.5, (-2f64).tanh(), 0.0]) {
+        assert!((y - expected).abs() < 1e-15, "{y} instead of {expected}");
+    }
+}
+
 #[test]
 fn a_summary_is_a_table() {
     let text = two_branch(Fusion::Fused).summary().to_string();
