@@ -505,7 +505,7 @@ pub enum RowError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A number for a column of categories or dates.
+    /// A number for a column of dates, or of categories that are not numbers.
     #[error("column {column:?} holds categories or dates, but a number was given: give it as text")]
     NumberForText {
         /// The input column.

@@ -211,7 +211,7 @@ fn squared_correlation(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// The place of each value among all, of equal ones the mean of their places.
-fn ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|a, b| values[*a].total_cmp(&values[*b]));
     let (mut ranks, mut first) = (vec![0.0; values.len()], 0);

@@ -13,13 +13,15 @@
 //!
 //! Where the number measures something, rows of the next one are about as alike as those of the
 //! same: all − next is hardly less than all − same. Where it is a name, hardly anything is left of
-//! that. Of a class, (y − y')² is 1 where two rows are of different classes.
+//! that. Of a class, (y − y')² is 1 where two rows are of different classes; of numbers, y is their
+//! rank, so that a few far ones do not decide.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::cell::{Cell, Reading};
 use crate::column_kind::ColumnKind;
 use crate::encoder::{Target, TrainingTargets};
+use crate::giveaway::ranks;
 use crate::schema::Schema;
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
@@ -27,6 +29,9 @@ use crate::warning::{Warning, WarningCode};
 /// In fewer rows, or with fewer numbers, rows are alike by chance.
 const MIN_ROWS: usize = 50;
 const MIN_NUMBERS: usize = 10;
+
+/// Fewer rows of other classes than the most frequent one are in the same group by chance.
+const MIN_OTHERS: f64 = 30.0;
 
 /// The share of a target's variance that the same number explains has to be larger than this, and
 /// than so many standard deviations of what chance explains.
@@ -50,7 +55,7 @@ impl Schema {
     ) -> Self {
         let asked: HashSet<&str> =
             table.rules().kinds.iter().map(|(name, _)| name.trim()).collect();
-        let to_learn = training.columns();
+        let to_learn: Vec<Target> = training.columns().into_iter().map(ranked).collect();
         for place in 0..self.columns().len() {
             let column = &self.columns()[place];
             let is_input = column.left_out.is_none() && !targets.contains(&place);
@@ -71,6 +76,15 @@ impl Schema {
         }
         self
     }
+}
+
+/// Numbers by their ranks, from 0 to 1; classes as they are.
+fn ranked(target: Target) -> Target {
+    let Target::Number(mut numbers) = target else { return target };
+    let ranks = ranks(&numbers.iter().flatten().copied().collect::<Vec<f64>>());
+    let n = ranks.len() as f64;
+    numbers.iter_mut().flatten().zip(ranks).for_each(|(number, rank)| *number = rank / n);
+    Target::Number(numbers)
 }
 
 /// The training rows of a column of whole numbers, number by number in their order.
@@ -117,6 +131,12 @@ impl Groups {
     fn is_named(&self, target: &Target) -> Option<bool> {
         let all: Vec<usize> = self.rows_of.iter().flatten().copied().collect();
         let whole = Sums::of(target, &all);
+        if matches!(target, Target::Class { .. }) {
+            let most = whole.sums.iter().fold(0.0, |most: f64, sum| most.max(*sum));
+            if whole.n - most < MIN_OTHERS {
+                return None;
+            }
+        }
         let variance = whole.unlikeness();
         let (mut same, mut same_weights) = (0.0, 0.0);
         let (mut next, mut next_weights) = (0.0, 0.0);
@@ -173,7 +193,81 @@ impl Sums {
     /// The same of one of these rows and one of the others.
     fn unlike(&self, others: &Self) -> f64 {
         let products: f64 = self.sums.iter().zip(&others.sums).map(|(a, b)| a * b).sum();
-        0.5 * (self.squares / self.n + others.squares / others.n)
-            - products / (self.n * others.n)
+        0.5 * (self.squares / self.n + others.squares / others.n) - products / (self.n * others.n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anabranch_tensor::Executor;
+
+    use crate::column_kind::ColumnKind;
+    use crate::dataset::prepare;
+    use crate::labels::Labels;
+    use crate::rules::AskedKind;
+    use crate::split::Fractions;
+    use crate::table::Table;
+    use crate::target::TargetColumns;
+    use crate::warning::WarningCode;
+
+    /// 60 persons with five rows each: what they are like goes up and down with their number, and
+    /// has nothing to do with it. The year measures: it adds to `y`.
+    fn persons() -> String {
+        let mut csv = "person,year,x,y,kind\n".to_owned();
+        for person in 0..60_u32 {
+            let like = person * 37 % 60;
+            for year in 0..5 {
+                let x = (person * 5 + year) * 7919 % 301;
+                let y = f64::from(like) + f64::from(year) + f64::from(x) / 100.0;
+                let kind = ["red", "green", "blue"][like as usize / 20];
+                csv += &format!("{},{},{x}.5,{y},{kind}\n", 100 + person, 2000 + year);
+            }
+        }
+        csv
+    }
+
+    fn kinds(table: &Table) -> Vec<(String, ColumnKind)> {
+        let columns = TargetColumns::new().regress(["y"]).classify("kind");
+        let exec = Executor::serial();
+        let prepared = prepare::<f64>(&exec, table, &columns, Fractions::default(), 1).unwrap();
+        let said = prepared.warnings.iter().filter(|w| w.code == WarningCode::Codes);
+        let said: Vec<&str> = said.filter_map(|w| w.column.as_deref()).collect();
+        let columns = prepared.schema.columns().iter();
+        let kinds: Vec<_> =
+            columns.map(|column| (column.name.clone(), column.kind.clone())).collect();
+        let is_label = |kind: &ColumnKind| matches!(kind, ColumnKind::Category { .. });
+        let labels = kinds[..3].iter().filter(|(_, kind)| is_label(kind));
+        assert_eq!(said, labels.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+        kinds
+    }
+
+    #[test]
+    fn numbers_of_persons_are_labels_and_years_are_numbers() {
+        let table = Table::from_reader("persons.csv", persons().as_bytes()).unwrap();
+        let kinds = kinds(&table);
+        assert_eq!(kinds[0].1, ColumnKind::Category { labels: Labels::Numbers });
+        assert!(matches!(kinds[1].1, ColumnKind::Number { .. }));
+        assert!(matches!(kinds[2].1, ColumnKind::Number { .. }));
+    }
+
+    #[test]
+    fn numbers_in_the_order_of_what_they_tell_measure_it() {
+        let csv = persons();
+        let sorted = (0..60).fold(csv, |csv, person| {
+            let like = person * 37 % 60;
+            csv.replace(&format!("\n{},", 100 + person), &format!("\n@{},", 100 + like))
+        });
+        let sorted = sorted.replace('@', "");
+        let table = Table::from_reader("persons.csv", sorted.as_bytes()).unwrap();
+        assert!(matches!(kinds(&table)[0].1, ColumnKind::Number { .. }));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_done() {
+        let table = Table::from_reader("persons.csv", persons().as_bytes()).unwrap();
+        let mut rules = table.rules().clone();
+        rules.kinds.push(("person".into(), AskedKind::Number));
+        let table = table.with_rules(rules);
+        assert!(matches!(kinds(&table)[0].1, ColumnKind::Number { .. }));
     }
 }

@@ -1,7 +1,8 @@
 //! What cells become: every rule of the encoding, on small tables.
 
 use anabranch_data::{
-    Cell, ColumnRules, Encoded, Encoder, Mark, MissingColumn, RowError, RowNotes, Table, Warning,
+    AskedKind, Cell, ColumnRules, Encoded, Encoder, Mark, MissingColumn, RowError, RowNotes, Table,
+    Warning,
 };
 use anabranch_tensor::Executor;
 
@@ -223,6 +224,22 @@ fn a_row_alone_is_encoded_as_in_a_table() {
         let fields = [("c", cells[1]), ("ignored", Cell::Missing), (" n", cells[0])];
         assert_eq!(encoder.encode_fields(&fields, &mut x).unwrap(), *notes);
         assert_eq!(x, expected);
+    }
+}
+
+#[test]
+fn a_number_is_a_label_among_numbers() {
+    let table = table("c\n17\n4.0\n17\n4.0\n");
+    let mut rules = table.rules().clone();
+    rules.kinds.push(("c".into(), AskedKind::Category));
+    let (encoder, _) =
+        Encoder::fit::<&str>(&Executor::serial(), &table.with_rules(rules), &[0, 1, 2, 3], &[])
+            .unwrap();
+    for (cell, expected) in [(17.0, [1.0, 0.0]), (4.0, [0.0, 1.0]), (5.0, [0.0, 0.0])] {
+        let mut x = [9.0_f32; 2];
+        let notes = encoder.encode_row(&[Cell::Number(cell)], &mut x).unwrap();
+        assert_eq!(x, expected, "{cell}");
+        assert_eq!(notes.unseen_categories, usize::from(expected == [0.0, 0.0]));
     }
 }
 

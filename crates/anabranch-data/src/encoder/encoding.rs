@@ -1,5 +1,7 @@
 //! The encodings of single columns: from a cell to the numbers that stand for it.
 
+use std::borrow::Cow;
+
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
@@ -340,8 +342,8 @@ impl InputColumn {
             }
             Encoding::Categorical { categories, labels, other, missing } => {
                 let n = categories.len();
-                let (hot, outcome) = match self.category(cell)? {
-                    Some(text) => match find(categories, *labels, text) {
+                let (hot, outcome) = match self.category(cell, *labels)? {
+                    Some(text) => match find(categories, *labels, &text) {
                         Some(place) => (Some(place), Outcome::AsTrained),
                         None if *other == OtherColumn::Present => {
                             (Some(n), Outcome::UnseenCategory)
@@ -360,8 +362,8 @@ impl InputColumn {
                 Ok(outcome)
             }
             Encoding::TargetStatistics { categories, labels, statistics, .. } => {
-                let text = self.category(cell)?;
-                let place = text.and_then(|text| find(categories, *labels, text));
+                let text = self.category(cell, *labels)?;
+                let place = text.as_ref().and_then(|text| find(categories, *labels, text));
                 let row = statistics.row(place);
                 let (values, indicator) = out.split_at_mut(row.len());
                 for (out, value) in values.iter_mut().zip(row) {
@@ -378,10 +380,17 @@ impl InputColumn {
     }
 
     /// What a categorical cell says; `None` if it is missing.
-    fn category<'c>(&self, cell: Cell<'c>) -> Result<Option<&'c str>, CellError> {
+    fn category<'c>(
+        &self,
+        cell: Cell<'c>,
+        labels: Labels,
+    ) -> Result<Option<Cow<'c, str>>, CellError> {
         match cell {
-            Cell::Number(number) if !number.is_nan() => Err(CellError::NumberForText),
-            Cell::Text(text) => Ok(value_of(text, &self.missing_markers)),
+            Cell::Number(number) if !number.is_nan() => match labels {
+                Labels::Numbers => Ok(Some(Cow::Owned(number.to_string()))),
+                _ => Err(CellError::NumberForText),
+            },
+            Cell::Text(text) => Ok(value_of(text, &self.missing_markers).map(Cow::Borrowed)),
             Cell::Number(_) | Cell::Missing => Ok(None),
         }
     }
