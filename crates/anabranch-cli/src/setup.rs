@@ -395,6 +395,6 @@ mod tests {
         let of_rows = |n_rows| (members_for(n_rows), weight_decay_for(n_rows));
         assert_eq!([0, 1_000].map(of_rows), [(8, 0.01), (8, 0.01)]);
         assert_eq!([2_000, 5_000].map(of_rows), [(4, 0.005), (4, 0.002)]);
-        assert_eq!(of_rows(20_000), (3, 0.0005));
+        assert_eq!(of_rows(20_000), (2, 0.0005));
     }
 }

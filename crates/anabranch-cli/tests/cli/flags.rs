@@ -134,7 +134,7 @@ fn table(from: usize, to: usize, separator: char) -> Vec<u8> {
         let colour = ["red", "\u{a4}", "\u{e9}"][colour];
         let day = 1 + i * 11 % 28;
         csv += &format!(
-            "{number},{size},{colour},{price}.5,{kind},{part},g{},2024-03-{day:02}\n",
+            "{number}.5,{size},{colour},{price}.5,{kind},{part},g{},2024-03-{day:02}\n",
             i % 9
         );
     }
@@ -191,8 +191,8 @@ fn cases() -> Vec<(String, Change)> {
     case("--missing +3", |run| {
         run.options.rules.missing = Some(MissingMarkers::default().with(["3"]));
     });
-    case("--missing-in number=+3,7", |run| {
-        let markers = MissingMarkers::default().with(["3", "7"]);
+    case("--missing-in number=+3.5,7.5", |run| {
+        let markers = MissingMarkers::default().with(["3.5", "7.5"]);
         run.options.rules.column_missing = vec![("number".into(), markers)];
     });
     case("--encoding iso-8859-15", |run| {
