@@ -16,7 +16,7 @@ fn table() -> Table {
     for i in 0..200_u32 {
         let [u, v, w] = [i * 37 % 90, i * 53 % 80, i * 29 % 40];
         let (left, right) = (u > 45, (v / 20, w > 20));
-        csv += &format!("{u},{v},{w},{},{},{left},{right:?}\n", 3 * u + v, u * v + w)
+        csv += &format!("{u},{v},{w}.25,{},{},{left},{right:?}\n", 3 * u + v, u * v + w)
             .replace("(", "\"(")
             .replace(")\n", ")\"\n");
     }
