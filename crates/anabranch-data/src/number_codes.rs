@@ -161,7 +161,7 @@ impl Groups {
         let by_chance = MIN_DEVIATIONS / same_weights.sqrt();
         // Not so where one of them is not a number, without rows.
         (explained > variance * f64::max(MIN_SHARE, by_chance))
-            .then(|| left < MOST_LEFT * explained)
+            .then_some(left < MOST_LEFT * explained)
     }
 }
 
