@@ -19,7 +19,7 @@ fn csv() -> String {
         let sugar = (i * 11) % 23;
         let cell = if i % 13 == 5 { "-99".to_owned() } else { format!("{sugar}.5") };
         // One is absurdly far away.
-        let acid = if i == 100 { "20000".to_owned() } else { format!("{}", (i * 7) % 10) };
+        let acid = if i == 100 { "20000".to_owned() } else { format!("{}.25", (i * 7) % 10) };
         // Some are rare, and some have no name.
         let rare = ["riesling", "silvaner", "furmint", "kerner", "nebbiolo", "barbera"];
         let sort = match i {
