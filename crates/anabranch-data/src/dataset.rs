@@ -168,7 +168,8 @@ pub struct Prepared<T> {
     pub encoder: Encoder,
     /// Scale and labels of the targets, the scale fitted on the training rows.
     pub targets: Targets,
-    /// How the columns of the table are understood.
+    /// How the columns of the table are understood; whole numbers that the targets show to be names
+    /// are categories here.
     pub schema: Schema,
     /// The row of the table that each row of the data set was, those of a table of test rows apart.
     pub rows: Vec<usize>,
@@ -250,7 +251,7 @@ pub fn prepare_split<T: Scalar>(
         groups: rules.groups(table, &found)?,
         seed: rules.seed,
     };
-    let schema = schema.with_number_codes(table, &target_columns, &training);
+    let schema = schema.with_number_codes(exec, table, &target_columns, &training);
     let known = (&target_columns[..], Some(&training));
     let FittedEncoder { encoder, cross_fitted, warnings: about_columns } =
         Encoder::fit_schema(exec, table, &schema, &train_rows, known, &passed_over)?;

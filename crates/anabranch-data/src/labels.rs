@@ -51,8 +51,7 @@ impl Labels {
 
     fn key(self, text: &str) -> Key<'_> {
         match (self, parse_plain(text)) {
-            // 0 and −0 are equal.
-            (Self::Numbers, Some(number)) => Key::Number((number + 0.0).to_bits()),
+            (Self::Numbers, Some(number)) => Key::Number(bits_of(number)),
             (Self::Booleans, _) => Key::LowerCase(text.to_lowercase()),
             (Self::Prefix(len), _) => Key::Text(prefix(text, len)),
             (Self::Text | Self::Numbers, _) => Key::Text(text),
@@ -70,6 +69,36 @@ impl Labels {
         let mut seen = HashSet::new();
         !labels.iter().all(|label| seen.insert(self.key(label)))
     }
+}
+
+/// The places of labels that are equal as numbers, in the order of these; no places of other
+/// labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PlacesByNumber(Vec<(u64, u32)>);
+
+impl PlacesByNumber {
+    pub(crate) fn of<S: AsRef<str>>(labels: Labels, texts: &[S]) -> Self {
+        if labels != Labels::Numbers {
+            return Self::default();
+        }
+        let numbers = (0..).zip(texts).filter_map(|(place, text)| {
+            parse_plain(text.as_ref()).map(|number| (bits_of(number), place))
+        });
+        let mut places: Vec<(u64, u32)> = numbers.collect();
+        places.sort_unstable();
+        Self(places)
+    }
+
+    pub(crate) fn find(&self, number: f64) -> Option<usize> {
+        let key = bits_of(number);
+        let found = self.0.binary_search_by_key(&key, |(number, _)| *number);
+        found.ok().map(|i| self.0[i].1 as usize)
+    }
+}
+
+/// The bits of a number, of which 0 and −0 have the same.
+fn bits_of(number: f64) -> u64 {
+    (number + 0.0).to_bits()
 }
 
 /// The first `len` characters of a text.
@@ -226,6 +255,17 @@ mod tests {
         assert_eq!(Labels::Booleans.find(&["No", "Yes"], "yes"), Some(1));
         assert_eq!(Labels::Text.find(&["0", "1"], "1.0"), None);
         assert_eq!(Labels::Numbers.find(&["0", "1"], "x"), None);
+    }
+
+    #[test]
+    fn labels_are_found_by_their_number() {
+        let places = PlacesByNumber::of(Labels::Numbers, &["-0", "1", "10", "2.50", "9"]);
+        for (number, place) in
+            [(0.0, Some(0)), (1.0, Some(1)), (2.5, Some(3)), (9.0, Some(4)), (3.0, None)]
+        {
+            assert_eq!(places.find(number), place);
+        }
+        assert_eq!(PlacesByNumber::of(Labels::Text, &["1"]).find(1.0), None);
     }
 
     #[test]

@@ -16,13 +16,15 @@
 //! that. Of a class, (y − y')² is 1 where two rows are of different classes; of numbers, y is their
 //! rank, so that a few far ones do not decide.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+
+use anabranch_tensor::Executor;
 
 use crate::cell::{Cell, Reading};
 use crate::column_kind::ColumnKind;
-use crate::encoder::{Target, TrainingTargets};
+use crate::encoder::{MAX_CATEGORIES, Target, TrainingTargets};
 use crate::giveaway::ranks;
-use crate::schema::Schema;
+use crate::schema::{ColumnSchema, Schema, for_each_column};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
@@ -49,24 +51,30 @@ impl Schema {
     /// are. `targets` are no inputs.
     pub(crate) fn with_number_codes(
         mut self,
+        exec: &Executor,
         table: &Table,
         targets: &[usize],
         training: &TrainingTargets<'_>,
     ) -> Self {
-        let asked: HashSet<&str> =
-            table.rules().kinds.iter().map(|(name, _)| name.trim()).collect();
+        if training.n_statistics() > MAX_CATEGORIES {
+            // Many categories could not be told apart.
+            return self;
+        }
+        let kinds = &table.rules().kinds;
+        let asked: HashSet<&str> = kinds.iter().map(|(name, _)| name.trim()).collect();
         let to_learn: Vec<Target> = training.columns().into_iter().map(ranked).collect();
-        for place in 0..self.columns().len() {
+        let names = for_each_column(exec, self.columns().len(), |place| {
             let column = &self.columns()[place];
             let is_input = column.left_out.is_none() && !targets.contains(&place);
             if !is_input || asked.contains(column.name.as_str()) {
-                continue;
+                return None;
             }
-            let Some(groups) = Groups::read(table, &self, place, training) else { continue };
-            if !groups.are_named(&to_learn) {
-                continue;
-            }
-            let (name, n) = (column.name.clone(), groups.rows_of.len());
+            let groups = Groups::read(table, column, place, training)?;
+            groups.are_named(&to_learn).then(|| groups.each().count())
+        });
+        for (place, n) in names.into_iter().enumerate() {
+            let Some(n) = n else { continue };
+            let name = self.columns()[place].name.clone();
             let message = format!(
                 "column {name:?}: its {n} numbers are names: rows of the same number are alike, those of the next one are \
                  not: read as categories (--as '{name}=number' reads numbers)"
@@ -87,75 +95,74 @@ fn ranked(target: Target) -> Target {
     Target::Number(numbers)
 }
 
-/// The training rows of a column of whole numbers, number by number in their order.
-struct Groups {
-    /// Indices into the rows that are learned from.
-    rows_of: Vec<Vec<usize>>,
-}
+/// The whole numbers of a column, in their order, and the rows that have them, of those that are
+/// learned from.
+struct Groups(Vec<(u64, usize)>);
 
 impl Groups {
     /// `None` for another column, and where numbers hardly repeat.
     fn read(
         table: &Table,
-        schema: &Schema,
+        column: &ColumnSchema,
         place: usize,
         training: &TrainingTargets<'_>,
     ) -> Option<Self> {
-        let column = &schema.columns()[place];
         let ColumnKind::Number { format } = &column.kind else { return None };
-        let mut rows_of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut rows = Vec::new();
         for (i, row) in training.rows.iter().enumerate() {
             let cell = Cell::Text(table.cell(training.found.rows[*row], place));
             match cell.read_number(format, &column.missing_markers) {
                 Reading::Number(x) if x.fract() == 0.0 && (0.0..=LARGEST_WHOLE).contains(&x) => {
-                    rows_of.entry(x as u64).or_default().push(i);
+                    rows.push((x as u64, i));
                 }
                 Reading::Missing => {}
                 _ => return None,
             }
         }
-        let n_rows: usize = rows_of.values().map(Vec::len).sum();
-        let n_repeated: usize = rows_of.values().map(Vec::len).filter(|n| *n > 1).sum();
+        rows.sort_unstable();
+        let groups = Self(rows);
+        let (n_rows, n_numbers) = (groups.0.len(), groups.each().count());
+        let n_repeated: usize = groups.each().map(<[_]>::len).filter(|n| *n > 1).sum();
         let repeats = n_rows >= MIN_ROWS && 2 * n_repeated >= n_rows;
-        let rows_of: Vec<Vec<usize>> = rows_of.into_values().collect();
-        (repeats && rows_of.len() >= MIN_NUMBERS).then_some(Self { rows_of })
+        (repeats && n_numbers >= MIN_NUMBERS).then_some(groups)
+    }
+
+    /// The rows of each number.
+    fn each(&self) -> impl Iterator<Item = &[(u64, usize)]> {
+        self.0.chunk_by(|a, b| a.0 == b.0)
     }
 
     /// Whether the numbers are names, for each target about which they say anything.
     fn are_named(&self, targets: &[Target]) -> bool {
-        let found: Vec<bool> = targets.iter().filter_map(|target| self.is_named(target)).collect();
-        !found.is_empty() && found.iter().all(|is_named| *is_named)
+        let mut found = targets.iter().filter_map(|target| self.is_named(target)).peekable();
+        found.peek().is_some() && found.all(|is_named| is_named)
     }
 
     /// Whether the numbers are names as far as this target shows; `None` where it shows nothing.
     fn is_named(&self, target: &Target) -> Option<bool> {
-        let all: Vec<usize> = self.rows_of.iter().flatten().copied().collect();
-        let whole = Sums::of(target, &all);
+        let whole = Sums::of(target, &self.0);
         if matches!(target, Target::Class { .. }) {
-            let most = whole.sums.iter().fold(0.0, |most: f64, sum| most.max(*sum));
+            let most = whole.sums.iter().fold(0.0, |most: f64, rows| most.max(*rows));
             if whole.n - most < MIN_OTHERS {
                 return None;
             }
         }
-        let variance = whole.unlikeness();
         let (mut same, mut same_weights) = (0.0, 0.0);
         let (mut next, mut next_weights) = (0.0, 0.0);
         let mut last: Option<Sums> = None;
-        for rows in &self.rows_of {
-            let sums = Sums::of(target, rows);
+        for sums in self.each().map(|rows| Sums::of(target, rows)).filter(|sums| sums.n > 0.0) {
             if sums.n > 1.0 {
-                same += (sums.n - 1.0) * sums.unlikeness();
+                same += (sums.n - 1.0) * sums.variance();
                 same_weights += sums.n - 1.0;
             }
-            if sums.n > 0.0 {
-                if let Some(last) = &last {
-                    let weight = sums.n.min(last.n);
-                    next += weight * sums.unlike(last);
-                    next_weights += weight;
-                }
-                last = Some(sums);
+            if let Some(last) = &last {
+                let weight = sums.n.min(last.n);
+                next += weight * sums.unlike(last);
+                next_weights += weight;
             }
+            last = Some(sums);
         }
+        let variance = whole.variance();
         let explained = variance - same / same_weights;
         let left = variance - next / next_weights;
         let by_chance = MIN_DEVIATIONS / same_weights.sqrt();
@@ -165,8 +172,8 @@ impl Groups {
     }
 }
 
-/// What some rows have of a target: their number, and the sums of its numbers, or the rows of each
-/// class, and of the squares.
+/// What some rows have of a target: how many have it, and the sums of its numbers, or the rows of
+/// each class, and of the squares.
 struct Sums {
     n: f64,
     sums: Vec<f64>,
@@ -174,9 +181,9 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(target: &Target, rows: &[usize]) -> Self {
+    fn of(target: &Target, rows: &[(u64, usize)]) -> Self {
         let mut all = Self { n: 0.0, sums: vec![0.0; target.width()], squares: 0.0 };
-        for (column, value) in rows.iter().filter_map(|row| target.value(*row)) {
+        for (column, value) in rows.iter().filter_map(|(_, row)| target.value(*row)) {
             all.n += 1.0;
             all.sums[column] += value;
             all.squares += value * value;
@@ -184,8 +191,8 @@ impl Sums {
         all
     }
 
-    /// Half the mean of (y − y')² of two of the rows: their variance.
-    fn unlikeness(&self) -> f64 {
+    /// Half the mean of (y − y')² of two of the rows.
+    fn variance(&self) -> f64 {
         let of_sums: f64 = self.sums.iter().map(|sum| sum * sum).sum();
         (self.squares - of_sums / self.n) / (self.n - 1.0)
     }
@@ -210,64 +217,89 @@ mod tests {
     use crate::target::TargetColumns;
     use crate::warning::WarningCode;
 
-    /// 60 persons with five rows each: what they are like goes up and down with their number, and
-    /// has nothing to do with it. The year measures: it adds to `y`.
+    /// 60 persons with five rows each: what they are like has nothing to do with the order of their
+    /// numbers. The year measures: it adds to `y`; and each `x` tells a seventh of it.
     fn persons() -> String {
-        let mut csv = "person,year,x,y,kind\n".to_owned();
+        let mut csv = "person,year,x,y,kind,rare\n".to_owned();
         for person in 0..60_u32 {
             let like = person * 37 % 60;
             for year in 0..5 {
-                let x = (person * 5 + year) * 7919 % 301;
-                let y = f64::from(like) + f64::from(year) + f64::from(x) / 100.0;
+                let x = (person * 5 + year) * 7919 % 61;
+                let y = f64::from(like) + f64::from(year) + f64::from(x * 37 % 61) / 2.5;
                 let kind = ["red", "green", "blue"][like as usize / 20];
-                csv += &format!("{},{},{x}.5,{y},{kind}\n", 100 + person, 2000 + year);
+                let rare = like < 4;
+                csv += &format!("{},{},{x},{y},{kind},{rare}\n", 100 + person, 2000 + year);
             }
         }
         csv
     }
 
-    fn kinds(table: &Table) -> Vec<(String, ColumnKind)> {
-        let columns = TargetColumns::new().regress(["y"]).classify("kind");
-        let exec = Executor::serial();
-        let prepared = prepare::<f64>(&exec, table, &columns, Fractions::default(), 1).unwrap();
+    fn table(csv: &str) -> Table {
+        Table::from_reader("persons.csv", csv.as_bytes()).unwrap()
+    }
+
+    /// The columns that are read as names, of which it is said, where these are the targets.
+    fn names(table: Table, targets: &TargetColumns) -> Vec<String> {
+        let (exec, drop) = (Executor::serial(), ["y", "kind", "rare"].map(String::from));
+        let used: Vec<&str> = targets.names().collect();
+        let mut rules = table.rules().clone();
+        rules.drop.extend(drop.into_iter().filter(|name| !used.contains(&name.as_str())));
+        let table = table.with_rules(rules);
+        let prepared = prepare::<f64>(&exec, &table, targets, Fractions::default(), 1).unwrap();
         let said = prepared.warnings.iter().filter(|w| w.code == WarningCode::Codes);
-        let said: Vec<&str> = said.filter_map(|w| w.column.as_deref()).collect();
-        let columns = prepared.schema.columns().iter();
-        let kinds: Vec<_> =
-            columns.map(|column| (column.name.clone(), column.kind.clone())).collect();
-        let is_label = |kind: &ColumnKind| matches!(kind, ColumnKind::Category { .. });
-        let labels = kinds[..3].iter().filter(|(_, kind)| is_label(kind));
-        assert_eq!(said, labels.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
-        kinds
+        let said: Vec<String> = said.filter_map(|w| w.column.clone()).collect();
+        for column in &prepared.schema.columns()[..3] {
+            let expected = said.contains(&column.name);
+            let labels = ColumnKind::Category { labels: Labels::Numbers };
+            assert_eq!(column.kind == labels, expected, "{}", column.name);
+        }
+        said
+    }
+
+    fn both() -> TargetColumns {
+        TargetColumns::new().regress(["y"]).classify("kind")
     }
 
     #[test]
-    fn numbers_of_persons_are_labels_and_years_are_numbers() {
-        let table = Table::from_reader("persons.csv", persons().as_bytes()).unwrap();
-        let kinds = kinds(&table);
-        assert_eq!(kinds[0].1, ColumnKind::Category { labels: Labels::Numbers });
-        assert!(matches!(kinds[1].1, ColumnKind::Number { .. }));
-        assert!(matches!(kinds[2].1, ColumnKind::Number { .. }));
+    fn numbers_of_persons_are_labels_and_others_are_numbers() {
+        let [number, class] =
+            [TargetColumns::new().regress(["y"]), TargetColumns::new().classify("kind")];
+        for targets in [both(), number, class] {
+            assert_eq!(names(table(&persons()), &targets), ["person"]);
+        }
+    }
+
+    /// Twenty rows of four persons are in the same group by chance.
+    #[test]
+    fn a_rare_class_tells_nothing_of_numbers() {
+        let targets = TargetColumns::new().classify("rare");
+        assert!(names(table(&persons()), &targets).is_empty());
     }
 
     #[test]
     fn numbers_in_the_order_of_what_they_tell_measure_it() {
-        let csv = persons();
-        let sorted = (0..60).fold(csv, |csv, person| {
+        let sorted = (0..60).fold(persons(), |csv, person| {
             let like = person * 37 % 60;
             csv.replace(&format!("\n{},", 100 + person), &format!("\n@{},", 100 + like))
         });
-        let sorted = sorted.replace('@', "");
-        let table = Table::from_reader("persons.csv", sorted.as_bytes()).unwrap();
-        assert!(matches!(kinds(&table)[0].1, ColumnKind::Number { .. }));
+        assert!(names(table(&sorted.replace('@', "")), &both()).is_empty());
+    }
+
+    /// Most persons have one row, and the others two.
+    #[test]
+    fn numbers_that_hardly_repeat_are_numbers() {
+        let is_kept =
+            |(i, _): &(usize, &str)| *i == 0 || (i - 1) % 5 < if (i - 1) / 5 < 46 { 1 } else { 2 };
+        let persons = persons();
+        let csv: Vec<&str> = persons.lines().enumerate().filter(is_kept).map(|l| l.1).collect();
+        let csv = csv.join("\n");
+        assert!(names(table(&csv), &both()).is_empty());
     }
 
     #[test]
     fn what_is_asked_for_is_done() {
-        let table = Table::from_reader("persons.csv", persons().as_bytes()).unwrap();
-        let mut rules = table.rules().clone();
+        let mut rules = table(&persons()).rules().clone();
         rules.kinds.push(("person".into(), AskedKind::Number));
-        let table = table.with_rules(rules);
-        assert!(matches!(kinds(&table)[0].1, ColumnKind::Number { .. }));
+        assert!(names(table(&persons()).with_rules(rules), &both()).is_empty());
     }
 }

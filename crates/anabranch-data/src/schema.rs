@@ -24,7 +24,8 @@ const MIN_ROWS: usize = 30;
 /// and why.
 ///
 /// All of it is found from the cells of the whole table and from what the user says
-/// ([`Table::rules`]), before it is known what is to be predicted.
+/// ([`Table::rules`]), before it is known what is to be predicted; but for whole numbers that are
+/// names, which the targets of the training rows show ([`prepare`](crate::prepare)).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schema {
     columns: Vec<ColumnSchema>,

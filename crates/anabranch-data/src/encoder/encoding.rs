@@ -1,7 +1,5 @@
 //! The encodings of single columns: from a cell to the numbers that stand for it.
 
-use std::borrow::Cow;
-
 use anabranch_tensor::Scalar;
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +7,9 @@ use super::normal_scores::NormalScores;
 use super::target_statistics::TargetStatistics;
 use crate::cell::{Cell, LARGEST, Reading, trimmed, value_of};
 use crate::date::{Calendar, DateFormat};
-use crate::labels::Labels;
+use crate::labels::{Labels, PlacesByNumber};
 use crate::missing::MissingMarkers;
-use crate::number::NumberFormat;
+use crate::number::{NumberFormat, parse_plain};
 
 /// Farther than so many standard deviations from the mean of training nothing sensible can be
 /// predicted, and sums of squares soon overflow.
@@ -296,9 +294,24 @@ impl InputColumn {
         names
     }
 
-    /// Writes the encoded cell to `out`, as long as the width.
+    /// The places of its labels, if these are numbers.
+    pub(crate) fn places_by_number(&self) -> PlacesByNumber {
+        match &self.encoding {
+            Encoding::Categorical { categories, labels, .. }
+            | Encoding::TargetStatistics { categories, labels, .. } => {
+                PlacesByNumber::of(*labels, categories)
+            }
+            Encoding::Numeric { .. } | Encoding::Robust { .. } | Encoding::Date { .. } => {
+                PlacesByNumber::default()
+            }
+        }
+    }
+
+    /// Writes the encoded cell to `out`, as long as the width; `by_number` are its
+    /// [`places_by_number`](Self::places_by_number).
     pub(crate) fn encode<T: Scalar>(
         &self,
+        by_number: &PlacesByNumber,
         cell: Cell<'_>,
         out: &mut [T],
     ) -> Result<Outcome, CellError> {
@@ -343,7 +356,7 @@ impl InputColumn {
             Encoding::Categorical { categories, labels, other, missing } => {
                 let n = categories.len();
                 let (hot, outcome) = match self.category(cell, *labels)? {
-                    Some(text) => match find(categories, *labels, &text) {
+                    Some(label) => match label.find(categories, *labels, by_number) {
                         Some(place) => (Some(place), Outcome::AsTrained),
                         None if *other == OtherColumn::Present => {
                             (Some(n), Outcome::UnseenCategory)
@@ -362,15 +375,15 @@ impl InputColumn {
                 Ok(outcome)
             }
             Encoding::TargetStatistics { categories, labels, statistics, .. } => {
-                let text = self.category(cell, *labels)?;
-                let place = text.as_ref().and_then(|text| find(categories, *labels, text));
+                let label = self.category(cell, *labels)?;
+                let place = label.and_then(|label| label.find(categories, *labels, by_number));
                 let row = statistics.row(place);
                 let (values, indicator) = out.split_at_mut(row.len());
                 for (out, value) in values.iter_mut().zip(row) {
                     *out = T::from_f64(f64::from(*value));
                 }
-                indicator.fill(if text.is_none() { T::ONE } else { T::ZERO });
-                Ok(match (text, place) {
+                indicator.fill(if label.is_none() { T::ONE } else { T::ZERO });
+                Ok(match (label, place) {
                     (None, _) => Outcome::Missing,
                     (_, None) => Outcome::UnseenCategory,
                     _ => Outcome::AsTrained,
@@ -380,28 +393,43 @@ impl InputColumn {
     }
 
     /// What a categorical cell says; `None` if it is missing.
-    fn category<'c>(
-        &self,
-        cell: Cell<'c>,
-        labels: Labels,
-    ) -> Result<Option<Cow<'c, str>>, CellError> {
+    fn category<'c>(&self, cell: Cell<'c>, labels: Labels) -> Result<Option<Label<'c>>, CellError> {
+        let missing = &self.missing_markers;
         match cell {
-            Cell::Number(number) if !number.is_nan() => match labels {
-                Labels::Numbers => Ok(Some(Cow::Owned(number.to_string()))),
-                _ => Err(CellError::NumberForText),
-            },
-            Cell::Text(text) => Ok(value_of(text, &self.missing_markers).map(Cow::Borrowed)),
-            Cell::Number(_) | Cell::Missing => Ok(None),
+            Cell::Missing => Ok(None),
+            Cell::Number(number) if missing.contains_number(number) => Ok(None),
+            Cell::Number(number) if labels == Labels::Numbers => Ok(Some(Label::Number(number))),
+            Cell::Number(_) => Err(CellError::NumberForText),
+            Cell::Text(text) => Ok(value_of(text, missing).map(Label::Text)),
         }
     }
 }
 
-/// The place of a text among categories in text order.
-fn find(categories: &[String], labels: Labels, text: &str) -> Option<usize> {
-    match categories.binary_search_by(|c| c.as_str().cmp(text)) {
-        Ok(place) => Some(place),
-        Err(_) if labels == Labels::Text => None,
-        Err(_) => labels.find(categories, text),
+/// What a categorical cell says.
+#[derive(Clone, Copy)]
+enum Label<'c> {
+    Text(&'c str),
+    Number(f64),
+}
+
+impl Label<'_> {
+    /// Its place among categories in text order.
+    fn find(
+        self,
+        categories: &[String],
+        labels: Labels,
+        by_number: &PlacesByNumber,
+    ) -> Option<usize> {
+        let text = match self {
+            Self::Number(number) => return by_number.find(number),
+            Self::Text(text) => text,
+        };
+        match (categories.binary_search_by(|c| c.as_str().cmp(text)), labels) {
+            (Ok(place), _) => Some(place),
+            (Err(_), Labels::Text) => None,
+            (Err(_), Labels::Numbers) => by_number.find(parse_plain(text)?),
+            (Err(_), Labels::Booleans | Labels::Prefix(_)) => labels.find(categories, text),
+        }
     }
 }
 

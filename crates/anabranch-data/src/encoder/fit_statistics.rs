@@ -39,7 +39,7 @@ pub(crate) enum Target {
 
 impl TrainingTargets<'_> {
     /// How many statistics a category has.
-    pub(super) fn n_statistics(&self) -> usize {
+    pub(crate) fn n_statistics(&self) -> usize {
         self.found.tasks.iter().map(TaskValues::outputs).sum()
     }
 

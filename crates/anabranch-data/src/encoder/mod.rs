@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::error::{DataError, RowError};
+use crate::labels::PlacesByNumber;
 use crate::number::Mark;
 use crate::rules::{ColumnRules, Tolerance};
 use crate::table::Table;
@@ -56,6 +57,8 @@ use unlike::columns_for;
 #[serde(try_from = "Vec<InputColumn>", into = "Vec<InputColumn>")]
 pub struct Encoder {
     columns: Vec<InputColumn>,
+    /// Of each column's labels.
+    by_number: Vec<PlacesByNumber>,
     width: usize,
 }
 
@@ -84,7 +87,8 @@ impl RowNotes {
 impl Encoder {
     fn new(columns: Vec<InputColumn>) -> Self {
         let width = columns.iter().map(InputColumn::width).sum();
-        Self { columns, width }
+        let by_number = columns.iter().map(InputColumn::places_by_number).collect();
+        Self { columns, by_number, width }
     }
 
     /// Number of encoded columns, at least 1.
@@ -123,8 +127,8 @@ impl Encoder {
     ///
     /// # Errors
     /// [`RowError`] for a wrong number of cells, an `x` of another length, a number that is
-    /// infinite or too large, or a number for a column of categories or dates. `x` is then partly
-    /// written.
+    /// infinite or too large, or a number for a column of dates, or of categories that are not
+    /// numbers. `x` is then partly written.
     pub fn encode_row<T: Scalar>(
         &self,
         cells: &[Cell<'_>],
@@ -184,9 +188,24 @@ impl Encoder {
                 .ok_or_else(|| RowError::MissingField { column: column.name.clone() })?;
             let (out, tail) = rest.split_at_mut(column.width());
             rest = tail;
-            notes.count(column.encode_into(cell, out)?);
+            notes.count(self.encode_cell(i, cell, out)?);
         }
         Ok(notes)
+    }
+
+    /// Encodes the cell of a column, by its number.
+    fn encode_cell<T: Scalar>(
+        &self,
+        column: usize,
+        cell: Cell<'_>,
+        x: &mut [T],
+    ) -> Result<Outcome, RowError> {
+        let (input, by_number) = (&self.columns[column], &self.by_number[column]);
+        let name = || input.name.clone();
+        input.encode(by_number, cell, x).map_err(|error| match error {
+            CellError::OutOfRange(problem) => RowError::OutOfRange { column: name(), problem },
+            CellError::NumberForText => RowError::NumberForText { column: name() },
+        })
     }
 
     /// Encodes rows of a table on the threads of `exec`: row `rows[i]` becomes row `i` of the
@@ -228,16 +247,5 @@ impl Encoder {
         rows: &[usize],
     ) -> Result<Encoded<T>, DataError> {
         PieceEncoder::new(self.columns.clone(), Tolerance::Lenient).encode_all(exec, table, rows)
-    }
-}
-
-impl InputColumn {
-    /// [`encode`](Self::encode) of a row's cell.
-    fn encode_into<T: Scalar>(&self, cell: Cell<'_>, x: &mut [T]) -> Result<Outcome, RowError> {
-        let column = || self.name.clone();
-        self.encode(cell, x).map_err(|error| match error {
-            CellError::OutOfRange(problem) => RowError::OutOfRange { column: column(), problem },
-            CellError::NumberForText => RowError::NumberForText { column: column() },
-        })
     }
 }

@@ -9,6 +9,7 @@ use super::encoding::{CellError, InputColumn};
 use super::unlike::{ColumnFindings, ColumnTally};
 use crate::cell::Cell;
 use crate::error::{DataError, list};
+use crate::labels::PlacesByNumber;
 use crate::rules::Tolerance;
 use crate::table::Table;
 use crate::warning::Warning;
@@ -32,6 +33,8 @@ pub struct Encoded<T> {
 #[derive(Clone, Debug)]
 pub struct PieceEncoder {
     columns: Vec<InputColumn>,
+    /// Of each column's labels.
+    by_number: Vec<PlacesByNumber>,
     tolerance: Tolerance,
     /// What messages call the table.
     file: String,
@@ -42,7 +45,8 @@ pub struct PieceEncoder {
 impl PieceEncoder {
     pub(super) fn new(columns: Vec<InputColumn>, tolerance: Tolerance) -> Self {
         let findings = vec![ColumnFindings::default(); columns.len()];
-        Self { columns, tolerance, file: String::new(), findings, n_rows: 0 }
+        let by_number = columns.iter().map(InputColumn::places_by_number).collect();
+        Self { columns, by_number, tolerance, file: String::new(), findings, n_rows: 0 }
     }
 
     /// Encodes rows of a piece, which come behind those of all calls before, on the threads of
@@ -61,7 +65,7 @@ impl PieceEncoder {
         rows: &[usize],
         x: &mut Vec<T>,
     ) -> Result<(), DataError> {
-        let columns = &self.columns;
+        let (columns, by_number) = (&self.columns, &self.by_number);
         let places = columns.iter().map(|column| {
             table.column_index(&column.name).map_err(|_| DataError::NoInputColumn {
                 file: table.name().to_owned(),
@@ -81,7 +85,7 @@ impl PieceEncoder {
         let chunks: Vec<_> = rows.chunks(CHUNK_ROWS).map(|rows| (rows, OnceLock::new())).collect();
         exec.for_each_large_chunk(rows.len(), CHUNK_ROWS, [Part::Rows(x, width)], |chunk, [x]| {
             let (rows, tallies) = &chunks[chunk.start / CHUNK_ROWS];
-            tallies.get_or_init(|| encode_rows(table, columns, &places, rows, x));
+            tallies.get_or_init(|| encode_rows(table, (columns, by_number), &places, rows, x));
         });
         // Every chunk has its tallies: counts are added up, and what comes first is kept.
         let mut tallies = vec![ColumnTally::default(); columns.len()];
@@ -135,7 +139,7 @@ impl PieceEncoder {
 /// It goes column by column: the cells of one lie together, and are all encoded in the same way.
 fn encode_rows<T: Scalar>(
     table: &Table,
-    columns: &[InputColumn],
+    (columns, by_number): (&[InputColumn], &[PlacesByNumber]),
     places: &[usize],
     rows: &[usize],
     x: &mut [T],
@@ -143,11 +147,12 @@ fn encode_rows<T: Scalar>(
     let width = columns.iter().map(InputColumn::width).sum();
     let mut tallies = vec![ColumnTally::default(); columns.len()];
     let (mut start, mut rows, mut wrong) = (0, rows, None);
-    for ((column, place), tally) in columns.iter().zip(places).zip(&mut tallies) {
+    let columns = columns.iter().zip(by_number);
+    for (((column, by_number), place), tally) in columns.zip(places).zip(&mut tallies) {
         let of_column = start..start + column.width();
         let out = x.chunks_exact_mut(width).map(|row| &mut row[of_column.clone()]);
         for ((i, text), out) in table.cells_of(*place, rows).enumerate().zip(out) {
-            match column.encode(Cell::Text(text), out) {
+            match column.encode(by_number, Cell::Text(text), out) {
                 Ok(outcome) => tally.add(outcome, rows[i]),
                 Err(CellError::OutOfRange(problem)) => {
                     wrong = Some(DataError::out_of_range(table, rows[i], *place, problem));

@@ -8,7 +8,7 @@ use anabranch_tensor::Scalar;
 use serde::ser::{Error, Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-use super::{Encoder, Encoding, InputColumn, RowNotes};
+use super::{Encoder, Encoding, RowNotes};
 use crate::cell::Cell;
 use crate::error::RowError;
 
@@ -54,7 +54,7 @@ impl Encoder {
         // No cell is encoded as NaN: what still is has had no field.
         x.fill(T::from_f64(f64::NAN));
         let notes = RowNotes::default();
-        let mut row = Row { columns: &self.columns, x, next: (0, 0), place: None, notes };
+        let mut row = Row { encoder: self, x, next: (0, 0), place: None, notes };
         record.serialize(&mut row).map_err(|error| error.0)?;
         let (notes, mut start) = (row.notes, 0);
         for column in &self.columns {
@@ -72,7 +72,7 @@ type Place = (usize, usize);
 
 /// Takes the fields of a record.
 struct Row<'a, T> {
-    columns: &'a [InputColumn],
+    encoder: &'a Encoder,
     x: &'a mut [T],
     /// Where the next field probably belongs.
     next: Place,
@@ -83,11 +83,11 @@ struct Row<'a, T> {
 
 impl<T: Scalar> Row<'_, T> {
     fn place(&self, name: &str) -> Option<Place> {
-        if self.columns.get(self.next.0).is_some_and(|column| column.name == name) {
+        if self.encoder.columns.get(self.next.0).is_some_and(|column| column.name == name) {
             return Some(self.next);
         }
         let mut start = 0;
-        for (i, column) in self.columns.iter().enumerate() {
+        for (i, column) in self.encoder.columns.iter().enumerate() {
             if column.name == name {
                 return Some((i, start));
             }
@@ -102,11 +102,11 @@ impl<T: Scalar> Row<'_, T> {
         value: &(impl Serialize + ?Sized),
     ) -> Result<(), Problem> {
         let Some((i, start)) = place else { return Ok(()) };
-        let column = &self.columns[i];
-        let end = start + column.width();
+        let encoder = self.encoder;
+        let end = start + encoder.columns[i].width();
         let (x, notes) = (&mut self.x[start..end], &mut self.notes);
         self.next = (i + 1, end);
-        value.serialize(Value { column, x, notes })
+        value.serialize(Value { encoder, column: i, x, notes })
     }
 }
 
@@ -307,22 +307,24 @@ impl<T: Scalar> Serializer for Key<'_, '_, T> {
 
 /// Encodes the value of a field as a cell.
 struct Value<'r, T> {
-    column: &'r InputColumn,
+    encoder: &'r Encoder,
+    column: usize,
     x: &'r mut [T],
     notes: &'r mut RowNotes,
 }
 
 impl<T: Scalar> Value<'_, T> {
     fn cell(self, cell: Cell<'_>) -> Result<(), Problem> {
-        let outcome = self.column.encode_into(cell, self.x).map_err(Problem)?;
-        self.notes.count(outcome);
+        let Self { encoder, column, x, notes } = self;
+        let outcome = encoder.encode_cell(column, cell, x).map_err(Problem)?;
+        notes.count(outcome);
         Ok(())
     }
 
     /// A number; for a category or a date, its digits.
     fn number(self, number: f64, digits: &dyn Display) -> Result<(), Problem> {
-        let is_number =
-            matches!(self.column.encoding, Encoding::Numeric { .. } | Encoding::Robust { .. });
+        let encoding = &self.encoder.columns[self.column].encoding;
+        let is_number = matches!(encoding, Encoding::Numeric { .. } | Encoding::Robust { .. });
         if number.is_nan() || is_number {
             return self.cell(Cell::Number(number));
         }
