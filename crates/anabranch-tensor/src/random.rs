@@ -545,4 +545,17 @@ mod tests {
         }
         assert!(seen.iter().all(|s| *s));
     }
+
+    /// A number r is rejected if r·n mod 2⁶⁴ is below 2⁶⁴ mod n: every other one for this n.
+    #[test]
+    fn below_rejects_what_would_make_some_numbers_likelier() {
+        let n = (1 << 63) + 1;
+        let [mut random, mut words] = [3, 3].map(|seed| Random::new(seed, Purpose::Sample, 0));
+        let is_kept = |r: &u128| (r * u128::from(n)) % (1 << 64) >= (1u128 << 64) % u128::from(n);
+        let mut kept = std::iter::repeat_with(|| u128::from(words.next_u64())).filter(is_kept);
+        for _ in 0..20 {
+            let expected = (kept.next().unwrap() * u128::from(n)) >> 64;
+            assert_eq!(u128::from(random.below(n)), expected);
+        }
+    }
 }
