@@ -214,3 +214,14 @@ fn a_file_says_itself_how_it_writes_matrices() {
         assert!(audited(&format!("<!-- audit: {odd} -->\n")).skipped[0].unreadable, "{odd}");
     }
 }
+
+#[test]
+fn a_vector_times_ones_is_one_for_each_sample() {
+    let text = format!(
+        "{COLUMNS}\n$$\\sigma^2 = \\frac1m(A_{{1b}} - \\mu\\mathbf 1^\\top)^2\\mathbf 1$$\n"
+    );
+    let verdict =
+        |text: &str| AUDITOR.derivation(text, false).equations.last().and_then(|e| e.verdict);
+    assert_eq!(verdict(&text), Some(Verdict::Exact));
+    assert_ne!(verdict(&text.replace(r"- \mu", r"+ \mu")), Some(Verdict::Exact));
+}

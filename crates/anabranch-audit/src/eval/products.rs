@@ -13,11 +13,17 @@ pub(super) fn product_with_ones(
 ) -> Result<Value, Undefined> {
     match (&left, &right) {
         (_, Value::Matrix(v))
-            if matches!(sides[0].node, Node::Transpose(_)) && v.rows() != rows =>
+            if is_ones(&sides[0])
+                && matches!(sides[0].node, Node::Transpose(_))
+                && v.rows() != rows =>
         {
             Ok(Value::Matrix(v.sum_over_rows()))
         }
-        (Value::Matrix(v), _) if matches!(sides[1].node, Node::Quantity(_)) && v.cols() != rows => {
+        (Value::Matrix(v), _)
+            if is_ones(&sides[1])
+                && matches!(sides[1].node, Node::Quantity(_))
+                && v.cols() != rows =>
+        {
             Ok(Value::Matrix(v.transposed().sum_over_rows().transposed()))
         }
         _ => Value::combined(Operator::Multiply, left, right),
