@@ -9,6 +9,7 @@ use crate::Evaluation;
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::formula::Indices;
 use crate::functions::applied;
+use crate::letters::index_name;
 use crate::matrix::Matrix;
 use crate::quantity::{Kind, Quantity, Target};
 use crate::truth::{MaskReading, Scope, Truth};
@@ -218,7 +219,9 @@ impl Evaluator<'_> {
             .rev()
             .find(|(bound, _)| *bound == name)
             .map(|(_, value)| *value)
-            .ok_or_else(|| Undefined::Shapes(format!("the index `{name}` is bound by no sum")))
+            .ok_or_else(|| {
+                Undefined::Shapes(format!("the index `{}` is bound by no sum", index_name(name)))
+            })
     }
     fn value(&mut self, expr: &Expr, scope: Scope) -> Result<Value, EvalError> {
         let error = |undefined| EvalError { column: expr.column, undefined };

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::expr::{Axis, Expr, Fold, Function, Node, Operator};
+use crate::letters::index_name;
 
 /// Shows an expression as a formula file would have it; what a file cannot say, such as an index,
 /// is shown as in print.
@@ -74,7 +75,9 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
                 Axis::Rows => ", rows)",
                 Axis::Cols => ", cols)",
                 Axis::All => ", all)",
-                Axis::Samples(Some(name)) => return write!(text, ", {name}){close}"),
+                Axis::Samples(Some(name)) => {
+                    return write!(text, ", {}){close}", index_name(*name));
+                }
                 Axis::Samples(None) | Axis::Unstated(_) => ")",
             });
         }
@@ -82,8 +85,10 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
             text.push_str("sum(");
             write(inner, 0, text)?;
             match except {
-                Some(except) => write!(text, ", {name} != {except})")?,
-                None => write!(text, ", {name})")?,
+                Some(except) => {
+                    write!(text, ", {} != {})", index_name(*name), index_name(*except))?;
+                }
+                None => write!(text, ", {})", index_name(*name))?,
             }
         }
         Node::Gather(names, inner) => {
@@ -93,7 +98,7 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
         }
         Node::Entry(inner, indices) => {
             write(inner, 6, text)?;
-            let names: Vec<String> = indices.iter().map(|index| index.name.to_string()).collect();
+            let names: Vec<String> = indices.iter().map(|index| index_name(index.name)).collect();
             write!(text, "[{}]", names.join(","))?;
         }
         Node::Cases(parts) => {

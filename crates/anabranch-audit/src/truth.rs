@@ -174,8 +174,9 @@ impl Truth {
                 Matrix::new(matrix.cols(), 1, matrix.row(row).to_vec())
             }
             (Scope::Row(_), Kind::Vector, _) => matrix.transposed(),
-            (Scope::Unit(unit), Kind::Rows | Kind::Vector, Units::Columns)
-                if matrix.cols() == self.net.hidden_b =>
+            (Scope::Unit(unit), Kind::Rows | Kind::Vector, units)
+                if (units == Units::Columns || quantity.name == "y_a_hat")
+                    && matrix.cols() == self.net.hidden_b =>
             {
                 matrix.column(unit)
             }

@@ -259,3 +259,98 @@ fn vectors_and_matrices_are_written_out_with_dots() {
         assert_eq!(verdict(text), None, "{text}");
     }
 }
+
+#[test]
+fn a_delta_of_one_samples_loss_keeps_its_meaning() {
+    // And so does what follows from it: δ1a has no 1/m, the gradients have.
+    check(
+        r"\[ \delta^{2b}_{nc} = \frac{\partial L_n}{\partial z^{2b}_{nc}}
+        = \hat y^b_{nc} - y^b_{nc} \]
+        \[ \delta^{2a}_{nk} = \frac{\partial L_n}{\partial\hat y^a_{nk}}
+        = \hat y^a_{nk} - y^a_{nk} + \sum_c \theta^{2b}_{ck}\delta^{2b}_{nc} \]
+        \[ \delta^{1a}_{nj} = M_{nj}[z^{1a}_{nj} > 0]\sum_k \theta^{2a}_{kj}\delta^{2a}_{nk} \]
+        \[ \frac{\partial L}{\partial b^{2b}_c} = \frac1N\sum_{n=1}^N \delta^{2b}_{nc} \]
+        \[ \frac{\partial L}{\partial\theta^{1a}_{ji}} = \frac1N\sum_n \delta^{1a}_{nj}x_{ni} \]",
+        5,
+        &[
+            (r"= \frac1N\sum_{n=1}^N \delta", r"= \sum_{n=1}^N \delta"),
+            (r"= \frac1N\sum_n \delta^{1a}", r"= \sum_n \delta^{1a}"),
+            (r"\delta^{1a}_{nj} = M", r"\delta^{1a}_{nj} = \frac1N M"),
+        ],
+    );
+}
+
+#[test]
+fn a_sum_over_x_goes_over_the_training_examples() {
+    check(
+        r"\[ \frac{\partial L}{\partial\beta} = \frac1m\sum_x \theta_{2b}^T(\hat y_b - y_b) \]
+        \[ \frac{\partial L}{\partial\gamma}
+        = \frac1m\sum_x (\theta_{2b}^T(\hat y_b - y_b))\odot\hat a \]",
+        2,
+        &[(r"\frac1m\sum_x \theta", r"\sum_x \theta"), (r"\odot\hat a", "")],
+    );
+}
+
+#[test]
+fn letters_are_what_the_file_defines_them_as() {
+    check(
+        r"\[ e_a = \hat y_a - y_a, \qquad e_b = \hat y_b - y_b \] \[ r = (\sigma^2+\epsilon)^{-1/2} \]
+        \[ g_i = \frac{\partial L}{\partial s_i} \]
+        \[ \frac{\partial L}{\partial b_{2b}} = \frac1m\sum_{i=1}^m e_b^{(i)} \]
+        \[ \frac{\partial L}{\partial a_{1b,i}} = \gamma r\Big(g_i - \frac1m\sum_{j=1}^m g_j
+        - \frac{\hat a_i}{m}\sum_{j=1}^m g_j\hat a_j\Big) \]",
+        3,
+        &[("e_b^{(i)}", "e_a^{(i)}"), (r"\gamma r\Big", r"\gamma\Big"), (r"g_j\hat a_j", "g_j")],
+    );
+    // The j of W_{ij} picks an entry: no join that projects.
+    check(
+        r"\[ W_{ij} \] \[ \delta_{2a} = \frac1m(\hat y_a - y_a) + \theta_{2b}^T\delta_{2b} \]",
+        1,
+        &[("+", "-")],
+    );
+    // Unit by unit, the prediction of branch A too.
+    check(r"\[ s_i = \gamma\hat a_i + \beta + \hat y^a_i \]", 1, &[(r"\beta +", r"\beta -")]);
+}
+
+#[test]
+fn indices_have_primes_and_powers_a_dot() {
+    check(
+        r"\[ \hat y^b_{nc} = \frac{\exp(z^{2b}_{nc})}{\sum_{c'}\exp(z^{2b}_{nc'})} \]
+        \[ \sigma^2 = \frac1m\sum_{i=1}^m (a_{1b,i} - \mu)^{\odot 2} \]",
+        2,
+        &[("nc'})}", "nc})}"), (r"{\odot 2}", r"{\odot 3}")],
+    );
+}
+
+#[test]
+fn overlays_of_slides_are_left_out() {
+    check(
+        r"\begin{align*} \nabla_{b_{2b}} L &= \sum_{i=1}^m \alert<2>{\delta_{2b}^{(i)}} \\
+        \onslide<2->{\nabla_s L &= \theta_{2b}^\top\delta_{2b}} \end{align*}
+        \[ \delta_{1a} = \uncover<2->{(\theta_{2a}^\top\delta_{2a})}\odot M\odot\text{ReLU}'(z_{1a}) \]",
+        3,
+        &[(r"\theta_{2b}^\top", r"\theta_{2b}"), (r"\odot M", "")],
+    );
+}
+
+#[test]
+fn a_condition_may_be_in_portuguese() {
+    check(
+        r"\[ \frac{\partial h_j}{\partial a_{1a,i}} = \begin{cases} \frac1{1-p} &
+        \text{se } i = j \text{ e } r_i \ge p \\ 0 & \text{caso contrário} \end{cases} \]",
+        1,
+        &["\\frac1{1-p}"].map(|of| (of, "1")),
+    );
+}
+
+#[test]
+fn beside_a_differential_of_the_loss_no_differential_is_a_gradient() {
+    let text = r"\[ dL = \operatorname{tr}(\Delta_{2b}^T dZ_{2b}) \]
+        \[ dZ_{2b} = dW_{2b} S + W_{2b}\,dS + db_{2b}\mathbf 1^T \]";
+    let found = audit(text);
+    assert!(found.equations.is_empty(), "{}", derivation_report(&found));
+    assert_eq!(found.skipped.len(), 2, "{}", derivation_report(&found));
+    assert!(found.skipped.iter().all(|one| one.reason.contains("differential")));
+    // Without it, dZ is the gradient, as in code.
+    check(r"\[ dZ_{2b} = \frac1m(\hat Y_b - Y_b) \]", 1, &[(r"\frac1m", "")]);
+}

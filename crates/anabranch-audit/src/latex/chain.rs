@@ -6,6 +6,7 @@ mod directive;
 mod member;
 mod orientation;
 mod repeated;
+mod sample;
 mod seen;
 mod vote;
 
@@ -26,7 +27,7 @@ use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::judge::{Values, rank};
 use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::setting::Setting;
-use crate::task::Loss;
+use crate::task::{Loss, Task};
 use crate::truth::MaskReading;
 use crate::{Auditor, Formula, Verdict};
 
@@ -354,7 +355,7 @@ impl<'a> Judge<'a> {
         self.votes.extend(votes);
         let graded = std::mem::take(grading);
         (equation.points, equation.expected) = (graded.points, graded.expected);
-        self.remember(&equation, &exprs);
+        self.remember(&equation, &exprs, members);
         self.done.equations.push(equation);
     }
 
@@ -415,10 +416,30 @@ impl<'a> Judge<'a> {
         }
         let is_partial = self.has_partial_by_y_a(&members[0]);
         let left = &members[0];
-        let about = About { target, left, free: &free, condition: &condition, loss, is_partial };
-        let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left))];
-        for (member, text) in members.iter().zip(texts).skip(1) {
-            read.push(self.member(member, text, &about, letters, &mut slots, &mut inside));
+        let read_all = |judge: &mut Self, loss: Loss, whole_left: &Expr| {
+            let (mut slots, mut inside) = (slots.clone(), inside);
+            let condition = &condition;
+            let about = About { target, left, free: &free, condition, loss, is_partial };
+            let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left.clone()))];
+            for (member, text) in members.iter().zip(texts).skip(1) {
+                read.push(judge.member(member, text, &about, letters, &mut slots, &mut inside));
+            }
+            read
+        };
+        let mut read = read_all(self, loss, &whole_left);
+        // A δ that follows from those of one sample's loss is one itself.
+        let total = |read: &[Read]| read.iter().map(|one| cost(&one.judgement)).sum::<usize>();
+        if loss == Loss::Whole
+            && total(&read) > 0
+            && Self::names_delta(left, target)
+            && read.iter().filter_map(|one| one.expr.as_ref()).any(Self::is_of_some_sample)
+        {
+            let node = Node::OfTask(Task::Sample, Box::new(whole_left.clone()));
+            let of_sample = Expr::new(node, whole_left.column);
+            let other = read_all(self, Loss::OfSample, &of_sample);
+            if total(&other) <= total(&read) {
+                read = other;
+            }
         }
         let follows = self.links(&read, target);
         let broken = follows.iter().position(|follows| *follows == Some(false));

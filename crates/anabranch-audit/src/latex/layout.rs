@@ -271,7 +271,14 @@ impl Reader<'_> {
                 '}' => return self.error(place, "`}` closes nothing"),
                 '^' | '_' => {
                     self.at += 1;
-                    let script = words(self.argument()?);
+                    let mut script = words(self.argument()?);
+                    // A^{\odot 2}: a power goes entry by entry anyway.
+                    if c == '^'
+                        && matches!(&script[..], [product, Atom { base: Base::Number(_), .. }]
+                            if product.is_operator(".*"))
+                    {
+                        script.remove(0);
+                    }
                     if atoms.is_empty() {
                         atoms.push(Atom::new(Base::Group('{', vec![]), place));
                     }

@@ -21,6 +21,7 @@ use words::{is_connective, relation};
 use super::layout::{Atom, Base, Outcome, Place, Unreadable};
 use super::symbols::{Letter, Symbols, is_batch_size, is_transpose};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
+use crate::letters::{primed, unprimed};
 use crate::parser::MAX_DEPTH;
 use crate::quantity::Quantity;
 
@@ -210,10 +211,14 @@ impl Reader<'_> {
         if letter.in_parentheses {
             self.slots.insert(letter.name, Slot::Sample);
         }
-        let default = match self.sample_letters.contains(&letter.name) {
+        // i′ is another i.
+        let base = unprimed(letter.name);
+        let plain = base.unwrap_or(letter.name);
+        let default = match self.sample_letters.contains(&plain) {
             true => Slot::Sample,
             false => Slot::Component,
         };
+        let default = base.and_then(|base| self.slots.get(&base).copied()).unwrap_or(default);
         *self.slots.entry(letter.name).or_insert(default)
     }
 
@@ -341,7 +346,8 @@ impl Reader<'_> {
                 }
                 Ok((at(place, Node::Cases(parts)), 1))
             }
-            Base::Symbol(name) if name == "e" && !atom.sup.is_empty() => {
+            // e_b^{(i)} is no power.
+            Base::Symbol(name) if name == "e" && !atom.sup.is_empty() && atom.sub.is_empty() => {
                 let inner = self.expression(&atom.sup)?;
                 Ok((at(place, Node::Function(Function::Exp, vec![inner])), 1))
             }
@@ -399,6 +405,9 @@ impl Reader<'_> {
                 let operand = &atoms[1..2];
                 match self.symbols.resolve(&operand[0]) {
                     Some(resolved) if gradient_of(&resolved.meaning).is_some() => {
+                        if self.symbols.has_differentials {
+                            return unreadable(place, DIFFERENTIAL);
+                        }
                         let value = self.gradient(&operand[0])?;
                         Ok((self.transposed_or_power(value, &operand[0])?, 2))
                     }
@@ -432,6 +441,9 @@ enum Join {
     /// u ⊗ v = uvᵀ.
     Outer,
 }
+
+/// Why dW is not read in a file that has dL.
+const DIFFERENTIAL: &str = "a differential: only derivatives are read, such as ∂L/∂W";
 
 const NOWHERE: Place = Place { line: 0, column: 0 };
 
@@ -488,13 +500,17 @@ fn gathered(value: &Expr, bracket: &Atom) -> Option<Expr> {
     (is_range && names == own).then(|| (**whole).clone())
 }
 
-/// A lower-case letter by itself.
+/// A lower-case letter by itself, or with a prime.
 pub(crate) fn index_letter(atom: &Atom) -> Option<char> {
     match &atom.base {
-        Base::Symbol(name) if atom.is_bare() => {
+        Base::Symbol(name) if atom.sub.is_empty() && atom.sup.is_empty() => {
             let mut chars = name.chars();
             let (letter, None) = (chars.next()?, chars.next()) else { return None };
-            letter.is_ascii_lowercase().then_some(letter)
+            match atom.primes {
+                0 => letter.is_ascii_lowercase().then_some(letter),
+                1 => primed(letter),
+                _ => None,
+            }
         }
         _ => None,
     }

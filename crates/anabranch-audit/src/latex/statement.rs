@@ -98,8 +98,9 @@ fn parts(line: &[Atom]) -> Vec<Vec<Atom>> {
     joined
 }
 
-/// Words that stand between equations, in English, German, French, Spanish and Italian.
-const BETWEEN: [&str; 62] = [
+/// Words that stand between equations, in English, German, French, Spanish, Italian and
+/// Portuguese.
+const BETWEEN: [&str; 71] = [
     "if",
     "for",
     "where",
@@ -162,6 +163,15 @@ const BETWEEN: [&str; 62] = [
     "per",
     "se",
     "ovvero",
+    "onde",
+    "com",
+    "então",
+    "logo",
+    "pois",
+    "portanto",
+    "assim",
+    "e",
+    "y",
 ];
 
 fn is_prose(text: &str) -> bool {

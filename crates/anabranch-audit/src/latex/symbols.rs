@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{Atom, Base};
 use crate::expr::{Expr, Node};
+use crate::letters::{is_index, primed};
 use crate::quantity::Quantity;
+use crate::show::Shown;
 
 /// What a symbol stands for.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Symbols {
     losses: BTreeSet<String>,
     /// BN′: BatchNorm's Jacobian with γ, unless the derivation says that it is without.
     pub(crate) batch_norm_prime: &'static str,
+    /// Whether the file has `dL = …`: dW is a differential then, not the gradient.
+    pub(crate) has_differentials: bool,
     /// What was read, and what it was read as.
     pub(crate) used: BTreeMap<String, String>,
 }
@@ -76,6 +80,7 @@ impl Default for Symbols {
             activations: BTreeMap::new(),
             losses: BTreeSet::new(),
             batch_norm_prime: "jacobian_bn",
+            has_differentials: false,
             used: BTreeMap::new(),
         }
     }
@@ -154,7 +159,10 @@ impl Symbols {
         let shown = if script.is_empty() { base.to_owned() } else { format!("{base}_{script}") };
         let meaning = match meaning {
             Meaning::Quantity(quantity) => quantity.name.to_owned(),
-            Meaning::Defined(_) => "as the derivation defines it".to_owned(),
+            Meaning::Defined(expr) => match expr.node {
+                Node::OfTask(..) => Shown(expr).to_string(),
+                _ => "as the derivation defines it".to_owned(),
+            },
             Meaning::Function(name) => name.clone(),
         };
         self.used.insert(shown, meaning);
@@ -208,6 +216,11 @@ fn tokens(atom: &Atom) -> Vec<Token> {
         for atom in atoms {
             match &atom.base {
                 Base::Symbol(name) if name == "top" => {}
+                Base::Symbol(name) if atom.primes == 1 => {
+                    let letter = name.chars().next().filter(|_| name.chars().count() == 1);
+                    let text = letter.and_then(primed).map_or(UNKNOWN.to_owned(), String::from);
+                    into.push(Token { text, in_parentheses });
+                }
                 Base::Symbol(text) | Base::Word(text) => {
                     into.push(Token { text: text.clone(), in_parentheses });
                 }
@@ -266,8 +279,7 @@ fn letters(rest: &[Token]) -> Option<Vec<Letter>> {
         .map(|token| {
             let mut chars = token.text.chars();
             let (name, None) = (chars.next()?, chars.next()) else { return None };
-            let is_index = name.is_ascii_lowercase();
-            is_index.then_some(Letter { name, in_parentheses: token.in_parentheses })
+            is_index(name).then_some(Letter { name, in_parentheses: token.in_parentheses })
         })
         .collect()
 }
@@ -318,7 +330,9 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
         "theta" | "Theta" | "W" | "w" | "lambda" | "alpha" if !tag.is_empty() => {
             of_layer(["theta_1a", "theta_2a", "theta_1b", "theta_2b"])?
         }
-        "theta" | "W" if take(&["j", "join", "J"], &mut rest, &mut taken) => "theta_j",
+        // The j of W_{ij} is an index.
+        "theta" | "W" if all.len() == 1 && take(&["j"], &mut rest, &mut taken) => "theta_j",
+        "theta" | "W" if take(&["join", "J"], &mut rest, &mut taken) => "theta_j",
         "w" | "lambda" | "alpha" => match branch(&mut rest, &mut taken)?.as_str() {
             "a" => "w_a",
             _ => "w_b",

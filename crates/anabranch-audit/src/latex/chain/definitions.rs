@@ -10,21 +10,22 @@ use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::{Grouping, as_entry, index_letter};
 use crate::latex::symbols::{Meaning, base_name};
 use crate::quantity::{Kind, Target};
-use crate::task::Task;
 use crate::{Evaluation, Verdict};
 
 impl Judge<'_> {
     /// What a derivation calls δ, where it is not what δ is; and whether its BN′ has γ.
-    pub(super) fn remember(&mut self, equation: &Equation, exprs: &[Option<Expr>]) {
+    pub(super) fn remember(
+        &mut self,
+        equation: &Equation,
+        exprs: &[Option<Expr>],
+        members: &[Vec<Atom>],
+    ) {
         let name = equation.target.name();
-        let of_sample =
-            exprs[1..].iter().flatten().find(|expr| Self::is_of_sample(expr, equation.target));
-        if let (Some(expr), Some(left)) = (of_sample, &exprs[0])
-            && !Self::is_of_sample(left, equation.target)
+        let is_of_sample = exprs.iter().flatten().any(|e| Self::is_of_sample(e, equation.target));
+        if let (true, [atom]) = (is_of_sample, &members[0][..])
+            && matches!(atom.base, Base::Symbol(_))
         {
-            let quantity = Expr::new(Node::Quantity(equation.target.0), expr.column);
-            let node = Node::OfTask(Task::Sample, Box::new(quantity));
-            self.definitions.insert(equation.target.0.name, Expr::new(node, expr.column));
+            self.is_from_now_of_sample(atom, equation.target);
             return;
         }
         let last = equation.members.iter().zip(exprs).rev().find_map(|(member, expr)| {
@@ -50,12 +51,6 @@ impl Judge<'_> {
             let definition = followed.unwrap_or_else(|| expr.clone());
             self.definitions.insert(equation.target.0.name, definition);
         }
-    }
-
-    /// Whether it is the target as a derivative of one sample's loss.
-    pub(super) fn is_of_sample(expr: &Expr, target: Target) -> bool {
-        matches!(&expr.node, Node::OfTask(Task::Sample, inner)
-            if as_entry(inner).is_some_and(|(of, _)| of.name == target.name()))
     }
 
     /// Whether a J is no loss, because its value is no number.
@@ -88,14 +83,18 @@ impl Judge<'_> {
                     Some("h" | "H" | "a" | "A" | "tilde a" | "tilde h")
                 ) && matches!(q.name, "h" | "a_1a" | "a_1b")
                     || atom.is_symbol("J") && atom.is_bare()
+                    || matches!(q.name, "r" | "p")
             }
-            Some(Meaning::Defined(_)) => true,
+            // A δ of one sample's loss is judged.
+            Some(Meaning::Defined(expr)) => !matches!(expr.node, Node::OfTask(..)),
             Some(Meaning::Function(_)) => false,
         };
         if !ambiguous {
             return false;
         }
-        let is_new = !matches!(known.map(|r| r.meaning), Some(Meaning::Quantity(_)));
+        let is_given = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
+            if matches!(q.name, "r" | "p"));
+        let is_new = is_given || !matches!(known.map(|r| r.meaning), Some(Meaning::Quantity(_)));
         let letters: Vec<char> = vec!['i', 'n'];
         for member in &members[1..] {
             let Ok(expr) =
@@ -103,10 +102,17 @@ impl Judge<'_> {
             else {
                 continue;
             };
-            if as_entry(&expr).is_some_and(|(q, _)| Target(q).is_gradient()) {
+            // p = 0.5 says how large p is, not what.
+            if is_given && !expr.any(&|part| matches!(part.node, Node::Quantity(_))) {
+                return false;
+            }
+            if let Some((of, indices)) = as_entry(&expr)
+                && Target(of).is_gradient()
+            {
                 // δ = ∂L/∂z is judged; the name is new all the same.
                 if is_new {
-                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
+                    let own: Vec<char> = indices.iter().map(|index| index.name).collect();
+                    self.symbols.give(&without(atom, &own), Meaning::Quantity(of));
                 }
                 return false;
             }
@@ -141,11 +147,24 @@ impl Judge<'_> {
 
 /// The symbol without letters that pick an entry.
 fn without_indices(atom: &Atom) -> Atom {
+    let mut name = without(atom, &['i', 'j', 'k', 'l', 'n']);
+    // a^{(1b)} has a name of its own anyway.
+    for scripts in [&mut name.sub, &mut name.sup] {
+        scripts.retain(|a| !matches!(&a.base, Base::Group('(', _)));
+    }
+    name
+}
+
+/// The symbol without these letters, and without a sample's in parentheses.
+pub(super) fn without(atom: &Atom, letters: &[char]) -> Atom {
     let keep = |atoms: &[Atom]| -> Vec<Atom> {
         atoms
             .iter()
-            .filter(|a| !matches!(index_letter(a), Some('i' | 'j' | 'k' | 'l' | 'n')))
-            .filter(|a| !matches!(&a.base, Base::Group('(', _)))
+            .filter(|a| index_letter(a).is_none_or(|letter| !letters.contains(&letter)))
+            .filter(|a| {
+                !matches!(&a.base, Base::Group('(', inner)
+                    if matches!(&inner[..], [one] if index_letter(one).is_some()))
+            })
             .cloned()
             .collect()
     };

@@ -22,9 +22,23 @@ impl Judge<'_> {
                 self.symbols.derived(&pair[1]);
             }
         }
+        // dL = … is the differential, and then so is dW.
+        for three in atoms.windows(3) {
+            if let [d, of, equals] = three
+                && d.is_symbol("d")
+                && d.is_bare()
+                && equals.is_operator("=")
+                && ["L", "J", "C", "E"].iter().any(|loss| of.is_symbol(loss))
+            {
+                self.symbols.has_differentials = true;
+            }
+        }
         for atom in atoms {
             self.has_sums |= atom.base == Base::Sum && !atom.sub.is_empty();
             match &atom.base {
+                Base::Sum if matches!(&atom.sub[..], [x] if x.is_symbol("x")) => {
+                    self.slots.insert('x', Slot::Sample);
+                }
                 Base::Sum if !atom.sup.is_empty() => {
                     if let Some(name) = atom.sub.first().and_then(index_letter) {
                         let over_batch = atom.sup.iter().any(is_batch_size);

@@ -13,6 +13,7 @@ use crate::latex::pull_back::{Contraction, contraction};
 use crate::latex::reader::{Grouping, Reader, as_entry};
 use crate::latex::statement::start;
 use crate::latex::symbols::Meaning;
+use crate::letters::index_name;
 use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::task::{Loss, Task};
 use crate::turn::Data;
@@ -317,7 +318,8 @@ impl Judge<'_> {
                 if let Some(letter) = stray {
                     finding.verdict = Verdict::Wrong;
                     finding.explanation = format!(
-                        "The index `{letter}` is bound by no sum, or by one that it should not be in."
+                        "The index `{}` is bound by no sum, or by one that it should not be in.",
+                        index_name(letter)
                     );
                 }
                 let values = pairs.iter().map(|pair| pair.entries()).collect();
@@ -394,7 +396,8 @@ impl Judge<'_> {
         if let ([name, ..], true, Verdict::Exact) = (&samples[..], is_sum, finding.verdict) {
             finding.verdict = Verdict::Wrong;
             finding.explanation = format!(
-                "The index `{name}` is bound by no sum: a sum over the samples is missing. With it, the formula is exact."
+                "The index `{}` is bound by no sum: a sum over the samples is missing. With it, the formula is exact.",
+                index_name(*name)
             );
         }
         // What is left to explain: not a missing sum.
@@ -410,7 +413,8 @@ fn is_of_one_unit(expr: &Expr) -> bool {
     !expr.any(&|part| match &part.node {
         Node::Quantity(found) => match found.kind {
             Kind::Scalar => false,
-            Kind::Rows | Kind::Vector => found.units != Units::Columns,
+            // ŷa is added to them.
+            Kind::Rows | Kind::Vector => found.units != Units::Columns && found.name != "y_a_hat",
             Kind::UnitJacobian => false,
             _ => true,
         },

@@ -5,7 +5,7 @@ use crate::expr::{Axis, Expr, Fold, Index, Node, Operator, Slot};
 /// How texts say that they do, in small letters.
 const PHRASES: [&str; 9] = [
     "summation convention",
-    "einstein",
+    "convenção de soma",
     "repeated indices are summed",
     "repeated index is summed",
     "summenkonvention",
@@ -17,15 +17,30 @@ const PHRASES: [&str; 9] = [
 
 /// Whether a text says that repeated indices are summed over.
 pub(super) fn is_declared(text: &str) -> bool {
-    const NOT: [&str; 10] =
-        ["not", "n't", "no ", "never", "without", "nicht", "kein", "ohne", "sans", "ne "];
+    const NOT: [&str; 14] = [
+        "not ", "n't", "no ", "never", "without", "would", "instead", "unlike", "nicht", "kein",
+        "ohne", "statt", "sans", "ne ",
+    ];
+    // Whoever only names Einstein does not sum like him.
+    const HIS: [&str; 6] =
+        ["convention", "konvention", "notation", "convenio", "convenzione", "summ"];
     let text = text.to_lowercase();
-    PHRASES.iter().any(|phrase| {
-        text.match_indices(phrase).any(|(at, _)| {
-            let sentence = text[..at].rsplit(['.', '\n']).next().unwrap_or_default();
-            !NOT.iter().any(|not| sentence.contains(not))
+    let sentence = |at: usize| {
+        let before = text[..at].rsplit(['.', '\n']).next().unwrap_or_default();
+        let behind = text[at..].split(['.', '\n']).next().unwrap_or_default();
+        (before, behind)
+    };
+    let is_denied = |before: &str| NOT.iter().any(|not| before.contains(not));
+    let is_named = PHRASES
+        .iter()
+        .any(|phrase| text.match_indices(phrase).any(|(at, _)| !is_denied(sentence(at).0)));
+    is_named
+        || text.match_indices("einstein").any(|(at, _)| {
+            let (before, behind) = sentence(at);
+            !is_denied(before)
+                && !is_denied(behind)
+                && HIS.iter().any(|word| before.contains(word) || behind.contains(word))
         })
-    })
 }
 
 /// The tree with a sum over every index that a product has twice, and the left side has not.
@@ -87,6 +102,9 @@ mod tests {
             ("Sums are written. We do not use Einstein's summation convention.", false),
             ("Repeated indices are summed over.", true),
             ("Indices repeat.", false),
+            ("We sum as in Einstein's notation.", true),
+            ("Einstein knew no networks.", false),
+            ("One would follow Einstein's convention; here all sums are printed.", false),
         ] {
             assert_eq!(is_declared(text), declared, "{text}");
         }

@@ -68,6 +68,18 @@ impl Reader<'_> {
                 self.raw_group();
                 self.argument()
             }
+            // What a slide shows at first, and what later.
+            "onslide" | "only" | "uncover" | "visible" | "alert" | "pause" => {
+                self.skip_space();
+                if self.peek() == Some('<') {
+                    while self.peek().is_some_and(|c| c != '>') {
+                        self.at += 1;
+                    }
+                    self.at += 1;
+                    self.skip_space();
+                }
+                if self.peek() == Some('{') { self.argument() } else { Ok(vec![]) }
+            }
             "underbrace" | "overbrace" | "boxed" | "cancel" | "mathstrip" | "underline"
             | "mathop" | "mathrel" | "mathbin" | "fbox" => {
                 let inner = self.argument()?;
@@ -127,6 +139,10 @@ impl Reader<'_> {
                 }
                 if name.starts_with("text") || name == "mbox" || name == "emph" {
                     let text = self.raw_group();
+                    // `and` in Spanish, Italian and Portuguese, not a letter.
+                    if [" y ", " e "].contains(&text.as_str()) {
+                        return one(Base::Word(text.trim().to_owned()));
+                    }
                     let text = text.trim();
                     if text.contains('$') {
                         // if $i = j$: words and formulas in turn.

@@ -1,10 +1,11 @@
 //! Symbols, and what their scripts pick, transpose or raise to a power.
 
-use super::{Reader, at, index_letter, quantity, unreadable};
+use super::{DIFFERENTIAL, Reader, as_entry, at, index_letter, quantity, unreadable};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::{Letter, Meaning, base_name, is_power, is_transpose};
 use crate::quantity::{Kind, Quantity};
+use crate::task::Task;
 
 impl Reader<'_> {
     /// A symbol with its indices, transpose and power.
@@ -44,7 +45,7 @@ impl Reader<'_> {
         let Some(resolved) = self.symbols.resolve(atom) else {
             let name = base_name(atom).unwrap_or_default();
             let message = match &*name {
-                "d" => "a differential: only derivatives are read, such as ∂L/∂W".to_owned(),
+                "d" => DIFFERENTIAL.to_owned(),
                 "vec" => "`vec`: only matrices as they are can be read, not as vectors".to_owned(),
                 _ => format!(
                     "`{name}` with these scripts is not a known quantity; say what it is in a line \
@@ -76,7 +77,14 @@ impl Reader<'_> {
                 }
                 value
             }
-            Meaning::Defined(expr) => self.entry(expr, &resolved.letters, place),
+            Meaning::Defined(expr) => match of_task(&expr) {
+                // A δ of one sample's loss.
+                Some((task, of)) => {
+                    let value = self.picked(of, &resolved.letters, place)?;
+                    at(place, Node::OfTask(task, Box::new(value)))
+                }
+                None => self.entry(expr, &resolved.letters, place),
+            },
             Meaning::Function(name) => {
                 return unreadable(
                     place,
@@ -203,6 +211,14 @@ impl Reader<'_> {
         } else {
             value
         })
+    }
+}
+
+/// A derivative of another loss than the whole, and of which.
+fn of_task(expr: &Expr) -> Option<(Task, &'static Quantity)> {
+    match &expr.node {
+        Node::OfTask(task, inner) => as_entry(inner).map(|(of, _)| (*task, of)),
+        _ => None,
     }
 }
 

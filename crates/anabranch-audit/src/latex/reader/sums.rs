@@ -38,6 +38,8 @@ impl Reader<'_> {
                 (Some(true), _) => Some(Slot::Sample),
                 (Some(false), _) => Some(Slot::Component),
                 (None, Some(other)) => self.slots.get(&other).copied().or(Some(Slot::Component)),
+                // Σₓ goes over the training examples.
+                (None, None) if *name == 'x' => Some(Slot::Sample),
                 (None, None) => None,
             };
             if let Some(slot) = slot {
