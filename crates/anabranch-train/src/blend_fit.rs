@@ -1,15 +1,17 @@
 //! How much linear models should count, by the validation rows.
 //!
 //! Where these are few, the share that predicts them best is mostly chance. So all shares s of a
-//! grid are averaged, each as much as the rows speak for it: the posterior mean of s, all of the
-//! grid being as probable before (Hoeting et al., *Bayesian Model Averaging*, 1999),
+//! grid are averaged, each as much as the rows speak for it: the posterior mean of s (Hoeting et
+//! al., *Bayesian Model Averaging*, 1999),
 //!
 //! ```text
-//! share = Σ s·L(s) / Σ L(s)
+//! share = Σ s·L(s)·exp(PRIOR·s) / Σ L(s)·exp(PRIOR·s)
 //! ```
 //!
 //! with the likelihood L of the rows: Π p\[class\] of a class, and MSE(s)^(−n/2) of n numbers whose
-//! errors are normal with an unknown variance.
+//! errors are normal with an unknown variance. Before the rows speak, larger shares are the more
+//! probable ones: rows that a network stopped by flatter it, and of few rows it is the linear model
+//! that errs less.
 
 use anabranch_data::Dataset;
 use anabranch_graph::River;
@@ -22,6 +24,10 @@ use crate::task_metrics::{JudgedColumn, JudgedTask};
 /// The shares that are tried. The networks keep an eighth at least: they are what a model is told
 /// to be.
 const SHARES: [f64; 8] = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875];
+
+/// How much more probable the linear model alone is than the network alone, before the rows speak:
+/// the logarithm.
+const PRIOR: f64 = 3.0;
 
 /// A share is a multiple of one over this: less is not worth a linear model in the file.
 const STEPS: f64 = 20.0;
@@ -55,10 +61,11 @@ fn mean_share(networks: &JudgedTask, line: &JudgedTask) -> f64 {
     if line.n_judged() == 0 {
         return 0.0;
     }
-    let likelihoods = SHARES.map(|share| (share, log_likelihood(networks, line, share)));
-    let most = likelihoods.iter().map(|(_, log)| *log).fold(f64::NEG_INFINITY, f64::max);
+    let log_posterior = |share| PRIOR * share + log_likelihood(networks, line, share);
+    let posterior = SHARES.map(|share| (share, log_posterior(share)));
+    let most = posterior.iter().map(|(_, log)| *log).fold(f64::NEG_INFINITY, f64::max);
     let (mut sum, mut weights) = (0.0, 0.0);
-    for (share, log) in likelihoods {
+    for (share, log) in posterior {
         let weight = Scalar::exp(log - most);
         sum += share * weight;
         weights += weight;

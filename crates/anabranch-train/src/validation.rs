@@ -96,8 +96,9 @@ impl<'d> Validation<'d> {
 
     /// Chooses how much linear models should count beside the networks, which they then do in
     /// [`judged`](Self::judged): as much as the rows speak for. `first` are those of the
-    /// training rows of the data set; each other turn has models of its own, and the result their
-    /// mean. `None` if the networks alone are best.
+    /// training rows of the data set; each other turn has models of its own. The result has models
+    /// of all these rows: what they are worth is known by then. `None` if the networks alone are
+    /// best.
     ///
     /// # Errors
     /// If they have other inputs or outputs than the model.
@@ -113,7 +114,7 @@ impl<'d> Validation<'d> {
         let linear: Vec<LinearModels> = (0..self.turns.len())
             .map(|turn| match turn {
                 0 => first.clone(),
-                _ => LinearModels::fit_coarsely(dataset, &dataset.split.of_member(turn)),
+                _ => LinearModels::fit_coarsely(dataset, &dataset.split.of_member(turn).train),
             })
             .collect();
         let lines = self.turns.iter().zip(&linear);
@@ -123,7 +124,8 @@ impl<'d> Validation<'d> {
             return Ok(None);
         };
         let blend = Blend::unfilled(river, model.graph(), shares)?;
-        let of_all = blend.clone().filled(&LinearModels::mean(&linear))?;
+        let rows = [&dataset.split.train[..], &dataset.split.validation].concat();
+        let of_all = blend.clone().filled(&LinearModels::fit_coarsely(dataset, &rows))?;
         for (turn, linear) in std::mem::take(&mut self.turns).into_iter().zip(&linear) {
             let model = turn.model.with_blend(Some(blend.clone().filled(linear)?))?;
             self.turns.push(Turn { model, ..turn });

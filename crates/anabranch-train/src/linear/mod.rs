@@ -4,7 +4,7 @@ mod inputs;
 mod logistic;
 mod ridge;
 
-use anabranch_data::{Dataset, Split, Targets, TaskTarget, TaskValues};
+use anabranch_data::{Dataset, Targets, TaskTarget, TaskValues};
 use anabranch_layers::{Target, TargetKind};
 use anabranch_tensor::gemm::dot;
 use anabranch_tensor::ndarray::{Array1, Array2};
@@ -21,7 +21,7 @@ const MOST_MULTIPLICATIONS: f64 = 1e11;
 /// How large a derivative of the mean loss may be at the end of a fit: as scikit-learn has it.
 const TOLERANCE: f64 = 1e-4;
 
-/// The same where several models of nearly the same rows are averaged.
+/// The same for models that count beside networks.
 const COARSE_TOLERANCE: f64 = 1e-3;
 
 /// A linear model of rows x: x·Wᵀ + b.
@@ -54,9 +54,9 @@ impl LinearModels {
         Self::fit_to(dataset, &dataset.split.train, TOLERANCE)
     }
 
-    /// [`fit`](Self::fit), less exactly, to the training rows of another split of the data set.
-    pub(crate) fn fit_coarsely<T: Scalar>(dataset: &Dataset<T>, split: &Split) -> Self {
-        Self::fit_to(dataset, &split.train, COARSE_TOLERANCE)
+    /// [`fit`](Self::fit), less exactly, to other rows.
+    pub(crate) fn fit_coarsely<T: Scalar>(dataset: &Dataset<T>, row_idx: &[usize]) -> Self {
+        Self::fit_to(dataset, row_idx, COARSE_TOLERANCE)
     }
 
     fn fit_to<T: Scalar>(dataset: &Dataset<T>, row_idx: &[usize], tolerance: f64) -> Self {
@@ -82,23 +82,6 @@ impl LinearModels {
             }
         };
         Self { of_tasks: dataset.tasks.iter().enumerate().map(of_task).collect() }
-    }
-
-    /// The models of the mean weights; of a task for which one of them lacks a model, none.
-    pub(crate) fn mean(models: &[Self]) -> Self {
-        let n_tasks = models.first().map_or(0, |first| first.of_tasks.len());
-        let of_task = |task: usize| {
-            let mut models_of_task = models.iter().map(|models| models.of_task(task));
-            let Linear { mut w, mut b } = models_of_task.next()??.clone();
-            for model in models_of_task {
-                let model = model?;
-                w += &model.w;
-                b += &model.b;
-            }
-            let n = models.len() as f64;
-            Some(Linear { w: w / n, b: b / n })
-        };
-        Self { of_tasks: (0..n_tasks).map(of_task).collect() }
     }
 
     /// The model of a task, if there is one.
