@@ -85,8 +85,9 @@ fn four_branches_are_checked_trained_saved_loaded_and_predict() {
         let report = gradcheck(&instance, &exec, DEFAULT_WORK).unwrap();
         assert!(report.pass && !report.sampled, "{report}");
         for tensor in &report.tensors {
-            let worst = tensor.dual.max(tensor.by_hand).max(tensor.difference);
-            assert!(worst <= 1e-10 && tensor.checked > 0, "{report}");
+            assert!(tensor.dual.max(tensor.by_hand) <= 1e-10 && tensor.checked > 0, "{report}");
+            // Differences of losses lose digits.
+            assert!(tensor.difference <= 1e-9, "{report}");
         }
         assert!(report.identities.iter().all(|identity| identity.error <= 1e-10), "{report}");
     }

@@ -96,7 +96,15 @@ fn networks(model: &Model) -> String {
 
 /// The kind of a column, and what is known of it.
 fn kind_of(column: &InputColumn) -> (&'static str, String) {
-    match &column.encoding {
+    kind_of_encoding(&column.encoding)
+}
+
+fn kind_of_encoding(encoding: &Encoding) -> (&'static str, String) {
+    match encoding {
+        Encoding::NamedNumber { number, names } => {
+            let [number, names] = [number, names].map(|part| kind_of_encoding(part).1);
+            ("number and category", format!("{number}; {names}"))
+        }
         Encoding::Numeric { mean, std, range, .. } => {
             let range = range.map_or(String::new(), |[least, most]| format!("{least} to {most}, "));
             ("number", format!("{range}{} ± {}", figure(Some(*mean)), figure(Some(*std))))

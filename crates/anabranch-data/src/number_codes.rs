@@ -1,9 +1,9 @@
 //! Whole numbers that name things: persons, schools, places, of which each has several rows.
 //!
 //! As a number, such a name says next to nothing: that of the next person is as near as can be, and
-//! tells of somebody else. As a label it says whose rows these are. Which of the two a column of
-//! whole numbers is, the targets y of the training rows tell, by how unlike rows are (a variogram,
-//! Matheron, *Principles of Geostatistics*, 1963):
+//! tells of somebody else. As a label it says whose rows these are. Whether a column of whole
+//! numbers holds names, the targets y of the training rows tell, by how unlike rows are (a
+//! variogram, Matheron, *Principles of Geostatistics*, 1963):
 //!
 //! ```text
 //! same = ½ mean (y − y')²    of rows with the same number
@@ -15,6 +15,10 @@
 //! same: all − next is hardly less than all − same. Where it is a name, hardly anything is left of
 //! that. Of a class, (y − y')² is 1 where two rows are of different classes; of numbers, y is their
 //! rank, so that a few far ones do not decide.
+//!
+//! Names of one target may measure another one: of patients that are numbered treatment by
+//! treatment, each has its own course. So numbers that are names for any target become inputs both
+//! as numbers and as labels. It also helps with names that training never saw.
 
 use std::collections::HashSet;
 
@@ -47,8 +51,8 @@ const MOST_LEFT: f64 = 0.5;
 const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 impl Schema {
-    /// Reads inputs that are names in whole numbers as categories, unless the user says what they
-    /// are. `targets` are no inputs.
+    /// Reads inputs that are names in whole numbers as categories too, unless the user says what
+    /// they are. `targets` are no inputs.
     pub(crate) fn with_number_codes(
         mut self,
         exec: &Executor,
@@ -70,17 +74,18 @@ impl Schema {
                 return None;
             }
             let groups = Groups::read(table, column, place, training)?;
-            groups.are_named(&to_learn).then(|| groups.each().count())
+            let are_names = to_learn.iter().any(|target| groups.are_names_for(target));
+            are_names.then(|| groups.each().count())
         });
         for (place, n) in names.into_iter().enumerate() {
             let Some(n) = n else { continue };
             let name = self.columns()[place].name.clone();
             let message = format!(
                 "column {name:?}: its {n} numbers are names: rows of the same number are alike, those of the next one are \
-                 not: read as categories (--as '{name}=number' reads numbers)"
+                 not: read as categories too (--as '{name}=number' reads numbers alone)"
             );
             let warning = Warning::new(WarningCode::Codes, message).column(&name).count(n);
-            self.read_as_category(place, "its whole numbers name groups of rows", warning);
+            self.read_as_names(place, warning);
         }
         self
     }
@@ -108,6 +113,9 @@ impl Groups {
         training: &TrainingTargets<'_>,
     ) -> Option<Self> {
         let ColumnKind::Number { format } = &column.kind else { return None };
+        if !format.is_plain() {
+            return None;
+        }
         let mut rows = Vec::new();
         for (i, row) in training.rows.iter().enumerate() {
             let cell = Cell::Text(table.cell(training.found.rows[*row], place));
@@ -132,19 +140,13 @@ impl Groups {
         self.0.chunk_by(|a, b| a.0 == b.0)
     }
 
-    /// Whether the numbers are names, for each target about which they say anything.
-    fn are_named(&self, targets: &[Target]) -> bool {
-        let mut found = targets.iter().filter_map(|target| self.is_named(target)).peekable();
-        found.peek().is_some() && found.all(|is_named| is_named)
-    }
-
-    /// Whether the numbers are names as far as this target shows; `None` where it shows nothing.
-    fn is_named(&self, target: &Target) -> Option<bool> {
+    /// Whether the numbers are names for this target.
+    fn are_names_for(&self, target: &Target) -> bool {
         let whole = Sums::of(target, &self.0);
         if matches!(target, Target::Class { .. }) {
             let most = whole.sums.iter().fold(0.0, |most: f64, rows| most.max(*rows));
             if whole.n - most < MIN_OTHERS {
-                return None;
+                return false;
             }
         }
         let (mut same, mut same_weights) = (0.0, 0.0);
@@ -167,8 +169,7 @@ impl Groups {
         let left = variance - next / next_weights;
         let by_chance = MIN_DEVIATIONS / same_weights.sqrt();
         // Not so where one of them is not a number, without rows.
-        (explained > variance * f64::max(MIN_SHARE, by_chance))
-            .then_some(left < MOST_LEFT * explained)
+        explained > variance * f64::max(MIN_SHARE, by_chance) && left < MOST_LEFT * explained
     }
 }
 
@@ -206,16 +207,16 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use anabranch_tensor::Executor;
 
-    use crate::column_kind::ColumnKind;
     use crate::dataset::prepare;
-    use crate::labels::Labels;
     use crate::rules::AskedKind;
     use crate::split::Fractions;
     use crate::table::Table;
     use crate::target::TargetColumns;
-    use crate::warning::WarningCode;
+    use crate::warning::{Warning, WarningCode};
 
     /// 60 persons with five rows each: what they are like has nothing to do with the order of their
     /// numbers. The year measures: it adds to `y`; and each `x` tells a seventh of it.
@@ -250,8 +251,7 @@ mod tests {
         let said: Vec<String> = said.filter_map(|w| w.column.clone()).collect();
         for column in &prepared.schema.columns()[..3] {
             let expected = said.contains(&column.name);
-            let labels = ColumnKind::Category { labels: Labels::Numbers };
-            assert_eq!(column.kind == labels, expected, "{}", column.name);
+            assert_eq!(column.are_names, expected, "{}", column.name);
         }
         said
     }
@@ -283,6 +283,86 @@ mod tests {
             csv.replace(&format!("\n{},", 100 + person), &format!("\n@{},", 100 + like))
         });
         assert!(names(table(&sorted.replace('@', "")), &both()).is_empty());
+    }
+
+    /// The kinds are in the order of the numbers, and what persons are like is not.
+    #[test]
+    fn names_of_one_target_may_measure_another() {
+        let mut csv = String::new();
+        for (i, line) in persons().lines().enumerate() {
+            let kind = if i == 0 { "kind" } else { ["red", "green", "blue"][(i - 1) / 100] };
+            let cells: Vec<&str> = line.split(',').collect();
+            csv += &format!("{},{kind},{}\n", cells[..4].join(","), cells[5]);
+        }
+        assert_eq!(names(table(&csv), &both()), ["person"]);
+        let class = TargetColumns::new().classify("kind");
+        assert!(names(table(&csv), &class).is_empty());
+    }
+
+    /// What some rows are encoded as, beside what their persons' numbers alone are.
+    fn encoded(csv: &str, rows: &str) -> (Vec<f64>, Vec<f64>, Vec<Warning>) {
+        let (exec, targets) = (Executor::serial(), TargetColumns::new().regress(["y"]));
+        let rows = table(rows);
+        let all: Vec<usize> = (0..rows.n_rows()).collect();
+        let encode = |kind: Option<AskedKind>| {
+            let mut rules = table(csv).rules().clone();
+            rules.kinds.extend(kind.map(|kind| ("person".into(), kind)));
+            rules.keep = ["person", "y"].map(String::from).to_vec();
+            let table = table(csv).with_rules(rules);
+            let prepared =
+                prepare::<f64>(&exec, &table, &targets, Fractions::default(), 1).unwrap();
+            let encoder = prepared.encoder;
+            let judged = encoder.encode::<f64>(&exec, &rows, &all);
+            judged.unwrap()
+        };
+        let (both, number) = (encode(None), encode(Some(AskedKind::Number)));
+        (both.x, number.x, both.warnings)
+    }
+
+    #[test]
+    fn named_numbers_are_encoded_as_numbers_and_as_names() {
+        let persons = persons();
+        // So few that each has an input.
+        let persons: Vec<&str> = persons.lines().take(1 + 40 * 5).collect();
+        let rows = "person\n103\n103.0\n139\n138.5\n?\n";
+        let (both, number, warnings) = encoded(&persons.join("\n"), rows);
+        let (width, n) = (both.len() / 5, number.len() / 5);
+        assert_eq!(width, n + 40);
+        for (row, hot) in [Some(3), Some(3), Some(39), None, None].into_iter().enumerate() {
+            let (of_number, names) = both[row * width..(row + 1) * width].split_at(n);
+            assert_eq!(of_number, &number[row * n..(row + 1) * n]);
+            let expected = (0..40).map(|place| f64::from(u8::from(Some(place) == hot)));
+            assert_eq!(names, expected.collect::<Vec<f64>>());
+        }
+        let codes: Vec<WarningCode> = warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, [WarningCode::UnseenCategories, WarningCode::NewlyMissing]);
+    }
+
+    /// Each row is told by others what its person is like, behind the number.
+    #[test]
+    fn many_names_stand_for_what_the_targets_were() {
+        let mut csv = "person,y\n".to_owned();
+        for i in 0..900 {
+            csv += &format!("{},{}.{}\n", 100 + i % 150, i % 150 * 67 % 151, i / 150);
+        }
+        let exec = Executor::serial();
+        let (table, targets) = (table(&csv), TargetColumns::new().regress(["y"]));
+        let prepared = prepare::<f64>(&exec, &table, &targets, Fractions::default(), 1).unwrap();
+        let all: Vec<usize> = (0..900).collect();
+        let by_all = prepared.encoder.encode::<f64>(&exec, &table, &all).unwrap().x;
+        let width = prepared.dataset.n_inputs;
+        let names = prepared.encoder.feature_names();
+        assert_eq!(names, ["person", "person by y"]);
+        let test: HashSet<usize> = prepared.dataset.split.test.iter().copied().collect();
+        let mut n_different = 0;
+        let of_rows = prepared.dataset.x.chunks(width).zip(by_all.chunks(width));
+        for (row, (own, by_all)) in of_rows.enumerate() {
+            assert_eq!(own[..width - 1], by_all[..width - 1]);
+            let is_different = own[width - 1] != by_all[width - 1];
+            assert!(!(is_different && test.contains(&row)));
+            n_different += usize::from(is_different);
+        }
+        assert!(n_different > 600, "{n_different}");
     }
 
     /// Most persons have one row, and the others two.

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::cell::trimmed;
 use crate::column_kind::{ColumnKind, Decision, FileFacts, decide};
 use crate::error::DataError;
-use crate::labels::Labels;
 use crate::missing::MissingMarkers;
 use crate::number::Mark;
 use crate::profile::{Profile, Sequence};
@@ -39,6 +38,9 @@ pub struct ColumnSchema {
     /// What kind it is of.
     #[serde(flatten)]
     pub kind: ColumnKind,
+    /// Whether its numbers are names too: each also stands for itself, beside what it measures.
+    #[serde(skip_serializing_if = "is_false")]
+    pub are_names: bool,
     /// Why, in words.
     pub why: String,
     /// Why it is not an input, unless it is a target.
@@ -67,6 +69,10 @@ pub struct ColumnSchema {
 pub(crate) enum Codes {
     Present,
     Absent,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Why a column is not an input.
@@ -139,11 +145,11 @@ impl Schema {
         &self.columns
     }
 
-    /// Has the labels of a column of numbers stand for themselves.
-    pub(crate) fn read_as_category(&mut self, place: usize, why: &str, warning: Warning) {
+    /// Has each number of a column stand for itself too.
+    pub(crate) fn read_as_names(&mut self, place: usize, warning: Warning) {
         let column = &mut self.columns[place];
-        column.kind = ColumnKind::Category { labels: Labels::Numbers };
-        why.clone_into(&mut column.why);
+        column.are_names = true;
+        column.why += ", which name groups of rows too";
         column.warnings.push(warning);
     }
 
@@ -296,6 +302,7 @@ impl ColumnSchema {
         Self {
             name,
             kind,
+            are_names: false,
             why,
             left_out,
             missing: n_missing,

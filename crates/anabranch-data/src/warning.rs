@@ -65,7 +65,7 @@ pub enum WarningCode {
     NumberFormat,
     /// A column of dates.
     DateFormat,
-    /// Codes with leading zeros stay text, and whole numbers that are names are labels.
+    /// Codes with leading zeros stay text, and whole numbers that are names are labels too.
     Codes,
     /// Labels that differ by case or space alone.
     SimilarLabels,

@@ -52,7 +52,7 @@ fn numbers_are_standardised_on_the_training_rows_alone() {
 fn numbers_far_outside_are_believed_as_far_as_the_range_is_wide_on_both_sides() {
     // Mean 5, population standard deviation 2, from 2 to 9: −5 and 16 are the last believed.
     let (encoder, _) = fit("n\n2\n4\n4\n4\n5\n5\n7\n9\n");
-    assert_eq!(encoder.input_columns()[0].believed_range(), Some([-5.0, 16.0]));
+    assert_eq!(encoder.input_columns()[0].encoding.believed_range(), Some([-5.0, 16.0]));
     let (x, _) = encode(&encoder, "n\n-1000\n-5\n-4\n15\n16\n1000\n");
     assert_eq!(x, [-5.0, -5.0, -4.5, 5.0, 5.5, 5.5]);
 }
@@ -303,7 +303,19 @@ fn stored_encoders_are_checked() {
             r#"[{{"name":"c","kind":"target_statistics","categories":["a","b"],"statistics":{{"of":["y","z"],"values":{values}}},"missing":"present"}}]"#
         )
     };
+    let named = |names: &str| {
+        format!(
+            r#"[{{"name":"c","kind":"named_number","number":{{"kind":"numeric","mean":0,"std":1,"median":1,"missing":"present"}},"names":{names}}}]"#
+        )
+    };
+    let hot = |list: &str, labels: &str, missing: &str| {
+        named(&format!(
+            r#"{{"kind":"categorical","categories":{list},"labels":"{labels}","missing":"{missing}"}}"#
+        ))
+    };
+    const NAMES: &str = "a number with names of which one is no number, or the other none";
     let width = |json: &str| serde_json::from_str::<Encoder>(json).unwrap().width();
+    assert_eq!(width(&hot(r#"["1","2"]"#, "numbers", "absent")), 4);
     assert_eq!(width(&categories(r#"["a","b"]"#)), 3);
     assert_eq!(width(&by_targets("[0,1,2,3,4,5]")), 3);
     let twice = numeric("0", "1").replace("}]", "},") + &numeric("0", "1")[1..];
@@ -322,6 +334,12 @@ fn stored_encoders_are_checked() {
         (categories(r#"["a","a"]"#), "categories out of order"),
         (by_targets("[0,1,2,3,4]"), "statistics that do not fit the categories"),
         (by_targets("[0,1,2,3,4,1e300]"), "statistics that do not fit the categories"),
+        (hot(r#"["1","a"]"#, "numbers", "absent"), NAMES),
+        (hot(r#"["1","2"]"#, "text", "absent"), NAMES),
+        (hot(r#"["1","2"]"#, "numbers", "present"), NAMES),
+        (hot(r#"["2","1"]"#, "numbers", "absent"), "categories out of order"),
+        (named(&numeric("0", "1")[1..].replace(r#""name":"n","#, "").replace("}]", "}")), NAMES),
+        (hot(r#"["1"]"#, "numbers", "absent").replace(r#""std":1"#, r#""std":0"#), MEAN),
         (by_targets("[]"), "statistics that do not fit the categories"),
     ] {
         let error = serde_json::from_str::<Encoder>(&json).unwrap_err().to_string();

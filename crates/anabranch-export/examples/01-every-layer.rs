@@ -13,7 +13,7 @@ use anabranch_train::{Executor, Model, NoObserver, TrainConfig, Trainer};
 /// Grapes, with all that tables do to them.
 fn csv() -> String {
     let mut csv = String::from(
-        "sugar,acid,sort,picked,organic,study,lot,type,parcel,alcohol,mass,must,grade,use\n",
+        "sugar,acid,sort,picked,organic,study,lot,type,parcel,vat,picker,alcohol,mass,must,grade,use\n",
     );
     for i in 0..600 {
         let sugar = (i * 11) % 23;
@@ -33,11 +33,16 @@ fn csv() -> String {
         // Too many for an input each.
         let parcel = if i % 31 == 4 { String::new() } else { format!("p{}", i * 7 % 150) };
         let alcohol = sugar + i % 5;
-        let (mass, must) = (100 + (i * 5) % 37, 3 * sugar + i % 7);
+        let size = (i * 5) % 37;
+        let (mass, must) = (100 + size, 3 * sugar + i % 7);
+        // Numbers that are names, in no order: 37, some of them rare, and 185.
+        let vat = if i % 41 == 9 { String::new() } else { format!("{}", 100 + size * 35 % 37) };
+        let vat = if i % 120 == 8 { format!("{}", 500 + i) } else { vat };
+        let picker = 1000 + (5 * size + i % 5) * 124 % 187;
         let grade = ["fair", "good", "best"][(sugar / 8).min(2)];
         let purpose = if i % 2 == 0 { "wine" } else { "juice" };
         csv += &format!(
-            "{cell},{acid},{sort},{picked},{organic},{study},{:05},t{},{parcel},{alcohol}.25,{mass},{must},{grade},{purpose}\n",
+            "{cell},{acid},{sort},{picked},{organic},{study},{:05},t{},{parcel},{vat},{picker},{alcohol}.25,{mass},{must},{grade},{purpose}\n",
             (i % 7) * 1000 + i,
             i % 4
         );

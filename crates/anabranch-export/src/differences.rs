@@ -21,12 +21,7 @@ pub(crate) fn of(model: &Model, format: Format, coverage: Option<&Coverage<'_>>)
         "dates are given in seconds since 1970-01-01 00:00 UTC, not as text",
     );
     add(
-        |column| match &column.encoding {
-            Encoding::Numeric { format, .. } | Encoding::Robust { format, .. } => {
-                !format.is_plain()
-            }
-            _ => false,
-        },
+        |column| column.encoding.number_format().is_some_and(|format| !format.is_plain()),
         "numbers are given as numbers, not as they are written in the table",
     );
     if format == Format::Onnx {
@@ -69,5 +64,5 @@ pub(crate) fn of(model: &Model, format: Format, coverage: Option<&Coverage<'_>>)
 
 /// When two texts of a column are the same category.
 fn compared_as(column: &InputColumn) -> Option<Labels> {
-    column.categories().map(|(_, labels)| labels)
+    column.encoding.categories().map(|(_, labels)| labels)
 }

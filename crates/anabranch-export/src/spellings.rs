@@ -11,7 +11,7 @@ const FEW_LETTERS: usize = 6;
 /// The texts of a categorical column, each with the place of its category; `None` is a missing
 /// cell. No text is given twice.
 pub(crate) fn of(column: &InputColumn) -> Vec<(String, Option<usize>)> {
-    let Some((categories, labels)) = column.categories() else { return Vec::new() };
+    let Some((categories, labels)) = column.encoding.categories() else { return Vec::new() };
     let markers = column.missing_markers.texts().iter().flat_map(|text| in_all_cases(text));
     let markers = std::iter::once(String::new()).chain(markers).map(|text| (text, None));
     let own = categories.iter().enumerate().map(|(place, text)| (text.clone(), Some(place)));

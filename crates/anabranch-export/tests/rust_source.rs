@@ -71,6 +71,8 @@ fn every_column_layer_and_scale_predicts_as_the_model() {
         "same_prefix::<",
         "clipped(",
         "from_table(",
+        "named(",
+        "named_from_table(",
         "unseen_place: Some(",
         "pub type_: ",
         "-99.0",

@@ -87,6 +87,11 @@ pub(crate) fn dependence(
         Encoding::TargetStatistics { categories, statistics, .. } => {
             known_categories(input, categories.len(), statistics, cells(&dataset.split.test))
         }
+        Encoding::NamedNumber { names, .. }
+            if matches!(**names, Encoding::TargetStatistics { .. }) =>
+        {
+            blocks(input, cells(&dataset.split.test))
+        }
         _ => blocks(input, cells(&dataset.split.train)),
     };
     let x = encoded(&dataset.x, width, &draw(run.judged().1, ROWS, run.seed));
@@ -209,13 +214,14 @@ fn blocks<'x>(input: &InputColumn, cells: impl Iterator<Item = &'x [f32]>) -> Ve
 }
 
 fn is_missing(input: &InputColumn, cell: &[f32]) -> bool {
-    input.missing() == MissingColumn::Present && cell.last() == Some(&1.0)
+    let encoding = input.encoding.number();
+    encoding.missing() == MissingColumn::Present && cell[encoding.width() - 1] == 1.0
 }
 
 /// What encoded values mean.
 fn values(input: &InputColumn, blocks: &[Vec<f32>]) -> Values {
     let first = blocks.iter().map(|block| f64::from(block[0]));
-    match &input.encoding {
+    match input.encoding.number() {
         Encoding::Numeric { mean, std, .. } => {
             Values::Numbers(first.map(|z| z * std + mean).collect())
         }
@@ -239,6 +245,8 @@ fn values(input: &InputColumn, blocks: &[Vec<f32>]) -> Values {
             };
             Values::Names(blocks.iter().map(named).collect())
         }
+        // No number is one.
+        Encoding::NamedNumber { .. } => Values::Numbers(first.collect()),
     }
 }
 

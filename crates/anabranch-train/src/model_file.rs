@@ -42,9 +42,11 @@ use crate::snapshot::{Member, Snapshot};
 /// The name of the model file in a run's directory.
 pub const MODEL_FILE: &str = "model.safetensors";
 
-/// The newest format that this version reads, and writes if statistics of targets stand for some
-/// categories.
-const FORMAT: u64 = 5;
+/// The newest format that this version reads, and writes if numbers are names as well.
+const FORMAT: u64 = 6;
+
+/// The first format in which statistics of targets stand for some categories.
+const BY_TARGETS: u64 = 5;
 
 /// The first format with linear models among the networks.
 const BLENDED: u64 = 4;
@@ -108,10 +110,15 @@ impl Model {
 
     /// The oldest format that can hold the model.
     fn format(&self) -> u64 {
+        let columns = self.encoder().input_columns();
+        let has_names =
+            |column: &InputColumn| matches!(column.encoding, Encoding::NamedNumber { .. });
         let has_statistics =
             |column: &InputColumn| matches!(column.encoding, Encoding::TargetStatistics { .. });
-        if self.encoder().input_columns().iter().any(has_statistics) {
+        if columns.iter().any(has_names) {
             FORMAT
+        } else if columns.iter().any(has_statistics) {
+            BY_TARGETS
         } else if self.blend().is_some() {
             BLENDED
         } else {

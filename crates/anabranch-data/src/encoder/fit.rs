@@ -2,7 +2,8 @@
 
 use anabranch_tensor::Executor;
 
-use super::encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn, read_date};
+use super::encode_cell::read_date;
+use super::encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 use super::fit_statistics::{CrossFitted, TrainingTargets};
 use super::{CellError, Encoder};
 use crate::cell::{Cell, value_of};
@@ -83,12 +84,13 @@ impl Encoder {
         let (mut columns, mut cross_fitted, mut start) = (Vec::new(), Vec::new(), 0);
         for fit in fits {
             let ((column, about), values) = fit?;
-            if !values.is_empty() {
-                cross_fitted.push(CrossFitted { start, values });
-            }
-            start += column.as_ref().map_or(0, InputColumn::width);
-            columns.extend(column);
             warnings.extend(about);
+            let Some(column) = column else { continue };
+            if let Some(of_column) = column.encoding.statistics_start() {
+                cross_fitted.push(CrossFitted { start: start + of_column, values });
+            }
+            start += column.width();
+            columns.push(column);
         }
         if columns.is_empty() {
             let left_out: Vec<&str> = schema
@@ -140,7 +142,14 @@ impl Fit<'_> {
     /// its categories.
     fn fit(&self) -> Result<(Fitted, Vec<f32>), DataError> {
         let fitted = match &self.schema.kind {
-            ColumnKind::Number { format } => self.numbers(format)?,
+            ColumnKind::Number { format } => {
+                let fitted = self.numbers(format)?;
+                return Ok(if self.schema.are_names {
+                    self.named(fitted)
+                } else {
+                    (fitted, Vec::new())
+                });
+            }
             ColumnKind::Date { format } => self.dates(*format),
             ColumnKind::Category { labels } => return Ok(self.categories(*labels)),
             ColumnKind::Empty | ColumnKind::Unclear { .. } => self.empty(),
@@ -161,6 +170,15 @@ impl Fit<'_> {
         if n_values < self.rows.len() { MissingColumn::Present } else { MissingColumn::Absent }
     }
 
+    /// Whether missing categories have an encoded column: those of numbers have theirs among these.
+    fn missing_category(&self, n_missing: usize) -> MissingColumn {
+        if n_missing > 0 && !self.schema.are_names {
+            MissingColumn::Present
+        } else {
+            MissingColumn::Absent
+        }
+    }
+
     pub(super) fn empty(&self) -> Fitted {
         let message = format!("column {:?} has no values: left out", self.name());
         (None, vec![Warning::new(WarningCode::EmptyColumn, message).column(self.name())])
@@ -176,6 +194,19 @@ impl Fit<'_> {
             );
             Warning::new(WarningCode::ConstantColumn, message).column(self.name())
         })
+    }
+
+    /// Numbers, and what each of them names.
+    fn named(&self, (number, mut warnings): Fitted) -> (Fitted, Vec<f32>) {
+        let Some(number) = number else { return ((None, warnings), Vec::new()) };
+        let ((name, about_name), values) = self.categories(Labels::Numbers);
+        let Some(name) = name else { return ((Some(number), warnings), Vec::new()) };
+        warnings.extend(about_name);
+        let encoding = Encoding::NamedNumber {
+            number: Box::new(number.encoding),
+            names: Box::new(name.encoding),
+        };
+        ((Some(InputColumn { encoding, ..number }), warnings), values)
     }
 
     fn dates(&self, format: DateFormat) -> Fitted {
@@ -245,7 +276,7 @@ impl Fit<'_> {
         let warning = Warning::new(WarningCode::TargetStatistics, message).column(self.name());
         let warning = warning.count(trained.values.len());
         let categories = known.iter().map(|i| trained.values[*i].to_owned()).collect();
-        let missing = if n_missing > 0 { MissingColumn::Present } else { MissingColumn::Absent };
+        let missing = self.missing_category(n_missing);
         let encoding = Encoding::TargetStatistics { categories, labels, statistics, missing };
         ((Some(self.input(encoding)), vec![warning]), values)
     }
@@ -280,7 +311,7 @@ impl Fit<'_> {
         let n_rare = counts.len() - n_own;
         let other = if n_rare > 0 { OtherColumn::Present } else { OtherColumn::Absent };
         let categories: Vec<String> = own.iter().map(|i| trained.values[*i].to_owned()).collect();
-        let missing = self.missing(n_values);
+        let missing = self.missing_category(self.rows.len() - n_values);
         let is_constant = counts.len() == 1;
         let encoding = Encoding::Categorical { categories, labels, other, missing };
         let n_rows = n_values - own.iter().map(|i| counts[*i]).sum::<usize>();

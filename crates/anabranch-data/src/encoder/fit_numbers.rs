@@ -1,6 +1,6 @@
 //! Fitting the encoding of a column of numbers: its scale, and what is too far away for one.
 
-use super::encoding::NOT_FINITE;
+use super::encode_cell::NOT_FINITE;
 use super::fit::{Fit, Fitted};
 use super::{Encoding, NormalScores};
 use crate::cell::{Cell, Reading};

@@ -1,5 +1,6 @@
 //! From cells to numbers: what a network sees of a row.
 
+mod encode_cell;
 mod encoding;
 mod fit;
 mod fit_numbers;
@@ -21,9 +22,9 @@ use crate::number::Mark;
 use crate::rules::{ColumnRules, Tolerance};
 use crate::table::Table;
 
-use encoding::{CellError, Outcome};
+use encode_cell::{CellError, Outcome};
+pub(crate) use encode_cell::{NOT_FINITE, TOO_FAR, read_date};
 pub use encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
-pub(crate) use encoding::{NOT_FINITE, TOO_FAR, read_date};
 pub(crate) use fit::FittedEncoder;
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
 pub(crate) use fit_statistics::{Target, TrainingTargets};
@@ -51,6 +52,7 @@ use unlike::columns_for;
 ///   A category that training never saw counts as a rare one, or is all zeros if there were none.
 ///   Where more than [`MAX_CATEGORIES`] are no rare ones and targets are known, categories become
 ///   [statistics of the targets](TargetStatistics).
+/// * Whole numbers that the targets show to be names become numbers and, behind these, categories.
 ///
 /// An encoder has no interior state: all methods take `&self`, and threads can share it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,13 +107,8 @@ impl Encoder {
     /// The decimal mark of the numbers in a table that is read by `rules`: the one that these name,
     /// or else the comma if training read numbers with decimal commas.
     pub fn decimal_mark(&self, rules: &ColumnRules) -> Mark {
-        let has_commas = |column: &InputColumn| match &column.encoding {
-            Encoding::Numeric { format, .. } | Encoding::Robust { format, .. } => {
-                format.decimal == Mark::Comma
-            }
-            Encoding::Date { .. }
-            | Encoding::Categorical { .. }
-            | Encoding::TargetStatistics { .. } => false,
+        let has_commas = |column: &InputColumn| {
+            column.encoding.number_format().is_some_and(|format| format.decimal == Mark::Comma)
         };
         let found = if self.columns.iter().any(has_commas) { Mark::Comma } else { Mark::Point };
         rules.decimal.unwrap_or(found)

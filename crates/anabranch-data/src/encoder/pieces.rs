@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use anabranch_tensor::parallel::Part;
 use anabranch_tensor::{Executor, Scalar};
 
-use super::encoding::{CellError, InputColumn};
+use super::encode_cell::CellError;
+use super::encoding::InputColumn;
 use super::unlike::{ColumnFindings, ColumnTally};
 use crate::cell::Cell;
 use crate::error::{DataError, list};

@@ -8,7 +8,7 @@ use anabranch_tensor::Scalar;
 use serde::ser::{Error, Impossible, SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
-use super::{Encoder, Encoding, RowNotes};
+use super::{Encoder, RowNotes};
 use crate::cell::Cell;
 use crate::error::RowError;
 
@@ -323,8 +323,7 @@ impl<T: Scalar> Value<'_, T> {
 
     /// A number; for a category or a date, its digits.
     fn number(self, number: f64, digits: &dyn Display) -> Result<(), Problem> {
-        let encoding = &self.encoder.columns[self.column].encoding;
-        let is_number = matches!(encoding, Encoding::Numeric { .. } | Encoding::Robust { .. });
+        let is_number = self.encoder.columns[self.column].encoding.number_format().is_some();
         if number.is_nan() || is_number {
             return self.cell(Cell::Number(number));
         }

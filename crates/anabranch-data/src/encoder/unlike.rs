@@ -1,6 +1,7 @@
 //! What a table's cells are to an encoder that was fitted on others.
 
-use super::encoding::{Encoding, InputColumn, MissingColumn, Outcome};
+use super::encode_cell::Outcome;
+use super::encoding::{Encoding, InputColumn, MissingColumn};
 use crate::cell::trimmed;
 use crate::error::{DataError, excerpt};
 use crate::number::{Mark, NumberDecision, NumberFormat, NumberVotes};
@@ -127,7 +128,7 @@ impl ColumnFindings {
             let advice = self.advice.as_deref().unwrap_or(AS_IN_TRAINING);
             return unlike(&self.unreadable, problem, advice);
         }
-        let had_all = column.missing() == MissingColumn::Absent;
+        let had_all = column.encoding.missing() == MissingColumn::Absent;
         if had_all && self.missing.count == n_rows && n_rows >= REFUSED_ROWS {
             let problem = format!(
                 "{} (100 %) are empty, though training had a value in every row",
@@ -145,7 +146,7 @@ impl ColumnFindings {
     /// What is to be said about a column of `n_rows` rows.
     pub(super) fn warnings(&self, column: &InputColumn, n_rows: usize) -> Vec<Warning> {
         let name = &column.name;
-        let had_all = column.missing() == MissingColumn::Absent;
+        let had_all = column.encoding.missing() == MissingColumn::Absent;
         let stand_in = match &column.encoding {
             Encoding::Categorical { .. } => "encoded as zeros",
             _ => "replaced by the median",
@@ -199,8 +200,7 @@ fn is_most(count: usize, n_rows: usize) -> bool {
 
 /// How to have a column read that is written in another format than in training.
 fn likely_format(table: &Table, place: usize, column: &InputColumn) -> String {
-    let (Encoding::Numeric { format, .. } | Encoding::Robust { format, .. }) = &column.encoding
-    else {
+    let Some(format) = column.encoding.number_format() else {
         return AS_IN_TRAINING.into();
     };
     let mut votes = NumberVotes::default();
@@ -247,10 +247,9 @@ pub(super) fn columns_for(columns: &[InputColumn], rules: &ColumnRules) -> Vec<I
         if let Some((_, markers)) = own {
             column.missing_markers = markers.clone();
         }
-        if let (Encoding::Numeric { format, .. } | Encoding::Robust { format, .. }, Some(decimal)) =
-            (&mut column.encoding, rules.decimal)
-        {
-            *format = with_decimal(format, decimal);
+        if let (Some(format), Some(decimal)) = (column.encoding.number_format(), rules.decimal) {
+            let format = with_decimal(format, decimal);
+            column.encoding.set_number_format(format);
         }
     }
     columns

@@ -12,48 +12,58 @@ use crate::{spellings, statistics};
 /// Adds the operators that encode the columns; returns the encoded row `[N, width]`.
 pub(super) fn encode(g: &mut GraphBuilder, columns: &[InputColumn]) -> String {
     for column in columns {
-        let kind = if column.categories().is_some() { Type::Text } else { Type::Double };
+        let kind = if column.encoding.categories().is_some() { Type::Text } else { Type::Double };
         g.input(&column.name, kind);
     }
-    let mut parts = Vec::new();
-    for column in columns {
-        match &column.encoding {
-            Encoding::Numeric { mean, std, median, missing, scores, .. } => {
-                let is_missing = is_missing(g, column);
-                let value = filled(g, &column.name, &is_missing, &column.name, *median);
-                let value = within(g, &column.name, &value, column.believed_range());
-                parts.push(standardised(g, &column.name, &value, *mean, *std));
-                parts.extend(scores.iter().map(|scores| score(g, &column.name, &value, scores)));
-                parts.extend(indicator(g, column, &is_missing, *missing));
-            }
-            Encoding::Robust { median, spread, missing, scores, .. } => {
-                let is_missing = is_missing(g, column);
-                let value = filled(g, &column.name, &is_missing, &column.name, *median);
-                parts.push(clipped(g, &column.name, &value, *median, *spread));
-                parts.extend(scores.iter().map(|scores| score(g, &column.name, &value, scores)));
-                parts.extend(indicator(g, column, &is_missing, *missing));
-            }
-            Encoding::Date { mean, std, median, cycles, missing, .. } => {
-                let is_missing = is_no_date(g, column);
-                // In place of a missing date, one whose calendar can be computed.
-                let seconds = filled(g, &column.name, &is_missing, &column.name, 0.0);
-                let day = g.double(&column.name, SECONDS_A_DAY);
-                let days = g.call(&column.name, "Div", &[&seconds, &day]);
-                let value = filled(g, &column.name, &is_missing, &days, *median);
-                parts.push(standardised(g, &column.name, &value, *mean, *std));
-                parts.extend(pairs(g, &column.name, &is_missing, &seconds, cycles));
-                parts.extend(indicator(g, column, &is_missing, *missing));
-            }
-            Encoding::Categorical { categories, other, missing, .. } => {
-                parts.push(category(g, column, categories.len(), *other, *missing));
-            }
-            Encoding::TargetStatistics { categories, statistics, missing, .. } => {
-                parts.push(by_targets(g, column, categories.len(), statistics, *missing));
-            }
-        }
-    }
+    let parts: Vec<String> =
+        columns.iter().flat_map(|column| encoded(g, column, &column.encoding)).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     g.op("row", "Concat", &parts, &[("axis", Attribute::Int(1))])
+}
+
+/// What a column is encoded as, `[N, 1]` or `[N, several]` each.
+fn encoded(g: &mut GraphBuilder, column: &InputColumn, encoding: &Encoding) -> Vec<String> {
+    let name = &column.name;
+    let mut parts = Vec::new();
+    match encoding {
+        Encoding::Numeric { mean, std, median, missing, scores, .. } => {
+            let is_missing = is_missing(g, column);
+            let value = filled(g, name, &is_missing, name, *median);
+            let value = within(g, name, &value, encoding.believed_range());
+            parts.push(standardised(g, name, &value, *mean, *std));
+            parts.extend(scores.iter().map(|scores| score(g, name, &value, scores)));
+            parts.extend(indicator(g, column, &is_missing, *missing));
+        }
+        Encoding::Robust { median, spread, missing, scores, .. } => {
+            let is_missing = is_missing(g, column);
+            let value = filled(g, name, &is_missing, name, *median);
+            parts.push(clipped(g, name, &value, *median, *spread));
+            parts.extend(scores.iter().map(|scores| score(g, name, &value, scores)));
+            parts.extend(indicator(g, column, &is_missing, *missing));
+        }
+        Encoding::Date { mean, std, median, cycles, missing, .. } => {
+            let is_missing = is_no_date(g, column);
+            // In place of a missing date, one whose calendar can be computed.
+            let seconds = filled(g, name, &is_missing, name, 0.0);
+            let day = g.double(name, SECONDS_A_DAY);
+            let days = g.call(name, "Div", &[&seconds, &day]);
+            let value = filled(g, name, &is_missing, &days, *median);
+            parts.push(standardised(g, name, &value, *mean, *std));
+            parts.extend(pairs(g, name, &is_missing, &seconds, cycles));
+            parts.extend(indicator(g, column, &is_missing, *missing));
+        }
+        Encoding::Categorical { categories, other, missing, .. } => {
+            parts.push(category(g, column, categories.len(), *other, *missing));
+        }
+        Encoding::TargetStatistics { categories, statistics, missing, .. } => {
+            parts.push(by_targets(g, column, categories.len(), statistics, *missing));
+        }
+        Encoding::NamedNumber { number, names } => {
+            parts = encoded(g, column, number);
+            parts.push(named(g, column, names));
+        }
+    }
+    parts
 }
 
 /// Whether a number is missing: NaN, or one that stands for it.
@@ -212,6 +222,42 @@ fn one_hot(g: &mut GraphBuilder, name: &str, place: &str, width: usize) -> Strin
     let places = g.constant(name, &[1, width], &Constant::Int64(&places));
     let is_place = g.call(name, "Equal", &[place, &places]);
     g.cast(name, &is_place, Type::Float)
+}
+
+/// What each number names.
+fn named(g: &mut GraphBuilder, column: &InputColumn, encoding: &Encoding) -> String {
+    let name = &column.name;
+    let numbers = encoding.numbers_of_labels().unwrap_or_default();
+    let is_missing = is_missing(g, column);
+    let is_there = g.call(name, "Not", &[&is_missing]);
+    let known = g.constant(name, &[1, numbers.len()], &Constant::Double(&numbers));
+    let is_one = g.call(name, "Equal", &[name, &known]);
+    let is_one = g.call(name, "And", &[&is_one, &is_there]);
+    let hot = g.cast(name, &is_one, Type::Float);
+    let axes = [("axes", Attribute::Ints(&[1])), ("keepdims", Attribute::Int(1))];
+    let is_known = g.op(name, "ReduceMax", &[&hot], &axes);
+    let is_known = g.cast(name, &is_known, Type::Bool);
+    let is_other = g.call(name, "Not", &[&is_known]);
+    let with_other = |g: &mut GraphBuilder, is_other: &str| {
+        let other = g.cast(name, is_other, Type::Float);
+        g.op(name, "Concat", &[&hot, &other], &[("axis", Attribute::Int(1))])
+    };
+    match encoding {
+        Encoding::TargetStatistics { statistics, missing, .. } => {
+            // Of the table's rows, that of missing cells is the same as that of unseen ones.
+            let mut table = statistics::table(statistics, numbers.len(), *missing);
+            let width = encoding.width();
+            table.truncate((numbers.len() + 1) * width);
+            let table = g.constant(name, &[numbers.len() + 1, width], &Constant::Float(&table));
+            let hot = with_other(g, &is_other);
+            g.call(name, "MatMul", &[&hot, &table])
+        }
+        Encoding::Categorical { other: OtherColumn::Present, .. } => {
+            let is_other = g.call(name, "And", &[&is_other, &is_there]);
+            with_other(g, &is_other)
+        }
+        _ => hot,
+    }
 }
 
 /// Sine and cosine of the place in each cycle; zeros where the date is missing.

@@ -102,11 +102,21 @@ fn lines(values: impl Iterator<Item = Value>) -> String {
 
 /// How a column is encoded, with the numbers among its markers.
 fn column(column: &InputColumn) -> Value {
-    let mut value = json!(column);
+    let mut value = match &column.encoding {
+        // A number with names beside it.
+        Encoding::NamedNumber { number, names } => {
+            let number = InputColumn { encoding: (**number).clone(), ..column.clone() };
+            let mut value = json!(number);
+            value["names"] = json!(names);
+            value["names"]["numbers"] = json!(names.numbers_of_labels());
+            value
+        }
+        _ => json!(column),
+    };
     value["missing_numbers"] = json!(column.missing_markers.numbers());
-    value["believed_range"] = json!(column.believed_range());
+    value["believed_range"] = json!(column.encoding.believed_range());
     if let Encoding::Numeric { scores: Some(scores), .. }
-    | Encoding::Robust { scores: Some(scores), .. } = &column.encoding
+    | Encoding::Robust { scores: Some(scores), .. } = column.encoding.number()
     {
         value["knots"] = json!(scores.knots());
     }

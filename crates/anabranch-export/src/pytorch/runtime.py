@@ -27,7 +27,15 @@ def encode_cell(column, cell):
             values = [z / math.sqrt(1 + (z / 3) ** 2)]
         if "knots" in column:
             values.append(normal_score(column["knots"], known))
-    return values + [float(cell is None)] * (column["missing"] == "present")
+    values += [float(cell is None)] * (column["missing"] == "present")
+    return values + encode_name(column["names"], cell) if "names" in column else values
+
+
+def encode_name(names, number):
+    """What a number names."""
+    numbers = names["numbers"]
+    place = None if number is None else numbers.index(number) if number in numbers else len(numbers)
+    return (encode_category if names["kind"] == "categorical" else encode_by_targets)(names, place)
 
 
 def normal_score(knots, v):

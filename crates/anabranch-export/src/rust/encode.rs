@@ -21,7 +21,7 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        self.column.categories().is_some()
+        self.column.encoding.categories().is_some()
     }
 }
 
@@ -33,7 +33,9 @@ pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
     );
     for field @ Field { name, column } in fields {
         let what = match column.encoding {
-            Encoding::Numeric { .. } | Encoding::Robust { .. } => "a number; NaN is missing",
+            Encoding::Numeric { .. } | Encoding::Robust { .. } | Encoding::NamedNumber { .. } => {
+                "a number; NaN is missing"
+            }
             Encoding::Date { .. } => "seconds since 1970-01-01 00:00 UTC; NaN is missing",
             Encoding::Categorical { .. } | Encoding::TargetStatistics { .. } => {
                 "a text; `None` is missing"
@@ -52,17 +54,22 @@ pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
     );
     let mut start = 0;
     for Field { name, column } in fields {
-        let end = start + column.width();
-        let (call, may_fail) = match column.encoding {
-            Encoding::Numeric { .. } => ("standardised", "?"),
-            Encoding::Robust { .. } => ("clipped", "?"),
-            Encoding::Date { .. } => ("dated", ""),
-            Encoding::Categorical { .. } => ("one_hot", ""),
-            Encoding::TargetStatistics { .. } => ("from_table", ""),
-        };
-        let about = about_name(name);
-        source += &format!("    {call}(&mut x[{start}..{end}], row.{name}, &{about}){may_fail};\n");
-        start = end;
+        for (prefix, encoding) in parts(&column.encoding) {
+            let is_number = column.encoding.number_format().is_some();
+            let (call, may_fail) = match encoding {
+                Encoding::Numeric { .. } => ("standardised", "?"),
+                Encoding::Robust { .. } => ("clipped", "?"),
+                Encoding::Date { .. } => ("dated", ""),
+                Encoding::Categorical { .. } if is_number => ("named", ""),
+                Encoding::TargetStatistics { .. } if is_number => ("named_from_table", ""),
+                Encoding::TargetStatistics { .. } => ("from_table", ""),
+                Encoding::Categorical { .. } | Encoding::NamedNumber { .. } => ("one_hot", ""),
+            };
+            let (about, end) = (constant(prefix, name), start + encoding.width());
+            source +=
+                &format!("    {call}(&mut x[{start}..{end}], row.{name}, &{about}){may_fail};\n");
+            start = end;
+        }
     }
     source + "    Ok(x)\n}\n"
 }
@@ -72,14 +79,64 @@ pub(super) fn lifetime(fields: &[Field<'_>]) -> &'static str {
     if fields.iter().any(Field::is_text) { "<'a>" } else { "" }
 }
 
-fn about_name(field: &str) -> String {
-    format!("COLUMN_{}", field.to_uppercase())
+/// The encodings of a column one behind the other, with what the names of their constants begin
+/// with.
+fn parts(encoding: &Encoding) -> Vec<(&'static str, &Encoding)> {
+    match encoding {
+        Encoding::NamedNumber { number, names } => vec![("COLUMN", number), ("NAMES_OF", names)],
+        _ => vec![("COLUMN", encoding)],
+    }
 }
 
-/// The constant that says how a column is encoded.
-fn about(Field { name, column }: &Field<'_>) -> String {
+fn constant(prefix: &str, field: &str) -> String {
+    format!("{prefix}_{}", field.to_uppercase())
+}
+
+/// The constants that say how a column is encoded.
+fn about(field: &Field<'_>) -> String {
+    let about = parts(&field.column.encoding).into_iter().map(|(prefix, encoding)| {
+        let name = constant(prefix, &field.name);
+        let text = match encoding.numbers_of_labels() {
+            Some(numbers) if prefix == "NAMES_OF" => about_names(field, encoding, &numbers),
+            _ => about_part(field.column, encoding),
+        };
+        format!("\n#[rustfmt::skip]\nstatic {name}: {text},\n}};\n")
+    });
+    about.collect()
+}
+
+/// What numbers name, up to the end of the last field.
+fn about_names(field: &Field<'_>, encoding: &Encoding, numbers: &[f64]) -> String {
+    let n = numbers.len();
+    let [unseen, missing] = match encoding {
+        Encoding::TargetStatistics { .. } => [Some(n), Some(n)],
+        Encoding::Categorical { other: OtherColumn::Present, .. } => [Some(n), None],
+        _ => [None, None],
+    };
+    let names = |indent: usize| {
+        let start = " ".repeat(indent);
+        let mut text = format!(
+            "Names {{\n{start}number: &{},\n{start}numbers: &",
+            constant("COLUMN", &field.name)
+        );
+        list(&mut text, indent, &literals(numbers));
+        text + &format!(",\n{start}unseen_place: {unseen:?},\n{start}missing_place: {missing:?}")
+    };
+    let Encoding::TargetStatistics { statistics, missing, .. } = encoding else {
+        return "Names = ".to_owned() + &names(4);
+    };
+    let mut text =
+        format!("NamesTable = NamesTable {{\n    names: {},\n    }},\n    rows: &", names(8));
+    let mut rows = statistics::table(statistics, n, *missing);
+    rows.truncate((n + 1) * encoding.width());
+    list(&mut text, 4, &literals(&rows));
+    text
+}
+
+/// How a column, or a part of it, is encoded, up to the end of the last field.
+fn about_part(column: &InputColumn, encoding: &Encoding) -> String {
     let number = |[center, scale, median]: [f64; 3], scores: &Option<NormalScores>| {
-        let range = column.believed_range();
+        let range = encoding.believed_range();
         let range =
             range.map_or("None".to_owned(), |[least, most]| format!("Some(({least:?}, {most:?}))"));
         let mut text = format!(
@@ -91,7 +148,8 @@ fn about(Field { name, column }: &Field<'_>) -> String {
         list(&mut text, 4, &literals(scores.as_ref().map_or(&[], NormalScores::knots)));
         text
     };
-    let text = match &column.encoding {
+    match encoding {
+        Encoding::NamedNumber { number, .. } => about_part(column, number),
         Encoding::Numeric { mean, std, median, scores, .. } => {
             number([*mean, *std, *median], scores)
         }
@@ -113,7 +171,7 @@ fn about(Field { name, column }: &Field<'_>) -> String {
         Encoding::Categorical { categories, labels, other, missing } => {
             let n = categories.len();
             let unseen = (*other == OtherColumn::Present).then_some(n);
-            let missing = (*missing == MissingColumn::Present).then_some(column.width() - 1);
+            let missing = (*missing == MissingColumn::Present).then_some(encoding.width() - 1);
             let fields =
                 category(&column.missing_markers, categories, *labels, [unseen, missing], 4);
             format!("Category = Category {{\n{fields}")
@@ -128,8 +186,7 @@ fn about(Field { name, column }: &Field<'_>) -> String {
             list(&mut text, 4, &literals(&statistics::table(statistics, n, *missing)));
             text
         }
-    };
-    format!("\n#[rustfmt::skip]\nstatic {}: {text},\n}};\n", about_name(name))
+    }
 }
 
 /// The fields of a `Category`.

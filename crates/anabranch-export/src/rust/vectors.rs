@@ -45,7 +45,8 @@ pub(super) fn write(
     fields: &[Field<'_>],
     predicted: &[Predicted<'_>],
 ) -> Result<String, ExportError> {
-    let choices: Vec<Vec<Value>> = fields.iter().map(|field| choices(field.column)).collect();
+    let choices: Vec<Vec<Value>> =
+        fields.iter().map(|field| choices(field.column, &field.column.encoding)).collect();
     let most = choices.iter().map(Vec::len).max().unwrap_or(0);
     let mut cases = String::new();
     let mut prediction = model.prediction();
@@ -158,7 +159,7 @@ fn value(
 }
 
 /// Cells of a column: what training saw, more of it, and what it did not.
-fn choices(column: &InputColumn) -> Vec<Value> {
+fn choices(column: &InputColumn, encoding: &Encoding) -> Vec<Value> {
     let numbers = |center: f64, width: f64| {
         let around = [0.0, 1.0, -1.0, 0.25, 2.5, -0.5].map(|z| Value::Number(center + z * width));
         let mut values = Vec::from(around);
@@ -167,7 +168,13 @@ fn choices(column: &InputColumn) -> Vec<Value> {
             .extend(column.missing_markers.numbers().first().map(|marker| Value::Number(*marker)));
         values
     };
-    match &column.encoding {
+    match encoding {
+        Encoding::NamedNumber { number, names } => {
+            let mut values = choices(column, number);
+            let names = names.numbers_of_labels().unwrap_or_default();
+            values.extend(names.into_iter().map(Value::Number));
+            values
+        }
         Encoding::Numeric { mean, std, .. } => numbers(*mean, *std),
         Encoding::Robust { median, spread, .. } => numbers(*median, *spread),
         Encoding::Date { mean, std, format, .. } => {

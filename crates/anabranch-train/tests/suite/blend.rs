@@ -69,7 +69,13 @@ fn predicts_means(prepared: &Prepared<f32>) {
     let alone = model.predict_encoded(&data.x);
     let blend = blend_of(&model, &LinearModels::fit(data), data).unwrap();
     let lines = by_lines(&blend, prepared);
-    let mixed = |share: f64, row: usize| {
+    // The lines of the training rows alone, by which the shares are chosen: those of a data set
+    // that has some of these rows to validate.
+    let mut first = data.clone();
+    first.split.validation = first.split.train.split_off(data.split.train.len() / 2);
+    let first = blend_of(&model, &LinearModels::fit(&first), &first).unwrap();
+    let first = by_lines(&first, prepared);
+    let mixed = |lines: &[(f64, Vec<f64>)], share: f64, row: usize| {
         let (network, (value, probabilities)) = (alone.row(row), &lines[row]);
         let value = (1.0 - share) * network.values(0)[0] + share * value;
         let mix = |(p, q): (&f32, &f64)| (1.0 - share) * f64::from(*p) + share * q;
@@ -78,16 +84,20 @@ fn predicts_means(prepared: &Prepared<f32>) {
     // (squared error, log-loss), summed over the validation rows.
     let errors = |share: f64| {
         data.split.validation.iter().fold((0.0, 0.0), |(squares, losses), row| {
-            let ((value, probabilities), (y, class)) = (mixed(share, *row), truth(prepared, *row));
+            let (value, probabilities) = mixed(&first, share, *row);
+            let (y, class) = truth(prepared, *row);
             (squares + (value - y) * (value - y), losses - probabilities[class].ln())
         })
     };
-    // Rows speak for a share by Π p[class], and by MSE^(−n/2) for numbers.
+    // Rows speak for a share by Π p[class], and by MSE^(−n/2) for numbers. Before they speak, the
+    // linear model alone is e³ times as probable as the network alone.
     let n = data.split.validation.len() as f64;
-    let likelihoods =
-        SHARES.map(errors).map(|(squares, losses)| [(squares / n).powf(-n / 2.0), (-losses).exp()]);
+    let posterior = SHARES.map(|share| {
+        let ((squares, losses), prior) = (errors(share), (3.0 * share).exp());
+        [prior * (squares / n).powf(-n / 2.0), prior * (-losses).exp()]
+    });
     let shares = [0, 1].map(|task| {
-        let weights = likelihoods.map(|of_share| of_share[task]);
+        let weights = posterior.map(|of_share| of_share[task]);
         let sum: f64 = SHARES.iter().zip(weights).map(|(share, weight)| share * weight).sum();
         (sum / weights.iter().sum::<f64>() * 20.0).round() / 20.0
     });
@@ -98,7 +108,8 @@ fn predicts_means(prepared: &Prepared<f32>) {
     let predictions = model.predict_encoded(&data.x);
     for row in 0..data.n_rows {
         let (found, network) = (predictions.row(row), alone.row(row));
-        let (value, probabilities) = (mixed(shares[0], row).0, mixed(shares[1], row).1);
+        let (value, probabilities) =
+            (mixed(&lines, shares[0], row).0, mixed(&lines, shares[1], row).1);
         // What was averaged is rounded to f32 on the network's scale, on which it is near 1.
         assert!((found.values(0)[0] - value).abs() < 1e-5, "{row}: {found:?} {value}");
         for (p, expected) in found.probabilities(1).iter().zip(probabilities) {

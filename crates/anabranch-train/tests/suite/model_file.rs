@@ -54,7 +54,7 @@ fn a_newer_format_is_refused_by_its_number() {
     let error = read(&newer).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "m has model format 7, but this program reads formats up to 5: use a newer anabranch"
+        "m has model format 7, but this program reads formats up to 6: use a newer anabranch"
     );
     // Whatever else a newer format holds.
     let mut newer = bytes;
@@ -231,6 +231,22 @@ fn format_5_loads_and_predicts_as_it_did() {
     ];
     let bytes = include_bytes!("../fixtures/format-5.safetensors");
     let csv = "sugar,colour,parcel\n0,white,p0\n11,red,p1\n22,white,never\n";
+    let rows = Table::from_reader("grapes", csv.as_bytes()).unwrap();
+    let model = predicts(bytes, &rows, expected);
+    assert_eq!(file(&model), bytes);
+}
+
+/// A model of format 6, with numbers that are names, as the program wrote it, and what the program
+/// predicted of two of them and of one that it had never seen.
+#[test]
+fn format_6_loads_and_predicts_as_it_did() {
+    let expected = [
+        [5.655428316458579, 9.794538347248325, 0.97982645],
+        [39.479357838077966, 10.731608429624774, 0.5606958],
+        [30.428597977379304, 10.837934643581326, 0.091592],
+    ];
+    let bytes = include_bytes!("../fixtures/format-6.safetensors");
+    let csv = "sugar,colour,parcel\n0,white,100\n11,red,117\n22,white,640\n";
     let rows = Table::from_reader("grapes", csv.as_bytes()).unwrap();
     let model = predicts(bytes, &rows, expected);
     assert_eq!(file(&model), bytes);

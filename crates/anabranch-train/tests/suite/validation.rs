@@ -1,11 +1,11 @@
 //! What members that validate by turns tell about rows that they were not trained on.
 
-use anabranch_data::{Dataset, Prepared};
+use anabranch_data::{Dataset, Prepared, Split, TaskValues};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::Executor;
 use anabranch_train::{
-    Blend, JudgedTask, LinearModels, Member, Model, NoObserver, TaskMetrics, TrainConfig,
-    TrainError, Trainer, Validate, Validation, member_seed,
+    JudgedTask, LinearModels, Member, Model, NoObserver, TaskMetrics, TrainConfig, TrainError,
+    Trainer, Validate, Validation, member_seed,
 };
 
 use crate::calibration::noisy;
@@ -104,8 +104,8 @@ fn each_row_is_judged_by_the_member_that_stopped_by_it() {
     assert_eq!(metrics(&shared), metrics(&by_all));
 }
 
-/// The linear models of a turn are fitted to the rows that train in it, and the model has their
-/// mean.
+/// The linear models of a turn are fitted to the rows that train in it, and those of the model to
+/// the rows of all turns.
 #[test]
 fn linear_models_take_turns_too() {
     let prepared = noisy(400);
@@ -118,17 +118,25 @@ fn linear_models_take_turns_too() {
     // The number is a line and noise: the line helps rows that it was not fitted to.
     assert!(blend.shares()[0] > 0.0, "{:?}", blend.shares());
     assert!(rmse(&validation.judged(&model)) < before);
-    // Weights and bias of the number, which are fitted in closed form.
-    let weights = |blend: &Blend| blend.snapshot().params[..=data.n_inputs].to_vec();
-    let second = Dataset { split: data.split.of_member(1), ..data.clone() };
-    let of_turn = |data: &Dataset<f32>| {
-        let mut validation = Validation::new(&model, data, Validate::Shared).unwrap();
-        weights(&validation.blend(&model, &LinearModels::fit(data)).unwrap().unwrap())
+    // Weights and bias of the number, which are fitted in closed form, by their error on test rows.
+    let rows = &data.split.test;
+    let error_of = |train: &[usize]| {
+        let split = Split { train: train.to_vec(), ..data.split.clone() };
+        let fitted = LinearModels::fit(&Dataset { split, ..data.clone() });
+        rmse(&fitted.judged(data, rows, &prepared.targets))
     };
-    let turns = [of_turn(data), of_turn(&second)];
-    assert_ne!(turns[0], turns[1]);
-    for (i, mean) in weights(&blend).into_iter().enumerate() {
-        let expected = (turns[0][i] + turns[1][i]) / 2.0;
-        assert!((mean - expected).abs() < 1e-6, "{mean} {expected}");
-    }
+    let of_all = error_of(&[&data.split.train[..], &data.split.validation].concat());
+    let (weights, bias) = blend.snapshot().params[..=data.n_inputs].split_at(data.n_inputs);
+    let target = &prepared.targets.tasks()[0].regression()[0];
+    let TaskValues::Numbers { values, .. } = &data.tasks[0] else { panic!("a number") };
+    let square = |row: &usize| {
+        let x = &data.x[row * data.n_inputs..][..data.n_inputs];
+        let dot: f64 = weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+        let error = dot + f64::from(bias[0]) - f64::from(values[*row]);
+        (error * target.std).powi(2)
+    };
+    let found = (rows.iter().map(square).sum::<f64>() / rows.len() as f64).sqrt();
+    // Weights of f32.
+    assert!((found / of_all - 1.0).abs() < 1e-5, "{found} {of_all}");
+    assert!((error_of(&data.split.train) / of_all - 1.0).abs() > 1e-4);
 }

@@ -122,6 +122,45 @@ fn from_table(x: &mut [f32], text: Option<&str>, table: &Table) {
     }
 }
 
+/// A column of numbers, some of which are names.
+struct Names {
+    number: &'static Number,
+    numbers: &'static [f64],
+    /// The places of what is none of them, and of a missing one; `None` has none.
+    unseen_place: Option<usize>,
+    missing_place: Option<usize>,
+}
+
+impl Names {
+    fn place(&self, v: f64) -> Option<usize> {
+        let Ok(Some(v)) = self.number.read(v) else { return self.missing_place };
+        self.numbers.iter().position(|number| *number == v).or(self.unseen_place)
+    }
+}
+
+/// Writes 1 in the place of what the number names, and 0 in all others.
+fn named(x: &mut [f32], v: f64, names: &Names) {
+    x.fill(0.0);
+    if let Some(place) = names.place(v) {
+        x[place] = 1.0;
+    }
+}
+
+/// Numbers that are names, and what each place is encoded as, row by row.
+struct NamesTable {
+    names: Names,
+    rows: &'static [f32],
+}
+
+/// Writes the row of what the number names.
+fn named_from_table(x: &mut [f32], v: f64, table: &NamesTable) {
+    let n = x.len();
+    let row = table.names.place(v).and_then(|place| table.rows.get(place * n..(place + 1) * n));
+    if let Some(row) = row {
+        x.copy_from_slice(row);
+    }
+}
+
 /// Texts that are equal.
 fn same_text(a: &str, b: &str) -> bool {
     a == b
