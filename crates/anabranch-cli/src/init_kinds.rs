@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use anabranch::data::{ColumnSchema, Schema, Table};
+use anabranch::data::{ColumnKind, ColumnSchema, Schema, Table};
 
 use crate::config::{Written, scalar};
 
@@ -17,7 +17,8 @@ const ROWS: usize = 1000;
 const SHOWN: usize = 20;
 
 /// The key `as` with the kind of each column, behind a comment that says why. What is not an input
-/// stands there as a comment. `targets` are the columns to predict.
+/// stands there as a comment, and so do whole numbers: where their kind is given, they are no names.
+/// `targets` are the columns to predict.
 pub(crate) fn written(table: &Table, schema: &Schema, targets: &[usize]) -> Written {
     let mut value = String::from("[\n");
     for (i, column) in schema.columns().iter().enumerate() {
@@ -25,7 +26,8 @@ pub(crate) fn written(table: &Table, schema: &Schema, targets: &[usize]) -> Writ
         value += &format!("    # {}\n", description(table, i, column, is_target));
         let asked = column.kind.asked();
         // An identifier whose kind is given is an input.
-        let is_given = asked.is_some() && (column.left_out.is_none() || is_target);
+        let is_left_open = column.left_out.is_some() || may_be_names(table, i, column);
+        let is_given = asked.is_some() && (!is_left_open || is_target);
         let mark = if is_given { "" } else { "# " };
         let kind = asked.map_or("category", |kind| kind.name());
         let assignment = scalar(&format!("{}={kind}", column.name));
@@ -42,6 +44,9 @@ fn description(table: &Table, i: usize, column: &ColumnSchema, is_target: bool) 
         None => String::new(),
     };
     words += &column.why;
+    if !is_target && may_be_names(table, i, column) {
+        words += ", which may be names too";
+    }
     if column.missing > 0 {
         let percent = 100.0 * column.missing as f64 / table.n_rows() as f64;
         // Writing to a string cannot fail.
@@ -52,6 +57,18 @@ fn description(table: &Table, i: usize, column: &ColumnSchema, is_target: bool) 
         _ = write!(words, "; such as {}", examples.join(", "));
     }
     crate::output::one_line(&words)
+}
+
+/// Whether training may find that numbers are names, which it is told by the targets.
+fn may_be_names(table: &Table, i: usize, column: &ColumnSchema) -> bool {
+    let is_whole = |row| match table.cell(row, i).trim() {
+        "" => false,
+        // In a format of its own, it may be whole.
+        cell => cell.parse().is_ok_and(|number: f64| number.fract() == 0.0) || cell.contains(','),
+    };
+    column.left_out.is_none()
+        && matches!(column.kind, ColumnKind::Number { .. })
+        && (0..table.n_rows().min(ROWS)).any(is_whole)
 }
 
 /// Different cells of a column, shortened.

@@ -102,8 +102,13 @@ fn kind_of(column: &InputColumn) -> (&'static str, String) {
 fn kind_of_encoding(encoding: &Encoding) -> (&'static str, String) {
     match encoding {
         Encoding::NamedNumber { number, names } => {
-            let [number, names] = [number, names].map(|part| kind_of_encoding(part).1);
-            ("number and category", format!("{number}; {names}"))
+            let n = names.categories().map_or(0, |(categories, _)| categories.len());
+            let by = match **names {
+                Encoding::TargetStatistics { .. } => ", by what the targets were",
+                _ => "",
+            };
+            let number = kind_of_encoding(number).1;
+            ("number and category", format!("{number}; {n} names{by}"))
         }
         Encoding::Numeric { mean, std, range, .. } => {
             let range = range.map_or(String::new(), |[least, most]| format!("{least} to {most}, "));

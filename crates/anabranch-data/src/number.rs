@@ -133,6 +133,12 @@ pub(crate) fn parse_plain(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
+/// A whole number, if `x` is one, and no other whole number is as near to it in f64.
+pub(crate) fn whole(x: f64) -> Option<i64> {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    (x.fract() == 0.0 && x.abs() <= LARGEST).then_some(x as i64)
+}
+
 /// Whether `text` is a code rather than a number: digits with zeros in front, as in `00501`.
 pub(crate) fn has_leading_zeros(text: &str) -> bool {
     matches!(text.as_bytes(), [b'0', b'0'..=b'9', ..]) && text.bytes().all(|b| b.is_ascii_digit())

@@ -21,6 +21,7 @@
 //! as numbers and as labels. It also helps with names that training never saw.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use anabranch_tensor::Executor;
 
@@ -28,6 +29,7 @@ use crate::cell::{Cell, Reading};
 use crate::column_kind::ColumnKind;
 use crate::encoder::{MAX_CATEGORIES, Target, TrainingTargets};
 use crate::giveaway::ranks;
+use crate::number::whole;
 use crate::schema::{ColumnSchema, Schema, for_each_column};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
@@ -47,8 +49,8 @@ const MIN_DEVIATIONS: f64 = 3.0;
 /// The next number explains less than this part of what the same one does.
 const MOST_LEFT: f64 = 0.5;
 
-/// Whole numbers beyond this are not all different numbers.
-const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// One cell in so many may be none of them.
+const OTHER_CELLS: usize = 20;
 
 impl Schema {
     /// Reads inputs that are names in whole numbers as categories too, unless the user says what
@@ -67,6 +69,7 @@ impl Schema {
         let kinds = &table.rules().kinds;
         let asked: HashSet<&str> = kinds.iter().map(|(name, _)| name.trim()).collect();
         let to_learn: Vec<Target> = training.columns().into_iter().map(ranked).collect();
+        let is_first = OnceLock::new();
         let names = for_each_column(exec, self.columns().len(), |place| {
             let column = &self.columns()[place];
             let is_input = column.left_out.is_none() && !targets.contains(&place);
@@ -74,8 +77,15 @@ impl Schema {
                 return None;
             }
             let groups = Groups::read(table, column, place, training)?;
-            let are_names = to_learn.iter().any(|target| groups.are_names_for(target));
-            are_names.then(|| groups.each().count())
+            let are_names = |groups: &Groups| to_learn.iter().any(|y| groups.are_names_for(y));
+            let n_names = groups.each().count();
+            // Copies of a row are alike, whatever its numbers are.
+            let without_copies = || {
+                let is_first = is_first.get_or_init(|| self.first_copies(table, training));
+                Groups::new(groups.0.iter().copied().filter(|(_, i)| is_first[*i]).collect())
+            };
+            let found = are_names(&groups) && without_copies().is_some_and(|g| are_names(&g));
+            found.then_some(n_names)
         });
         for (place, n) in names.into_iter().enumerate() {
             let Some(n) = n else { continue };
@@ -88,6 +98,16 @@ impl Schema {
             self.read_as_names(place, warning);
         }
         self
+    }
+
+    /// Whether each of the rows that are learned from is the first one with its cells, those of
+    /// columns that are left out apart.
+    fn first_copies(&self, table: &Table, training: &TrainingTargets<'_>) -> Vec<bool> {
+        let columns = self.columns().iter().enumerate();
+        let columns = columns.filter(|(_, column)| column.left_out.is_none()).map(|(i, _)| i);
+        let hashes = table.hashes(&columns.collect::<Vec<usize>>());
+        let mut seen = HashSet::new();
+        training.rows.iter().map(|row| seen.insert(hashes[training.found.rows[*row]])).collect()
     }
 }
 
@@ -102,7 +122,7 @@ fn ranked(target: Target) -> Target {
 
 /// The whole numbers of a column, in their order, and the rows that have them, of those that are
 /// learned from.
-struct Groups(Vec<(u64, usize)>);
+struct Groups(Vec<(i64, usize)>);
 
 impl Groups {
     /// `None` for another column, and where numbers hardly repeat.
@@ -113,21 +133,33 @@ impl Groups {
         training: &TrainingTargets<'_>,
     ) -> Option<Self> {
         let ColumnKind::Number { format } = &column.kind else { return None };
-        if !format.is_plain() {
-            return None;
-        }
-        let mut rows = Vec::new();
+        let (mut rows, mut n_others) = (Vec::new(), 0);
         for (i, row) in training.rows.iter().enumerate() {
             let cell = Cell::Text(table.cell(training.found.rows[*row], place));
-            match cell.read_number(format, &column.missing_markers) {
-                Reading::Number(x) if x.fract() == 0.0 && (0.0..=LARGEST_WHOLE).contains(&x) => {
-                    rows.push((x as u64, i));
-                }
-                Reading::Missing => {}
-                _ => return None,
+            let number = match cell.read_number(format, &column.missing_markers) {
+                Reading::Missing => continue,
+                Reading::Number(x) => whole(x),
+                Reading::Text | Reading::OutOfRange => None,
+            };
+            match number {
+                Some(x) => rows.push((x, i)),
+                None => n_others += 1,
+            }
+            if n_others * OTHER_CELLS > training.rows.len() {
+                return None;
             }
         }
         rows.sort_unstable();
+        if let Some(groups) = &training.groups {
+            // Names that stay within a group are never met again: of each, a row of each group.
+            let mut seen = HashSet::new();
+            rows.retain(|(x, i)| seen.insert((*x, groups[training.rows[*i]])));
+        }
+        Self::new(rows)
+    }
+
+    /// `None` where numbers hardly repeat.
+    fn new(rows: Vec<(i64, usize)>) -> Option<Self> {
         let groups = Self(rows);
         let (n_rows, n_numbers) = (groups.0.len(), groups.each().count());
         let n_repeated: usize = groups.each().map(<[_]>::len).filter(|n| *n > 1).sum();
@@ -136,7 +168,7 @@ impl Groups {
     }
 
     /// The rows of each number.
-    fn each(&self) -> impl Iterator<Item = &[(u64, usize)]> {
+    fn each(&self) -> impl Iterator<Item = &[(i64, usize)]> {
         self.0.chunk_by(|a, b| a.0 == b.0)
     }
 
@@ -182,7 +214,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(target: &Target, rows: &[(u64, usize)]) -> Self {
+    fn of(target: &Target, rows: &[(i64, usize)]) -> Self {
         let mut all = Self { n: 0.0, sums: vec![0.0; target.width()], squares: 0.0 };
         for (column, value) in rows.iter().filter_map(|(_, row)| target.value(*row)) {
             all.n += 1.0;
@@ -211,9 +243,12 @@ mod tests {
 
     use anabranch_tensor::Executor;
 
-    use crate::dataset::prepare;
+    use crate::dataset::{prepare, prepare_split};
+    use crate::encoder::Encoding;
+    use crate::missing::MissingMarkers;
     use crate::rules::AskedKind;
     use crate::split::Fractions;
+    use crate::split_rules::{SplitBy, SplitRules};
     use crate::table::Table;
     use crate::target::TargetColumns;
     use crate::warning::{Warning, WarningCode};
@@ -324,7 +359,7 @@ mod tests {
         let persons = persons();
         // So few that each has an input.
         let persons: Vec<&str> = persons.lines().take(1 + 40 * 5).collect();
-        let rows = "person\n103\n103.0\n139\n138.5\n?\n";
+        let rows = "person\n103\n103.0\n139\n9000000\n?\n";
         let (both, number, warnings) = encoded(&persons.join("\n"), rows);
         let (width, n) = (both.len() / 5, number.len() / 5);
         assert_eq!(width, n + 40);
@@ -336,6 +371,21 @@ mod tests {
         }
         let codes: Vec<WarningCode> = warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [WarningCode::UnseenCategories, WarningCode::NewlyMissing]);
+        // Persons whose numbers are all far away are new ones, and no reason to refuse them.
+        let far = "person\n9000000\n90000000000\n";
+        let exec = Executor::serial();
+        let mut rules = table(&persons.join("\n")).rules().clone();
+        rules.keep = ["person", "y"].map(String::from).to_vec();
+        let prepared = prepare::<f64>(
+            &exec,
+            &table(&persons.join("\n")).with_rules(rules),
+            &TargetColumns::new().regress(["y"]),
+            Fractions::default(),
+            1,
+        );
+        let far = prepared.unwrap().encoder.encode::<f64>(&exec, &table(far), &[0, 1]).unwrap();
+        assert_eq!(far.x[..width], both[3 * width..4 * width]);
+        assert_eq!(far.x[width..], far.x[..width]);
     }
 
     /// Each row is told by others what its person is like, behind the number.
@@ -374,6 +424,92 @@ mod tests {
         let csv: Vec<&str> = persons.lines().enumerate().filter(is_kept).map(|l| l.1).collect();
         let csv = csv.join("\n");
         assert!(names(table(&csv), &both()).is_empty());
+    }
+
+    /// One cell in twenty may be none: a code for an unknown one, half a number, or text.
+    #[test]
+    fn a_few_other_cells_hide_no_names() {
+        let other = |every: usize| {
+            let persons = persons();
+            let line = |(i, line): (usize, &str)| match i {
+                i if i > 0 && i % every == 0 => {
+                    let other = ["-1", "117.5", "nobody"][i / every % 3];
+                    format!("{other},{}\n", line.split_once(',').unwrap().1)
+                }
+                _ => format!("{line}\n"),
+            };
+            names(table(&persons.lines().enumerate().map(line).collect::<String>()), &both())
+        };
+        assert_eq!(other(25), ["person"]);
+        assert!(other(8).is_empty());
+    }
+
+    /// Whatever is written twice is alike. Without its copies, no number is there twice.
+    #[test]
+    fn copies_of_rows_name_nothing() {
+        let mut csv = "price,y\n".to_owned();
+        for i in 0..300 {
+            let i = i / 2;
+            csv += &format!("{},{}\n", i * 7919 % 1009, i * 31 % 149);
+        }
+        let number = TargetColumns::new().regress(["y"]);
+        let prepared = |csv: &str| {
+            let exec = Executor::serial();
+            prepare::<f64>(&exec, &table(csv), &number, Fractions::default(), 1).unwrap()
+        };
+        assert!(!prepared(&csv).schema.columns()[0].are_names);
+        // Twice the same price, and not the same row.
+        let others = csv.lines().enumerate().map(|(i, line)| match i {
+            0 => format!("{line}\n"),
+            _ => format!("{line}.{}\n", i % 2),
+        });
+        assert!(prepared(&others.collect::<String>()).schema.columns()[0].are_names);
+    }
+
+    /// Persons of one group are in no other part of the rows: their names are never met again.
+    #[test]
+    fn names_within_groups_are_no_use() {
+        let csv: String = persons()
+            .lines()
+            .enumerate()
+            .map(|(i, line)| match i {
+                0 => format!("{line},group\n"),
+                _ => format!("{line},{}\n", (i - 1) / 20),
+            })
+            .collect();
+        let targets = TargetColumns::new().regress(["y"]);
+        let are_names = |by: SplitBy| {
+            let rules = SplitRules { fractions: Fractions::default(), seed: 1, by };
+            let exec = Executor::serial();
+            let prepared =
+                prepare_split::<f64>(&exec, &table(&csv), &targets, &rules, None).unwrap();
+            prepared.schema.columns()[0].are_names
+        };
+        assert!(are_names(SplitBy::Class));
+        assert!(!are_names(SplitBy::Group("group".into())));
+    }
+
+    /// The cells of a column that mean a missing value are no name, whatever says so.
+    #[test]
+    fn what_is_missing_as_a_number_has_no_name() {
+        let csv = persons().replace("\n110,", "\n9000000000000000,").replace("\n111,", "\n999.0,");
+        let mut rules = table(&csv).rules().clone();
+        let markers = MissingMarkers::default().with(["999"]);
+        rules.column_missing.push(("person".into(), markers));
+        rules.keep = ["person", "y"].map(String::from).to_vec();
+        let table = table(&csv).with_rules(rules);
+        let targets = TargetColumns::new().regress(["y"]);
+        let exec = Executor::serial();
+        let prepared = prepare::<f64>(&exec, &table, &targets, Fractions::default(), 1).unwrap();
+        let Encoding::NamedNumber { names, .. } = &prepared.encoder.input_columns()[0].encoding
+        else {
+            panic!("names")
+        };
+        let (labels, _) = names.categories().unwrap();
+        assert!(
+            labels.iter().all(|label| label.len() == 3 && label.as_str() < "160"),
+            "{labels:?}"
+        );
     }
 
     #[test]

@@ -16,12 +16,17 @@ impl Table {
     ) -> Result<Vec<u64>, DataError> {
         let columns = columns.into_iter().map(|name| self.column_index(name));
         let columns: Vec<usize> = columns.collect::<Result<_, _>>()?;
+        Ok(self.hashes(&columns))
+    }
+
+    /// [`row_hashes`](Self::row_hashes) of columns by their places.
+    pub(crate) fn hashes(&self, columns: &[usize]) -> Vec<u64> {
         let of_row = |row| {
             let cells = columns.iter().map(|column| trimmed(self.cell(row, *column)).as_bytes());
             // No UTF-8 text holds this byte, so cells cannot run into each other.
             cells.fold(OFFSET, |hash, cell| fnv_1a(fnv_1a(hash, cell), &[0xff]))
         };
-        Ok((0..self.n_rows()).map(of_row).collect())
+        (0..self.n_rows()).map(of_row).collect()
     }
 }
 

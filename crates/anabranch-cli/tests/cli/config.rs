@@ -222,7 +222,8 @@ fn init_names_the_kind_of_every_column_without_changing_any() {
          # \"id=number\",\n",
         "    # to predict: 80 of 80 cells are numbers (decimal comma); such as \"0,5\", \"1,5\", \"2,5\"\n    \
          \"price=number\",\n",
-        "    # 71 of 71 cells are numbers; 11.25 % missing; such as \"37\", \"74\", \"10\"\n    \"a=b=number\",\n",
+        "    # 71 of 71 cells are numbers, which may be names too; 11.25 % missing; such as \"37\", \"74\", \"10\"\n    \
+         # \"a=b=number\",\n",
         "    \"when=date:dmy\",\n",
         "    \"zip=text\",\n",
         "    \"site=text\",\n",
@@ -230,7 +231,7 @@ fn init_names_the_kind_of_every_column_without_changing_any() {
         "    \"on=category\",\n",
         "    \"mixed=text\",\n",
         "    # no cell has a value; 100.00 % missing\n    # \"none=category\",\n",
-        "    \"part=number\",\n",
+        "    # \"part=number\",\n",
     ] {
         assert!(text.contains(lines), "{lines}{text}");
     }
@@ -245,6 +246,25 @@ fn init_names_the_kind_of_every_column_without_changing_any() {
         (&schema["columns"][0]["left_out"], &schema["columns"][8]["kind"]),
         (&serde_json::Value::Null, &"number".into())
     );
+}
+
+/// Which numbers are names is found in training: the file does not say that they are none.
+#[test]
+fn init_leaves_names_in_numbers_open() {
+    let dir = Dir::new();
+    let mut text = String::from("person,x,y,kind\n");
+    for i in 0..200 {
+        let person = i / 5;
+        text += &format!("{},{},{}.5,{}\n", 100 + person, i * 37 % 101, person * 17 % 41, i % 2);
+    }
+    dir.write("t.csv", text);
+    let flags = "--data t.csv --regress y --classify kind --epochs 2 --hidden-a 6 --ensemble 1";
+    dir.succeed(&format!("init --out run.toml {flags}"));
+    let by_flags = hash(&dir, flags);
+    assert_eq!(hash(&dir, "--config run.toml"), by_flags);
+    let text = dir.read("run.toml").replace("# \"person=number\"", "\"person=number\"");
+    dir.write("run.toml", text);
+    assert_ne!(hash(&dir, "--config run.toml"), by_flags);
 }
 
 #[test]

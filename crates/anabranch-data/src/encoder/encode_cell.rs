@@ -128,16 +128,17 @@ impl Encoding {
                 let Some(format) = number.number_format() else {
                     return Ok(Outcome::Unreadable);
                 };
-                let (value, read) = read_number(cell, format, markers)?;
-                let cell = value.map_or(Cell::Missing, Cell::Number);
+                let (value, outcome) = read_number(cell, format, markers)?;
                 let (of_number, of_name) = out.split_at_mut(number.width());
-                let encoded = number.encode(markers, by_number, cell, of_number)?;
+                // The next person may have any number: no unit or format is wrong there.
+                let believed = number.believed_range();
+                let near = |value: f64| {
+                    Cell::Number(believed.map_or(value, |[least, most]| value.clamp(least, most)))
+                };
+                let cell = value.map_or(Cell::Missing, Cell::Number);
+                number.encode(markers, by_number, value.map_or(cell, near), of_number)?;
                 let named = names.encode(markers, by_number, cell, of_name)?;
-                // The first of them of which there is something to be said.
-                let outcomes = [read, encoded, named].into_iter();
-                Ok(outcomes
-                    .reduce(|a, b| if a == Outcome::AsTrained { b } else { a })
-                    .unwrap_or(read))
+                Ok(if outcome == Outcome::AsTrained { named } else { outcome })
             }
         }
     }

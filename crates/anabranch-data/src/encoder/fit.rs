@@ -6,12 +6,13 @@ use super::encode_cell::read_date;
 use super::encoding::{Cycle, Encoding, InputColumn, MissingColumn, OtherColumn};
 use super::fit_statistics::{CrossFitted, TrainingTargets};
 use super::{CellError, Encoder};
-use crate::cell::{Cell, value_of};
+use crate::cell::{Cell, Reading, value_of};
 use crate::column::{mean_and_std, median};
 use crate::column_kind::ColumnKind;
 use crate::date::{Calendar, DateFormat};
 use crate::error::{DataError, list};
 use crate::labels::{Categories, Labels, prefix};
+use crate::number::whole;
 use crate::schema::{Codes, ColumnSchema, Schema, for_each_column};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
@@ -20,12 +21,9 @@ use crate::warning::{Warning, WarningCode};
 /// ones have, and the others share one.
 pub const MAX_CATEGORIES: usize = 128;
 
-/// Categories of a column have an encoded column of their own even if they are hardly frequent, up
-/// to so many.
+/// Where all categories of a column are rare, they have an encoded column of their own, up to so
+/// many.
 const FEW_CATEGORIES: usize = 50;
-
-/// Any more of them have one if they are the category of so many training rows.
-const MANY_CATEGORY_ROWS: usize = 8;
 
 /// Of so many categories it is known what the targets were, at most.
 const MAX_KNOWN_CATEGORIES: usize = 10_000;
@@ -151,7 +149,9 @@ impl Fit<'_> {
                 });
             }
             ColumnKind::Date { format } => self.dates(*format),
-            ColumnKind::Category { labels } => return Ok(self.categories(*labels)),
+            ColumnKind::Category { labels } => {
+                return Ok(self.categories(*labels, &|row| self.text(row)));
+            }
             ColumnKind::Empty | ColumnKind::Unclear { .. } => self.empty(),
         };
         Ok((fitted, Vec::new()))
@@ -199,7 +199,16 @@ impl Fit<'_> {
     /// Numbers, and what each of them names.
     fn named(&self, (number, mut warnings): Fitted) -> (Fitted, Vec<f32>) {
         let Some(number) = number else { return ((None, warnings), Vec::new()) };
-        let ((name, about_name), values) = self.categories(Labels::Numbers);
+        let Some(format) = number.encoding.number_format() else {
+            return ((Some(number), warnings), Vec::new());
+        };
+        let read = |text| match Cell::Text(text).read_number(format, &number.missing_markers) {
+            Reading::Number(x) => whole(x).map(|x| x.to_string()),
+            _ => None,
+        };
+        let texts: Vec<Option<String>> = self.table.column(self.place).map(read).collect();
+        let text = |row: usize| texts[row].as_deref();
+        let ((name, about_name), values) = self.categories(Labels::Numbers, &text);
         let Some(name) = name else { return ((Some(number), warnings), Vec::new()) };
         warnings.extend(about_name);
         let encoding = Encoding::NamedNumber {
@@ -237,8 +246,13 @@ impl Fit<'_> {
         (Some(self.input(encoding)), Vec::from_iter(self.constant(is_constant, days.len())))
     }
 
-    fn categories(&self, labels: Labels) -> (Fitted, Vec<f32>) {
-        let texts = self.rows.iter().map(|row| self.text(*row));
+    /// Categories by what `text` says of each row of the table.
+    fn categories<'t>(
+        &self,
+        labels: Labels,
+        text: &impl Fn(usize) -> Option<&'t str>,
+    ) -> (Fitted, Vec<f32>) {
+        let texts = self.rows.iter().map(|row| text(*row));
         let trained = Categories::of(texts).merged(labels);
         let counts = trained.counts();
         let by_count = by_frequency(&counts);
@@ -248,15 +262,20 @@ impl Fit<'_> {
             Some(targets)
                 if n_frequent > MAX_CATEGORIES && targets.n_statistics() <= MAX_CATEGORIES =>
             {
-                self.statistics(labels, targets)
+                self.statistics(labels, text, targets)
             }
             _ => (self.one_hot(&trained, labels, &counts, &by_count, n_frequent), Vec::new()),
         }
     }
 
     /// Categories, too many to have a column each, by what the targets are in their rows.
-    fn statistics(&self, labels: Labels, targets: &TrainingTargets<'_>) -> (Fitted, Vec<f32>) {
-        let texts = targets.rows.iter().map(|row| self.text(targets.found.rows[*row]));
+    fn statistics<'t>(
+        &self,
+        labels: Labels,
+        text: &impl Fn(usize) -> Option<&'t str>,
+        targets: &TrainingTargets<'_>,
+    ) -> (Fitted, Vec<f32>) {
+        let texts = targets.rows.iter().map(|row| text(targets.found.rows[*row]));
         let trained = Categories::of(texts).merged(labels);
         let mut known = by_frequency(&trained.counts());
         known.truncate(MAX_KNOWN_CATEGORIES);
@@ -300,12 +319,7 @@ impl Fit<'_> {
             };
         }
         // So few that all have a column of their own are not told apart by luck alone.
-        let n_own = if n_frequent == 0 {
-            counts.len()
-        } else {
-            let n_many = counts.iter().filter(|count| **count >= MANY_CATEGORY_ROWS).count();
-            n_frequent.min(n_many.clamp(FEW_CATEGORIES, MAX_CATEGORIES))
-        };
+        let n_own = if n_frequent == 0 { counts.len() } else { n_frequent.min(MAX_CATEGORIES) };
         let mut own = by_count[..n_own].to_vec();
         own.sort_unstable();
         let n_rare = counts.len() - n_own;

@@ -6,6 +6,7 @@ use super::{Encoder, Encoding, InputColumn, MAX_CATEGORIES, MissingColumn};
 use crate::cell::LARGEST;
 use crate::error::StoredError;
 use crate::labels::Labels;
+use crate::number::whole;
 
 impl TryFrom<Vec<InputColumn>> for Encoder {
     type Error = StoredError;
@@ -71,7 +72,9 @@ fn check(encoding: &Encoding) -> Result<(), &'static str> {
             let is_number = matches!(**number, Encoding::Numeric { .. } | Encoding::Robust { .. });
             let is_name = names.missing() == MissingColumn::Absent
                 && names.categories().is_some_and(|(_, labels)| labels == Labels::Numbers)
-                && names.numbers_of_labels().is_some();
+                && names
+                    .numbers_of_labels()
+                    .is_some_and(|numbers| numbers.into_iter().all(|x| whole(x).is_some()));
             if !is_number || !is_name {
                 return Err("a number with names of which one is no number, or the other none");
             }

@@ -66,8 +66,12 @@ pub(super) fn write(fields: &[Field<'_>], width: usize) -> String {
                 Encoding::Categorical { .. } | Encoding::NamedNumber { .. } => ("one_hot", ""),
             };
             let (about, end) = (constant(prefix, name), start + encoding.width());
+            let mut value = format!("row.{name}");
+            if matches!(column.encoding, Encoding::NamedNumber { .. }) && prefix == "COLUMN" {
+                value = format!("{about}.within({value})");
+            }
             source +=
-                &format!("    {call}(&mut x[{start}..{end}], row.{name}, &{about}){may_fail};\n");
+                &format!("    {call}(&mut x[{start}..{end}], {value}, &{about}){may_fail};\n");
             start = end;
         }
     }

@@ -24,6 +24,14 @@ impl Number {
         }
     }
 
+    /// A number that is there, within the range.
+    fn within(&self, v: f64) -> f64 {
+        match (self.read(v), self.range) {
+            (Ok(Some(v)), Some((least, most))) => v.clamp(least, most),
+            _ => v,
+        }
+    }
+
     fn z(&self, v: Option<f64>) -> f64 {
         (v.unwrap_or(self.instead) - self.center) / self.scale
     }
