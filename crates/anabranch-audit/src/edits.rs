@@ -100,6 +100,7 @@ fn exchanges(formula: &Formula, expr: &Expr, exchange: Exchange, all: &mut Vec<E
         other.kind == leaf.kind
             && other.name != leaf.name
             && other.name != formula.target.name()
+            && !other.is_target_alone()
             && !ALIASES.contains(&other.name)
             && (exchange == Exchange::SameKind || are_neighbours(leaf, other))
     };

@@ -70,7 +70,7 @@ pub(crate) fn evaluate(
         (Kind::UnitJacobian, _) | (_, Evaluation::PerUnit) => {
             (0..truth.net.hidden_b).map(|u| at(Scope::Unit(u))).collect()
         }
-        (Kind::RowJacobian, _) => rows.map(|row| at(Scope::Row(row))).collect(),
+        (Kind::RowJacobian | Kind::RowWeight, _) => rows.map(|row| at(Scope::Row(row))).collect(),
         (kind, Evaluation::Batch) => {
             let value = at(Scope::Batch)?;
             let around = reading.sums == Sums::Hoisted && kind != Kind::Rows;
@@ -100,7 +100,7 @@ pub(crate) fn part(expr: &Expr, truth: &Truth, reading: Reading, scope: Scope) -
 /// Whether a quantity of a single row stands outside every sum over the batch.
 fn mentions_a_row(expr: &Expr, reading: Reading) -> bool {
     match &expr.node {
-        Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
+        Node::Quantity(quantity) => quantity.is_of_a_sample(),
         Node::Fold(_, axis, _) if goes_over_the_batch(*axis, reading) => {
             reading.sums == Sums::Hoisted
         }

@@ -81,7 +81,8 @@ fn worked_out(truth: &Truth, formula: &Formula, reading: Reading) -> Example {
     let expected = formula.true_value(truth, reading.evaluation);
     let is_of_units =
         formula.target.0.kind == Kind::UnitJacobian || reading.evaluation == Evaluation::PerUnit;
-    let is_family = formula.target.0.kind == Kind::RowJacobian || is_of_units;
+    let is_of_rows = matches!(formula.target.0.kind, Kind::RowJacobian | Kind::RowWeight);
+    let is_family = is_of_rows || is_of_units;
     let at = printed.as_ref().and_then(|pair| block(pair, 1e-12)).unwrap_or(0);
     let shown = |blocks: &[Matrix]| -> Vec<Vec<f64>> {
         match blocks {
@@ -107,7 +108,7 @@ fn worked_out(truth: &Truth, formula: &Formula, reading: Reading) -> Example {
     });
     let scopes: Vec<(Option<usize>, Scope)> = match (formula.target.0.kind, reading.evaluation) {
         _ if is_of_units => vec![(None, Scope::Unit(at))],
-        (Kind::RowJacobian, _) => vec![(None, Scope::Row(at))],
+        (Kind::RowJacobian | Kind::RowWeight, _) => vec![(None, Scope::Row(at))],
         (_, Evaluation::Batch) => vec![(None, Scope::Batch)],
         (_, Evaluation::PerRow | Evaluation::PerUnit) => {
             (0..truth.rows).map(|row| (Some(row + 1), Scope::Row(row))).collect()

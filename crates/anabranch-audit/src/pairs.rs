@@ -34,7 +34,7 @@ pub(crate) fn pairs_with<'a>(
         let expected = formula.true_value(truth, reading.evaluation);
         let mut printed = evaluate(&expr, (target, &indices), truth, reading)?;
         // "1" says that every entry is.
-        if target.name() == "dy_dbeta" {
+        if matches!(target.name(), "dy_dbeta" | "dmu_da") {
             for (value, e) in printed.iter_mut().zip(&expected) {
                 if value.shape() == [1, 1] {
                     *value = Matrix::filled(e.rows(), e.cols(), value[(0, 0)]);

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Scalar,
     /// One square matrix for each sample.
     RowJacobian,
+    /// A matrix for each sample, in the form of a weight.
+    RowWeight,
     /// One `[m, m]` matrix for each unit of branch B.
     UnitJacobian,
 }
@@ -42,8 +44,8 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 82] = {
-    use Kind::{RowJacobian, Rows, Scalar, UnitJacobian, Vector, Weight};
+pub(crate) static QUANTITIES: [Quantity; 104] = {
+    use Kind::{RowJacobian, RowWeight, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
         quantity("d_theta_1a", Weight, Nowhere),
@@ -70,11 +72,35 @@ pub(crate) static QUANTITIES: [Quantity; 82] = {
         quantity("d_var", Vector, Columns),
         quantity("d_h", Rows, Nowhere),
         quantity("d_a_1a", Rows, Nowhere),
+        // Of one sample's loss.
+        quantity("d_theta_1a_row", RowWeight, Nowhere),
+        quantity("d_b_1a_row", Rows, Nowhere),
+        quantity("d_theta_2a_row", RowWeight, Nowhere),
+        quantity("d_b_2a_row", Rows, Nowhere),
+        quantity("d_gamma_row", Rows, Columns),
+        quantity("d_beta_row", Rows, Columns),
+        quantity("d_theta_j_row", RowWeight, Units::Rows),
+        quantity("d_theta_2b_row", RowWeight, Columns),
+        quantity("d_b_2b_row", Rows, Nowhere),
         quantity("dy_dgamma", Rows, Columns),
         quantity("dy_dbeta", Rows, Columns),
+        quantity("dmu_da", Rows, Columns),
+        quantity("dvar_da", Rows, Columns),
+        quantity("da_hat_dmu", Rows, Columns),
+        quantity("da_hat_dvar", Rows, Columns),
+        // With the statistics held fixed.
+        quantity("da_hat_da", Rows, Columns),
+        quantity("dz_dtheta_1a", Rows, Nowhere),
+        quantity("dy_dtheta_2a", Rows, Nowhere),
+        quantity("dz_dtheta_1b", Rows, Nowhere),
+        quantity("dz_dtheta_2b", Rows, Columns),
         quantity("jacobian_dropout", RowJacobian, Nowhere),
         quantity("jacobian_batchnorm", UnitJacobian, Nowhere),
         quantity("jacobian_softmax", RowJacobian, Nowhere),
+        quantity("dz_db_1a", RowJacobian, Nowhere),
+        quantity("dy_db_2a", RowJacobian, Nowhere),
+        quantity("dz_db_1b", RowJacobian, Nowhere),
+        quantity("dz_db_2b", RowJacobian, Nowhere),
         quantity("da_dz_1a", RowJacobian, Nowhere),
         quantity("dh_dz_1a", RowJacobian, Nowhere),
         quantity("dy_dh_2a", RowJacobian, Nowhere),
@@ -156,11 +182,46 @@ pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
     ("dz_dy_a", "z_2b", "y_a_hat"),
 ];
 
-const N_TARGETS: usize = 57;
+/// Derivatives that are targets, and no more than that: factors of a chain keep their own letters.
+/// Each with the quantity that is differentiated and the one it is differentiated by.
+pub(crate) const LOCAL: [(&str, &str, &str); 12] = [
+    ("dmu_da", "mu", "a_1b"),
+    ("dvar_da", "var", "a_1b"),
+    ("da_hat_dmu", "a_hat", "mu"),
+    ("da_hat_dvar", "a_hat", "var"),
+    ("dz_dtheta_1a", "z_1a", "theta_1a"),
+    ("dy_dtheta_2a", "y_a_hat", "theta_2a"),
+    ("dz_dtheta_1b", "z_1b", "theta_1b"),
+    ("dz_dtheta_2b", "z_2b", "theta_2b"),
+    ("dz_db_1a", "z_1a", "b_1a"),
+    ("dy_db_2a", "y_a_hat", "b_2a"),
+    ("dz_db_1b", "z_1b", "b_1b"),
+    ("dz_db_2b", "z_2b", "b_2b"),
+];
+
+const N_TARGETS: usize = 79;
 
 impl Quantity {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|quantity| quantity.name == name)
+    }
+
+    /// The derivative of one sample's loss, where this is one of the loss by a parameter that has
+    /// one: BatchNorm couples the samples of what is before it.
+    pub(crate) fn of_sample(&self) -> Option<&'static Self> {
+        Self::named(&format!("{}_row", self.name))
+    }
+
+    /// Whether each sample has its own.
+    pub(crate) fn is_of_a_sample(&self) -> bool {
+        matches!(self.kind, Kind::Rows | Kind::RowJacobian | Kind::RowWeight)
+    }
+
+    /// Whether it is a target alone, never printed as a quantity for another.
+    pub(crate) fn is_target_alone(&self) -> bool {
+        self.name == "da_hat_da"
+            || (self.name.starts_with("d_") && self.name.ends_with("_row"))
+            || LOCAL.iter().any(|(name, ..)| *name == self.name)
     }
 
     /// The derivative of the loss with respect to it.

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 use crate::Evaluation;
 use crate::matrix::Matrix;
 use crate::mistakes::{Gradients, Mistake, backward_naive};
-use crate::quantity::{JACOBIANS, Kind, Quantity, Target, Units};
+use crate::quantity::{JACOBIANS, Kind, LOCAL, Quantity, Target, Units};
 use crate::reference::{
     Batch, Network, Node, Param, Params, Random, Running, Values, dual_batch_norm_jacobian,
-    dual_delta, dual_dropout_jacobian, dual_gradient, dual_row_jacobian, dual_softmax_jacobian,
-    forward, random_instance,
+    dual_delta, dual_dropout_jacobian, dual_entry_by_entry, dual_gradient, dual_layer_by_weight,
+    dual_row_jacobian, dual_sample_gradients, dual_softmax_jacobian, forward, random_instance,
 };
 use crate::setting::{Labels, Mode, Probability, Setting, SquaredError};
 use crate::task::Task;
@@ -245,6 +245,11 @@ impl Truth {
     /// Where the units are in [`Self::expected`].
     pub(crate) fn unit_axis(&self, target: Target, evaluation: Evaluation) -> UnitAxis {
         let units = target.0.units;
+        // One γ for all units.
+        let is_shared = |of: &Matrix| of.cols() == 1 && units == Units::Columns;
+        if target.0.kind == Kind::Rows && self.matrix(target.0).is_some_and(is_shared) {
+            return UnitAxis::Nowhere;
+        }
         match (target.0.kind, evaluation) {
             (Kind::UnitJacobian, _) | (_, Evaluation::PerUnit) => UnitAxis::Blocks,
             (Kind::Vector, _) if self.vector(target.name()).len() != self.net.hidden_b => {
@@ -344,6 +349,40 @@ const PARAMS: [(Param, &str, &str); 11] = [
     (Param::B2b, "b_2b", "d_b_2b"),
 ];
 
+/// Derivatives of neighbours, one by the other.
+fn local(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    values: &Values,
+) -> HashMap<&'static str, Value> {
+    let mut all = HashMap::new();
+    for (name, u, v) in LOCAL {
+        let param = PARAMS.iter().find(|(_, param, _)| *param == v).map(|(param, ..)| *param);
+        let value = match (node_named(v), param) {
+            (Some(node), _) => {
+                dual_entry_by_entry(net, params, batch, (u, node)).map(Value::Matrix)
+            }
+            (None, Some(bias)) if params[bias].rows() == 1 => {
+                // A bias is added to z as it is.
+                let n = params[bias].cols();
+                let one = Matrix::from_fn(n, n, |i, j| f64::from(u8::from(i == j)));
+                Some(Value::ForEachRow(vec![one; batch.rows()]))
+            }
+            (None, Some(weight)) => {
+                dual_layer_by_weight(net, params, batch, (u, weight)).map(Value::Matrix)
+            }
+            (None, None) => None,
+        };
+        all.extend(value.map(|value| (name, value)));
+    }
+    let (mean, var) = (values.mu.clone(), values.var.clone());
+    let fixed = Batch { running: Some(Running { mean, var }), ..batch.clone() };
+    let by_itself = dual_entry_by_entry(net, params, &fixed, ("a_hat", Node::A1b));
+    all.extend(by_itself.map(|value| ("da_hat_da", Value::Matrix(value))));
+    all
+}
+
 fn quantities(
     net: &Network,
     params: Params,
@@ -390,6 +429,20 @@ fn quantities(
             all.insert(name, Value::ForEachRow(of));
         }
     }
+    for (param, _, gradient) in PARAMS {
+        let Some(of) = Quantity::named(gradient).and_then(Quantity::of_sample) else { continue };
+        let all_rows = dual_sample_gradients(net, &params, &batch, param);
+        let value = match of.kind {
+            Kind::RowWeight => Value::ForEachRow(all_rows),
+            _ => {
+                let cols = params[param].cols();
+                let data = all_rows.iter().flat_map(|one| one.data()).copied().collect();
+                Value::Matrix(Matrix::new(batch.rows(), cols, data))
+            }
+        };
+        all.insert(of.name, value);
+    }
+    all.extend(local(net, &params, &batch, &values));
     let kept = batch.mask.map(|v| f64::from(u8::from(*v > 0.0)));
     let gamma = &params[Param::Gamma];
     let jacobian_bn: Vec<Matrix> = dual_batch_norm_jacobian(net, &params, &batch)

@@ -28,6 +28,8 @@ pub(crate) enum Data {
     Turned,
     /// One sample is a column vector, a derivative with respect to it a row vector.
     Gradients,
+    /// So, and a derivative with respect to a weight is its transpose.
+    AllGradients,
 }
 
 /// The order of a weight's indices.
@@ -71,7 +73,8 @@ impl Turn {
     /// Whether the letters of a target pick its entries in the other order.
     pub(crate) fn swaps_letters(self, target: Target) -> bool {
         match target.0.kind {
-            Kind::Weight => self.weights == Weights::InOut,
+            // Letters pick from the weight, whichever way its derivative lies.
+            Kind::Weight | Kind::RowWeight => self.weights == Weights::InOut,
             Kind::RowJacobian => self.jacobians == Jacobians::Denominator,
             _ => false,
         }
@@ -100,12 +103,18 @@ impl Turning {
             Kind::Rows | Kind::Vector => match self.turn.data {
                 Data::AsEvaluated => false,
                 Data::Turned => true,
-                Data::Gradients => Target(of).is_gradient(),
+                Data::Gradients | Data::AllGradients => Target(of).is_gradient(),
             },
-            Kind::Weight => self.turn.weights == Weights::InOut,
+            Kind::Weight | Kind::RowWeight => self.has_other_weight(of),
             Kind::RowJacobian => self.turn.jacobians == Jacobians::Denominator,
             Kind::Scalar | Kind::UnitJacobian => false,
         }
+    }
+
+    /// Whether a weight, or the derivative by one, is not [out, in].
+    fn has_other_weight(self, of: &'static Quantity) -> bool {
+        let is_turned = self.turn.data == Data::AllGradients && Target(of).is_gradient();
+        is_turned != (self.turn.weights == Weights::InOut)
     }
 
     /// Whether the whole batch is there, with a column for each sample.
@@ -165,6 +174,13 @@ impl Turning {
         let with =
             |inner: Expr| Expr::new(Node::Entry(Box::new(inner), indices.to_vec()), whole.column);
         match inner.node {
+            Node::Quantity(of) if matches!(of.kind, Kind::Weight | Kind::RowWeight) => {
+                match of_component {
+                    true if self.turn.weights == Weights::InOut => with(transposed(inner.clone())),
+                    true => whole.clone(),
+                    false => with(self.turned(inner)),
+                }
+            }
             // One sample of a batch is a column vector.
             _ if self.has_columns() && of_sample => whole.clone(),
             Node::Quantity(of) if matches!(of.kind, Kind::Rows | Kind::Vector) => {

@@ -3,6 +3,7 @@
 mod activations;
 mod definitions;
 mod directive;
+mod local;
 mod member;
 mod orientation;
 mod repeated;
@@ -13,6 +14,7 @@ mod vote;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use local::{local, on_diagonal};
 use orientation::{Conventions, Vote, Votes};
 use seen::Seen;
 
@@ -123,6 +125,8 @@ struct Judge<'a> {
     definitions: BTreeMap<&'static str, Expr>,
     /// Whether the derivation writes ∂L/∂ŷa for the derivative without the path through the join.
     has_partial: Cell<bool>,
+    /// Whether the derivation takes derivatives of BatchNorm's statistics by themselves.
+    has_statistics: bool,
     /// Whether indices that repeat in a product are summed over.
     repeated: bool,
     /// Whether some formula has a Σ with an index.
@@ -171,6 +175,7 @@ impl<'a> Judge<'a> {
             votes: Votes::default(),
             definitions: BTreeMap::new(),
             has_partial: Cell::new(false),
+            has_statistics: false,
             repeated: repeated::is_declared(text),
             has_sums: false,
             would_repeat: Default::default(),
@@ -356,6 +361,7 @@ impl<'a> Judge<'a> {
         let graded = std::mem::take(grading);
         (equation.points, equation.expected) = (graded.points, graded.expected);
         self.remember(&equation, &exprs, members);
+        self.has_statistics |= matches!(equation.target.name(), "dmu_da" | "dvar_da");
         self.done.equations.push(equation);
     }
 
@@ -386,7 +392,8 @@ impl<'a> Judge<'a> {
         if let Some(value) = value_of_function(&left) {
             left = value;
         }
-        let Some((quantity, free)) = as_entry(&left) else {
+        let found = as_entry(&left).or_else(|| local(&left, self.conventions.weights));
+        let Some((quantity, mut free)) = found else {
             let partial = matches!(left.node, Node::Partial(..));
             let reason = if partial {
                 "the left side is a derivative that is not among the targets"
@@ -406,6 +413,7 @@ impl<'a> Judge<'a> {
             }
             _ => None,
         };
+        let diagonal = on_diagonal(quantity, &mut free);
         // δ = ∂Lᵢ/∂z says which δ is meant.
         let of_sample = |member: &Vec<Atom>| {
             let read = self.read(member, first, letters, &mut slots.clone());
@@ -416,17 +424,19 @@ impl<'a> Judge<'a> {
         }
         let is_partial = self.has_partial_by_y_a(&members[0]);
         let left = &members[0];
-        let read_all = |judge: &mut Self, loss: Loss, whole_left: &Expr| {
+        let is_diagonal = free.is_empty() || diagonal.is_some();
+        let condition = diagonal.or(condition);
+        let read_as = |judge: &mut Self, target, free: &[Index], loss, whole_left: &Expr| {
             let (mut slots, mut inside) = (slots.clone(), inside);
             let condition = &condition;
-            let about = About { target, left, free: &free, condition, loss, is_partial };
+            let about = About { target, left, free, condition, loss, is_partial };
             let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left.clone()))];
             for (member, text) in members.iter().zip(texts).skip(1) {
                 read.push(judge.member(member, text, &about, letters, &mut slots, &mut inside));
             }
             read
         };
-        let mut read = read_all(self, loss, &whole_left);
+        let mut read = read_as(self, target, &free, loss, &whole_left);
         // A δ that follows from those of one sample's loss is one itself.
         let total = |read: &[Read]| read.iter().map(|one| cost(&one.judgement)).sum::<usize>();
         if loss == Loss::Whole
@@ -436,9 +446,22 @@ impl<'a> Judge<'a> {
         {
             let node = Node::OfTask(Task::Sample, Box::new(whole_left.clone()));
             let of_sample = Expr::new(node, whole_left.column);
-            let other = read_all(self, Loss::OfSample, &of_sample);
+            let other = read_as(self, target, &free, Loss::OfSample, &of_sample);
             if total(&other) <= total(&read) {
                 read = other;
+            }
+        }
+        // Beside ∂μ/∂a and ∂σ²/∂a, ∂â/∂a is the derivative with both held fixed.
+        let mut target = target;
+        if self.has_statistics
+            && is_diagonal
+            && target.name() == "jacobian_batchnorm"
+            && total(&read) > 0
+            && let Some(by_itself) = Target::named("da_hat_da")
+        {
+            let other = read_as(self, by_itself, free.get(..1).unwrap_or(&[]), loss, &whole_left);
+            if total(&other) == 0 {
+                (read, target) = (other, by_itself);
             }
         }
         let follows = self.links(&read, target);

@@ -10,6 +10,7 @@ use crate::matrix::Matrix;
 use crate::quantity::{JACOBIANS, Kind, Quantity, Target};
 use crate::reference::{Batch, Param, Running, Source, dual_pull_back};
 use crate::truth::{Truth, node_named};
+use crate::turn::Weights;
 use crate::{Evaluation, Formula};
 
 /// A product of derivatives, worked out.
@@ -197,7 +198,7 @@ impl<'e> Product<'e> {
         let mut letters = formula.indices.free.clone();
         while let Some(next) = left.iter().position(|link| link.u == at) {
             let link = left.remove(next);
-            value = link.pull_back(truth, &value, fixed)?;
+            value = link.pull_back(truth, &value, fixed, formula.turn.weights)?;
             let [of_u, of_v] = &link.letters;
             let is_shared = |index: &&Index| of_v.iter().any(|other| other.name == index.name);
             let lost = of_u.iter().find(|u| !is_shared(u) && !self.summed.contains(&u.name));
@@ -268,7 +269,13 @@ fn in_rows(blocks: &[Matrix], kind: Kind) -> Matrix {
 
 impl Link {
     /// Takes a derivative with respect to u back to v.
-    fn pull_back(&self, truth: &Truth, g: &Matrix, fixed: bool) -> Result<Matrix, String> {
+    fn pull_back(
+        &self,
+        truth: &Truth,
+        g: &Matrix,
+        fixed: bool,
+        weights: Weights,
+    ) -> Result<Matrix, String> {
         let source = source(self.v).ok_or_else(|| format!("a derivative by {}", self.v))?;
         let mut batch: Batch = truth.batch.clone();
         if fixed && self.v == "a_1b" && !matches!(self.u, "mu" | "var") {
@@ -284,7 +291,8 @@ impl Link {
                 let matters = index.slot == Slot::Component || matches!(self.v, "a_1b" | "z_1b");
                 let of_u = self.letters[0].iter().position(|other| other.name == index.name)?;
                 matters.then(|| {
-                    [axis(self.u, &self.letters[0], of_u), axis(self.v, &self.letters[1], at)]
+                    [(self.u, 0, of_u), (self.v, 1, at)]
+                        .map(|(name, side, at)| axis(name, &self.letters[side], at, weights))
                 })
             })
             .collect();
@@ -322,9 +330,10 @@ fn restricted(
 }
 
 /// The axis that a letter of a quantity goes along.
-fn axis(name: &str, letters: &[Index], at: usize) -> usize {
+fn axis(name: &str, letters: &[Index], at: usize, weights: Weights) -> usize {
     let is_weight = Quantity::named(name).is_some_and(|of| of.kind == Kind::Weight);
     match letters[at].slot {
+        Slot::Component if is_weight && weights == Weights::InOut => 1 - at.min(1),
         Slot::Component if is_weight => at.min(1),
         Slot::Component => 1,
         Slot::Sample => 0,

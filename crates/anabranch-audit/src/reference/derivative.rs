@@ -1,6 +1,6 @@
 //! Derivatives by dual numbers: add ε to one entry, run forward, read its coefficient.
 
-use num_dual::Dual64;
+use num_dual::{Dual64, DualNum};
 
 use super::forward::{Node, Nudge, Values, forward};
 use super::network::{Batch, Network, Param, Params};
@@ -41,6 +41,94 @@ pub fn dual_gradient(net: &Network, params: &Params, batch: &Batch) -> Params {
         gradient[param].data_mut().copy_from_slice(&derivatives);
     }
     gradient
+}
+
+/// The derivative of each sample's loss with respect to `param`; of what BatchNorm couples it is
+/// that along all samples.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_sample_gradients(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    param: Param,
+) -> Vec<Matrix> {
+    let mut dual = params.map(|v| Dual64::from_re(*v));
+    let [rows, cols] = params[param].shape();
+    let mut all = vec![Matrix::filled(rows, cols, 0.0); batch.rows()];
+    for at in 0..rows * cols {
+        dual[param].data_mut()[at].eps = 1.0;
+        let values = forward(net, &dual, batch, None);
+        dual[param].data_mut()[at].eps = 0.0;
+        for (row, gradient) in all.iter_mut().enumerate() {
+            gradient.data_mut()[at] = sample_loss(net, batch, &values, row).eps;
+        }
+    }
+    all
+}
+
+/// What one sample adds to the sum whose mean is the loss.
+fn sample_loss(net: &Network, batch: &Batch, values: &Values<Dual64>, row: usize) -> Dual64 {
+    let mut loss = Dual64::from_re(0.0);
+    for (y_hat, y) in values.y_a_hat.row(row).iter().zip(batch.y_a.row(row)) {
+        let residual = *y_hat - *y;
+        loss += residual * residual * (0.5 * net.weight_a);
+    }
+    for (y_hat, y) in values.y_b_hat.row(row).iter().zip(batch.y_b.row(row)) {
+        loss -= y_hat.ln() * (*y * net.weight_b);
+    }
+    loss
+}
+
+/// ∂u/∂v entry by entry, `[m, columns of v]`: of entry (i, j) of u by entry (i, j) of v, where a
+/// statistic has one row for all i. `u` is the name of a field of [`Values`]; `None` for another
+/// name.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_entry_by_entry(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    (u, v): (&str, Node),
+) -> Option<Matrix> {
+    let params = params.map(|v| Dual64::from_re(*v));
+    let m = batch.rows();
+    let mut data = Vec::with_capacity(m * v.cols(net));
+    for row in 0..m {
+        for col in 0..v.cols(net) {
+            let at = row.min(v.rows(m) - 1);
+            let values = nudged_forward(net, &params, batch, v, (at, col));
+            let u = values.named(u)?;
+            data.push(u[(row.min(u.rows() - 1), col)].eps);
+        }
+    }
+    Some(Matrix::new(m, v.cols(net), data))
+}
+
+/// Of a layer z = θx + b: ∂zⱼ/∂θⱼₖ for every sample and k, which is x. `z` is the name of a field
+/// of [`Values`]; `None` for another name.
+///
+/// # Panics
+/// See [`forward`].
+pub fn dual_layer_by_weight(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    (z, weight): (&str, Param),
+) -> Option<Matrix> {
+    let mut dual = params.map(|v| Dual64::from_re(*v));
+    let columns: Option<Vec<Vec<f64>>> = (0..params[weight].cols())
+        .map(|k| {
+            dual[weight][(0, k)].eps = 1.0;
+            let values = forward(net, &dual, batch, None);
+            dual[weight][(0, k)].eps = 0.0;
+            values.named(z).map(|z| z.column(0).data().iter().map(|z| z.eps).collect())
+        })
+        .collect();
+    let columns = columns?;
+    Some(Matrix::from_fn(batch.rows(), columns.len(), |i, k| columns[k][i]))
 }
 
 /// dL/d(an intermediate), shaped as the intermediate: a δ.

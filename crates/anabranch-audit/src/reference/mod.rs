@@ -20,7 +20,8 @@ mod network;
 
 pub use derivative::{
     Source, dual_batch_norm_jacobian, dual_delta, dual_dropout_jacobian, dual_entries,
-    dual_gradient, dual_pull_back, dual_row_jacobian, dual_softmax_jacobian,
+    dual_entry_by_entry, dual_gradient, dual_layer_by_weight, dual_pull_back, dual_row_jacobian,
+    dual_sample_gradients, dual_softmax_jacobian,
 };
 pub use difference::{central_difference, sample_entries};
 pub use forward::{Node, Nudge, Values, forward};

@@ -14,16 +14,25 @@ pub(super) enum Samples {
     Rows,
     /// One sample is a column vector, a derivative with respect to it a row vector.
     RowGradients,
+    /// So, and a derivative with respect to a weight is its transpose.
+    AllGradients,
 }
 
 impl Samples {
-    pub(super) const ALL: [Self; 3] = [Self::Columns, Self::Rows, Self::RowGradients];
+    pub(super) const ALL: [Self; 4] =
+        [Self::Columns, Self::Rows, Self::RowGradients, Self::AllGradients];
+
+    /// Whether derivatives are laid out as numerators are.
+    pub(super) fn is_of_numerators(self) -> bool {
+        matches!(self, Self::RowGradients | Self::AllGradients)
+    }
 
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Columns => "columns",
             Self::Rows => "rows",
             Self::RowGradients => "columns, their derivatives rows",
+            Self::AllGradients => "columns, derivatives by them rows, by weights transposed",
         }
     }
 }
@@ -94,9 +103,9 @@ pub(super) enum Together {
 pub(super) struct Vote {
     pub(super) letters: Letters,
     /// By samples, weights and Jacobians.
-    pub(super) exact: [[[bool; 2]; 2]; 3],
+    pub(super) exact: [[[bool; 2]; 2]; 4],
     /// As a formula of the batch alone, of a sample alone.
-    pub(super) extent: [[bool; 2]; 3],
+    pub(super) extent: [[bool; 2]; 4],
     /// Whether it is exact as a formula of matrices with a row for each sample.
     pub(super) is_of_rows: bool,
     pub(super) is_forward: bool,
@@ -155,6 +164,7 @@ impl Kinds {
             }
             Samples::Rows => [of_batch(Data::AsEvaluated), of_sample(Data::Turned)],
             Samples::RowGradients => [of_sample(Data::Gradients), None],
+            Samples::AllGradients => [of_sample(Data::AllGradients), None],
         };
         both.into_iter().flatten().collect()
     }
@@ -317,8 +327,12 @@ fn fewest_contradictions(
         (Samples::Columns, columns)
     };
     // The layout of numerators is nowhere near as usual.
-    let numerator = score(Samples::RowGradients);
-    if numerator[0] >= most[0] + 2 { (Samples::RowGradients, numerator) } else { (best, most) }
+    let (vectors, all) = (score(Samples::RowGradients), score(Samples::AllGradients));
+    let (samples, numerator) = match all[0] > vectors[0] {
+        true => (Samples::AllGradients, all),
+        false => (Samples::RowGradients, vectors),
+    };
+    if numerator[0] >= most[0] + 2 { (samples, numerator) } else { (best, most) }
 }
 
 /// What a file's formulas say of the way in which it writes matrices.

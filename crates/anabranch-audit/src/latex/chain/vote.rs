@@ -40,7 +40,7 @@ impl Judge<'_> {
             })
         };
         let of_letters = Letters::GROUPS[kinds.letters.group()];
-        if own != Samples::RowGradients
+        if !own.is_of_numerators()
             && self.conventions.small_is == Extent::Batch
             && exact(own, Extent::Open)
         {
@@ -70,12 +70,13 @@ impl Judge<'_> {
                     .expr
                     .any(&|part| matches!(part.node, Node::Quantity(of) if of.kind == kind))
         };
-        let (of_weights, of_jacobians) = (mentions(Kind::Weight), mentions(Kind::RowJacobian));
+        let of_weights = mentions(Kind::Weight) || mentions(Kind::RowWeight);
+        let of_jacobians = mentions(Kind::RowJacobian);
         let exact_in = |(evaluation, data): Way, weights, jacobians| {
             let turn = Turn { data, weights, jacobians, ones: Ones::AsPrinted };
             is_exact(truths, &Formula { evaluation, turn, ..formula.clone() })
         };
-        let mut exact = [[[false; 2]; 2]; 3];
+        let mut exact = [[[false; 2]; 2]; 4];
         for samples in Samples::ALL {
             for weights in [Weights::OutIn, Weights::InOut] {
                 for jacobians in [Jacobians::Numerator, Jacobians::Denominator] {
@@ -95,7 +96,7 @@ impl Judge<'_> {
         if !exact.iter().flatten().flatten().any(|exact| *exact) {
             return None;
         }
-        let mut extent = [[false; 2]; 3];
+        let mut extent = [[false; 2]; 4];
         if kinds.letters == Letters::Small && kinds.sums {
             let exact_as = |way: Way| exact_in(way, Weights::OutIn, Jacobians::Numerator);
             let columns = exact_as((Evaluation::PerRow, Data::AsEvaluated));

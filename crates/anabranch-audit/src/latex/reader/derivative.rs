@@ -4,8 +4,8 @@ use super::differential::{gradient_of, is_differential};
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
 use crate::expr::{Expr, Index, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
-use crate::latex::symbols::Meaning;
-use crate::quantity::{JACOBIANS, Kind, Quantity};
+use crate::latex::symbols::{Meaning, Resolved};
+use crate::quantity::{JACOBIANS, Kind};
 use crate::task::{Loss, Task};
 
 impl Reader<'_> {
@@ -59,21 +59,23 @@ impl Reader<'_> {
         self.loss(atoms).is_some()
     }
 
-    /// Which loss it is, if it is one.
-    fn loss(&mut self, atoms: &[Atom]) -> Option<Loss> {
+    /// Which loss it is, if it is one, and the letter of its sample.
+    fn loss(&mut self, atoms: &[Atom]) -> Option<(Loss, Option<char>)> {
         let atoms: Vec<&Atom> =
             atoms.iter().filter(|a| !matches!(a.base, Base::Group('(', _))).collect();
         match &atoms[..] {
-            [atom] => match self.symbols.resolve(atom)?.meaning {
-                Meaning::Quantity(found) => match found.name {
-                    "loss" => Some(Loss::Whole),
-                    "loss_a" => Some(Loss::OfA),
-                    "loss_b" => Some(Loss::OfB),
-                    "loss_row" => Some(Loss::OfSample),
-                    _ => None,
-                },
-                _ => None,
-            },
+            [atom] => {
+                let Resolved { meaning, letters } = self.symbols.resolve(atom)?;
+                let Meaning::Quantity(found) = meaning else { return None };
+                let loss = match found.name {
+                    "loss" => Loss::Whole,
+                    "loss_a" => Loss::OfA,
+                    "loss_b" => Loss::OfB,
+                    "loss_row" => Loss::OfSample,
+                    _ => return None,
+                };
+                Some((loss, letters.first().map(|letter| letter.name)))
+            }
             _ => None,
         }
     }
@@ -111,6 +113,30 @@ impl Reader<'_> {
         }
     }
 
+    /// A derivative of one sample's loss. Of what BatchNorm couples, each Lᵢ has one of its own.
+    fn of_sample(
+        &mut self,
+        gradient: Expr,
+        sample: Option<char>,
+        place: Place,
+    ) -> Outcome<Expr> {
+        let Some((of, letters)) = as_entry(&gradient) else {
+            return unreadable(place, "the derivative of one sample's loss");
+        };
+        let is_coupled = matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
+        if of.kind == Kind::Rows && !is_coupled {
+            return Ok(at(place, Node::OfTask(Task::Sample, Box::new(gradient))));
+        }
+        // By a parameter, the sample is the loss's.
+        let (Some(of), Some(name)) = (of.of_sample(), sample) else {
+            return unreadable(place, "the derivative of one sample's loss");
+        };
+        self.slots.insert(name, Slot::Sample);
+        let mut indices = vec![Index { name, slot: Slot::Sample }];
+        indices.extend(letters);
+        Ok(with_indices(at(place, Node::Quantity(of)), indices))
+    }
+
     /// ∂above/∂below.
     pub(super) fn derivative(
         &mut self,
@@ -118,7 +144,7 @@ impl Reader<'_> {
         below: &[Atom],
         place: Place,
     ) -> Outcome<Expr> {
-        if let Some(loss) = self.loss(above) {
+        if let Some((loss, sample)) = self.loss(above) {
             let gradient = match below {
                 [one] => self.gradient(one),
                 _ => self.derivative_by(below, place),
@@ -127,17 +153,7 @@ impl Reader<'_> {
                 Loss::Whole => gradient,
                 Loss::OfA => at(place, Node::OfTask(Task::A, Box::new(gradient))),
                 Loss::OfB => at(place, Node::OfTask(Task::B, Box::new(gradient))),
-                Loss::OfSample => {
-                    // Of what a batch shares, or BatchNorm couples, each Lᵢ has a derivative of
-                    // its own.
-                    let own = |of: &Quantity| {
-                        of.kind == Kind::Rows && !matches!(of.name, "d_a" | "delta_1b" | "d_a_hat")
-                    };
-                    if !as_entry(&gradient).is_some_and(|(of, _)| own(of)) {
-                        return unreadable(place, "the derivative of one sample's loss");
-                    }
-                    at(place, Node::OfTask(Task::Sample, Box::new(gradient)))
-                }
+                Loss::OfSample => return self.of_sample(gradient, sample, place),
             });
         }
         let mut symbols = self.symbols.clone();

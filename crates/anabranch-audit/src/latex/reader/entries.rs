@@ -117,7 +117,7 @@ impl Reader<'_> {
         let most = match found.kind {
             Kind::Rows | Kind::Weight => 2,
             Kind::Vector => 1,
-            Kind::RowJacobian | Kind::UnitJacobian => 3,
+            Kind::RowJacobian | Kind::UnitJacobian | Kind::RowWeight => 3,
             Kind::Scalar => 0,
         };
         if letters.len() > most {

@@ -5,7 +5,6 @@ use super::{Reader, at, index_letter, relation, unreadable};
 use crate::expr::{Axis, Expr, Fold, Node, Slot};
 use crate::latex::layout::{Atom, Outcome};
 use crate::latex::symbols::{Letter, is_batch_size};
-use crate::quantity::Kind;
 
 impl Reader<'_> {
     /// Σ and its body, to the end of the product.
@@ -84,7 +83,7 @@ impl Reader<'_> {
 /// Whether a quantity of a sample stands outside every sum over the samples.
 fn belongs_to_a_sample(expr: &Expr) -> bool {
     match &expr.node {
-        Node::Quantity(quantity) => matches!(quantity.kind, Kind::Rows | Kind::RowJacobian),
+        Node::Quantity(quantity) => quantity.is_of_a_sample(),
         Node::Fold(_, Axis::Samples(_), _) => false,
         _ => expr.children().iter().any(belongs_to_a_sample),
     }

@@ -119,7 +119,7 @@ fn gathered(letters: &[char], entry: Expr) -> Expr {
         && match of.kind {
             Kind::Rows | Kind::Vector => letters.len() == 1,
             Kind::Weight | Kind::RowJacobian => letters.len() == 2,
-            Kind::Scalar | Kind::UnitJacobian => false,
+            Kind::Scalar | Kind::UnitJacobian | Kind::RowWeight => false,
         }
     {
         return Expr::new(Node::Quantity(of), entry.column);
