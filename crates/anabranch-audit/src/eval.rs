@@ -1,8 +1,10 @@
 //! The value of an expression on one instance, under one reading.
 
+mod equal;
 mod indices;
 mod products;
 
+pub(crate) use equal::are_equal;
 use products::{is_coupled, is_ones, product_with_ones};
 
 use crate::Evaluation;

@@ -6,10 +6,12 @@ mod directive;
 mod local;
 mod member;
 mod orientation;
+mod remark;
 mod repeated;
 mod sample;
 mod seen;
 mod vote;
+mod where_it_holds;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,7 +26,7 @@ use super::layout::{Atom, Place, layout_of};
 use super::reader::{Grouping, as_entry};
 use super::source::{Directive, source};
 use super::statement::{Statement, start, statements};
-use super::symbols::Symbols;
+use super::symbols::{Activation, Symbols};
 use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::judge::{Values, rank};
 use crate::quantity::{Kind, Quantity, Target, Units};
@@ -190,6 +192,9 @@ impl<'a> Judge<'a> {
                 judge.learn(&atoms, &mut seen);
             }
         }
+        for letter in activations::of_other_networks(text) {
+            judge.symbols.declare(letter, Activation::Other);
+        }
         if seen.is_batch_norm() {
             for (symbol, name) in [("x", "a_1b"), ("y", "bn")] {
                 judge.give(symbol, name, judge.end);
@@ -252,7 +257,11 @@ impl<'a> Judge<'a> {
                 Some(Statement::Condition(found)) => Some(found.clone()),
                 _ => condition.clone(),
             };
-            self.chain(members, own.as_deref(), grading);
+            let comparison = match all.get(i + 1) {
+                Some(Statement::Comparison(found)) => Some(&found[..]),
+                _ => None,
+            };
+            self.chain(members, own.as_deref(), comparison, grading);
         }
         directives.for_each(|one| tell(self, one, grading));
         if !in_text && all.iter().any(|s| matches!(s, Statement::Chain(_))) {
@@ -306,7 +315,13 @@ impl<'a> Judge<'a> {
         text.to_owned()
     }
 
-    fn chain(&mut self, members: &[Vec<Atom>], condition: Option<&[Atom]>, grading: &mut Grading) {
+    fn chain(
+        &mut self,
+        members: &[Vec<Atom>],
+        condition: Option<&[Atom]>,
+        comparison: Option<&[Atom]>,
+        grading: &mut Grading,
+    ) {
         let Some(place) = start(&members[0]) else { return };
         let texts: Vec<String> = members
             .iter()
@@ -334,7 +349,7 @@ impl<'a> Judge<'a> {
                 continue;
             }
             self.slots = slots;
-            let equation = self.equation(members, &texts, condition, letters);
+            let equation = self.equation(members, &texts, (condition, comparison), letters);
             self.slots = of_document.clone();
             match equation {
                 Ok((mut equation, outcome)) => {
@@ -347,6 +362,13 @@ impl<'a> Judge<'a> {
                 }
                 Err((reason, unreadable)) if best.is_none() && letters.is_empty() => {
                     let whole = texts.join(" = ");
+                    let is_true = unreadable
+                        && [usual, &[]].iter().any(|letters| self.is_true_remark(members, letters));
+                    if is_true {
+                        let reason = "no target, but true: both sides have the same value";
+                        self.skip(place, &whole, reason.to_owned(), false);
+                        return;
+                    }
                     self.skip(place, &whole, reason, unreadable);
                     return;
                 }
@@ -369,7 +391,7 @@ impl<'a> Judge<'a> {
         &mut self,
         members: &[Vec<Atom>],
         texts: &[String],
-        condition: Option<&[Atom]>,
+        (condition, comparison): (Option<&[Atom]>, Option<&[Atom]>),
         letters: &[char],
     ) -> Result<Judged, NotJudged> {
         let mut slots = HashMap::new();
@@ -429,7 +451,10 @@ impl<'a> Judge<'a> {
         let read_as = |judge: &mut Self, target, free: &[Index], loss, whole_left: &Expr| {
             let (mut slots, mut inside) = (slots.clone(), inside);
             let condition = &condition;
-            let about = About { target, left, free, condition, loss, is_partial };
+            let elsewhere = comparison
+                .and_then(|atoms| judge.elsewhere(atoms, (target, free), letters, &slots));
+            let elsewhere = &elsewhere;
+            let about = About { target, left, free, condition, elsewhere, loss, is_partial };
             let mut read = vec![Read::unjudged(Judgement::Name, Some(whole_left.clone()))];
             for (member, text) in members.iter().zip(texts).skip(1) {
                 read.push(judge.member(member, text, &about, letters, &mut slots, &mut inside));
@@ -570,6 +595,8 @@ struct About<'a> {
     left: &'a [Atom],
     free: &'a [Index],
     condition: &'a Option<Expr>,
+    /// The condition behind it, and what to take where that does not hold.
+    elsewhere: &'a Option<[Expr; 2]>,
     loss: Loss,
     /// Whether it is written as ∂L/∂ŷa.
     is_partial: bool,

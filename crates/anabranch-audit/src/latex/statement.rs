@@ -8,6 +8,8 @@ use super::reader::index_letter;
 pub(crate) enum Statement {
     Chain(Vec<Vec<Atom>>),
     Condition(Vec<Atom>),
+    /// A comparison such as z > 0: it belongs to what is before it.
+    Comparison(Vec<Atom>),
     /// An expression by itself, or prose.
     Other,
 }
@@ -18,7 +20,7 @@ impl Statement {
         match self {
             Self::Chain(members) => members.first().and_then(|first| start(first)),
             Self::Condition(atoms) => start(atoms),
-            Self::Other => None,
+            Self::Comparison(_) | Self::Other => None,
         }
     }
 }
@@ -205,6 +207,9 @@ fn statement(part: &[Atom]) -> Statement {
         // `= B` continues nothing: the left side is missing.
         [first, rest @ ..] if first.is_empty() && !rest.is_empty() => Statement::Other,
         [_, _, ..] => Statement::Chain(members.into_iter().filter(|m| !m.is_empty()).collect()),
+        _ if part.iter().any(|atom| [">", "<", ">=", "<="].iter().any(|c| atom.is_operator(c))) => {
+            Statement::Comparison(part.to_vec())
+        }
         _ => Statement::Other,
     }
 }

@@ -1,5 +1,6 @@
 //! Definitions of functions: `\sigma(z) = \max(0, z)`, `f'(z) = \mathbb 1[z > 0]`, `g = ReLU`.
 
+use super::repeated::is_denied;
 use super::{Judge, Outcome};
 use crate::Verdict;
 use crate::latex::derivation::Equation;
@@ -100,10 +101,34 @@ impl Judge<'_> {
             }
             member
         }));
-        let judged = self.equation(&all, texts, None, &[]).ok();
+        let judged = self.equation(&all, texts, (None, None), &[]).ok();
         self.symbols = symbols;
         judged
     }
+}
+
+/// Letters that a text has for functions which this network has not.
+pub(super) fn of_other_networks(text: &str) -> Vec<&'static str> {
+    // Also the beginning of Sigmoidfunktion, sigmoïde, logística.
+    const OTHERS: [&str; 6] = ["sigmoid", "sigmoïd", "logisti", "logísti", "tanh", "hyperbolic"];
+    const LETTERS: [(&str, [&str; 2]); 6] = [
+        ("sigma", ["\\sigma$", "\\sigma\\)"]),
+        ("phi", ["\\phi$", "\\phi\\)"]),
+        ("psi", ["\\psi$", "\\psi\\)"]),
+        ("rho", ["\\rho$", "\\rho\\)"]),
+        ("f", ["$f$", "\\(f\\)"]),
+        ("g", ["$g$", "\\(g\\)"]),
+    ];
+    let mut found = Vec::new();
+    for sentence in text.split(['.', '\n', ';']) {
+        let small = sentence.to_lowercase();
+        if !OTHERS.iter().any(|name| small.contains(name)) || is_denied(&small) {
+            continue;
+        }
+        let is_there = |spellings: &[&str; 2]| spellings.iter().any(|one| sentence.contains(one));
+        found.extend(LETTERS.iter().filter(|(_, all)| is_there(all)).map(|(letter, _)| *letter));
+    }
+    found
 }
 
 /// The function of this name.

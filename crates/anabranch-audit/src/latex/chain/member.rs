@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::orientation::Kinds;
 use super::repeated::summed;
+use super::where_it_holds::under;
 use super::{About, Judge, Judgement, Read, cost};
 use crate::expr::{Axis, Expr, Index, Node, Slot};
 use crate::formula::Indices;
@@ -243,6 +244,10 @@ impl Judge<'_> {
                 let judgement = Judgement::Name;
                 return Read::unjudged(judgement, Some(expr));
             }
+            let expr = match about.elsewhere {
+                Some(elsewhere) => under(expr, elsewhere),
+                None => expr,
+            };
             let read = self.judged(expr, text, about, atoms);
             let better =
                 best.as_ref().is_none_or(|best| cost(&read.judgement) < cost(&best.judgement));

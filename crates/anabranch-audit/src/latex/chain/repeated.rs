@@ -15,12 +15,17 @@ const PHRASES: [&str; 9] = [
     "convenzione di somma",
 ];
 
-/// Whether a text says that repeated indices are summed over.
-pub(super) fn is_declared(text: &str) -> bool {
+/// Whether a sentence, in small letters, says that something is not so.
+pub(super) fn is_denied(sentence: &str) -> bool {
     const NOT: [&str; 14] = [
         "not ", "n't", "no ", "never", "without", "would", "instead", "unlike", "nicht", "kein",
         "ohne", "statt", "sans", "ne ",
     ];
+    NOT.iter().any(|not| sentence.contains(not))
+}
+
+/// Whether a text says that repeated indices are summed over.
+pub(super) fn is_declared(text: &str) -> bool {
     // Whoever only names Einstein does not sum like him.
     const HIS: [&str; 6] =
         ["convention", "konvention", "notation", "convenio", "convenzione", "summ"];
@@ -30,7 +35,6 @@ pub(super) fn is_declared(text: &str) -> bool {
         let behind = text[at..].split(['.', '\n']).next().unwrap_or_default();
         (before, behind)
     };
-    let is_denied = |before: &str| NOT.iter().any(|not| before.contains(not));
     let is_named = PHRASES
         .iter()
         .any(|phrase| text.match_indices(phrase).any(|(at, _)| !is_denied(sentence(at).0)));

@@ -93,6 +93,41 @@ pub(super) fn of_matrix(
     Some((beside.atoms, diagonal))
 }
 
+/// The last index where none is printed: the last printed number stands for it.
+const END: char = 'ω';
+
+/// An entry before dots that nothing follows, with its last printed index as the end.
+pub(super) fn closed(cell: &[Atom], end: Option<usize>) -> Vec<Atom> {
+    fn below(atoms: &[Atom], number: &Base, is_script: bool) -> Vec<Atom> {
+        let again = |atoms: &[Atom]| below(atoms, number, is_script);
+        let of = |base: &Base| match base {
+            base if is_script && base == number => Base::Symbol(END.to_string()),
+            Base::Group(open, inner) => Base::Group(*open, again(inner)),
+            Base::Fraction(above, below) => Base::Fraction(again(above), again(below)),
+            Base::Root(inner) => Base::Root(again(inner)),
+            base => base.clone(),
+        };
+        let one = |atom: &Atom| Atom {
+            base: of(&atom.base),
+            sub: below(&atom.sub, number, true),
+            ..atom.clone()
+        };
+        atoms.iter().map(one).collect()
+    }
+    match end {
+        Some(n) => below(&digits(cell), &Base::Number(n as f64), false),
+        None => cell.to_vec(),
+    }
+}
+
+/// A pattern of such entries with the number again where it is no index.
+pub(super) fn opened(pattern: &[Atom], end: Option<usize>) -> Vec<Atom> {
+    match end {
+        Some(n) => put(pattern, END, &Base::Number(n as f64)),
+        None => pattern.to_vec(),
+    }
+}
+
 /// Whether a cell has nothing in it but dots.
 pub(super) fn is_gap(cell: &[Atom]) -> bool {
     cell.iter().all(Atom::is_dots)

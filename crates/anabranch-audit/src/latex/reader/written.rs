@@ -1,7 +1,7 @@
 //! Vectors and matrices that are written out, with dots: `\begin{pmatrix} a_1 \\ \vdots \\ a_n
 //! \end{pmatrix}` has the entries aₖ.
 
-use super::pattern::{is_gap, of_matrix, of_vector};
+use super::pattern::{closed, is_gap, of_matrix, of_vector, opened};
 use super::{Reader, as_entry, at, unreadable};
 use crate::expr::{Expr, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
@@ -19,17 +19,26 @@ impl Reader<'_> {
         let columns: Vec<usize> = (0..n).filter(is_column).collect();
         // Without dots it has as many entries as are printed, and no layer has.
         let dots = [own_rows.len() < rows.len(), columns.len() < n];
-        let grid: Vec<Vec<&[Atom]>> = own_rows
+        // Behind the last entry that is printed may be dots alone.
+        let ends = |own: &[usize], n| own.last().is_some_and(|last| last + 1 < n);
+        let is_square = own_rows.len() == columns.len();
+        let is_vector = own_rows.len() == 1 || columns.len() == 1;
+        let is_open = dots == [ends(&own_rows, rows.len()), ends(&columns, n)];
+        let printed = own_rows.len().max(columns.len());
+        let end = (is_open && (is_square || is_vector)).then_some(printed);
+        let cells: Vec<Vec<Vec<Atom>>> = own_rows
             .iter()
-            .map(|row| columns.iter().map(|column| cell(*row, *column)).collect())
+            .map(|row| columns.iter().map(|column| closed(cell(*row, *column), end)).collect())
             .collect();
+        let grid: Vec<Vec<&[Atom]>> =
+            cells.iter().map(|row| row.iter().map(Vec::as_slice).collect()).collect();
         match (&grid[..], dots) {
             (cells, [true, false]) if columns.len() == 1 => {
                 let cells: Vec<&[Atom]> = cells.iter().map(|row| row[0]).collect();
-                self.vector(&cells, place)
+                self.vector(&cells, end, place)
             }
             ([cells], [false, true]) => {
-                let vector = self.vector(cells, place)?;
+                let vector = self.vector(cells, end, place)?;
                 Ok(at(place, Node::Transpose(Box::new(vector))))
             }
             (rows, [true, true]) => {
@@ -37,10 +46,11 @@ impl Reader<'_> {
                 let Some((beside, diagonal)) = of_matrix(rows, letters) else {
                     return unreadable(place, NO_PATTERN);
                 };
-                let beside = self.gathered_entry(&beside, &letters, place)?;
+                let beside = self.gathered_entry(&opened(&beside, end), &letters, place)?;
                 let entry = match diagonal {
                     None => beside,
                     Some(diagonal) => {
+                        let diagonal = opened(&diagonal, end);
                         let diagonal = self.gathered_entry(&diagonal, &letters, place)?;
                         let sides = letters.map(|letter| at(place, Node::Index(letter)));
                         let equal = at(place, Node::Binary(Operator::Equal, Box::new(sides)));
@@ -58,14 +68,18 @@ impl Reader<'_> {
     pub(super) fn list(&mut self, inner: &[Atom], place: Place) -> Option<Outcome<Expr>> {
         let cells: Vec<&[Atom]> = inner.split(|atom| atom.is_operator(",")).collect();
         let has_dots = cells.len() > 2 && cells.iter().any(|cell| is_gap(cell));
+        let is_open = cells.last().is_some_and(|cell| is_gap(cell));
         let cells: Vec<&[Atom]> = cells.into_iter().filter(|cell| !is_gap(cell)).collect();
-        has_dots.then(|| self.vector(&cells, place))
+        let end = is_open.then_some(cells.len());
+        let cells: Vec<Vec<Atom>> = cells.into_iter().map(|cell| closed(cell, end)).collect();
+        let cells: Vec<&[Atom]> = cells.iter().map(Vec::as_slice).collect();
+        has_dots.then(|| self.vector(&cells, end, place))
     }
 
-    fn vector(&mut self, cells: &[&[Atom]], place: Place) -> Outcome<Expr> {
+    fn vector(&mut self, cells: &[&[Atom]], end: Option<usize>, place: Place) -> Outcome<Expr> {
         let [letter, _] = self.unused_letters(cells.iter());
         let Some(pattern) = of_vector(cells, letter) else { return unreadable(place, NO_PATTERN) };
-        let entry = self.gathered_entry(&pattern, &[letter], place)?;
+        let entry = self.gathered_entry(&opened(&pattern, end), &[letter], place)?;
         Ok(gathered(&[letter], entry))
     }
 
