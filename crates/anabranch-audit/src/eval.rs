@@ -28,12 +28,13 @@ pub(crate) struct Reading {
     pub(crate) over_entries: u32,
     pub(crate) mask: MaskReading,
     pub(crate) sums: Sums,
+    pub(crate) direction: Direction,
 }
 
 impl Reading {
     /// As printed.
     pub(crate) fn in_place(evaluation: Evaluation, mask: MaskReading) -> Self {
-        Self { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace }
+        Self { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace, direction: Direction::Parameters }
     }
 }
 
@@ -44,6 +45,15 @@ pub(crate) enum Sums {
     InPlace,
     /// Once, around the whole formula, as a derivation that averages too early should have done.
     Hoisted,
+}
+
+/// What varies where a formula has differentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// All parameters, and whatever follows from them.
+    Parameters,
+    /// One quantity alone.
+    Of(&'static str),
 }
 
 /// An operation without a value, and its place.
@@ -102,7 +112,7 @@ pub(crate) fn part(expr: &Expr, truth: &Truth, reading: Reading, scope: Scope) -
 /// Whether a quantity of a single row stands outside every sum over the batch.
 fn mentions_a_row(expr: &Expr, reading: Reading) -> bool {
     match &expr.node {
-        Node::Quantity(quantity) => quantity.is_of_a_sample(),
+        Node::Quantity(of) | Node::Differential(of) => of.is_of_a_sample(),
         Node::Fold(_, axis, _) if goes_over_the_batch(*axis, reading) => {
             reading.sums == Sums::Hoisted
         }
@@ -239,6 +249,11 @@ impl Evaluator<'_> {
                         ),
                     }))
                 })?
+            }
+            Node::Differential(of) => {
+                let value = self.truth.varied(of, scope, self.reading.direction);
+                let message = || format!("a differential of `{}`", of.name);
+                value.ok_or_else(|| error(Undefined::Shapes(message())))?
             }
             Node::Identity => Value::Identity(1.0),
             Node::Index(name) => Value::number(self.index(*name).map_err(error)? as f64),

@@ -14,6 +14,8 @@ pub(crate) struct Expr {
 pub(crate) enum Node {
     Number(f64),
     Quantity(&'static Quantity),
+    /// How much a quantity changes along a direction.
+    Differential(&'static Quantity),
     /// λ times the identity, of whatever size fits.
     Identity,
     /// The number that an index stands for, to compare it with another.
@@ -122,6 +124,7 @@ impl Expr {
         match &self.node {
             Node::Number(_)
             | Node::Quantity(_)
+            | Node::Differential(_)
             | Node::Identity
             | Node::Index(_)
             | Node::Partial(..) => &[],
@@ -143,6 +146,7 @@ impl Expr {
         match &mut self.node {
             Node::Number(_)
             | Node::Quantity(_)
+            | Node::Differential(_)
             | Node::Identity
             | Node::Index(_)
             | Node::Partial(..) => &mut [],

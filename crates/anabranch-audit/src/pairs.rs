@@ -54,6 +54,14 @@ pub(crate) fn pairs_with<'a>(
                 }
             }
         }
+        // So may ∂z/∂θ be printed, and as a row.
+        if target.name().contains("_dtheta_") {
+            for (value, e) in printed.iter_mut().zip(&expected) {
+                if value.shape() == [e.cols(), e.rows()] {
+                    *value = value.transposed();
+                }
+            }
+        }
         // A bias is [out]: neither row nor column.
         if let (Kind::Vector, [value], [e]) = (target.0.kind, &mut printed[..], &expected[..])
             && value.shape() == [e.cols(), e.rows()]

@@ -202,6 +202,10 @@ pub(crate) const LOCAL: [(&str, &str, &str); 12] = [
 const N_TARGETS: usize = 79;
 
 impl Quantity {
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+        QUANTITIES.iter()
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|quantity| quantity.name == name)
     }

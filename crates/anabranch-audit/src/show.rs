@@ -45,6 +45,7 @@ fn write(expr: &Expr, least: u8, text: &mut String) -> fmt::Result {
     match &expr.node {
         Node::Number(number) => write!(text, "{number}")?,
         Node::Quantity(quantity) => text.push_str(quantity.name),
+        Node::Differential(quantity) => write!(text, "d {}", quantity.name)?,
         Node::Identity => text.push('I'),
         Node::Index(name) => text.push(*name),
         Node::Negate(inner) => {

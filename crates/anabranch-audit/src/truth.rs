@@ -1,5 +1,7 @@
 //! A random network with every quantity's true value, from dual numbers.
 
+mod differentials;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -28,6 +30,8 @@ pub(crate) struct Truth {
     mistaken: Vec<(Mistake, Gradients)>,
     /// With another loss, made on first use.
     of_tasks: [OnceLock<Box<Self>>; 3],
+    /// Along a random direction of the parameters, made on first use.
+    differentials: OnceLock<HashMap<&'static str, Matrix>>,
     setting: Setting,
     seed: u64,
 }
@@ -100,7 +104,20 @@ impl Truth {
             quantities.extend(half.map(|whole| ("loss_a", whole)));
         }
         let of_tasks = [const { OnceLock::new() }; 3];
-        Self { net, rows, mode, params, batch, quantities, mistaken, of_tasks, setting, seed }
+        let differentials = OnceLock::new();
+        Self {
+            net,
+            rows,
+            mode,
+            params,
+            batch,
+            quantities,
+            mistaken,
+            of_tasks,
+            differentials,
+            setting,
+            seed,
+        }
     }
 
     /// The same network with another loss.
@@ -148,7 +165,17 @@ impl Truth {
         scope: Scope,
         mask: MaskReading,
     ) -> Option<Value> {
-        let value = self.batch_value(quantity);
+        self.seen(quantity, self.batch_value(quantity), scope, mask)
+    }
+
+    /// A value of the quantity's form as `scope` sees it.
+    fn seen(
+        &self,
+        quantity: &Quantity,
+        value: &Value,
+        scope: Scope,
+        mask: MaskReading,
+    ) -> Option<Value> {
         let binary = quantity.name == "M" && mask == MaskReading::Binary;
         let matrix = match value {
             Value::Matrix(matrix) if binary => &matrix.map(|v| f64::from(u8::from(*v > 0.0))),

@@ -130,7 +130,9 @@ impl Turning {
             |of: &dyn Fn(Expr) -> Node, part: &Expr| transposed(node(of(transposed(again(part)))));
         let is_data = self.turn.data == Data::Turned;
         match &expr.node {
-            Node::Quantity(of) if self.turns(of) => transposed(expr.clone()),
+            Node::Quantity(of) | Node::Differential(of) if self.turns(of) => {
+                transposed(expr.clone())
+            }
             Node::Entry(inner, indices) => self.entry(expr, inner, indices),
             // Over the samples, each is a column vector.
             Node::Fold(_, Axis::Samples(_), _) if self.has_columns() => expr.clone(),
@@ -183,7 +185,9 @@ impl Turning {
             }
             // One sample of a batch is a column vector.
             _ if self.has_columns() && of_sample => whole.clone(),
-            Node::Quantity(of) if matches!(of.kind, Kind::Rows | Kind::Vector) => {
+            Node::Quantity(of) | Node::Differential(of)
+                if matches!(of.kind, Kind::Rows | Kind::Vector) =>
+            {
                 match of_component && !self.has_columns() {
                     true => whole.clone(),
                     false if self.turns(of) => transposed(whole.clone()),

@@ -2,6 +2,7 @@
 
 mod activations;
 mod definitions;
+mod differentials;
 mod directive;
 mod local;
 mod member;
@@ -16,8 +17,9 @@ mod where_it_holds;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use local::{local, on_diagonal};
+use local::{has_no_shape, local, on_diagonal};
 use orientation::{Conventions, Vote, Votes};
+use remark::is_update;
 use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
@@ -362,11 +364,14 @@ impl<'a> Judge<'a> {
                 }
                 Err((reason, unreadable)) if best.is_none() && letters.is_empty() => {
                     let whole = texts.join(" = ");
-                    let is_true = unreadable
-                        && [usual, &[]].iter().any(|letters| self.is_true_remark(members, letters));
-                    if is_true {
-                        let reason = "no target, but true: both sides have the same value";
+                    if is_update(members) {
+                        let reason = "an update: what a step does, not a derivative";
                         self.skip(place, &whole, reason.to_owned(), false);
+                        return;
+                    }
+                    let found = unreadable.then(|| self.remark(members, &[usual, &[]])).flatten();
+                    if let Some((reason, is_true)) = found {
+                        self.skip(place, &whole, reason.to_owned(), !is_true);
                         return;
                     }
                     self.skip(place, &whole, reason, unreadable);
@@ -488,6 +493,9 @@ impl<'a> Judge<'a> {
             if total(&other) == 0 {
                 (read, target) = (other, by_itself);
             }
+        }
+        if has_no_shape(target, &free) && total(&read) > 0 {
+            return Err(("a derivative by a weight as a whole".to_owned(), true));
         }
         let follows = self.links(&read, target);
         let broken = follows.iter().position(|follows| *follows == Some(false));

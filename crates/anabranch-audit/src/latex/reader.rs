@@ -403,6 +403,9 @@ impl Reader<'_> {
             // dW: the gradient by W.
             Base::Symbol(name) if name == "d" && atom.is_bare() && next.is_some() => {
                 let operand = &atoms[1..2];
+                if self.symbols.reads_differentials {
+                    return Ok((self.differential(&operand[0])?, 2));
+                }
                 match self.symbols.resolve(&operand[0]) {
                     Some(resolved) if gradient_of(&resolved.meaning).is_some() => {
                         if self.symbols.has_differentials {

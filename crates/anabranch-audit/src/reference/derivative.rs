@@ -131,6 +131,28 @@ pub fn dual_layer_by_weight(
     Some(Matrix::from_fn(batch.rows(), columns.len(), |i, k| columns[k][i]))
 }
 
+/// How the forward pass changes where all parameters move along `direction`: each matrix of
+/// [`Values`] by its name, and the loss.
+///
+/// # Panics
+/// See [`forward`].
+pub(crate) fn dual_along(
+    net: &Network,
+    params: &Params,
+    batch: &Batch,
+    direction: &Params,
+) -> (impl Fn(&str) -> Option<Matrix>, f64) {
+    let mut dual = params.map(|v| Dual64::from_re(*v));
+    for param in Param::ALL {
+        for (v, d) in dual[param].data_mut().iter_mut().zip(direction[param].data()) {
+            v.eps = *d;
+        }
+    }
+    let values = forward(net, &dual, batch, None);
+    let loss = values.loss.eps;
+    (move |name: &str| values.named(name).map(|of| of.map(|v| v.eps)), loss)
+}
+
 /// dL/d(an intermediate), shaped as the intermediate: a δ.
 ///
 /// # Panics

@@ -3,7 +3,7 @@
 
 use crate::expr::{Expr, Index, Node, Operator, Slot};
 use crate::letters::primed;
-use crate::quantity::{Kind, LOCAL, Quantity};
+use crate::quantity::{Kind, LOCAL, Quantity, Target};
 use crate::turn::Weights;
 
 /// The target that ∂u/∂v is, and the letters that pick its entries.
@@ -36,6 +36,7 @@ pub(super) fn local(
             free.push(*k);
             (weights != Some(Weights::OutIn)).then_some(())?;
         }
+        (Kind::Weight, [[], []]) => {}
         (Kind::Weight, _) => return None,
         (_, [[], []]) => {}
         (_, [[j], [k]]) if target.kind == Kind::RowJacobian => free.extend([*j, *k]),
@@ -43,6 +44,14 @@ pub(super) fn local(
         _ => return None,
     }
     Some((target, free))
+}
+
+/// Whether it is ∂z/∂θ as a whole, which has no shape that texts agree on: x, xᵀ, xᵀ ⊗ I.
+pub(super) fn has_no_shape(target: Target, free: &[Index]) -> bool {
+    let is_by_weight = LOCAL.iter().any(|(name, _, v)| {
+        *name == target.name() && Quantity::named(v).is_some_and(|v| v.kind == Kind::Weight)
+    });
+    is_by_weight && free.iter().all(|index| index.slot == Slot::Sample)
 }
 
 /// A Jacobian's letters, where both are the same: the entries on its diagonal, of two letters that

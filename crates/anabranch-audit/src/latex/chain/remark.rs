@@ -3,18 +3,49 @@
 use std::collections::HashMap;
 
 use super::Judge;
+use super::orientation::Kinds;
 use crate::Evaluation;
 use crate::eval::{Reading, are_equal};
-use crate::expr::{Expr, Node};
-use crate::latex::layout::Atom;
+use crate::expr::{Expr, Node, Operator};
+use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::Grouping;
+use crate::quantity::Target;
 use crate::truth::Scope;
-use crate::turn::Data;
+
+/// Whether it says what a parameter is after a step: `\theta_{t+1} = \theta_t - \eta g`.
+pub(super) fn is_update(members: &[Vec<Atom>]) -> bool {
+    const PARAMETERS: [&str; 7] = ["theta", "Theta", "W", "w", "b", "gamma", "beta"];
+    let [left, right] = members else { return false };
+    let is_parameter =
+        |base: &Base| matches!(base, Base::Symbol(name) if PARAMETERS.contains(&name.as_str()));
+    matches!((&left[..], &right[..]), ([new], [old, sign, _, ..])
+        if new.base == old.base
+            && is_parameter(&new.base)
+            && (sign.is_operator("-") || sign.is_operator("+")))
+}
 
 impl Judge<'_> {
+    /// What to say of an equation without a target, and whether it is true.
+    pub(super) fn remark(
+        &mut self,
+        members: &[Vec<Atom>],
+        letters: &[&[char]],
+    ) -> Option<(&'static str, bool)> {
+        if letters.iter().any(|letters| self.is_true_remark(members, letters)) {
+            return Some(("no target, but true: both sides have the same value", true));
+        }
+        let found: Vec<bool> =
+            letters.iter().filter_map(|letters| self.differential(members, letters)).collect();
+        match found.contains(&true) {
+            true => Some(("a differential, true along random directions", true)),
+            false if found.is_empty() => None,
+            false => Some(("a differential that does not hold along random directions", false)),
+        }
+    }
+
     /// Whether all members have the same value on every network. That they have not shows nothing:
     /// an equation may be an assumption.
-    pub(super) fn is_true_remark(&mut self, members: &[Vec<Atom>], letters: &[char]) -> bool {
+    fn is_true_remark(&mut self, members: &[Vec<Atom>], letters: &[char]) -> bool {
         let mut all = Vec::new();
         let mut slots = HashMap::new();
         for member in members {
@@ -29,17 +60,20 @@ impl Judge<'_> {
                 && !expr.any(&|part| matches!(part.node, Node::Partial(..)))
         };
         all.first().is_some_and(is_of_network)
-            && all.windows(2).all(|pair| self.are_the_same([&pair[0], &pair[1]]))
+            && all.windows(2).zip(members.windows(2)).all(|(pair, atoms)| {
+                self.are_the_same([&pair[0], &pair[1]], [&atoms[0], &atoms[1]])
+            })
     }
 
-    fn are_the_same(&self, sides: [&Expr; 2]) -> bool {
-        [
-            (Evaluation::PerRow, Data::AsEvaluated),
-            (Evaluation::Batch, Data::AsEvaluated),
-            (Evaluation::Batch, Data::Turned),
-        ]
-        .into_iter()
-        .any(|(evaluation, data)| {
+    /// Whether two sides have the same value, read as the file writes its matrices.
+    pub(super) fn are_the_same(&self, sides: [&Expr; 2], atoms: [&[Atom]; 2]) -> bool {
+        let Some(target) = Target::named("s") else { return false };
+        let [left, right] = sides.map(Expr::clone);
+        let column = left.column;
+        let both = Node::Binary(Operator::Subtract, Box::new([left, right]));
+        let letters = self.letters_of(atoms[0], atoms[1]);
+        let kinds = Kinds::of(letters, target, &Expr::new(both, column));
+        self.conventions.ways(kinds).into_iter().any(|(evaluation, data)| {
             let turn = self.conventions.turn(data);
             let [left, right] = sides.map(|side| turn.of_part(side, evaluation));
             let reading = Reading::in_place(evaluation, self.mask);

@@ -1,14 +1,38 @@
 //! Parts of derivatives that need no reader: gradients and couplings.
 
+use super::{DIFFERENTIAL, Reader, at, unreadable};
 use crate::expr::{Expr, Index, Node, Operator, Slot};
-use crate::latex::layout::Atom;
-use crate::latex::symbols::Meaning;
+use crate::latex::layout::{Atom, Base, Outcome};
+use crate::latex::symbols::{Meaning, Resolved, base_name};
 use crate::quantity::{Kind, Quantity};
 
 /// The gradient of the loss with respect to a quantity.
 pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
     let Meaning::Quantity(by) = meaning else { return None };
     by.gradient()
+}
+
+impl Reader<'_> {
+    /// dW, where a file has differentials.
+    pub(super) fn differential(&mut self, operand: &Atom) -> Outcome<Expr> {
+        let place = operand.place;
+        let Some(Resolved { meaning: Meaning::Quantity(of), letters }) =
+            self.symbols.resolve(operand)
+        else {
+            return unreadable(place, DIFFERENTIAL);
+        };
+        let value = self.picked(of, &letters, place)?.replaced(&|part| {
+            let is_it = matches!(part.node, Node::Quantity(_));
+            is_it.then(|| at(place, Node::Differential(of)))
+        });
+        // The 2 of dσ² belongs to its name.
+        let is_square = matches!(&operand.sup[..], [Atom { base: Base::Number(2.0), .. }]);
+        match of.name == "var" && base_name(operand).as_deref() == Some("sigma") {
+            true if is_square => Ok(value),
+            true => unreadable(place, DIFFERENTIAL),
+            false => self.transposed_or_power(value, operand),
+        }
+    }
 }
 
 /// Σⱼ … ∂u/∂v without an index of its own: of the component that the sum is over.

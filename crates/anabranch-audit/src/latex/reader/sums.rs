@@ -83,7 +83,7 @@ impl Reader<'_> {
 /// Whether a quantity of a sample stands outside every sum over the samples.
 fn belongs_to_a_sample(expr: &Expr) -> bool {
     match &expr.node {
-        Node::Quantity(quantity) => quantity.is_of_a_sample(),
+        Node::Quantity(of) | Node::Differential(of) => of.is_of_a_sample(),
         Node::Fold(_, Axis::Samples(_), _) => false,
         _ => expr.children().iter().any(belongs_to_a_sample),
     }
