@@ -34,7 +34,14 @@ pub(crate) struct Reading {
 impl Reading {
     /// As printed.
     pub(crate) fn in_place(evaluation: Evaluation, mask: MaskReading) -> Self {
-        Self { evaluation, stated: evaluation, over_entries: 0, mask, sums: Sums::InPlace, direction: Direction::Parameters }
+        Self {
+            evaluation,
+            stated: evaluation,
+            over_entries: 0,
+            mask,
+            sums: Sums::InPlace,
+            direction: Direction::Parameters,
+        }
     }
 }
 

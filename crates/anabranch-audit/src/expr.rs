@@ -119,6 +119,11 @@ impl Expr {
         1 + self.children().iter().map(Self::depth).max().unwrap_or(0)
     }
 
+    /// The number of nodes.
+    pub(crate) fn size(&self) -> usize {
+        1 + self.children().iter().map(Self::size).sum::<usize>()
+    }
+
     /// The parts of this node.
     pub(crate) fn children(&self) -> &[Self] {
         match &self.node {

@@ -98,7 +98,7 @@ use example::example;
 use judge::assess;
 use networks::Networks;
 use readings::{Readings, mask_taken, readings};
-use repair::{Repair, one_change, several_changes};
+use repair::{Repair, is_searched, one_change, several_changes};
 
 /// The formulas of the derivation that the project grew from, with the verdicts they must get.
 ///
@@ -168,6 +168,10 @@ impl Auditor {
             && finding.factor.is_none()
             && one.is_none()
             && !is_turned;
+        if is_open && !is_searched(formula) {
+            finding.say("It is too long to look for changes that would make it right.");
+        }
+        let is_open = is_open && is_searched(formula);
         let repaired = is_open.then(|| one_change(truths, smallest, formula)).flatten();
         let is_open = is_open && repaired.is_none() && two.is_none() && finding.mistakes.is_empty();
         let repaired = repaired

@@ -20,6 +20,14 @@ pub(crate) struct Repair {
 /// As many pairs of changes are tried. A formula of this network has about ten thousand.
 const MOST_PAIRS: usize = 8_000;
 
+/// Longer formulas are not searched: every change to one is another formula of this length.
+const LONGEST: usize = 100;
+
+/// Whether a formula is short enough to look for what is wrong with it.
+pub(crate) fn is_searched(formula: &Formula) -> bool {
+    formula.expr.size() <= LONGEST
+}
+
 /// A single change that makes a formula exact. What is not right on the smallest networks need not
 /// be tried on the others.
 pub(crate) fn one_change(

@@ -31,9 +31,10 @@ fn check(text: &str, equations: usize, slips: &[(&str, &str)]) {
         let wrong = text.replacen(printed, slip, 1);
         assert_ne!(wrong, text, "{printed}");
         let found = audit(&wrong);
-        let is_rejected = found.equations.iter().any(|one| {
-            one.verdict.is_some_and(|verdict| verdict != Verdict::Exact)
-        });
+        let is_rejected = found
+            .equations
+            .iter()
+            .any(|one| one.verdict.is_some_and(|verdict| verdict != Verdict::Exact));
         assert!(is_rejected, "{printed} -> {slip}\n{}", derivation_report(&found));
     }
 }
@@ -68,9 +69,12 @@ fn each_sample_has_a_gradient_of_its_own() {
             (r"y_{b,i}) s_i^T", r"y_{b,i})^T s_i"),
             (r"{\partial W_{2b}} &= (", r"{\partial W_{2b}} &= \frac1m("),
             (r"{\partial W_{2b}} &= (", r"{\partial W_{2b}} &= \sum_{i=1}^m("),
-            (r"L_i &= \hat y_{b,i} - y_{b,i} \\
-        \frac", r"L_i &= y_{b,i} - \hat y_{b,i} \\
-        \frac"),
+            (
+                r"L_i &= \hat y_{b,i} - y_{b,i} \\
+        \frac",
+                r"L_i &= y_{b,i} - \hat y_{b,i} \\
+        \frac",
+            ),
             (r"\odot\hat a_i", r"\odot a_i"),
             (r"h_i^T", r"x_i^T"),
             (r"&= \frac1m\sum_{i=1}^m\frac", r"&= \sum_{i=1}^m\frac"),
@@ -123,7 +127,8 @@ fn the_steps_of_batch_norm_have_derivatives() {
         &[(r"\frac{2}{m}", r"\frac{2}{m-1}"), (r"\frac1m", "1")],
     );
     // Without the statistics' own, it is the derivative along all paths.
-    let alone = audit(r"$\frac{\partial\hat a_i}{\partial a_i} = \frac1{\sqrt{\sigma^2+\epsilon}}$");
+    let alone =
+        audit(r"$\frac{\partial\hat a_i}{\partial a_i} = \frac1{\sqrt{\sigma^2+\epsilon}}$");
     assert_eq!(n_exact(&alone), 0);
 }
 

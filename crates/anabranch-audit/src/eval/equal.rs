@@ -9,12 +9,7 @@ use crate::truth::{Scope, Truth};
 const ROUNDING: f64 = 1e-12;
 
 /// Whether both sides have a value, and the same.
-pub(crate) fn are_equal(
-    sides: [&Expr; 2],
-    truth: &Truth,
-    reading: Reading,
-    scope: Scope,
-) -> bool {
+pub(crate) fn are_equal(sides: [&Expr; 2], truth: &Truth, reading: Reading, scope: Scope) -> bool {
     let mut letters = sides[0].unbound_letters(Slot::Component);
     letters.extend(sides[1].unbound_letters(Slot::Component));
     letters.sort_unstable();
@@ -41,9 +36,8 @@ impl Evaluator<'_> {
             }
             return Some(true);
         }
-        let [left, right] = sides.map(|side| {
-            self.value(side, scope).ok().and_then(|value| value.matrix("a side").ok())
-        });
+        let [left, right] = sides
+            .map(|side| self.value(side, scope).ok().and_then(|value| value.matrix("a side").ok()));
         Some(same(&left?, &right?))
     }
 }

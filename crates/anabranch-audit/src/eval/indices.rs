@@ -38,7 +38,12 @@ impl Evaluator<'_> {
 
     /// The number of values of the index: the size of what it picks from; `None` if it picks
     /// nothing.
-    pub(super) fn size(&mut self, name: char, expr: &Expr, scope: Scope) -> Result<Option<usize>, EvalError> {
+    pub(super) fn size(
+        &mut self,
+        name: char,
+        expr: &Expr,
+        scope: Scope,
+    ) -> Result<Option<usize>, EvalError> {
         if let Node::Entry(inner, indices) = &expr.node {
             let of = |slot| indices.iter().filter(move |index| index.slot == slot);
             if let Some(at) = of(Slot::Component).position(|index| index.name == name) {

@@ -11,13 +11,14 @@ mod remark;
 mod repeated;
 mod sample;
 mod seen;
+mod text;
 mod vote;
 mod where_it_holds;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use local::{has_no_shape, local, on_diagonal};
+use local::{has_no_shape, local, on_diagonal, value_of_function};
 use orientation::{Conventions, Vote, Votes};
 use remark::is_update;
 use seen::Seen;
@@ -29,9 +30,9 @@ use super::reader::{Grouping, as_entry};
 use super::source::{Directive, source};
 use super::statement::{Statement, start, statements};
 use super::symbols::{Activation, Symbols};
-use crate::expr::{Expr, Function, Index, Node, Slot};
+use crate::expr::{Expr, Index, Node, Slot};
 use crate::judge::{Values, rank};
-use crate::quantity::{Kind, Quantity, Target, Units};
+use crate::quantity::{Kind, Target, Units};
 use crate::setting::Setting;
 use crate::task::{Loss, Task};
 use crate::truth::MaskReading;
@@ -274,47 +275,6 @@ impl<'a> Judge<'a> {
     fn skip(&mut self, place: Place, text: &str, reason: String, unreadable: bool) {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         self.done.skipped.push(Skipped { place, text, reason, unreadable });
-    }
-
-    /// The text of a member as the file has it.
-    fn text(&self, atoms: &[Atom], end: Option<Place>) -> String {
-        let Some(from) = start(atoms) else { return String::new() };
-        let mut text = String::new();
-        let end = end.unwrap_or(self.end);
-        let last_line = end.line;
-        for line in from.line..=last_line.min(self.lines.len()) {
-            let chars = &self.lines[line - 1];
-            let first = if line == from.line { from.column - 1 } else { 0 };
-            let last = if end.line == line { end.column - 1 } else { chars.len() };
-            text.extend(chars.get(first..last.max(first).min(chars.len())).unwrap_or(&[]));
-            text.push(' ');
-        }
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut text = text.trim();
-        // An environment's end, a line's, and punctuation are not part of a member.
-        loop {
-            let before = text;
-            for end in [
-                "\\end{aligned}",
-                "\\end{align}",
-                "\\end{align*}",
-                "\\end{equation}",
-                "\\\\",
-                "&",
-                "\\qquad",
-                "\\quad",
-                "=",
-                ":",
-                ",",
-                ".",
-            ] {
-                text = text.strip_suffix(end).unwrap_or(text).trim_end();
-            }
-            if text == before {
-                break;
-            }
-        }
-        text.to_owned()
     }
 
     fn chain(
@@ -564,25 +524,6 @@ impl<'a> Judge<'a> {
             _ => false,
         }
     }
-}
-
-/// ReLU(z), softmax(z) and ReLU'(z) as quantities of the network.
-fn value_of_function(left: &Expr) -> Option<Expr> {
-    let Node::Function(function, arguments) = &left.node else { return None };
-    let (of, indices) = as_entry(arguments.first()?)?;
-    let name = match (function, of.name, indices.is_empty()) {
-        (Function::Relu, "z_1a", _) => "a_1a",
-        (Function::Relu, "z_1b", _) => "a_1b",
-        (Function::ReluPrime, "z_1a", true) => "da_dz_1a",
-        (Function::ReluPrime, "z_1b", true) => "da_dz_1b",
-        (Function::Softmax, "z_2b", true) => "y_b_hat",
-        _ => return None,
-    };
-    let value = Expr::new(Node::Quantity(Quantity::named(name)?), left.column);
-    Some(match indices.is_empty() {
-        true => value,
-        false => Expr::new(Node::Entry(Box::new(value), indices), left.column),
-    })
 }
 
 /// The trees of an equation's members, and which way round they are written.

@@ -18,12 +18,12 @@ mod forward;
 mod instance;
 mod network;
 
+pub(crate) use derivative::dual_along;
 pub use derivative::{
     Source, dual_batch_norm_jacobian, dual_delta, dual_dropout_jacobian, dual_entries,
     dual_entry_by_entry, dual_gradient, dual_layer_by_weight, dual_pull_back, dual_row_jacobian,
     dual_sample_gradients, dual_softmax_jacobian,
 };
-pub(crate) use derivative::dual_along;
 pub use difference::{central_difference, sample_entries};
 pub use forward::{Node, Nudge, Values, forward};
 pub(crate) use instance::Random;

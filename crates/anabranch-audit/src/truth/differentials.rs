@@ -41,9 +41,10 @@ impl Truth {
 
     /// A random direction of its own.
     fn random_like(&self, of: &Quantity, shape: &Matrix) -> Matrix {
-        let seed = of.name.bytes().fold(self.seed, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-        });
+        let seed = of
+            .name
+            .bytes()
+            .fold(self.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let mut random = Random::new(seed);
         Matrix::from_fn(shape.rows(), shape.cols(), |_, _| random.normal())
     }

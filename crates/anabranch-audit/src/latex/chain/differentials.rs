@@ -10,30 +10,24 @@ use crate::Evaluation;
 use crate::eval::{Direction, Reading, evaluate};
 use crate::expr::{Expr, Node};
 use crate::formula::Indices;
+use crate::judge::EXACT;
 use crate::latex::layout::Atom;
 use crate::latex::reader::Grouping;
 use crate::measure::relative_error;
-use crate::judge::EXACT;
 use crate::quantity::{Quantity, Target};
 use crate::truth::Truth;
 
 impl Judge<'_> {
     /// Whether each member equals the one before, if all of them are differentials.
-    pub(super) fn differential(
-        &mut self,
-        members: &[Vec<Atom>],
-        letters: &[char],
-    ) -> Option<bool> {
+    pub(super) fn differential(&mut self, members: &[Vec<Atom>], letters: &[char]) -> Option<bool> {
         if !self.symbols.has_differentials {
             return None;
         }
         self.symbols.reads_differentials = true;
         let mut slots = HashMap::new();
         let grouping = Grouping::SideBySideFirst;
-        let all: Result<Vec<Expr>, _> = members
-            .iter()
-            .map(|member| self.read(member, grouping, letters, &mut slots))
-            .collect();
+        let all: Result<Vec<Expr>, _> =
+            members.iter().map(|member| self.read(member, grouping, letters, &mut slots)).collect();
         self.symbols.reads_differentials = false;
         let all = all.ok()?;
         if all.iter().any(|one| varied(one).is_empty()) {

@@ -1,7 +1,8 @@
-//! Derivatives of one quantity by another on the left: which target they are, and of which of its
-//! entries.
+//! Left sides that are a target under another name: derivatives of one quantity by another, and of
+//! which entries, and values of functions.
 
-use crate::expr::{Expr, Index, Node, Operator, Slot};
+use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
+use crate::latex::reader::as_entry;
 use crate::letters::primed;
 use crate::quantity::{Kind, LOCAL, Quantity, Target};
 use crate::turn::Weights;
@@ -66,4 +67,23 @@ pub(super) fn on_diagonal(target: &Quantity, free: &mut [Index]) -> Option<Expr>
     second.name = primed(name)?;
     let sides = [name, second.name].map(|letter| Expr::new(Node::Index(letter), 1));
     Some(Expr::new(Node::Binary(Operator::Equal, Box::new(sides)), 1))
+}
+
+/// ReLU(z), softmax(z) and ReLU'(z) as quantities of the network.
+pub(super) fn value_of_function(left: &Expr) -> Option<Expr> {
+    let Node::Function(function, arguments) = &left.node else { return None };
+    let (of, indices) = as_entry(arguments.first()?)?;
+    let name = match (function, of.name, indices.is_empty()) {
+        (Function::Relu, "z_1a", _) => "a_1a",
+        (Function::Relu, "z_1b", _) => "a_1b",
+        (Function::ReluPrime, "z_1a", true) => "da_dz_1a",
+        (Function::ReluPrime, "z_1b", true) => "da_dz_1b",
+        (Function::Softmax, "z_2b", true) => "y_b_hat",
+        _ => return None,
+    };
+    let value = Expr::new(Node::Quantity(Quantity::named(name)?), left.column);
+    Some(match indices.is_empty() {
+        true => value,
+        false => Expr::new(Node::Entry(Box::new(value), indices), left.column),
+    })
 }

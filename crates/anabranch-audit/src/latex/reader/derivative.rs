@@ -114,12 +114,7 @@ impl Reader<'_> {
     }
 
     /// A derivative of one sample's loss. Of what BatchNorm couples, each Lᵢ has one of its own.
-    fn of_sample(
-        &mut self,
-        gradient: Expr,
-        sample: Option<char>,
-        place: Place,
-    ) -> Outcome<Expr> {
+    fn of_sample(&mut self, gradient: Expr, sample: Option<char>, place: Place) -> Outcome<Expr> {
         let Some((of, letters)) = as_entry(&gradient) else {
             return unreadable(place, "the derivative of one sample's loss");
         };
