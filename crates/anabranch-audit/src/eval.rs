@@ -204,6 +204,7 @@ impl Evaluator<'_> {
                 for col in 0..block.cols() {
                     // A vector has one index, row or column.
                     let places = if entries.len() == 1 { [row.max(col), 0] } else { [row, col] };
+                    let outer = self.bound.len();
                     let names = entries.iter().copied().zip(places);
                     self.bound.extend(names);
                     let is_meant = match &indices.condition {
@@ -222,7 +223,7 @@ impl Evaluator<'_> {
                         };
                         value[(row, col)] = *number;
                     }
-                    self.bound.truncate(self.bound.len() - entries.len());
+                    self.bound.truncate(outer);
                 }
             }
             value

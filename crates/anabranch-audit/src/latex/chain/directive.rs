@@ -6,7 +6,7 @@ use super::{Grading, Judge};
 use crate::Verdict;
 use crate::expr::{Expr, Node, Slot};
 use crate::latex::layout::{Atom, Base, Place, layout};
-use crate::latex::reader::index_letter;
+use crate::latex::reader::{Reader, index_letter};
 use crate::latex::symbols::{Meaning, Symbols, is_batch_size};
 use crate::quantity::{Quantity, Target};
 use crate::reference::{Affine, Join};
@@ -57,7 +57,10 @@ impl Judge<'_> {
                     rows.iter().flatten().for_each(|cell| self.learn(cell, seen));
                 }
                 Base::Symbol(name) => {
-                    seen.see(name);
+                    // δᵢⱼ is no δ of a layer.
+                    if !atom.is_symbol("delta") || Reader::kronecker(atom).is_none() {
+                        seen.see(name);
+                    }
                     if let Some(resolved) = Symbols::default().resolve(atom)
                         && let Meaning::Quantity(quantity) = resolved.meaning
                         && matches!(quantity.name, "w_a" | "w_b" | "theta_j")

@@ -18,9 +18,9 @@ impl Seen {
 
     /// Whether they are about BatchNorm alone, as in its paper: x is its input there, y its output.
     pub(super) fn is_batch_norm(&self) -> bool {
-        const ITS_OWN: [&str; 21] = [
+        const ITS_OWN: [&str; 23] = [
             "x", "hat x", "y", "L", "l", "J", "gamma", "beta", "mu", "sigma", "epsilon", "m", "N",
-            "n", "B", "i", "j", "k", "partial", "nabla", "d",
+            "n", "B", "i", "j", "k", "partial", "nabla", "d", "ones", "I",
         ];
         self.symbols.contains("hat x")
             && self.symbols.iter().all(|symbol| ITS_OWN.contains(&symbol.as_str()))

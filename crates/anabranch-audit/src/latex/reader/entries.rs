@@ -224,7 +224,7 @@ fn of_task(expr: &Expr) -> Option<(Task, &'static Quantity)> {
 
 impl Reader<'_> {
     /// Kronecker's δ, or a 1, of two indices: whether they are equal.
-    pub(super) fn kronecker(atom: &Atom) -> Option<Expr> {
+    pub(crate) fn kronecker(atom: &Atom) -> Option<Expr> {
         let letters = atom.sub.iter().filter(|a| !a.is_operator(",")).map(index_letter);
         let [i, j] = letters.collect::<Option<Vec<char>>>()?[..] else { return None };
         // δ with respect to s, a, h or z has an index behind it.

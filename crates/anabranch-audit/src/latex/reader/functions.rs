@@ -81,6 +81,11 @@ impl Reader<'_> {
             Some(group @ Atom { base: Base::Group('(' | '[', inner), .. }) => {
                 (&inner[..], None, Some(group), 2)
             }
+            // log Σ goes on as far as the Σ.
+            Some(sum) if sum.base == Base::Sum && atoms.len() > 2 => {
+                let value = self.sum(sum, &atoms[2..])?;
+                (&atoms[1..], Some(value), None, atoms.len())
+            }
             Some(_) => {
                 let next = &atoms[1..];
                 let (value, used) = self.factor(next)?;
