@@ -5,7 +5,7 @@ mod indices;
 mod products;
 
 pub(crate) use equal::are_equal;
-use products::{is_coupled, is_ones, product_with_ones};
+use products::{is_coupled, is_ones, product_with_ones, sum_by_ones};
 
 use crate::Evaluation;
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
@@ -295,7 +295,7 @@ impl Evaluator<'_> {
                 let [left, right] = &**sides;
                 let other = if is_ones(left) { right } else { left };
                 let value = self.value(other, scope)?.matrix("a sum").map_err(error)?;
-                Value::number(value.data().iter().sum())
+                sum_by_ones(sides, &value)
             }
             // Of a batch, a one for each entry, where there are not as many as samples.
             Node::Binary(Operator::Multiply, sides)

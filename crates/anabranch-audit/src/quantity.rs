@@ -44,7 +44,7 @@ const fn quantity(name: &'static str, kind: Kind, units: Units) -> Quantity {
 }
 
 /// Every quantity; the first [`N_TARGETS`] are targets too.
-pub(crate) static QUANTITIES: [Quantity; 104] = {
+pub(crate) static QUANTITIES: [Quantity; 106] = {
     use Kind::{RowJacobian, RowWeight, Rows, Scalar, UnitJacobian, Vector, Weight};
     use Units::{Columns, Nowhere};
     [
@@ -97,6 +97,7 @@ pub(crate) static QUANTITIES: [Quantity; 104] = {
         quantity("jacobian_dropout", RowJacobian, Nowhere),
         quantity("jacobian_batchnorm", UnitJacobian, Nowhere),
         quantity("jacobian_softmax", RowJacobian, Nowhere),
+        quantity("dlog_y_dz_2b", RowJacobian, Nowhere),
         quantity("dz_db_1a", RowJacobian, Nowhere),
         quantity("dy_db_2a", RowJacobian, Nowhere),
         quantity("dz_db_1b", RowJacobian, Nowhere),
@@ -148,6 +149,8 @@ pub(crate) static QUANTITIES: [Quantity; 104] = {
         quantity("r", Rows, Nowhere),
         // A one for each sample.
         quantity("ones_m", Rows, Nowhere),
+        // The logarithm of y_b_hat, to be differentiated.
+        quantity("log_y_b_hat", Rows, Nowhere),
         // BatchNorm's Jacobian with gamma.
         quantity("jacobian_bn", UnitJacobian, Nowhere),
         quantity("mu_run", Vector, Columns),
@@ -184,11 +187,12 @@ pub(crate) const JACOBIANS: [(&str, &str, &str); 17] = [
 
 /// Derivatives that are targets, and no more than that: factors of a chain keep their own letters.
 /// Each with the quantity that is differentiated and the one it is differentiated by.
-pub(crate) const LOCAL: [(&str, &str, &str); 12] = [
+pub(crate) const LOCAL: [(&str, &str, &str); 13] = [
     ("dmu_da", "mu", "a_1b"),
     ("dvar_da", "var", "a_1b"),
     ("da_hat_dmu", "a_hat", "mu"),
     ("da_hat_dvar", "a_hat", "var"),
+    ("dlog_y_dz_2b", "log_y_b_hat", "z_2b"),
     ("dz_dtheta_1a", "z_1a", "theta_1a"),
     ("dy_dtheta_2a", "y_a_hat", "theta_2a"),
     ("dz_dtheta_1b", "z_1b", "theta_1b"),
@@ -199,7 +203,7 @@ pub(crate) const LOCAL: [(&str, &str, &str); 12] = [
     ("dz_db_2b", "z_2b", "b_2b"),
 ];
 
-const N_TARGETS: usize = 79;
+const N_TARGETS: usize = 80;
 
 impl Quantity {
     pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
@@ -223,7 +227,7 @@ impl Quantity {
 
     /// Whether it is a target alone, never printed as a quantity for another.
     pub(crate) fn is_target_alone(&self) -> bool {
-        self.name == "da_hat_da"
+        matches!(self.name, "da_hat_da" | "log_y_b_hat")
             || (self.name.starts_with("d_") && self.name.ends_with("_row"))
             || LOCAL.iter().any(|(name, ..)| *name == self.name)
     }

@@ -403,6 +403,14 @@ fn local(
         };
         all.extend(value.map(|value| (name, value)));
     }
+    let log_y = values.y_b_hat.map(|y| y.ln());
+    let of_log = |(row, of): (usize, &Matrix)| {
+        Matrix::from_fn(of.rows(), of.cols(), |i, j| of[(i, j)] / values.y_b_hat[(row, i)])
+    };
+    let of_softmax = dual_softmax_jacobian(net, params, batch);
+    let by_z = of_softmax.iter().enumerate().map(of_log).collect();
+    all.insert("log_y_b_hat", Value::Matrix(log_y));
+    all.insert("dlog_y_dz_2b", Value::ForEachRow(by_z));
     let (mean, var) = (values.mu.clone(), values.var.clone());
     let fixed = Batch { running: Some(Running { mean, var }), ..batch.clone() };
     let by_itself = dual_entry_by_entry(net, params, &fixed, ("a_hat", Node::A1b));

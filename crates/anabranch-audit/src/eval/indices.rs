@@ -59,7 +59,9 @@ impl Evaluator<'_> {
                         value.matrix("an entry").map_err(undefined)?.shape()
                     }
                 };
-                return Ok(Some(shape[at.min(1)]));
+                // A single index of one row picks its columns.
+                let is_of_row = shape[0] == 1 && of(Slot::Component).count() == 1;
+                return Ok(Some(if is_of_row { shape[1] } else { shape[at.min(1)] }));
             }
             if of(Slot::Sample).any(|index| index.name == name) {
                 return Ok(Some(self.truth.rows));

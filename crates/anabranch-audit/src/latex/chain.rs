@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use local::{has_no_shape, local, on_diagonal, value_of_function};
 use orientation::{Conventions, Vote, Votes};
-use remark::is_update;
 use seen::Seen;
 
 use super::derivation::{Derivation, Equation, Judgement, Member, Skipped};
@@ -294,6 +293,7 @@ impl<'a> Judge<'a> {
             return;
         }
         let mut best: Option<(usize, Equation, Outcome)> = None;
+        let mut error = None;
         // What the document says of letters may not hold for an equation of its own letters.
         let usual = &['i', 'n', 'r', 't'][..];
         // In a derivative of BatchNorm, any letter may be a sample's.
@@ -307,13 +307,14 @@ impl<'a> Judge<'a> {
         ] {
             let is_of_units =
                 |target: Target| target.0.units == Units::Columns && target.0.kind != Kind::Weight;
-            if letters == every && !best.as_ref().is_some_and(|best| is_of_units(best.1.target)) {
+            if letters == every && best.as_ref().is_some_and(|best| !is_of_units(best.1.target)) {
                 continue;
             }
             self.slots = slots;
             let equation = self.equation(members, &texts, (condition, comparison), letters);
             self.slots = of_document.clone();
             match equation {
+                Ok((equation, _)) if letters == every && !is_of_units(equation.target) => {}
                 Ok((mut equation, outcome)) => {
                     equation.place = place;
                     let cost: usize =
@@ -322,28 +323,19 @@ impl<'a> Judge<'a> {
                         best = Some((cost, equation, outcome));
                     }
                 }
-                Err((reason, unreadable)) if best.is_none() && letters.is_empty() => {
-                    let whole = texts.join(" = ");
-                    if is_update(members) {
-                        let reason = "an update: what a step does, not a derivative";
-                        self.skip(place, &whole, reason.to_owned(), false);
-                        return;
-                    }
-                    let found = unreadable.then(|| self.remark(members, &[usual, &[]])).flatten();
-                    if let Some((reason, is_true)) = found {
-                        self.skip(place, &whole, reason.to_owned(), !is_true);
-                        return;
-                    }
-                    self.skip(place, &whole, reason, unreadable);
-                    return;
-                }
+                Err(found) if letters.is_empty() => error = Some(found),
                 Err(_) => {}
             }
             if best.as_ref().is_some_and(|(cost, ..)| *cost == 0) {
                 break;
             }
         }
-        let Some((_, mut equation, Outcome { exprs, votes })) = best else { return };
+        let Some((_, mut equation, Outcome { exprs, votes })) = best else {
+            let whole = texts.join(" = ");
+            let (reason, unreadable) = self.without_target(members, &[usual, &[]], error);
+            self.skip(place, &whole, reason, unreadable);
+            return;
+        };
         self.votes.extend(votes);
         let graded = std::mem::take(grading);
         (equation.points, equation.expected) = (graded.points, graded.expected);

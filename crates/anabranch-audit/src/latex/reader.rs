@@ -14,7 +14,7 @@ mod written;
 
 use std::collections::HashMap;
 
-use differential::{couple, gradient_of, is_differential};
+use differential::{couple, gradient_of, is_differential, is_variance};
 use inner::{inner_product, is_vector};
 use words::{is_connective, relation};
 
@@ -412,6 +412,9 @@ impl Reader<'_> {
                             return unreadable(place, DIFFERENTIAL);
                         }
                         let value = self.gradient(&operand[0])?;
+                        if is_variance(&operand[0]) {
+                            return Ok((value, 2));
+                        }
                         Ok((self.transposed_or_power(value, &operand[0])?, 2))
                     }
                     _ => self.symbol(atom, next),

@@ -190,6 +190,11 @@ fn is_capitalised(word: &str, text: &str) -> bool {
 }
 
 fn statement(part: &[Atom]) -> Statement {
+    // Of which set it is an element, changes nothing.
+    let part = match part.iter().position(|atom| atom.is_operator("∈")) {
+        Some(at) if part[..at].iter().any(|atom| atom.is_operator("=")) => &part[..at],
+        _ => part,
+    };
     let members: Vec<Vec<Atom>> =
         part.split(|atom| atom.is_operator("=")).map(<[Atom]>::to_vec).collect();
     let is_index = |atoms: &[Atom]| matches!(atoms, [atom] if index_letter(atom).is_some_and(|c| !matches!(c, 'm' | 'p' | 's' | 'x' | 'h')));

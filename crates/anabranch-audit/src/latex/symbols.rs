@@ -62,6 +62,8 @@ pub(crate) struct Symbols {
     pub(crate) batch_norm_prime: &'static str,
     /// Whether the file has `dL = …`: dW is a differential then, not the gradient.
     pub(crate) has_differentials: bool,
+    /// Whether BatchNorm's statistics are constants, and couple no samples.
+    pub(crate) is_frozen: bool,
     /// Whether differentials are read.
     pub(crate) reads_differentials: bool,
     /// What was read, and what it was read as.
@@ -83,6 +85,7 @@ impl Default for Symbols {
             losses: BTreeSet::new(),
             batch_norm_prime: "jacobian_bn",
             has_differentials: false,
+            is_frozen: false,
             reads_differentials: false,
             used: BTreeMap::new(),
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::member::substituted;
 use super::{Equation, Judge, Judgement};
-use crate::expr::{Expr, Function, Node};
+use crate::expr::{Expr, Function, Node, Slot};
 use crate::judge::assess;
 use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::{Grouping, as_entry, index_letter};
@@ -94,7 +94,8 @@ impl Judge<'_> {
         }
         let is_given = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
             if matches!(q.name, "r" | "p"));
-        let is_new = is_given || !matches!(known.map(|r| r.meaning), Some(Meaning::Quantity(_)));
+        let is_new =
+            is_given || !matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(_)));
         let letters: Vec<char> = vec!['i', 'n'];
         for member in &members[1..] {
             let Ok(expr) =
@@ -124,8 +125,17 @@ impl Judge<'_> {
                 self.skip(atom.place, &texts.join(" = "), reason, false);
                 return true;
             }
+            // What the letter is taken for may be what it is defined as.
+            if let Some(Meaning::Quantity(of)) = known.as_ref().map(|r| &r.meaning)
+                && !is_given
+                && self.has_value(of, &expr, &[])
+            {
+                return false;
+            }
+            let mut letters = expr.unbound_letters(Slot::Component);
+            letters.extend(expr.unbound_letters(Slot::Sample));
             let found =
-                self.identify(&expr, &[]).and_then(|found| as_entry(&found).map(|(q, _)| q));
+                self.identify(&expr, &letters).and_then(|found| as_entry(&found).map(|(q, _)| q));
             return match (found, is_new) {
                 (Some(quantity), _) => {
                     self.symbols.give(&without_indices(atom), Meaning::Quantity(quantity));

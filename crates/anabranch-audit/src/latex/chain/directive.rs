@@ -33,6 +33,9 @@ impl Judge<'_> {
                 self.symbols.has_differentials = true;
             }
         }
+        self.symbols.has_differentials |= atoms
+            .split(|atom| matches!(atom.base, Base::Break | Base::Quad) || atom.is_operator(","))
+            .any(is_between_differentials);
         for atom in atoms {
             self.has_sums |= atom.base == Base::Sum && !atom.sub.is_empty();
             match &atom.base {
@@ -127,7 +130,10 @@ impl Judge<'_> {
                 "evaluation" => Some(Mode::Evaluation),
                 _ => None,
             }
-            .map(|mode| self.setting.mode = mode),
+            .map(|mode| {
+                self.setting.mode = mode;
+                self.symbols.is_frozen = mode == Mode::Evaluation;
+            }),
             "task_weights" => match value {
                 "one" => Some(TaskWeights::One),
                 "free" => Some(TaskWeights::Free),
@@ -165,5 +171,32 @@ impl Judge<'_> {
             let reason = format!("`{value}` is not a value of `{key}` in a line `audit: …`");
             self.skip(place, text, reason, true);
         }
+    }
+}
+
+/// Whether it is `dz = … dW …`: no gradient goes back from a weight, so these are differentials.
+fn is_between_differentials(line: &[Atom]) -> bool {
+    const PARAMETERS: [&str; 6] = ["theta", "W", "w", "b", "gamma", "beta"];
+    let is_parameter = |of: &Atom| PARAMETERS.iter().any(|name| of.is_symbol(name));
+    fn has(atoms: &[Atom], is_parameter: &dyn Fn(&Atom) -> bool) -> bool {
+        let pairs = atoms.windows(2);
+        let is_there = |pair: &[Atom]| {
+            pair[0].is_symbol("d") && pair[0].is_bare() && is_parameter(&pair[1])
+        };
+        pairs.into_iter().any(is_there)
+            || atoms.iter().any(|atom| {
+                matches!(&atom.base, Base::Group(_, inner) if has(inner, is_parameter))
+            })
+    }
+    match line {
+        [d, of, equals, rest @ ..] => {
+            let end = rest.iter().position(|atom| atom.is_operator("=")).unwrap_or(rest.len());
+            d.is_symbol("d")
+                && d.is_bare()
+                && !is_parameter(of)
+                && equals.is_operator("=")
+                && has(&rest[..end], &is_parameter)
+        }
+        _ => false,
     }
 }

@@ -35,13 +35,7 @@ impl Judge<'_> {
         for free in options {
             for name in CANDIDATES {
                 let quantity = Quantity::named(name)?;
-                let target = Target(quantity);
-                let formula = self.formula("", target, expr, &free, None, Evaluation::PerRow);
-                let exact = |evaluation| {
-                    let truths = self.auditor.networks.of(formula.setting);
-                    assess(truths, &formula, evaluation, formula.mask).verdict == Verdict::Exact
-                };
-                if exact(Evaluation::PerRow) || (free.is_empty() && exact(Evaluation::Batch)) {
+                if self.has_value(quantity, expr, &free) {
                     let value = Expr::new(Node::Quantity(quantity), expr.column);
                     return Some(match free.is_empty() {
                         true => value,
@@ -51,6 +45,28 @@ impl Judge<'_> {
             }
         }
         None
+    }
+
+    /// Whether an expression has the value of a quantity, or of its entries.
+    pub(super) fn has_value(
+        &self,
+        quantity: &'static Quantity,
+        expr: &Expr,
+        free: &[Index],
+    ) -> bool {
+        let formula = self.formula("", Target(quantity), expr, free, None, Evaluation::PerRow);
+        let truths = self.auditor.networks.of(formula.setting);
+        let exact = |evaluation| {
+            assess(truths, &formula, evaluation, formula.mask).verdict == Verdict::Exact
+        };
+        // A number for each sample, as BatchNorm is printed for one unit.
+        let is_of_unit = quantity.units == Units::Columns
+            && quantity.kind == Kind::Rows
+            && is_of_one_unit(expr)
+            && free.iter().all(|index| index.slot == Slot::Sample);
+        exact(Evaluation::PerRow)
+            || (free.is_empty() && exact(Evaluation::Batch))
+            || (is_of_unit && exact(Evaluation::PerUnit))
     }
 
     pub(super) fn formula(

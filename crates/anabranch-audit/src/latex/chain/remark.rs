@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::Judge;
 use super::orientation::Kinds;
+use super::{Judge, NotJudged};
 use crate::Evaluation;
 use crate::eval::{Reading, are_equal};
 use crate::expr::{Expr, Node, Operator};
@@ -13,7 +13,7 @@ use crate::quantity::Target;
 use crate::truth::Scope;
 
 /// Whether it says what a parameter is after a step: `\theta_{t+1} = \theta_t - \eta g`.
-pub(super) fn is_update(members: &[Vec<Atom>]) -> bool {
+fn is_update(members: &[Vec<Atom>]) -> bool {
     const PARAMETERS: [&str; 7] = ["theta", "Theta", "W", "w", "b", "gamma", "beta"];
     let [left, right] = members else { return false };
     let is_parameter =
@@ -25,8 +25,25 @@ pub(super) fn is_update(members: &[Vec<Atom>]) -> bool {
 }
 
 impl Judge<'_> {
+    /// What to say of an equation that is not judged, and whether it is unread.
+    pub(super) fn without_target(
+        &mut self,
+        members: &[Vec<Atom>],
+        letters: &[&[char]],
+        error: Option<NotJudged>,
+    ) -> NotJudged {
+        let (reason, unreadable) = error.unwrap_or(("nothing to judge".to_owned(), true));
+        if is_update(members) {
+            return ("an update: what a step does, not a derivative".to_owned(), false);
+        }
+        match unreadable.then(|| self.remark(members, letters)).flatten() {
+            Some((reason, is_true)) => (reason.to_owned(), !is_true),
+            None => (reason, unreadable),
+        }
+    }
+
     /// What to say of an equation without a target, and whether it is true.
-    pub(super) fn remark(
+    fn remark(
         &mut self,
         members: &[Vec<Atom>],
         letters: &[&[char]],

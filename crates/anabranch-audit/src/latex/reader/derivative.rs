@@ -2,7 +2,7 @@
 
 use super::differential::{gradient_of, is_differential};
 use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
-use crate::expr::{Expr, Index, Node, Slot};
+use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::{Meaning, Resolved};
 use crate::quantity::{JACOBIANS, Kind};
@@ -118,7 +118,7 @@ impl Reader<'_> {
         let Some((of, letters)) = as_entry(&gradient) else {
             return unreadable(place, "the derivative of one sample's loss");
         };
-        let is_coupled = matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
+        let is_coupled = !self.symbols.is_frozen && matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
         if of.kind == Kind::Rows && !is_coupled {
             return Ok(at(place, Node::OfTask(Task::Sample, Box::new(gradient))));
         }
@@ -178,6 +178,7 @@ impl Reader<'_> {
         }
         let mut above_tree = self.expression(above).map_err(|e| e.or(place))?;
         let below_tree = self.expression(below).map_err(|e| e.or(place))?;
+        above_tree = logarithm(above_tree);
         if as_entry(&above_tree).is_none() {
             let letters: Vec<char> = self.slots.keys().copied().collect();
             if let Some(found) = (self.identify)(&above_tree, &letters) {
@@ -234,6 +235,18 @@ impl Reader<'_> {
             }
         }
         Ok(with_indices(quantity(name, place), indices))
+    }
+}
+
+/// log ŷ as a quantity of its own, to be differentiated.
+fn logarithm(expr: Expr) -> Expr {
+    let Node::Function(Function::Log, arguments) = &expr.node else { return expr };
+    match arguments.first().and_then(as_entry) {
+        Some((of, letters)) if of.name == "y_b_hat" => {
+            let place = Place { line: 0, column: expr.column };
+            with_indices(quantity("log_y_b_hat", place), letters)
+        }
+        _ => expr,
     }
 }
 

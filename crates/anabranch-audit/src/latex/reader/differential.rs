@@ -3,13 +3,18 @@
 use super::{DIFFERENTIAL, Reader, at, unreadable};
 use crate::expr::{Expr, Index, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome};
-use crate::latex::symbols::{Meaning, Resolved, base_name};
+use crate::latex::symbols::{Meaning, Resolved};
 use crate::quantity::{Kind, Quantity};
 
 /// The gradient of the loss with respect to a quantity.
 pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
     let Meaning::Quantity(by) = meaning else { return None };
     by.gradient()
+}
+
+/// Whether it is σ², whose 2 belongs to its name.
+pub(super) fn is_variance(atom: &Atom) -> bool {
+    atom.is_symbol("sigma") && matches!(&atom.sup[..], [Atom { base: Base::Number(2.0), .. }])
 }
 
 impl Reader<'_> {
@@ -25,10 +30,8 @@ impl Reader<'_> {
             let is_it = matches!(part.node, Node::Quantity(_));
             is_it.then(|| at(place, Node::Differential(of)))
         });
-        // The 2 of dσ² belongs to its name.
-        let is_square = matches!(&operand.sup[..], [Atom { base: Base::Number(2.0), .. }]);
-        match of.name == "var" && base_name(operand).as_deref() == Some("sigma") {
-            true if is_square => Ok(value),
+        match of.name == "var" && operand.is_symbol("sigma") {
+            true if is_variance(operand) => Ok(value),
             true => unreadable(place, DIFFERENTIAL),
             false => self.transposed_or_power(value, operand),
         }
