@@ -70,6 +70,9 @@ pub(crate) struct EvalError {
     pub(crate) undefined: Undefined,
 }
 
+/// What a letter stands for that picks the unit of which all quantities are.
+const THIS_UNIT: usize = usize::MAX;
+
 /// Entries calculated in one evaluation; a formula of this network needs a few thousand.
 const BUDGET: usize = 400_000;
 
@@ -158,8 +161,11 @@ impl Evaluator<'_> {
     ) -> Result<Matrix, EvalError> {
         let error = |undefined| EvalError { column: expr.column, undefined };
         let (samples, components) = (indices.of(Slot::Sample), indices.of(Slot::Component));
-        let entries = if matches!(scope, Scope::Unit(_)) { samples.clone() } else { components };
         let before = self.bound.len();
+        if matches!(scope, Scope::Unit(_)) {
+            self.bound.extend(components.iter().map(|name| (*name, THIS_UNIT)));
+        }
+        let entries = if matches!(scope, Scope::Unit(_)) { samples.clone() } else { components };
         if let (Scope::Row(row), Some(name)) = (scope, samples.first()) {
             self.bound.push((*name, row));
         }
@@ -401,7 +407,9 @@ impl Evaluator<'_> {
                 (Err(_), Slot::Sample, Scope::Row(row)) => row,
                 (place, ..) => place.map_err(error)?,
             };
-            places[usize::from(index.slot == Slot::Component)].push(place);
+            if place != THIS_UNIT {
+                places[usize::from(index.slot == Slot::Component)].push(place);
+            }
         }
         let [samples, components] = places;
         let of_family =
@@ -470,9 +478,14 @@ impl Evaluator<'_> {
         let rows = self.truth.rows;
         let batch = match scope {
             Scope::Row(_) => {
+                // aᵢ is that of each sample in turn.
+                let letters = a.unbound_letters(Slot::Sample);
+                let before = self.bound.len();
                 let mut all = Vec::with_capacity(rows);
                 for row in 0..rows {
+                    self.bound.extend(letters.iter().map(|name| (*name, row)));
                     let value = self.value(a, Scope::Row(row))?.matrix("BN").map_err(error)?;
+                    self.bound.truncate(before);
                     all.push(value.data().to_vec());
                 }
                 let cols = all[0].len();

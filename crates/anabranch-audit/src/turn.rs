@@ -235,7 +235,7 @@ pub(crate) fn has_ones_of_batch(expr: &Expr) -> bool {
 /// A vector of ones times a row: 1bᵀ is b for each sample, 1ŷᵀ a matrix of equal rows. Of one
 /// sample, as in δ1 and b1ᵀ, it is a one for each of them.
 fn with_ones(expr: &Expr, evaluation: Evaluation, turn: Turn) -> Expr {
-    let of_sample = evaluation != Evaluation::Batch;
+    let of_sample = evaluation == Evaluation::PerRow;
     if turn.ones == Ones::Exactly || (!of_sample && turn.data == Data::Turned) {
         return expr.clone();
     }

@@ -251,3 +251,83 @@ fn remarks_that_are_true_are_not_unread() {
     let update = audit(r"$\theta_{t+1} = \theta_t - \eta\nabla_\theta L$");
     assert_eq!((update.equations.len(), n_unread(&update)), (0, 0));
 }
+
+#[test]
+fn a_sample_is_that_of_the_left_side() {
+    check(
+        r"$z_{2b,n} = W_{2b}s_n + b_{2b}$, $\hat y_b^{(n)} = \operatorname{softmax}(z_{2b}^{(n)})$,
+        $\frac{\partial\sigma^2}{\partial a_{1b,k}} = \frac2m(a_{1b,k}-\mu)$",
+        3,
+        &[("s_n", "s_i"), (r"(z_{2b}^{(n)}", r"(z_{2b}^{(i)}"), ("(a_{1b,k}-", "(a_{1b,i}-")],
+    );
+}
+
+#[test]
+fn the_output_of_batch_norm_may_have_a_letter_of_its_own() {
+    check(
+        r"\[y_i = \gamma\hat a_i + \beta,\quad
+        \frac{\partial L}{\partial\hat a_i} = \frac{\partial L}{\partial y_i}\frac{\partial y_i}{\partial\hat a_i}
+        = \gamma\frac{\partial L}{\partial y_i},\quad
+        \frac{\partial L}{\partial\beta} = \sum_{i=1}^m\frac{\partial L}{\partial y_i}\]",
+        3,
+        &[(r"= \gamma\frac", r"= \beta\frac"), (r"\sum_{i=1}^m\frac", r"\frac1m\sum_{i=1}^m\frac")],
+    );
+    check(
+        r"$y_i = \operatorname{BN}_{\gamma,\beta}(a_{1b,i})$, $s_i = y_i + \hat y_{a,i}$",
+        2,
+        &[],
+    );
+}
+
+#[test]
+fn a_text_about_one_unit_has_vectors_of_samples() {
+    let text = r"We fix one unit; its values are a vector.
+        \[\mu = \frac1m\mathbf 1^Ta_{1b},\quad \sigma^2 = \frac1m\|a_{1b}-\mu\mathbf 1\|^2,\quad
+        \hat a = \frac{a_{1b}-\mu\mathbf 1}{\sqrt{\sigma^2+\epsilon}}\]
+        \[\frac{\partial L}{\partial\gamma} = \hat a^T\frac{\partial L}{\partial bn}\]"
+        .replace("bn}", "s}");
+    check(&text, 4, &[(r"\mu\mathbf 1\|^2", r"\mu\mathbf 1\|"), (r"= \hat a^T", r"= a_{1b}^T")]);
+    let other = audit(&text.replace("We fix one unit", "Here are all units"));
+    assert!(n_exact(&other) < 4, "{}", derivation_report(&other));
+}
+
+#[test]
+fn units_have_a_letter_of_their_own_in_batch_norms_jacobian() {
+    check(
+        r"\[\frac{\partial\hat a_k^{(i)}}{\partial a_{1b,k}^{(n)}} = \frac{1}{\sqrt{\sigma_k^2+\epsilon}}
+        \Bigl(\delta_{in}-\frac1m-\frac1m\hat a_k^{(i)}\hat a_k^{(n)}\Bigr)\]",
+        1,
+        &[(r"\hat a_k^{(n)}\Bigr", r"\hat a_l^{(n)}\Bigr"), (r"\sigma_k^2", r"\sigma_l^2")],
+    );
+}
+
+#[test]
+fn logarithms_have_derivatives_and_sums() {
+    check(
+        r"\[\frac{\partial\log\hat y_{b,k}}{\partial z_{2b,j}} = \delta_{kj} - \hat y_{b,j}\]
+        \[\hat y_{b,k} = \exp\Bigl(z_{2b,k} - \log\sum_l e^{z_{2b,l}}\Bigr)\]",
+        2,
+        &[(r"- \hat y_{b,j}", r"- \hat y_{b,k}"), (r"- \log", r"+ \log")],
+    );
+    check_remarks(
+        r"$\log\hat y_{b,k} = z_{2b,k} - \log\sum_l e^{z_{2b,l}}$",
+        1,
+        &[("- \\log", "+ \\log")],
+    );
+}
+
+#[test]
+fn a_sum_over_the_entries_of_a_row_is_over_all_of_them() {
+    check(
+        "% audit: join = broadcast\n\\[\\hat y_{a,n} = \\sum_k W_{2a,k}h_{nk} + b_{2a},\\quad
+        \\frac{\\partial L}{\\partial\\hat y_{a,n}} = \\frac1m(\\hat y_{a,n} - y_{a,n})
+        + \\mathbf 1^TW_{2b}^T\\frac{\\partial L}{\\partial z_{2b,n}}\\]",
+        2,
+        &[(r"h_{nk}", r"a_{1a,nk}"), (r"W_{2b}^T\frac", r"W_{2b}\frac")],
+    );
+}
+
+#[test]
+fn differentials_are_known_by_those_of_weights() {
+    check_remarks(r"$dz_{2b} = (dW_{2b})s + W_{2b}\,ds + db_{2b}$", 1, &[("+ W_{2b}", "- W_{2b}")]);
+}

@@ -131,6 +131,8 @@ struct Judge<'a> {
     has_partial: Cell<bool>,
     /// Whether the derivation takes derivatives of BatchNorm's statistics by themselves.
     has_statistics: bool,
+    /// Whether it says that vectors are those of one unit, with an entry for each sample.
+    one_unit: bool,
     /// Whether indices that repeat in a product are summed over.
     repeated: bool,
     /// Whether some formula has a Σ with an index.
@@ -180,6 +182,7 @@ impl<'a> Judge<'a> {
             definitions: BTreeMap::new(),
             has_partial: Cell::new(false),
             has_statistics: false,
+            one_unit: repeated::is_of_one_unit(text),
             repeated: repeated::is_declared(text),
             has_sums: false,
             would_repeat: Default::default(),
@@ -392,6 +395,15 @@ impl<'a> Judge<'a> {
             }
             _ => None,
         };
+        if target.0.kind == Kind::UnitJacobian && free.len() == 4 {
+            // The letter of the unit stands there twice.
+            let mut seen = Vec::new();
+            free.retain(|index| {
+                let is_new = index.slot == Slot::Sample || !seen.contains(index);
+                seen.push(*index);
+                is_new
+            });
+        }
         let diagonal = on_diagonal(quantity, &mut free);
         // δ = ∂Lᵢ/∂z says which δ is meant.
         let of_sample = |member: &Vec<Atom>| {

@@ -117,14 +117,6 @@ impl Judge<'_> {
                 }
                 return false;
             }
-            // y = BN(x), BatchNorm by itself: x is not the network's.
-            if is_new
-                && expr.any(&|part| matches!(part.node, Node::Function(Function::BatchNorm, _)))
-            {
-                let reason = "BatchNorm by itself".to_owned();
-                self.skip(atom.place, &texts.join(" = "), reason, false);
-                return true;
-            }
             // What the letter is taken for may be what it is defined as.
             if let Some(Meaning::Quantity(of)) = known.as_ref().map(|r| &r.meaning)
                 && !is_given
@@ -136,6 +128,15 @@ impl Judge<'_> {
             letters.extend(expr.unbound_letters(Slot::Sample));
             let found =
                 self.identify(&expr, &letters).and_then(|found| as_entry(&found).map(|(q, _)| q));
+            // y = BN(x), BatchNorm by itself: x is not the network's.
+            if found.is_none()
+                && is_new
+                && expr.any(&|part| matches!(part.node, Node::Function(Function::BatchNorm, _)))
+            {
+                let reason = "BatchNorm by itself".to_owned();
+                self.skip(atom.place, &texts.join(" = "), reason, false);
+                return true;
+            }
             return match (found, is_new) {
                 (Some(quantity), _) => {
                     self.symbols.give(&without_indices(atom), Meaning::Quantity(quantity));

@@ -180,13 +180,12 @@ fn is_between_differentials(line: &[Atom]) -> bool {
     let is_parameter = |of: &Atom| PARAMETERS.iter().any(|name| of.is_symbol(name));
     fn has(atoms: &[Atom], is_parameter: &dyn Fn(&Atom) -> bool) -> bool {
         let pairs = atoms.windows(2);
-        let is_there = |pair: &[Atom]| {
-            pair[0].is_symbol("d") && pair[0].is_bare() && is_parameter(&pair[1])
-        };
+        let is_there =
+            |pair: &[Atom]| pair[0].is_symbol("d") && pair[0].is_bare() && is_parameter(&pair[1]);
         pairs.into_iter().any(is_there)
-            || atoms.iter().any(|atom| {
-                matches!(&atom.base, Base::Group(_, inner) if has(inner, is_parameter))
-            })
+            || atoms
+                .iter()
+                .any(|atom| matches!(&atom.base, Base::Group(_, inner) if has(inner, is_parameter)))
     }
     match line {
         [d, of, equals, rest @ ..] => {

@@ -62,7 +62,7 @@ impl Judge<'_> {
         // A number for each sample, as BatchNorm is printed for one unit.
         let is_of_unit = quantity.units == Units::Columns
             && quantity.kind == Kind::Rows
-            && is_of_one_unit(expr)
+            && (is_of_one_unit(expr, false) || (self.one_unit && is_of_one_unit(expr, true)))
             && free.iter().all(|index| index.slot == Slot::Sample);
         exact(Evaluation::PerRow)
             || (free.is_empty() && exact(Evaluation::Batch))
@@ -358,8 +358,10 @@ impl Judge<'_> {
             None => {}
         }
         let assessed = |expr: &Expr| {
-            let of_unit = (target.0.units == Units::Columns && is_of_one_unit(expr))
-                .then_some(Evaluation::PerUnit);
+            let is_of_unit =
+                is_of_one_unit(expr, false) || (self.one_unit && is_of_one_unit(expr, true));
+            let of_unit =
+                (target.0.units == Units::Columns && is_of_unit).then_some(Evaluation::PerUnit);
             let ways = self.conventions.ways(Kinds::of(letters, target, expr));
             ways.into_iter()
                 .chain(of_unit.map(|of_unit| (of_unit, Data::AsEvaluated)))
@@ -421,6 +423,20 @@ impl Judge<'_> {
                 index_name(*name)
             );
         }
+        // A sample's letter that is not the left side's picks none of its entries.
+        let own: Vec<char> = free
+            .iter()
+            .filter(|index| index.slot == Slot::Sample)
+            .map(|index| index.name)
+            .collect();
+        let stray = samples.iter().find(|name| !own.contains(name));
+        if let (Some(name), false, Verdict::Exact) = (stray, own.is_empty(), finding.verdict) {
+            finding.verdict = Verdict::Wrong;
+            finding.explanation = format!(
+                "The index `{}` is bound by no sum, and the left side has another.",
+                index_name(*name)
+            );
+        }
         // What is left to explain: not a missing sum.
         let formula = (samples.is_empty() || !is_sum || cost > 0).then_some(best);
         let judgement = Judgement::Judged(Box::new(finding));
@@ -428,19 +444,20 @@ impl Judge<'_> {
     }
 }
 
-/// Whether everything in it is a number of one unit of branch B for each sample, or a constant. A
-/// transpose is one of a vector of units.
-fn is_of_one_unit(expr: &Expr) -> bool {
+/// Whether everything in it is a number of one unit of branch B for each sample, or a constant; or
+/// all these numbers in a vector. Otherwise a transpose is one of a vector of units.
+fn is_of_one_unit(expr: &Expr, in_vectors: bool) -> bool {
     !expr.any(&|part| match &part.node {
         Node::Quantity(found) => match found.kind {
             Kind::Scalar => false,
             // ŷa is added to them.
+            Kind::Rows if found.name == "ones_m" => !in_vectors,
             Kind::Rows | Kind::Vector => found.units != Units::Columns && found.name != "y_a_hat",
             Kind::UnitJacobian => false,
             _ => true,
         },
-        Node::Transpose(_) | Node::Over(..) | Node::Gather(..) | Node::Identity => true,
-        Node::Fold(_, Axis::Cols | Axis::All, _) => true,
+        Node::Transpose(_) | Node::Identity | Node::Fold(_, Axis::All, _) => !in_vectors,
+        Node::Over(..) | Node::Gather(..) | Node::Fold(_, Axis::Cols, _) => true,
         _ => false,
     })
 }

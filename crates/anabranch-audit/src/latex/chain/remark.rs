@@ -36,7 +36,18 @@ impl Judge<'_> {
         if is_update(members) {
             return ("an update: what a step does, not a derivative".to_owned(), false);
         }
-        match unreadable.then(|| self.remark(members, letters)).flatten() {
+        // What the document says of letters may not hold for an equation of its own letters.
+        let found = unreadable.then(|| self.remark(members, letters)).flatten();
+        let found = match found {
+            None | Some((_, false)) if unreadable => {
+                let of_document = std::mem::take(&mut self.slots);
+                let again = self.remark(members, letters);
+                self.slots = of_document;
+                again.or(found)
+            }
+            found => found,
+        };
+        match found {
             Some((reason, is_true)) => (reason.to_owned(), !is_true),
             None => (reason, unreadable),
         }

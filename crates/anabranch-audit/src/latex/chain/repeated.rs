@@ -19,9 +19,27 @@ const PHRASES: [&str; 9] = [
 pub(super) fn is_denied(sentence: &str) -> bool {
     const NOT: [&str; 14] = [
         "not ", "n't", "no ", "never", "without", "would", "instead", "unlike", "nicht", "kein",
-        "ohne", "statt", "sans", "ne ",
+        "ohne", "statt", "sans", " ne ",
     ];
     NOT.iter().any(|not| sentence.contains(not))
+}
+
+/// Whether a text says that it is about one unit of BatchNorm.
+pub(super) fn is_of_one_unit(text: &str) -> bool {
+    const PHRASES: [&str; 9] = [
+        "one unit",
+        "single unit",
+        "unit by unit",
+        "one activation",
+        "eine einheit",
+        "une unité",
+        "una unidad",
+        "un'unità",
+        "uma unidade",
+    ];
+    text.to_lowercase().split(['.', '\n']).any(|sentence| {
+        PHRASES.iter().any(|phrase| sentence.contains(phrase)) && !is_denied(sentence)
+    })
 }
 
 /// Whether a text says that repeated indices are summed over.

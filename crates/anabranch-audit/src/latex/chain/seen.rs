@@ -19,8 +19,29 @@ impl Seen {
     /// Whether they are about BatchNorm alone, as in its paper: x is its input there, y its output.
     pub(super) fn is_batch_norm(&self) -> bool {
         const ITS_OWN: [&str; 24] = [
-            "x", "hat x", "y", "L", "l", "J", "gamma", "beta", "mu", "sigma", "epsilon", "m", "N",
-            "n", "B", "i", "j", "k", "partial", "nabla", "d", "ones", "I",
+            "x",
+            "hat x",
+            "y",
+            "L",
+            "l",
+            "J",
+            "gamma",
+            "beta",
+            "mu",
+            "sigma",
+            "epsilon",
+            "m",
+            "N",
+            "n",
+            "B",
+            "i",
+            "j",
+            "k",
+            "partial",
+            "nabla",
+            "d",
+            "ones",
+            "I",
             "mathcal B",
         ];
         self.symbols.contains("hat x")

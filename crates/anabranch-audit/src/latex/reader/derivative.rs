@@ -118,7 +118,8 @@ impl Reader<'_> {
         let Some((of, letters)) = as_entry(&gradient) else {
             return unreadable(place, "the derivative of one sample's loss");
         };
-        let is_coupled = !self.symbols.is_frozen && matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
+        let is_coupled =
+            !self.symbols.is_frozen && matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
         if of.kind == Kind::Rows && !is_coupled {
             return Ok(at(place, Node::OfTask(Task::Sample, Box::new(gradient))));
         }
@@ -207,7 +208,7 @@ impl Reader<'_> {
             let accompanies = |index: &Index, own: &[Index], others: &[Index]| {
                 index.slot == Slot::Sample
                     && others.iter().any(|other| other == index)
-                    && (own.len() > 1 || is_in_parentheses(above, index.name))
+                    && (own.len() > 1 || own == others || is_in_parentheses(above, index.name))
             };
             let (u, v) = (of_u.clone(), by_v.clone());
             of_u.retain(|index| !accompanies(index, &u, &v));
@@ -228,9 +229,14 @@ impl Reader<'_> {
                 }
             }
             _ => {
+                // A letter that both have beside another is the unit's.
+                let is_full = indices.len() == 4;
+                let names: Vec<char> = indices.iter().map(|index| index.name).collect();
                 for index in &mut indices {
-                    index.slot = Slot::Sample;
-                    self.slots.insert(index.name, Slot::Sample);
+                    let is_unit =
+                        is_full && names.iter().filter(|n| **n == index.name).count() == 2;
+                    index.slot = if is_unit { Slot::Component } else { Slot::Sample };
+                    self.slots.insert(index.name, index.slot);
                 }
             }
         }
