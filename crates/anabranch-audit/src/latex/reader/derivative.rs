@@ -205,10 +205,17 @@ impl Reader<'_> {
         let (mut of_u, mut by_v) = (of_u, by_v);
         // ∂uₖ⁽ⁱ⁾/∂vₗ⁽ⁱ⁾ is about the components; a sample's index only accompanies them.
         if name != "jacobian_batchnorm" {
+            // Where uⱼ has only vⱼ in it, the letter may as well be the sample's.
+            let is_entry_by_entry = matches!(
+                name,
+                "dbn_da_hat" | "ds_dbn" | "da_dz_1a" | "da_dz_1b" | "dh_dz_1a" | "jacobian_dropout"
+            );
             let accompanies = |index: &Index, own: &[Index], others: &[Index]| {
                 index.slot == Slot::Sample
                     && others.iter().any(|other| other == index)
-                    && (own.len() > 1 || own == others || is_in_parentheses(above, index.name))
+                    && (own.len() > 1
+                        || (is_entry_by_entry && own == others)
+                        || is_in_parentheses(above, index.name))
             };
             let (u, v) = (of_u.clone(), by_v.clone());
             of_u.retain(|index| !accompanies(index, &u, &v));
