@@ -84,7 +84,7 @@ pub(crate) fn evaluate(
     truth: &Truth,
     reading: Reading,
 ) -> Result<Vec<Matrix>, EvalError> {
-    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), left: BUDGET };
+    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), samples: 0, left: BUDGET };
     let expected = truth.expected(target, reading.evaluation);
     let mut at = |scope| evaluator.block(expr, indices, &expected, scope);
     let rows = 0..truth.rows;
@@ -115,7 +115,7 @@ pub(crate) fn evaluate(
 
 /// The value of a part of a formula by itself; `None` where it has none.
 pub(crate) fn part(expr: &Expr, truth: &Truth, reading: Reading, scope: Scope) -> Option<Matrix> {
-    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), left: BUDGET };
+    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), samples: 0, left: BUDGET };
     evaluator.value(expr, scope).ok()?.matrix("a part").ok()
 }
 
@@ -141,11 +141,18 @@ pub(crate) fn goes_over_the_batch(axis: Axis, reading: Reading) -> bool {
     }
 }
 
+/// Whether it is a sum that has no letter.
+fn is_bare_fold(part: &Expr) -> bool {
+    matches!(part.node, Node::Fold(_, Axis::Samples(None) | Axis::Unstated(_) | Axis::Rows, _))
+}
+
 struct Evaluator<'a> {
     truth: &'a Truth,
     reading: Reading,
     /// The indices in scope and their values, the innermost last.
     bound: Vec<(char, usize)>,
+    /// How many of them pick a sample.
+    samples: usize,
     left: usize,
 }
 
@@ -166,8 +173,12 @@ impl Evaluator<'_> {
             self.bound.extend(components.iter().map(|name| (*name, THIS_UNIT)));
         }
         let entries = if matches!(scope, Scope::Unit(_)) { samples.clone() } else { components };
-        if let (Scope::Row(row), Some(name)) = (scope, samples.first()) {
+        // Where the left side has no letter for the sample, it is that of the formula.
+        let own = expr.unbound_letters(Slot::Sample);
+        let own = own.first().filter(|_| !expr.any(&is_bare_fold));
+        if let (Scope::Row(row), Some(name)) = (scope, samples.first().or(own)) {
             self.bound.push((*name, row));
+            self.samples = 1;
         }
         let value = if entries.is_empty() {
             let row = if let Scope::Row(row) = scope { row.min(expected.len() - 1) } else { 0 };
@@ -356,13 +367,16 @@ impl Evaluator<'_> {
             let rows = self.truth.rows;
             let mut of_sample = |row: usize| {
                 let before = self.bound.len();
+                let outer = self.samples;
                 if let Axis::Samples(Some(name)) = axis {
                     self.bound.push((name, row));
+                    self.samples += 1;
                 }
                 // Of one unit of branch B, a sample is an entry that its index picks.
                 let scope = if matches!(scope, Scope::Unit(_)) { scope } else { Scope::Row(row) };
                 let value = self.value(inner, scope)?.matrix(name).map_err(error);
                 self.bound.truncate(before);
+                self.samples = outer;
                 value
             };
             let mut total = of_sample(0)?;
@@ -404,7 +418,7 @@ impl Evaluator<'_> {
         for index in indices {
             let place = match (self.index(index.name), index.slot, scope) {
                 // Row by row, the index of no sum is that of the row.
-                (Err(_), Slot::Sample, Scope::Row(row)) => row,
+                (Err(_), Slot::Sample, Scope::Row(row)) if self.samples == 0 => row,
                 (place, ..) => place.map_err(error)?,
             };
             if place != THIS_UNIT {

@@ -260,6 +260,13 @@ fn a_sample_is_that_of_the_left_side() {
         3,
         &[("s_n", "s_i"), (r"(z_{2b}^{(n)}", r"(z_{2b}^{(i)}"), ("(a_{1b,k}-", "(a_{1b,i}-")],
     );
+    // Nor is a letter that a sum has not the sum's.
+    check(
+        r"$\frac{\partial L}{\partial b_{2b}} = \sum_{i=1}^m\delta_{2b,i}$,
+        $\mu = \frac1m\sum_{i=1}^ma_{1b,i}$, $Z_{2b} = W_{2b}S + b_{2b}\mathbf 1^T$",
+        3,
+        &[(r"\delta_{2b,i}", r"\delta_{2b,n}"), ("a_{1b,i}", "a_{1b,l}"), (r"1^T", "1")],
+    );
 }
 
 #[test]

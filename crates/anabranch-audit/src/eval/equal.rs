@@ -14,7 +14,7 @@ pub(crate) fn are_equal(sides: [&Expr; 2], truth: &Truth, reading: Reading, scop
     letters.extend(sides[1].unbound_letters(Slot::Component));
     letters.sort_unstable();
     letters.dedup();
-    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), left: BUDGET };
+    let mut evaluator = Evaluator { truth, reading, bound: Vec::new(), samples: 0, left: BUDGET };
     letters.len() <= 2 && evaluator.agree(sides, &letters, scope).unwrap_or(false)
 }
 

@@ -16,14 +16,14 @@ pub(super) fn product_with_ones(
         (_, Value::Matrix(v))
             if is_ones(&sides[0])
                 && matches!(sides[0].node, Node::Transpose(_))
-                && v.rows() != rows =>
+                && ![1, rows].contains(&v.rows()) =>
         {
             Ok(Value::Matrix(v.sum_over_rows()))
         }
         (Value::Matrix(v), _)
             if is_ones(&sides[1])
                 && matches!(sides[1].node, Node::Quantity(_))
-                && v.cols() != rows =>
+                && ![1, rows].contains(&v.cols()) =>
         {
             Ok(Value::Matrix(v.transposed().sum_over_rows().transposed()))
         }

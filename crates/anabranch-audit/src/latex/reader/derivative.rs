@@ -1,7 +1,7 @@
 //! Derivatives: of the loss, of one quantity with respect to another, and products of them.
 
-use super::differential::{gradient_of, is_differential};
-use super::{Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
+use super::differential::{gradient_of, is_differential, is_variance};
+use super::{DIFFERENTIAL, Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
 use crate::expr::{Expr, Function, Index, Node, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::{Meaning, Resolved};
@@ -113,6 +113,25 @@ impl Reader<'_> {
         }
     }
 
+    /// dW, where a file has differentials.
+    pub(super) fn differential(&mut self, operand: &Atom) -> Outcome<Expr> {
+        let place = operand.place;
+        let Some(Resolved { meaning: Meaning::Quantity(of), letters }) =
+            self.symbols.resolve(operand)
+        else {
+            return unreadable(place, DIFFERENTIAL);
+        };
+        let value = self.picked(of, &letters, place)?.replaced(&|part| {
+            let is_it = matches!(part.node, Node::Quantity(_));
+            is_it.then(|| at(place, Node::Differential(of)))
+        });
+        match of.name == "var" && operand.is_symbol("sigma") {
+            true if is_variance(operand) => Ok(value),
+            true => unreadable(place, DIFFERENTIAL),
+            false => self.transposed_or_power(value, operand),
+        }
+    }
+
     /// A derivative of one sample's loss. Of what BatchNorm couples, each Lᵢ has one of its own.
     fn of_sample(&mut self, gradient: Expr, sample: Option<char>, place: Place) -> Outcome<Expr> {
         let Some((of, letters)) = as_entry(&gradient) else {
@@ -120,6 +139,10 @@ impl Reader<'_> {
         };
         let is_coupled =
             !self.symbols.is_frozen && matches!(of.name, "d_a" | "delta_1b" | "d_a_hat");
+        let is_other = |index: &Index| index.slot == Slot::Sample && Some(index.name) != sample;
+        if sample.is_some() && letters.iter().any(is_other) {
+            return unreadable(place, "the derivative of one sample's loss by another sample");
+        }
         if of.kind == Kind::Rows && !is_coupled {
             return Ok(at(place, Node::OfTask(Task::Sample, Box::new(gradient))));
         }

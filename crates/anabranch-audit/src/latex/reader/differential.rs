@@ -1,9 +1,8 @@
 //! Parts of derivatives that need no reader: gradients and couplings.
 
-use super::{DIFFERENTIAL, Reader, at, unreadable};
 use crate::expr::{Expr, Index, Node, Operator, Slot};
-use crate::latex::layout::{Atom, Base, Outcome};
-use crate::latex::symbols::{Meaning, Resolved};
+use crate::latex::layout::{Atom, Base};
+use crate::latex::symbols::Meaning;
 use crate::quantity::{Kind, Quantity};
 
 /// The gradient of the loss with respect to a quantity.
@@ -15,27 +14,6 @@ pub(super) fn gradient_of(meaning: &Meaning) -> Option<&'static Quantity> {
 /// Whether it is σ², whose 2 belongs to its name.
 pub(super) fn is_variance(atom: &Atom) -> bool {
     atom.is_symbol("sigma") && matches!(&atom.sup[..], [Atom { base: Base::Number(2.0), .. }])
-}
-
-impl Reader<'_> {
-    /// dW, where a file has differentials.
-    pub(super) fn differential(&mut self, operand: &Atom) -> Outcome<Expr> {
-        let place = operand.place;
-        let Some(Resolved { meaning: Meaning::Quantity(of), letters }) =
-            self.symbols.resolve(operand)
-        else {
-            return unreadable(place, DIFFERENTIAL);
-        };
-        let value = self.picked(of, &letters, place)?.replaced(&|part| {
-            let is_it = matches!(part.node, Node::Quantity(_));
-            is_it.then(|| at(place, Node::Differential(of)))
-        });
-        match of.name == "var" && operand.is_symbol("sigma") {
-            true if is_variance(operand) => Ok(value),
-            true => unreadable(place, DIFFERENTIAL),
-            false => self.transposed_or_power(value, operand),
-        }
-    }
 }
 
 /// Σⱼ … ∂u/∂v without an index of its own: of the component that the sum is over.
