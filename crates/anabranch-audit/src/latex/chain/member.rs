@@ -321,6 +321,7 @@ impl Judge<'_> {
         let unbound = expr.unbound_letters(Slot::Component);
         if let ([name], true) = (&unbound[..], is_vector)
             && !free.iter().any(|index| index.slot == Slot::Component)
+            && !expr.any(&is_sum_of_others)
         {
             free.push(Index { name: *name, slot: Slot::Component });
         }
@@ -458,6 +459,16 @@ fn is_of_one_unit(expr: &Expr, in_vectors: bool) -> bool {
         },
         Node::Transpose(_) | Node::Identity | Node::Fold(_, Axis::All, _) => !in_vectors,
         Node::Over(..) | Node::Gather(..) | Node::Fold(_, Axis::Cols, _) => true,
+        _ => false,
+    })
+}
+
+/// Whether it is a sum over samples of something that has other letters, but not the sample's.
+fn is_sum_of_others(part: &Expr) -> bool {
+    let Node::Fold(_, Axis::Samples(Some(name)), inner) = &part.node else { return false };
+    !inner.any(&|part| match &part.node {
+        Node::Entry(_, indices) => indices.iter().any(|index| index.name == *name),
+        Node::Index(index) => index == name,
         _ => false,
     })
 }
