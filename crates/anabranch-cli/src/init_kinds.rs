@@ -17,8 +17,8 @@ const ROWS: usize = 1000;
 const SHOWN: usize = 20;
 
 /// The key `as` with the kind of each column, behind a comment that says why. What is not an input
-/// stands there as a comment, and so do whole numbers: where their kind is given, they are no names.
-/// `targets` are the columns to predict.
+/// stands there as a comment, and so do whole numbers: where their kind is given, they are no
+/// names. `targets` are the columns to predict.
 pub(crate) fn written(table: &Table, schema: &Schema, targets: &[usize]) -> Written {
     let mut value = String::from("[\n");
     for (i, column) in schema.columns().iter().enumerate() {
