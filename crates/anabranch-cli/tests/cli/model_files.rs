@@ -34,10 +34,10 @@ fn what_is_no_model_is_refused() {
     // The header is JSON in JSON, its quotation marks escaped.
     let header = br#"{\"format\":4,"#;
     let at = model.windows(header.len()).position(|window| window == header).unwrap();
-    let newer = [&model[..at], br#"{\"format\":6,"#, &model[at + header.len()..]].concat();
+    let newer = [&model[..at], br#"{\"format\":7,"#, &model[at + header.len()..]].concat();
     dir.write("newer", newer);
     refused(
         "newer",
-        "newer has model format 6, but this program reads formats up to 5: use a newer anabranch",
+        "newer has model format 7, but this program reads formats up to 6: use a newer anabranch",
     );
 }
