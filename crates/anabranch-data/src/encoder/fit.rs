@@ -21,9 +21,12 @@ use crate::warning::{Warning, WarningCode};
 /// ones have, and the others share one.
 pub const MAX_CATEGORIES: usize = 128;
 
-/// Where all categories of a column are rare, they have an encoded column of their own, up to so
-/// many.
+/// Categories of a column have an encoded column of their own even if they are hardly frequent, up
+/// to so many.
 const FEW_CATEGORIES: usize = 50;
+
+/// Any more of them have one if they are the category of so many training rows.
+const MANY_CATEGORY_ROWS: usize = 8;
 
 /// Of so many categories it is known what the targets were, at most.
 const MAX_KNOWN_CATEGORIES: usize = 10_000;
@@ -319,7 +322,12 @@ impl Fit<'_> {
             };
         }
         // So few that all have a column of their own are not told apart by luck alone.
-        let n_own = if n_frequent == 0 { counts.len() } else { n_frequent.min(MAX_CATEGORIES) };
+        let n_own = if n_frequent == 0 {
+            counts.len()
+        } else {
+            let n_many = counts.iter().filter(|count| **count >= MANY_CATEGORY_ROWS).count();
+            n_frequent.min(n_many.clamp(FEW_CATEGORIES, MAX_CATEGORIES))
+        };
         let mut own = by_count[..n_own].to_vec();
         own.sort_unstable();
         let n_rare = counts.len() - n_own;
