@@ -59,7 +59,7 @@ fn truth(prepared: &Prepared<f32>, row: usize) -> (f64, usize) {
 #[test]
 fn predictions_are_means_with_likely_shares() {
     // Many rows speak for one share, few for several.
-    for n_rows in [40, 200] {
+    for n_rows in [16, 36, 200] {
         predicts_means(&noisy(n_rows));
     }
 }

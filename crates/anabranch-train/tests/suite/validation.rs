@@ -1,8 +1,11 @@
 //! What members that validate by turns tell about rows that they were not trained on.
 
-use anabranch_data::{Dataset, Prepared, Split, TaskValues};
+use anabranch_data::{
+    Dataset, Fractions, Prepared, Split, Table, TargetColumns, TaskValues, prepare,
+};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::Executor;
+use anabranch_tensor::random::{Purpose, Random};
 use anabranch_train::{
     JudgedTask, LinearModels, Member, Model, NoObserver, TaskMetrics, TrainConfig, TrainError,
     Trainer, Validate, Validation, member_seed,
@@ -139,4 +142,28 @@ fn linear_models_take_turns_too() {
     // Weights of f32.
     assert!((found / of_all - 1.0).abs() < 1e-5, "{found} {of_all}");
     assert!((error_of(&data.split.train) / of_all - 1.0).abs() > 1e-4);
+}
+
+/// Of noise, a linear model of as many inputs as rows knows the rows that it was fitted to, and no
+/// others: each turn has one that has not seen its rows, so that none counts for much.
+#[test]
+fn linear_models_have_not_seen_the_rows_that_speak_for_them() {
+    let mut random = Random::new(3, Purpose::Sample, 0);
+    let mut row = || (0..101).map(|_| format!("{:.3}", random.normal())).collect::<Vec<_>>();
+    let names: Vec<String> = (0..100).map(|i| format!("x{i}")).collect();
+    let mut csv = names.join(",") + ",y,c\n";
+    for i in 0..240 {
+        csv += &format!("{},{}\n", row().join(","), i % 2);
+    }
+    let table = Table::from_reader("noise", csv.as_bytes()).unwrap();
+    let columns = TargetColumns::new().regress(["y"]).classify("c");
+    let fractions = Fractions { validation: 0.2, test: 0.1 };
+    let prepared = prepare(&Executor::serial(), &table, &columns, fractions, 1).unwrap();
+    let data = &prepared.dataset;
+    assert!(data.split.turns.len() >= MEMBERS - 1);
+    let model = model(&prepared, Validate::Turns);
+    let mut validation = Validation::new(&model, data, Validate::Turns).unwrap();
+    let blend = validation.blend(&model, &LinearModels::fit(data)).unwrap();
+    let share = blend.map_or(0.0, |blend| blend.shares()[0]);
+    assert!(share < 0.3, "{share}");
 }
