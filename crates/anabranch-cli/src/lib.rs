@@ -56,6 +56,7 @@ mod table_args;
 mod target_scale;
 mod task_flags;
 mod tensorboard;
+mod threads;
 mod train;
 mod verify;
 mod verify_trace;

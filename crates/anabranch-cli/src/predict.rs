@@ -15,6 +15,7 @@ use crate::predict_lines;
 use crate::predict_table::{self, Explain, Job, Predicted};
 use crate::predicted_columns::prediction_columns;
 use crate::table_args::DataArgs;
+use crate::threads::ThreadArgs;
 
 /// What stands for standard input in `--data`.
 const STDIN: &str = "-";
@@ -60,6 +61,8 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
     data: DataArgs,
 }
 
@@ -80,6 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         model: &model,
         coverage,
         data: &args.data,
+        exec: &args.threads.executor()?,
         out: &args.out,
         explain: match (args.explain, &args.background) {
             (false, _) => Explain::Nothing,

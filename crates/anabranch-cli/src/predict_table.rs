@@ -3,29 +3,32 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
-use anabranch::data::{FileFormat, LineEnd, Mark, Table, TaskTarget, Warning};
-use anabranch::train::{Coverage, Model, Predictions, TablePredictor, TaskPredictions};
+use anabranch::data::{DataError, FileFormat, LineEnd, Mark, Table, TaskTarget, Warning};
+use anabranch::tensor::Executor;
+use anabranch::train::{
+    Coverage, Model, PredictedRows, Predictions, TablePredictor, TaskPredictions,
+};
 
 use crate::failure::Failure;
 use crate::out_file::{OutFile, Reader, cannot_write};
 use crate::output;
 use crate::predict_why::Reasons;
 use crate::predicted_columns::{prediction_columns, write_predictions};
-use crate::table_args::DataArgs;
+use crate::table_args::{DataArgs, Pieces};
 
 /// Bytes of the table that are in memory at a time. A table of no more is refused, if at all,
 /// before anything is written.
 const PIECE_BYTES: usize = 8 << 20;
-
-/// Rows that are encoded at a time, which takes more memory than their text.
-const ROWS_AT_ONCE: usize = 4096;
 
 /// What is to be done.
 pub(crate) struct Job<'a> {
     pub(crate) model: &'a Model,
     pub(crate) coverage: Option<&'a Coverage<'a>>,
     pub(crate) data: &'a DataArgs,
+    pub(crate) exec: &'a Executor,
     pub(crate) out: &'a Path,
     pub(crate) explain: Explain<'a>,
 }
@@ -52,17 +55,12 @@ pub(crate) fn predict(job: &Job<'_>) -> Result<Predicted, Failure> {
     let Job { model, data, out, explain, .. } = *job;
     // Rows that are drawn from all of the table are there at once.
     let n_bytes = if explain == Explain::ByItself { usize::MAX } else { PIECE_BYTES };
-    let mut pieces = data.table.pieces(&data.data, n_bytes)?.peekable();
+    let mut pieces = ahead(data.table.pieces(&data.data, n_bytes)?)?.peekable();
     let mut out = OutFile::create(out)?;
     let rules = data.table.rules()?;
-    let mut writer = PieceWriter {
-        job,
-        names: Vec::new(),
-        decimal: model.encoder().decimal_mark(&rules),
-        predictor: TablePredictor::new(model, &rules),
-        reasons: None,
-        predictions: Predictions::default(),
-    };
+    let mut predictor = TablePredictor::new(model, &rules);
+    let decimal = model.encoder().decimal_mark(&rules);
+    let mut writer = PieceWriter { job, names: Vec::new(), decimal, reasons: None };
     let (mut n_rows, mut warnings, mut last) = (0, Vec::new(), Vec::new());
     while let Some(piece) = pieces.next() {
         let piece = piece?;
@@ -71,86 +69,98 @@ pub(crate) fn predict(job: &Job<'_>) -> Result<Predicted, Failure> {
             writer.names = new_columns(job, &piece)?;
             writer.reasons = reasons(job, &piece)?;
         }
-        let (text, not_finite) = writer.write(&piece, is_first)?;
+        let rows = predictor.predict(job.exec, &piece, |some| writer.rows(&piece, &some))?;
         n_rows += piece.n_rows();
         warnings.extend_from_slice(piece.warnings());
-        if let Some(failure) = not_finite {
-            // What is wrong with the cells says more.
-            output::warn(&[warnings, writer.predictor.judge()?].concat());
-            return Err(failure);
+        let mut text = if is_first { writer.header(&piece)? } else { String::new() };
+        for rows in rows {
+            match rows {
+                Ok(rows) => text.push_str(&rows),
+                Err(failure) => {
+                    // What is wrong with the cells says more.
+                    output::warn(&[warnings, predictor.judge()?].concat());
+                    return Err(failure);
+                }
+            }
         }
         let encoding = piece.format().encoding;
-        // One piece is in memory at a time.
+        // Few pieces are in memory at a time.
         drop(piece);
         last = if is_first { encoding.encode(&text) } else { encoding.encode_more(text) };
         if pieces.peek().is_some() && out.write(&std::mem::take(&mut last))? == Reader::Gone {
             break;
         }
     }
-    warnings.extend(writer.predictor.judge()?);
+    warnings.extend(predictor.judge()?);
     output::warn(&warnings);
     out.write(&last)?;
     out.finish()?;
     Ok(Predicted { n_rows, names: writer.names, warnings })
 }
 
-/// Writes the pieces of a table with their predictions.
+/// Reads pieces on a thread of its own, while the one before is predicted. The thread ends with
+/// the program, if it waits for input then.
+fn ahead(pieces: Pieces) -> Result<impl Iterator<Item = Result<Table, DataError>>, Failure> {
+    let (sender, receiver) = mpsc::sync_channel(0);
+    let read = move || {
+        for piece in pieces {
+            if sender.send(piece).is_err() {
+                break;
+            }
+        }
+    };
+    match thread::Builder::new().spawn(read) {
+        Ok(_) => Ok(receiver.into_iter()),
+        Err(error) => Err(Failure::input(format!("cannot start a thread ({error})"))),
+    }
+}
+
+/// Writes the rows of a table with their predictions.
 struct PieceWriter<'a> {
     job: &'a Job<'a>,
     /// Of the columns that are predicted.
     names: Vec<String>,
     /// The decimal mark of the table's numbers.
     decimal: Mark,
-    predictor: TablePredictor<'a>,
     reasons: Option<Reasons<'a>>,
-    /// Of the last rows.
-    predictions: Predictions,
 }
 
 impl PieceWriter<'_> {
-    /// The piece as it is in its file, with the predictions at the end of each row, below the
-    /// header if it is the first; and what is to be said if a prediction is not finite.
-    fn write(
-        &mut self,
-        piece: &Table,
-        is_first: bool,
-    ) -> Result<(String, Option<Failure>), Failure> {
+    /// The header, with the predictions at its end.
+    fn header(&self, piece: &Table) -> Result<String, Failure> {
+        let names = self.names.iter().map(String::as_str);
         let mut csv = csv_writer(piece.format());
-        let failed = |error: csv::Error| cannot_write(self.job.out, &error);
-        if is_first {
-            let names = self.names.iter().map(String::as_str);
-            csv.write_record(piece.header().chain(names)).map_err(failed)?;
-        }
-        let mut not_finite = None;
-        for start in (0..piece.n_rows()).step_by(ROWS_AT_ONCE) {
-            let rows = start..piece.n_rows().min(start + ROWS_AT_ONCE);
-            self.predictor.predict(piece, rows.clone(), &mut self.predictions)?;
-            not_finite = not_finite
-                .or_else(|| not_finite_in(piece, rows.clone(), self.job.model, &self.predictions));
-            if not_finite.is_none() {
-                self.write_rows(&mut csv, piece, rows).map_err(failed)?;
-            }
-        }
-        let csv = csv.into_inner().map_err(|error| failed(error.into_error().into()))?;
-        // All of it was text in the file.
-        Ok((String::from_utf8(csv).unwrap_or_default(), not_finite))
+        let written = csv.write_record(piece.header().chain(names));
+        self.text_of(csv, written)
     }
 
-    fn write_rows(
-        &self,
-        csv: &mut csv::Writer<Vec<u8>>,
-        piece: &Table,
-        rows: Range<usize>,
-    ) -> csv::Result<()> {
-        let reasons = self.reasons.as_ref().map(|reasons| reasons.of(self.predictor.encoded()));
-        let (predictions, targets) = (&self.predictions, self.job.model.targets());
-        for (i, row) in rows.enumerate() {
+    /// Rows as they are in their file, with the predictions at the end of each.
+    fn rows(&self, piece: &Table, predicted: &PredictedRows<'_>) -> Result<String, Failure> {
+        let Job { model, coverage, exec, .. } = *self.job;
+        let PredictedRows { rows, encoded, predictions } = predicted;
+        check_finite(piece, rows, model, predictions)?;
+        let reasons = self.reasons.as_ref().map(|reasons| reasons.of(encoded, exec));
+        let mut csv = csv_writer(piece.format());
+        let mut write = |(i, row): (usize, usize)| {
             piece.row(row).try_for_each(|cell| csv.write_field(cell))?;
             let reasons = reasons.as_ref().map_or(&[][..], |reasons| &reasons[i]);
-            let Job { coverage, .. } = self.job;
-            write_predictions(csv, i, predictions, targets, *coverage, self.decimal, reasons)?;
-        }
-        Ok(())
+            let (targets, decimal) = (model.targets(), self.decimal);
+            write_predictions(&mut csv, i, predictions, targets, coverage, decimal, reasons)
+        };
+        let written = rows.clone().enumerate().try_for_each(&mut write);
+        self.text_of(csv, written)
+    }
+
+    /// What was written.
+    fn text_of(
+        &self,
+        csv: csv::Writer<Vec<u8>>,
+        written: csv::Result<()>,
+    ) -> Result<String, Failure> {
+        let bytes = written.and_then(|()| Ok(csv.into_inner().map_err(|e| e.into_error())?));
+        let bytes = bytes.map_err(|error| cannot_write(self.job.out, &error))?;
+        // All of it was text in the file.
+        Ok(String::from_utf8(bytes).unwrap_or_default())
     }
 }
 
@@ -172,19 +182,21 @@ fn csv_writer(format: FileFormat) -> csv::Writer<Vec<u8>> {
 fn reasons<'a>(job: &Job<'a>, piece: &Table) -> Result<Option<Reasons<'a>>, Failure> {
     match job.explain {
         Explain::Nothing => Ok(None),
-        Explain::ByItself => Reasons::new(job.model, piece).map(Some),
-        Explain::By(path) => Reasons::new(job.model, &job.data.table.read(path)?).map(Some),
+        Explain::ByItself => Reasons::new(job.model, piece, job.exec).map(Some),
+        Explain::By(path) => {
+            Reasons::new(job.model, &job.data.table.read(path)?, job.exec).map(Some)
+        }
     }
 }
 
-/// The failure that a prediction of `rows` is not finite: something is wrong with the model.
-fn not_finite_in(
+/// Refuses predictions of `rows` that are not finite: something is wrong with the model.
+fn check_finite(
     table: &Table,
-    rows: Range<usize>,
+    rows: &Range<usize>,
     model: &Model,
     predictions: &Predictions,
-) -> Option<Failure> {
-    predictions.tasks.iter().zip(model.targets().tasks()).find_map(|(task, target)| {
+) -> Result<(), Failure> {
+    for (task, target) in predictions.tasks.iter().zip(model.targets().tasks()) {
         let (wrong, width) = match task {
             TaskPredictions::Values { values, n_columns, .. } => {
                 (values.iter().position(|value| !value.is_finite()), *n_columns)
@@ -193,14 +205,17 @@ fn not_finite_in(
                 (probabilities.iter().position(|p| !p.is_finite()), *n_classes)
             }
         };
-        let message = format!(
-            "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside what training saw, or the model damaged?",
-            table.name(),
-            table.line(rows.start + wrong? / width),
-            target.name()
-        );
-        Some(Failure::on_the_way(message).coded("not_finite"))
-    })
+        if let Some(wrong) = wrong {
+            let message = format!(
+                "{}: line {}: the prediction of {:?} is not finite: is a cell of this row far outside what training saw, or the model damaged?",
+                table.name(),
+                table.line(rows.start + wrong / width),
+                target.name()
+            );
+            return Err(Failure::on_the_way(message).coded("not_finite"));
+        }
+    }
+    Ok(())
 }
 
 /// The names of the prediction's columns.

@@ -18,21 +18,23 @@ const SEED: u64 = 1;
 pub(crate) struct Reasons<'a> {
     model: &'a Model,
     explainer: Explainer<'a>,
-    exec: Executor,
 }
 
 impl<'a> Reasons<'a> {
     /// Compared with the rows of `background`.
-    pub(crate) fn new(model: &'a Model, background: &Table) -> Result<Self, Failure> {
-        let exec = Executor::new(std::thread::available_parallelism().map_or(1, usize::from))?;
+    pub(crate) fn new(
+        model: &'a Model,
+        background: &Table,
+        exec: &Executor,
+    ) -> Result<Self, Failure> {
         let rows: Vec<usize> = (0..background.n_rows()).collect();
-        let x = model.encoder().encode::<f32>(&exec, background, &rows)?.x;
-        Ok(Self { model, explainer: Explainer::new(model, &x, SEED), exec })
+        let x = model.encoder().encode::<f32>(exec, background, &rows)?.x;
+        Ok(Self { model, explainer: Explainer::new(model, &x, SEED) })
     }
 
     /// Those of encoded rows: for each column that is predicted, an object of JSON.
-    pub(crate) fn of(&self, x: &[f32]) -> Vec<Vec<String>> {
-        let rows = self.explainer.explain(x, &self.exec);
+    pub(crate) fn of(&self, x: &[f32], exec: &Executor) -> Vec<Vec<String>> {
+        let rows = self.explainer.explain(x, exec);
         let of_row = |row: &Vec<Explanation>| row.iter().map(|why| text(self.model, why)).collect();
         rows.iter().map(of_row).collect()
     }

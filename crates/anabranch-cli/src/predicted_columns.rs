@@ -1,6 +1,6 @@
 //! The columns that predictions are written to.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use anabranch::data::{Mark, Targets, TaskTarget};
 use anabranch::train::{Coverage, Model, Predictions, TaskPredictions};
@@ -30,9 +30,15 @@ pub(crate) fn write_predictions(
     decimal: Mark,
     reasons: &[String],
 ) -> csv::Result<()> {
-    let number_text = |number: &dyn Display| match decimal {
-        Mark::Comma => number.to_string().replace('.', ","),
-        _ => number.to_string(),
+    let mut text = String::new();
+    let mut write_number = |csv: &mut csv::Writer<Vec<u8>>, number: &dyn Display| {
+        text.clear();
+        // A string takes all that is written.
+        _ = write!(text, "{number}");
+        match decimal {
+            Mark::Comma => csv.write_field(text.replace('.', ",")),
+            _ => csv.write_field(&text),
+        }
     };
     for (number, (task, target)) in predictions.tasks.iter().zip(targets.tasks()).enumerate() {
         match task {
@@ -41,11 +47,11 @@ pub(crate) fn write_predictions(
                 let deviations = deviations.get(of_row.clone()).unwrap_or_default();
                 let values = &values[of_row];
                 for value in values.iter().chain(deviations) {
-                    csv.write_field(number_text(value))?;
+                    write_number(csv, value)?;
                 }
                 if let Some(coverage) = coverage {
                     for end in covered::intervals(coverage, number, values, deviations) {
-                        csv.write_field(number_text(&end))?;
+                        write_number(csv, &end)?;
                     }
                 }
             }
@@ -53,10 +59,10 @@ pub(crate) fn write_predictions(
                 csv.write_field(&target.labels()[classes[row]])?;
                 let probabilities = &probabilities[row * n_classes..][..*n_classes];
                 for probability in probabilities {
-                    csv.write_field(number_text(probability))?;
+                    write_number(csv, probability)?;
                 }
                 if let Some(deviation) = deviations.get(row * n_classes + classes[row]) {
-                    csv.write_field(number_text(deviation))?;
+                    write_number(csv, deviation)?;
                 }
                 if let Some(coverage) = coverage {
                     csv.write_field(flags::joined(&covered::set(

@@ -23,6 +23,7 @@ use crate::split_args::SplitArgs;
 use crate::table_args::{TableArgs, WINE};
 use crate::target_scale::Asked;
 use crate::task_flags::TaskFlags;
+use crate::threads::ThreadArgs;
 
 /// How numbers become inputs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -152,11 +153,8 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed, help_heading = "Training",
         allow_hyphen_values = true, value_parser = seed)]
     seed: u64,
-    /// Number of threads; it does not change the result
-    /// [default: one for each core]
-    #[arg(long, value_name = "N", help_heading = None::<&str>, verbatim_doc_comment,
-        allow_hyphen_values = true, value_parser = count(1, 1024))]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -296,8 +294,7 @@ impl SetupArgs {
 
     /// The threads asked for, or one for each core.
     pub(crate) fn executor(&self) -> Result<Executor, Failure> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(1024);
-        Ok(Executor::new(self.threads.unwrap_or_else(cores))?)
+        self.threads.executor()
     }
 
     fn config(&self, split: &Split, tasks: &[TaskTarget]) -> Result<TrainConfig, Failure> {

@@ -16,7 +16,7 @@ use crate::flags::{assignment, list};
 pub(crate) const WINE: &str = "wine";
 
 /// The pieces of a table, at least one unless there is an error.
-pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Table, DataError>>>;
+pub(crate) type Pieces = Box<dyn Iterator<Item = Result<Table, DataError>> + Send>;
 
 /// Names of columns, or markers.
 type Names = Vec<String>;
@@ -88,9 +88,7 @@ impl TableArgs {
             Some(WINE) => {
                 Box::new(std::iter::once(Table::wine().map(|wine| wine.with_rules(options.rules))))
             }
-            Some("-") => {
-                Box::new(options.pieces_from("stdin", std::io::stdin().lock(), n_bytes)?)
-            }
+            Some("-") => Box::new(options.pieces_from("stdin", std::io::stdin(), n_bytes)?),
             _ => Box::new(options.pieces(data, n_bytes)?),
         })
     }

@@ -60,7 +60,7 @@ pub use dataset::{Dataset, Prepared, prepare, prepare_split};
 pub use date::DateFormat;
 pub use encoder::{
     Cycle, Encoded, Encoder, Encoding, InputColumn, MAX_CATEGORIES, MIN_CATEGORY_ROWS,
-    MissingColumn, NormalScores, OtherColumn, PieceEncoder, RowNotes, TargetStatistics,
+    MissingColumn, NormalScores, OtherColumn, PieceEncoder, RowNotes, RowTallies, TargetStatistics,
 };
 pub use error::{DataError, RowError, StoredError};
 pub use far::FAR;

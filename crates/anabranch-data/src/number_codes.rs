@@ -30,7 +30,7 @@ use crate::column_kind::ColumnKind;
 use crate::encoder::{MAX_CATEGORIES, Target, TrainingTargets};
 use crate::giveaway::ranks;
 use crate::number::whole;
-use crate::schema::{ColumnSchema, Schema, for_each_column};
+use crate::schema::{ColumnSchema, Schema};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
@@ -70,7 +70,7 @@ impl Schema {
         let asked: HashSet<&str> = kinds.iter().map(|(name, _)| name.trim()).collect();
         let to_learn: Vec<Target> = training.columns().into_iter().map(ranked).collect();
         let is_first = OnceLock::new();
-        let names = for_each_column(exec, self.columns().len(), |place| {
+        let names = exec.map(self.columns().len(), |place| {
             let column = &self.columns()[place];
             let is_input = column.left_out.is_none() && !targets.contains(&place);
             if !is_input || asked.contains(column.name.as_str()) {

@@ -41,7 +41,7 @@ impl ReadOptions {
     pub fn from_reader(
         &self,
         name: impl Into<String>,
-        reader: impl Read,
+        reader: impl Read + Send,
     ) -> Result<Table, DataError> {
         self.pieces_from(name, reader, usize::MAX)?.whole()
     }
@@ -69,7 +69,7 @@ impl ReadOptions {
     pub fn pieces_from<'a>(
         &self,
         name: impl Into<String>,
-        reader: impl Read + 'a,
+        reader: impl Read + Send + 'a,
         n_bytes: usize,
     ) -> Result<TablePieces<'a>, DataError> {
         self.pieces_of(name.into(), Box::new(reader), n_bytes.max(1))
@@ -78,7 +78,7 @@ impl ReadOptions {
     fn pieces_of<'a>(
         &self,
         name: String,
-        reader: Box<dyn Read + 'a>,
+        reader: Box<dyn Read + Send + 'a>,
         n_bytes: usize,
     ) -> Result<TablePieces<'a>, DataError> {
         let source = Source::new(&name, reader, self.encoding, n_bytes)?;
@@ -108,7 +108,10 @@ impl Table {
     ///
     /// # Errors
     /// As [`ReadOptions::read`].
-    pub fn from_reader(name: impl Into<String>, reader: impl Read) -> Result<Self, DataError> {
+    pub fn from_reader(
+        name: impl Into<String>,
+        reader: impl Read + Send,
+    ) -> Result<Self, DataError> {
         ReadOptions::default().from_reader(name, reader)
     }
 }

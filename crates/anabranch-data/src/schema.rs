@@ -1,7 +1,6 @@
 //! How the columns of a table are understood.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::OnceLock;
 
 use anabranch_tensor::Executor;
 use serde::Serialize;
@@ -111,7 +110,7 @@ impl Schema {
         let rules = table.rules();
         let asked = Asked::resolve(table, rules)?;
         let n_columns = table.columns().len();
-        let profiles = for_each_column(exec, n_columns, |column| {
+        let profiles = exec.map(n_columns, |column| {
             let wants_dates = matches!(asked.kinds[column], Some(AskedKind::Date(_)));
             Profile::of(table, column, &asked.missing[column], wants_dates)
         });
@@ -121,7 +120,7 @@ impl Schema {
             separator: table.format().separator,
             markers_may_be_labels: rules.missing.is_none(),
         };
-        let mut columns = for_each_column(exec, n_columns, |column| {
+        let mut columns = exec.map(n_columns, |column| {
             ColumnSchema::new(table, column, &profiles[column], &asked, &facts)
         });
         let mut by_hash = HashMap::new();
@@ -239,18 +238,6 @@ impl Asked {
         }
         Ok(asked)
     }
-}
-
-/// Calls `f` for the number of each column; the results in order.
-pub(crate) fn for_each_column<R: Send + Sync>(
-    exec: &Executor,
-    n_columns: usize,
-    f: impl Fn(usize) -> R + Sync,
-) -> Vec<R> {
-    let slots: Vec<OnceLock<R>> = (0..n_columns).map(|_| OnceLock::new()).collect();
-    exec.run(n_columns, |i| _ = slots[i].get_or_init(|| f(i)));
-    // All are there: the executor runs every task.
-    slots.into_iter().enumerate().map(|(i, r)| r.into_inner().unwrap_or_else(|| f(i))).collect()
 }
 
 /// The decimal mark that columns prove, if they agree.

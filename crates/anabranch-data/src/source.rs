@@ -14,7 +14,7 @@ const LONGEST_MAGIC: u64 = 4;
 
 /// The text of a file, unpacked and decoded piece by piece, and how its bytes stand for it.
 pub(crate) struct Source<'a> {
-    reader: Box<dyn Read + 'a>,
+    reader: Box<dyn Read + Send + 'a>,
     /// The first piece, as long as nobody has taken it.
     start: Vec<u8>,
     decoder: Option<Decoder>,
@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
     /// [`DataError::Read`], [`DataError::NotATable`] or [`DataError::NotUtf8`].
     pub(crate) fn new(
         name: &str,
-        mut reader: Box<dyn Read + 'a>,
+        mut reader: Box<dyn Read + Send + 'a>,
         asked: Option<TextEncoding>,
         n_bytes: usize,
     ) -> Result<Self, DataError> {
@@ -74,7 +74,7 @@ impl<'a> Source<'a> {
         let is_gzip = magic.starts_with(b"\x1f\x8b");
         let is_zstd = magic.starts_with(b"\x28\xb5\x2f\xfd");
         let reader = io::Cursor::new(magic).chain(reader);
-        let mut reader: Box<dyn Read + 'a> = if is_gzip {
+        let mut reader: Box<dyn Read + Send + 'a> = if is_gzip {
             Box::new(flate2::read::MultiGzDecoder::new(reader))
         } else if is_zstd {
             let decoder = ruzstd::decoding::StreamingDecoder::new(reader);

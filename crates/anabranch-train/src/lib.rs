@@ -73,7 +73,7 @@ pub use observer::{EpochReport, NoObserver, Observer, Recovery, StepView};
 pub use prediction::{Prediction, Predictions, TaskPrediction, TaskPredictions};
 pub use run_state::{BestState, EpochStart, Position, RunState};
 pub use snapshot::{Member, Snapshot};
-pub use table_predictor::TablePredictor;
+pub use table_predictor::{PredictedRows, TablePredictor};
 pub use task_metrics::{JudgedTask, TaskMetrics};
 pub use temperature::{TemperatureTrial, Verdict};
 pub use trainer::Trainer;

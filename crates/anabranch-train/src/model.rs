@@ -358,15 +358,11 @@ impl Model {
         let width = self.encoder.width();
         assert!(x.len().is_multiple_of(width), "{} numbers in rows of {width}", x.len());
         let mut predictions = Predictions::default();
-        self.predict_encoded_into(x, &mut predictions);
+        predictions.resize(x.len() / width, self.targets.tasks(), self.members.len());
+        self.for_each_encoded(x, &self.targets, |rows, heads| {
+            self.read(rows, heads, &mut predictions);
+        });
         predictions
-    }
-
-    /// [`predict_encoded`](Self::predict_encoded) into `predictions`, whose size follows.
-    pub(crate) fn predict_encoded_into(&self, x: &[f32], predictions: &mut Predictions) {
-        let n_rows = x.len() / self.encoder.width();
-        predictions.resize(n_rows, self.targets.tasks(), self.members.len());
-        self.for_each_encoded(x, &self.targets, |rows, heads| self.read(rows, heads, predictions));
     }
 
     /// Runs the network on the encoded rows `x`, chunk by chunk; `read` gets what each head

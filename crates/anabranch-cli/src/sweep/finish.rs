@@ -11,8 +11,8 @@ use super::refit;
 use super::results::Entries;
 use super::space::Space;
 use crate::failure::Failure;
-use crate::flags::count;
 use crate::output;
+use crate::threads::ThreadArgs;
 
 /// What comes after the search.
 #[derive(Debug, clap::Args)]
@@ -20,11 +20,8 @@ pub(super) struct EndArgs {
     /// Do not train the best trial again
     #[arg(long)]
     no_refit: bool,
-    /// Number of threads; it does not change the result
-    /// [default: one for each core]
-    #[arg(long, value_name = "N", verbatim_doc_comment,
-        allow_hyphen_values = true, value_parser = count(1, 1024))]
-    pub(super) threads: Option<usize>,
+    #[command(flatten)]
+    pub(super) threads: ThreadArgs,
     /// Print the result as one line of JSON instead of a table
     #[arg(long)]
     pub(super) json: bool,
@@ -73,7 +70,7 @@ pub(super) fn finish(
             output::print(&"\nThe best trial, trained with all of its networks:\n")?;
         }
         let mut flags: Vec<String> = Vec::new();
-        flags.extend(args.threads.map(|n| format!("--threads={n}")));
+        flags.extend(args.threads.asked.map(|n| format!("--threads={n}")));
         flags.extend((!is_told).then(|| "--quiet".to_owned()));
         refit::refit(space, best.trial, &run, &flags)?;
         refitted = refit::summary(&run)?;

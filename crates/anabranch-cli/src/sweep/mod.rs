@@ -114,8 +114,7 @@ fn search(args: &Args) -> Result<(), Failure> {
     }
     // Settings that do not go together are found before anything is trained.
     space.setup(1)?;
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from).min(1024);
-    let exec = Executor::new(args.end.threads.unwrap_or_else(cores))?;
+    let exec = args.end.threads.executor()?;
     let bench = Bench::new(fixed.setup(&exec)?.prepared, plan.score.as_deref())?;
     plan.validation_rows = bench.prepared.dataset.split.validation.len();
     plan.data_sha256 = data_sha256(&bench.prepared);

@@ -76,3 +76,30 @@ fn a_column_is_judged_by_all_rows() {
     dir.succeed("predict --model m --data long.csv --lenient --out p.csv");
     assert_eq!(dir.read("p.csv").lines().count(), 251);
 }
+
+/// Rows are divided among threads, as many at a time on each as on one: a table of several such
+/// parts is the same to the byte, whatever the number of threads, and so is what is said about it.
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let dir = Dir::new();
+    dir.write("t.csv", shapes(90));
+    dir.succeed(&format!("train --data t.csv {QUICK} --out m"));
+    let row = |i: usize| match i {
+        2_500 | 4_000 => ",violet\n".to_owned(),
+        _ => format!("{},{}\n", (i % 170) as f64 / 10.0, ["red", "blue"][i % 2]),
+    };
+    dir.write("many.csv", format!("size,colour\n{}", (0..5_000).map(row).collect::<String>()));
+    let [one, three] = [1, 3].map(|n| {
+        dir.succeed(&format!("predict --model m --data many.csv --coverage 0.5 --threads {n}"))
+    });
+    assert_eq!((&one.stdout, &one.stderr), (&three.stdout, &three.stderr));
+    assert!(one.stderr.contains("2 of 5000 (the first on line 2502"), "{}", one.stderr);
+    // As the rows alone.
+    let lines: Vec<&str> = one.stdout.lines().collect();
+    assert_eq!(lines.len(), 5_001);
+    dir.write("few.csv", format!("size,colour\n{}{}", row(1_023), row(1_024)));
+    let few = dir.succeed("predict --model m --data few.csv --coverage 0.5").stdout;
+    assert_eq!(few.lines().skip(1).collect::<Vec<_>>(), lines[1_024..1_026]);
+    let refused = dir.run("predict --model m --data few.csv --threads 0");
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+}

@@ -13,7 +13,7 @@ use crate::date::{Calendar, DateFormat};
 use crate::error::{DataError, list};
 use crate::labels::{Categories, Labels, prefix};
 use crate::number::whole;
-use crate::schema::{Codes, ColumnSchema, Schema, for_each_column};
+use crate::schema::{Codes, ColumnSchema, Schema};
 use crate::table::Table;
 use crate::warning::{Warning, WarningCode};
 
@@ -78,7 +78,7 @@ impl Encoder {
         passed_over: &[usize],
     ) -> Result<FittedEncoder, DataError> {
         let (inputs, mut warnings) = schema.inputs(table, targets, passed_over)?;
-        let fits = for_each_column(exec, inputs.len(), |i| {
+        let fits = exec.map(inputs.len(), |i| {
             let place = inputs[i];
             Fit { table, place, schema: &schema.columns()[place], rows, targets: found }.fit()
         });

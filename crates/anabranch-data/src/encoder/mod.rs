@@ -29,7 +29,7 @@ pub(crate) use fit::FittedEncoder;
 pub use fit::{MAX_CATEGORIES, MIN_CATEGORY_ROWS};
 pub(crate) use fit_statistics::{Target, TrainingTargets};
 pub use normal_scores::NormalScores;
-pub use pieces::{Encoded, PieceEncoder};
+pub use pieces::{Encoded, PieceEncoder, RowTallies};
 pub use target_statistics::TargetStatistics;
 use unlike::columns_for;
 

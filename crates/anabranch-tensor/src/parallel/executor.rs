@@ -4,6 +4,7 @@
 //! thread runs a task, so no result depends on the number of threads.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use thiserror::Error;
@@ -134,6 +135,19 @@ impl Executor {
     pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
         // Type-erased: the code around a task is compiled once, not for every task.
         self.run_dyn(n_tasks, 2, &task);
+    }
+
+    /// [`run`](Self::run), with what each task makes, in their order.
+    pub fn map<R: Send>(&self, n_tasks: usize, task: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        let slots: Vec<Mutex<Option<R>>> = (0..n_tasks).map(|_| Mutex::new(None)).collect();
+        // Nothing panics while a slot is locked.
+        self.run(n_tasks, |i| {
+            let made = task(i);
+            *slots[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        });
+        let made = slots.into_iter().map(|slot| slot.into_inner());
+        made.map(|made| made.unwrap_or_else(PoisonError::into_inner).expect("every task ran"))
+            .collect()
     }
 
     /// Runs the tasks on this thread, or on all threads if there are at least `parallel_from`.
@@ -296,6 +310,18 @@ mod tests {
                     counts.iter().all(|c| c.load(Ordering::Relaxed) == 2),
                     "{threads} {n_tasks}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn what_tasks_make_is_in_their_order() {
+        for threads in [1, 2, 3] {
+            let exec = Executor::new(threads).unwrap();
+            for n_tasks in [0, 1, 2, 64] {
+                let made = exec.map(n_tasks, |i| format!("{i}"));
+                assert!(made.iter().enumerate().all(|(i, text)| *text == i.to_string()));
+                assert_eq!(made.len(), n_tasks);
             }
         }
     }
