@@ -6,13 +6,14 @@ use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
-use anabranch_data::{Fractions, Prepared, ReadOptions, Table, TargetColumns, prepare};
+use anabranch_data::{Fractions, Prepared, ReadOptions, Table, TargetColumns, prepare, read_ahead};
 use anabranch_graph::{Fusion, TwoBranch};
 use anabranch_tensor::Executor;
 use anabranch_tests::{Allocations, count_allocations};
-use anabranch_train::{Member, Model};
+use anabranch_train::{Member, Model, TablePredictor};
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -87,11 +88,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let python = peers::python(args.python.as_deref());
     let (mut ours, mut plain, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut peers_are_there = true;
-    let mut predicting = Vec::new();
+    let (mut predicting, mut on_all_cores) = (Vec::new(), Vec::new());
     for _ in 0..args.repeats.max(1) {
         let (reading, model) = read(file)?;
         ours.push(reading);
         predicting.push(predict(file, &model)?);
+        on_all_cores.push(predict_on_all_cores(file, &model)?);
         plain.push(cells_and_numbers(file)?);
         if peers_are_there {
             match peer(file, &python) {
@@ -126,6 +128,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     line("predict: file to cells", of(|p| p.cells), None);
     line("predict: file to encoded rows", rows_read, None);
     line("predict: file to predictions", predicted, None);
+    let on_all_cores = median(&on_all_cores);
+    line("predict, on all cores: file to predictions", on_all_cores, None);
     line("csv crate and str::parse", median(&plain), None);
     let mut peers = serde_json::Map::new();
     for name in ["pandas", "polars"] {
@@ -158,6 +162,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "predict_cells_mb_per_second": speed(of(|p| p.cells)),
         "predict_rows_mb_per_second": speed(rows_read),
         "predict_mb_per_second": speed(predicted),
+        "predict_on_all_cores_mb_per_second": speed(on_all_cores),
         "csv_crate_mb_per_second": speed(median(&plain)),
         "peak_bytes": peak,
         "matrix_bytes": matrix_bytes,
@@ -216,6 +221,19 @@ fn predict(file: &Path, model: &Model) -> Result<Predicting> {
     }
     encoder.judge()?;
     Ok(took)
+}
+
+/// Seconds from the file to predictions on all cores, the next piece being read meanwhile.
+fn predict_on_all_cores(file: &Path, model: &Model) -> Result<f64> {
+    let exec = Executor::new(thread::available_parallelism().map_or(1, usize::from))?;
+    let options = ReadOptions::default();
+    let mut predictor = TablePredictor::new(model, &options.rules);
+    let begin = Instant::now();
+    for piece in read_ahead(options.pieces(file, PIECE_BYTES)?)? {
+        black_box(predictor.predict(&exec, &piece?, |some| some.predictions.n_rows)?);
+    }
+    predictor.judge()?;
+    Ok(begin.elapsed().as_secs_f64())
 }
 
 /// Seconds to go through the cells with the csv crate and to try to read each as a number.

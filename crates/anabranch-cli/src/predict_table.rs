@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 
-use anabranch::data::{DataError, FileFormat, LineEnd, Mark, Table, TaskTarget, Warning};
+use anabranch::data::{FileFormat, LineEnd, Mark, Table, TaskTarget, Warning, read_ahead};
 use anabranch::tensor::Executor;
 use anabranch::train::{
     Coverage, Model, PredictedRows, Predictions, TablePredictor, TaskPredictions,
@@ -17,7 +15,7 @@ use crate::out_file::{OutFile, Reader, cannot_write};
 use crate::output;
 use crate::predict_why::Reasons;
 use crate::predicted_columns::{prediction_columns, write_predictions};
-use crate::table_args::{DataArgs, Pieces};
+use crate::table_args::DataArgs;
 
 /// Bytes of the table that are in memory at a time. A table of no more is refused, if at all,
 /// before anything is written.
@@ -55,7 +53,9 @@ pub(crate) fn predict(job: &Job<'_>) -> Result<Predicted, Failure> {
     let Job { model, data, out, explain, .. } = *job;
     // Rows that are drawn from all of the table are there at once.
     let n_bytes = if explain == Explain::ByItself { usize::MAX } else { PIECE_BYTES };
-    let mut pieces = ahead(data.table.pieces(&data.data, n_bytes)?)?.peekable();
+    let pieces = read_ahead(data.table.pieces(&data.data, n_bytes)?);
+    let no_thread = |error| Failure::input(format!("cannot start a thread ({error})"));
+    let mut pieces = pieces.map_err(no_thread)?.peekable();
     let mut out = OutFile::create(out)?;
     let rules = data.table.rules()?;
     let mut predictor = TablePredictor::new(model, &rules);
@@ -96,23 +96,6 @@ pub(crate) fn predict(job: &Job<'_>) -> Result<Predicted, Failure> {
     out.write(&last)?;
     out.finish()?;
     Ok(Predicted { n_rows, names: writer.names, warnings })
-}
-
-/// Reads pieces on a thread of its own, while the one before is predicted. The thread ends with
-/// the program, if it waits for input then.
-fn ahead(pieces: Pieces) -> Result<impl Iterator<Item = Result<Table, DataError>>, Failure> {
-    let (sender, receiver) = mpsc::sync_channel(0);
-    let read = move || {
-        for piece in pieces {
-            if sender.send(piece).is_err() {
-                break;
-            }
-        }
-    };
-    match thread::Builder::new().spawn(read) {
-        Ok(_) => Ok(receiver.into_iter()),
-        Err(error) => Err(Failure::input(format!("cannot start a thread ({error})"))),
-    }
 }
 
 /// Writes the rows of a table with their predictions.

@@ -10,6 +10,7 @@
 //! [`DataError`].
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod batch;
 mod cell;
 mod cells;
@@ -53,6 +54,7 @@ mod turns;
 mod warning;
 mod wine;
 
+pub use ahead::read_ahead;
 pub use batch::Batches;
 pub use cell::{Cell, LARGEST};
 pub use column_kind::ColumnKind;
