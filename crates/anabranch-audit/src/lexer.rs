@@ -191,7 +191,10 @@ fn name(text: &str) -> Option<(String, usize)> {
 
 /// The whole text as a name in ASCII.
 pub(crate) fn as_name(text: &str) -> Option<String> {
-    name(text).filter(|(_, length)| *length == text.len()).map(|(name, _)| name)
+    match &tokens(text).ok()?[..] {
+        [Token { kind: TokenKind::Name(name), .. }, _] => Some(name.clone()),
+        _ => None,
+    }
 }
 
 /// The name of a Greek letter, or of a letter with an accent.

@@ -124,7 +124,7 @@ impl Setting {
                 })
         };
         let mut setting = self;
-        if names(&["theta_j", "d_theta_j"]) {
+        if names(&["theta_j", "d_theta_j", "d_theta_j_row"]) {
             setting.join = Join::Project;
         }
         if names(&["w_a", "w_b"]) {

@@ -290,6 +290,7 @@ fn greek_letters_and_accents_are_read() {
         ("∂L/∂θ_2b", "(1/m) · (y\u{302}_b − y_b)ᵀ · s"),
         ("dL/dz_2b", "(ŷb - y_b)/m"),
         ("∂L/∂ŷ_a", "(ŷ_a − y_a)/m + δ_2b @ θ_2b"),
+        ("∂L/∂σ²", "-½ * d_γ ⊙ γ / (σ² + ε)"),
         ("d_γ", "Σ(d_s ⊙ â)"),
         ("â", "(a_1b − μ) ⊘ √(σ² + ε)"),
         ("s", "γ ⊙ â + β ⊕ ŷ_a"),
@@ -451,6 +452,8 @@ fn everything_that_the_network_computes_is_a_target() {
         ("dy_dbeta", "1", PerRow),
         ("d_var", "sum(d_a_hat .* (a_1b - mu), rows) .* (-1/2) .* (var + eps)^(-3/2)", Batch),
         ("d_mu", "-sum(d_a_hat, rows) ./ sqrt(var + eps)", Batch),
+        ("da_hat_da", "(var + eps)^(-1/2)", Batch),
+        ("da_hat_da", "(0*a_1b + 1) ./ sqrt(var + eps)", Batch),
         ("d_a", "d_a_hat ./ sqrt(var + eps) + d_var .* 2 .* (a_1b - mu)/m + d_mu/m", Batch),
         ("loss", "loss_a + loss_b", Batch),
         ("loss", "w_a * loss_a + w_b * loss_b", Batch),
@@ -458,6 +461,7 @@ fn everything_that_the_network_computes_is_a_target() {
         // A join that projects.
         ("s", "bn + y_a_hat * theta_j'", Batch),
         ("d_theta_j", "d_s' * y_a_hat", Batch),
+        ("d_theta_j_row", "theta_2b' * (y_b_hat - y_b) * y_a_hat'", PerRow),
         ("delta_2a", "(y_a_hat - y_a)/m + d_s * theta_j", Batch),
         // Weights of the tasks.
         ("delta_2b", "w_b * (y_b_hat - y_b) / m", Batch),
