@@ -175,9 +175,10 @@ impl PieceEncoder {
         Ok(Encoded { x, warnings: self.judge()? })
     }
 
-    /// Encodes some rows into `x`; the cells of input column i are in the table's column `places[i]`.
+    /// Encodes some rows into `x`; the cells of input column i are in the table's column
+    /// `places[i]`.
     ///
-    /// It goes column by column: the cells of one lie together, and are all encoded in the same way.
+    /// It goes column by column: the cells of one lie together, and are encoded in the same way.
     fn encode_chunk<T: Scalar>(
         &self,
         table: &Table,
@@ -197,7 +198,7 @@ impl PieceEncoder {
                     Ok(outcome) => tally.add(outcome, rows[i]),
                     Err(CellError::OutOfRange(problem)) => {
                         wrong = Some(DataError::out_of_range(table, rows[i], *place, problem));
-                        // The first such row is reported: of further columns, those before it count.
+                        // The first such row is reported: of other columns, those before it count.
                         rows = &rows[..i];
                         break;
                     }

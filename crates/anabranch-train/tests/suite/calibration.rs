@@ -64,9 +64,10 @@ fn the_truth_is_covered_as_often_as_asked() {
         let accuracy = judged[1].metrics().classification().unwrap().accuracy.unwrap();
         assert!((found[1] - share.max(accuracy)).abs() < 0.06, "{share} {accuracy} {found:?}");
     }
-    // Normal noise of deviation 2: 90 % lie within 1.645 of these, on both sides.
+    // Normal noise of deviation 2: 90.5 %, of 900 rows, lie within 1.67 of these, on both sides;
+    // the networks' own errors add a tenth.
     let width = model.coverage(0.9).unwrap().judge(&judged, &prepared.targets)[0].size.unwrap();
-    assert!((width - 2.0 * 1.645 * 2.0).abs() < 0.6, "{width}");
+    assert!((width - 1.1 * 2.0 * 1.67 * 2.0).abs() < 0.4, "{width}");
 }
 
 #[test]
