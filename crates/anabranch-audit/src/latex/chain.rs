@@ -4,6 +4,7 @@ mod activations;
 mod definitions;
 mod differentials;
 mod directive;
+mod forward;
 mod local;
 mod member;
 mod orientation;
@@ -18,6 +19,7 @@ mod where_it_holds;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use forward::Forward;
 use local::{has_no_shape, local, on_diagonal, value_of_function};
 use orientation::{Conventions, Vote, Votes};
 use seen::Seen;
@@ -28,10 +30,10 @@ use super::layout::{Atom, Place, layout_of};
 use super::reader::{Grouping, as_entry};
 use super::source::{Directive, source};
 use super::statement::{Statement, start, statements};
-use super::symbols::{Activation, Symbols};
+use super::symbols::{Activation, Meaning, Symbols};
 use crate::expr::{Expr, Index, Node, Slot};
 use crate::judge::{Values, rank};
-use crate::quantity::{Kind, Target, Units};
+use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::setting::Setting;
 use crate::task::{Loss, Task};
 use crate::truth::MaskReading;
@@ -189,12 +191,19 @@ impl<'a> Judge<'a> {
             end: Place { line: 1, column: 1 },
             done: Derivation::default(),
         };
-        let mut seen = Seen::default();
+        let (mut seen, mut forward) = (Seen::default(), Forward::default());
         for piece in pieces {
             if let Piece::Math(math) = piece
                 && let Ok(atoms) = layout_of(&math.chars)
             {
                 judge.learn(&atoms, &mut seen);
+                forward.learn(&statements(&atoms));
+            }
+        }
+        judge.symbols.computed = forward.computed();
+        for (atom, name) in forward.meanings(&judge.symbols) {
+            if let Some(quantity) = Quantity::named(name) {
+                judge.symbols.give(&atom, Meaning::Quantity(quantity));
             }
         }
         for letter in activations::of_other_networks(text) {

@@ -523,7 +523,7 @@ pub(crate) fn index_letter(atom: &Atom) -> Option<char> {
 }
 
 /// The terms of a sum, each with its sign and place.
-fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
+pub(crate) fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
     let mut all = Vec::new();
     let (mut sign, mut start) = ('+', 0);
     let mut place = atoms.first().map_or(NOWHERE, |a| a.place);

@@ -56,6 +56,8 @@ pub(crate) struct Symbols {
     given: Vec<(Name, Meaning)>,
     /// Letters that the file defines as functions. The same letter may be a quantity, too.
     activations: BTreeMap<String, Activation>,
+    /// Letters that the file computes, though others mean the number of samples by them.
+    pub(crate) computed: Vec<&'static str>,
     /// Letters that the file takes derivatives of, as others do of L.
     losses: BTreeSet<String>,
     /// BN′: BatchNorm's Jacobian with γ, unless the derivation says that it is without.
@@ -82,6 +84,7 @@ impl Default for Symbols {
         Self {
             given: Vec::new(),
             activations: BTreeMap::new(),
+            computed: Vec::new(),
             losses: BTreeSet::new(),
             batch_norm_prime: "jacobian_bn",
             has_differentials: false,
@@ -95,8 +98,7 @@ impl Default for Symbols {
 impl Symbols {
     /// Says what a symbol means from now on.
     pub(crate) fn give(&mut self, atom: &Atom, meaning: Meaning) -> bool {
-        let Some(base) = base_name(atom) else { return false };
-        let tokens = tokens(atom).into_iter().map(|token| token.text).collect();
+        let Some((base, tokens)) = name_of(atom) else { return false };
         self.given.insert(0, (Name { base, tokens }, meaning));
         // The longest names first: W_{12} before W_1.
         self.given.sort_by_key(|(name, _)| std::cmp::Reverse(name.tokens.len()));
@@ -109,6 +111,9 @@ impl Symbols {
         let all = tokens(atom);
         let of_loss = if self.losses.contains(&base) { "L" } else { &base };
         let guessed = guess(of_loss, &all).and_then(|(quantity, taken, rest)| {
+            if quantity.name == "m" && self.computed.iter().any(|letter| *letter == base) {
+                return None;
+            }
             let meaning = Meaning::Quantity(quantity);
             Some((taken, Resolved { meaning, letters: letters(&rest)? }))
         });
@@ -211,6 +216,11 @@ pub(crate) fn base_name(atom: &Atom) -> Option<String> {
         Base::Symbol(name) | Base::Word(name) => Some(name.clone()),
         _ => None,
     }
+}
+
+/// The name and its scripts.
+pub(crate) fn name_of(atom: &Atom) -> Option<(String, Vec<String>)> {
+    Some((base_name(atom)?, tokens(atom).into_iter().map(|token| token.text).collect()))
 }
 
 /// The text of a script that is no name and no letter.
