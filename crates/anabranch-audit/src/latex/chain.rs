@@ -12,6 +12,7 @@ mod remark;
 mod repeated;
 mod sample;
 mod seen;
+mod summed_losses;
 mod text;
 mod vote;
 mod where_it_holds;
@@ -191,17 +192,22 @@ impl<'a> Judge<'a> {
             end: Place { line: 1, column: 1 },
             done: Derivation::default(),
         };
-        let (mut seen, mut forward) = (Seen::default(), Forward::default());
+        let (mut seen, mut forward, mut means) = (Seen::default(), Forward::default(), 0);
         for piece in pieces {
             if let Piece::Math(math) = piece
                 && let Ok(atoms) = layout_of(&math.chars)
             {
                 judge.learn(&atoms, &mut seen);
-                forward.learn(&statements(&atoms));
+                let statements = statements(&atoms);
+                forward.learn(&statements);
+                means += summed_losses::votes(&statements);
             }
         }
+        judge.symbols.sums_losses = means > 0;
         judge.symbols.computed = forward.computed();
-        for (atom, name) in forward.meanings(&judge.symbols) {
+        let (meanings, join) = forward.meanings(&judge.symbols);
+        judge.setting.join = join.unwrap_or(judge.setting.join);
+        for (atom, name) in meanings {
             if let Some(quantity) = Quantity::named(name) {
                 judge.symbols.give(&atom, Meaning::Quantity(quantity));
             }

@@ -23,7 +23,8 @@ use super::symbols::{Letter, Symbols, is_batch_size, is_transpose};
 use crate::expr::{Axis, Expr, Fold, Function, Index, Node, Operator, Slot};
 use crate::letters::{primed, unprimed};
 use crate::parser::MAX_DEPTH;
-use crate::quantity::Quantity;
+use crate::quantity::{Kind, Quantity};
+use crate::task::Task;
 
 /// Which products are taken first. A derivation does not say; the first grouping whose shapes fit
 /// is meant.
@@ -237,6 +238,13 @@ impl Reader<'_> {
         let atom = &atoms[0];
         let place = atom.place;
         let next = atoms.get(1);
+        // v̄: the gradient by v.
+        if let Some(of) = self.symbols.adjoint(atom) {
+            let value = self.gradient(&of)?;
+            let value =
+                if is_variance(&of) { value } else { self.transposed_or_power(value, &of)? };
+            return Ok((value, 1));
+        }
         match &atom.base {
             Base::Number(number) => {
                 let value = at(place, Node::Number(*number));
@@ -411,7 +419,11 @@ impl Reader<'_> {
                         if self.symbols.has_differentials {
                             return unreadable(place, DIFFERENTIAL);
                         }
-                        let value = self.gradient(&operand[0])?;
+                        let mut value = self.gradient(&operand[0])?;
+                        let is_row = as_entry(&value).is_some_and(|(of, _)| of.kind == Kind::Rows);
+                        if self.symbols.sums_losses && is_row {
+                            value = at(place, Node::OfTask(Task::Sample, Box::new(value)));
+                        }
                         if is_variance(&operand[0]) {
                             return Ok((value, 2));
                         }

@@ -56,6 +56,10 @@ pub(crate) struct Symbols {
     given: Vec<(Name, Meaning)>,
     /// Letters that the file defines as functions. The same letter may be a quantity, too.
     activations: BTreeMap<String, Activation>,
+    /// Whether dZ is the derivative of the sum of all samples' losses.
+    pub(crate) sums_losses: bool,
+    /// Whether a bar makes a symbol the derivative of the loss with respect to it.
+    pub(crate) has_adjoints: bool,
     /// Letters that the file computes, though others mean the number of samples by them.
     pub(crate) computed: Vec<&'static str>,
     /// Letters that the file takes derivatives of, as others do of L.
@@ -84,6 +88,8 @@ impl Default for Symbols {
         Self {
             given: Vec::new(),
             activations: BTreeMap::new(),
+            sums_losses: false,
+            has_adjoints: false,
             computed: Vec::new(),
             losses: BTreeSet::new(),
             batch_norm_prime: "jacobian_bn",
@@ -103,6 +109,13 @@ impl Symbols {
         // The longest names first: W_{12} before W_1.
         self.given.sort_by_key(|(name, _)| std::cmp::Reverse(name.tokens.len()));
         true
+    }
+
+    /// What a symbol with a bar is the derivative by, in a file where a bar means that.
+    pub(crate) fn adjoint(&self, atom: &Atom) -> Option<Atom> {
+        let Base::Symbol(name) = &atom.base else { return None };
+        let of = name.strip_prefix("bar ").filter(|_| self.has_adjoints)?;
+        Some(Atom { base: Base::Symbol(of.to_owned()), ..atom.clone() })
     }
 
     /// What the symbol stands for; `None` if it is unknown.
@@ -379,6 +392,7 @@ fn guess(base: &str, all: &[Token]) -> Option<(&'static Quantity, Vec<String>, V
             take(&["b", "B"], &mut rest, &mut taken);
             "var"
         }
+        "var" | "Var" => "var",
         "gamma" => "gamma",
         "beta" => "beta",
         "epsilon" => "eps",

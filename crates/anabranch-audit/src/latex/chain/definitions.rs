@@ -68,7 +68,8 @@ impl Judge<'_> {
     /// Whether the chain defines a symbol that nobody knows; then it is known from here on.
     pub(super) fn defines(&mut self, members: &[Vec<Atom>], texts: &[String]) -> bool {
         let [atom] = &members[0][..] else { return false };
-        if !matches!(atom.base, Base::Symbol(_) | Base::Word(_))
+        if self.symbols.adjoint(atom).is_some()
+            || !matches!(atom.base, Base::Symbol(_) | Base::Word(_))
             || !atom.sup.iter().all(|a| !a.is_symbol("top"))
         {
             return false;

@@ -33,6 +33,10 @@ impl Judge<'_> {
                 self.symbols.has_differentials = true;
             }
         }
+        self.symbols.has_adjoints |= atoms
+            .windows(3)
+            .enumerate()
+            .any(|(i, three)| three[1].is_operator("=") && is_adjoint(&three[0], &atoms[i + 2..]));
         self.symbols.has_differentials |= atoms
             .split(|atom| matches!(atom.base, Base::Break | Base::Quad) || atom.is_operator(","))
             .any(is_between_differentials);
@@ -172,6 +176,26 @@ impl Judge<'_> {
             self.skip(place, text, reason, true);
         }
     }
+}
+
+/// Whether it is v̄ = ∂L/∂v, of any v: what a bar means is said so.
+fn is_adjoint(left: &Atom, right: &[Atom]) -> bool {
+    let Base::Symbol(name) = &left.base else { return false };
+    let Some(of) = name.strip_prefix("bar ") else { return false };
+    let by = match right {
+        [Atom { base: Base::Fraction(above, below), .. }, ..] => {
+            above.first().filter(|d| d.is_symbol("partial")).and(below.get(1))
+        }
+        [above, _, slash, below, by, ..]
+            if above.is_symbol("partial")
+                && slash.is_operator("/")
+                && below.is_symbol("partial") =>
+        {
+            Some(by)
+        }
+        _ => None,
+    };
+    by.is_some_and(|by| by.is_symbol(of))
 }
 
 /// Whether it is `dz = … dW …`: no gradient goes back from a weight, so these are differentials.

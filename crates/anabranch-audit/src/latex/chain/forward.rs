@@ -14,7 +14,8 @@ use super::definitions::without;
 use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::terms;
 use crate::latex::statement::Statement;
-use crate::latex::symbols::{Symbols, name_of};
+use crate::latex::symbols::{Meaning, Symbols, name_of};
+use crate::reference::Join;
 
 /// Letters that pick a sample or a component, and are no part of a name.
 const INDICES: [char; 6] = ['i', 'j', 'k', 'l', 'n', 't'];
@@ -33,8 +34,10 @@ pub(super) struct Forward {
     atoms: BTreeMap<Name, Atom>,
     /// A − B and A log B, wherever they stand.
     pairs: Vec<(Name, &'static str, Name)>,
-    /// A + B under a root.
+    /// B of A + B under a root.
     under_roots: Vec<Name>,
+    /// How ŷa joins, where it is not just added.
+    join: Option<Join>,
 }
 
 /// out = weight · input + bias, where only the place of each name is known.
@@ -137,9 +140,13 @@ impl Forward {
         ["n", "N", "B"].into_iter().filter(is_computed).collect()
     }
 
-    /// What names mean of which `symbols` do not know it.
-    pub(super) fn meanings(mut self, symbols: &Symbols) -> Vec<(Atom, &'static str)> {
-        let Some(found) = self.found() else { return vec![] };
+    /// What names mean of which `symbols` do not know it, and how ŷa joins, where it is not added.
+    pub(super) fn meanings(
+        mut self,
+        symbols: &Symbols,
+    ) -> (Vec<(Atom, &'static str)>, Option<Join>) {
+        let Some(found) = self.found() else { return (vec![], None) };
+        let join = self.join;
         let mut meanings: BTreeMap<Name, BTreeSet<&'static str>> = BTreeMap::new();
         let mut names: BTreeMap<&'static str, BTreeSet<Name>> = BTreeMap::new();
         for (name, meaning) in found {
@@ -152,9 +159,13 @@ impl Forward {
                 of.len() == 1 && (names[meaning].len() == 1 || *meaning == "y_a_hat")
             })?;
             let atom = self.atoms.remove(&name)?;
-            known.resolve(&atom).is_none().then_some((atom, meaning))
+            // A letter that is usually p or r is what it stands for here.
+            let is_unknown = known.resolve(&atom).is_none_or(|resolved| {
+                matches!(resolved.meaning, Meaning::Quantity(q) if matches!(q.name, "p" | "r"))
+            });
+            is_unknown.then_some((atom, meaning))
         };
-        meanings.into_iter().filter_map(only).collect()
+        (meanings.into_iter().filter_map(only).collect(), join)
     }
 
     /// What names are, if all four layers are there.
@@ -274,6 +285,19 @@ impl Forward {
             let scaled = sum.iter().find(|(factors, _)| {
                 factors.len() > 1 && factors.iter().any(|name| self.is_from(name, &z_1b))
             });
+            // P ŷa, and ŷa for each unit.
+            for (factors, _) in sum.iter().filter(|(factors, _)| factors.len() == 2) {
+                let by = factors.iter().find(|name| !y_a.contains(name));
+                if by.is_some_and(|by| by.starts_with("ones_")) {
+                    self.join = Some(Join::Broadcast);
+                }
+                if let Some(by) =
+                    by.filter(|by| is_new(self, by) && factors.iter().any(|n| y_a.contains(n)))
+                {
+                    self.join = Some(Join::Project);
+                    found.push((by.clone(), "theta_j"));
+                }
+            }
             let Some((factors, _)) = scaled else { continue };
             found.extend(
                 factors.iter().filter(|name| is_new(self, name)).map(|n| (n.clone(), "gamma")),
