@@ -96,6 +96,9 @@ impl Atom {
 /// Why dots have no meaning by themselves.
 const DOTS: &str = "dots, which leave the meaning open";
 
+/// So many letters side by side are a name, such as mask, and no product.
+const WORD_LETTERS: usize = 4;
+
 /// Deeper formulas are refused: reading recurses.
 const MAX_DEPTH: usize = 60;
 
@@ -169,6 +172,16 @@ impl Reader<'_> {
 
     fn starts_with(&self, text: &str) -> bool {
         text.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i).is_some_and(|x| x.0 == c))
+    }
+
+    /// Whether the character that was read stands right behind a letter.
+    fn is_behind_letter(&self) -> bool {
+        self.at >= 2 && self.chars[self.at - 2].0.is_alphabetic()
+    }
+
+    /// How many lowercase letters stand here side by side.
+    fn letters(&self) -> usize {
+        self.chars[self.at..].iter().take_while(|c| c.0.is_ascii_lowercase()).count()
     }
 
     fn is_script(&mut self) -> bool {
@@ -428,7 +441,8 @@ impl Reader<'_> {
         match c {
             '{' => {
                 let inner = self.atoms(&Until::Brace)?;
-                one(Base::Group('{', inner))
+                // x{}^T: what follows belongs to what is before.
+                if inner.is_empty() { Ok(vec![]) } else { one(Base::Group('{', inner)) }
             }
             '(' => self.bracket('(', ')', place),
             '[' => self.bracket('[', ']', place),
@@ -456,6 +470,17 @@ impl Reader<'_> {
             'ŷ' => one(Base::Symbol("hat y".into())),
             'â' => one(Base::Symbol("hat a".into())),
             'ẑ' => one(Base::Symbol("hat z".into())),
+            'n' if self.starts_with("p.") => one(Base::Unknown("a function of NumPy".into())),
+            c if c.is_ascii_lowercase()
+                && !self.is_behind_letter()
+                && self.letters() >= WORD_LETTERS - 1 =>
+            {
+                let end = self.at + self.letters();
+                let rest = self.chars[self.at..end].iter().map(|c| c.0);
+                let word = std::iter::once(c).chain(rest).collect();
+                self.at = end;
+                one(Base::Word(word))
+            }
             c if c.is_alphabetic() => match greek(c) {
                 Some(name) => one(Base::Symbol(name.into())),
                 None => one(Base::Symbol(c.to_string())),
@@ -477,8 +502,8 @@ impl Reader<'_> {
 
 /// `\mathbf{B} \mathbf{N}` is one word, as is `R e L U` set letter by letter.
 fn words(atoms: Vec<Atom>) -> Vec<Atom> {
-    const SPELLED: [&str; 9] =
-        ["BN", "FC", "DP", "ReLU", "relu", "softmax", "Softmax", "diag", "log"];
+    const SPELLED: [&str; 10] =
+        ["BN", "FC", "DP", "ReLU", "relu", "softmax", "Softmax", "diag", "log", "var"];
     let mut joined: Vec<Atom> = Vec::with_capacity(atoms.len());
     let mut rest = &atoms[..];
     while let Some(first) = rest.first() {

@@ -275,7 +275,8 @@ impl Forward {
         // h = a ⊙ M
         let right = self.produced[h].clone();
         if let Some([(factors, _)]) = self.sum_of_products(&right).as_deref() {
-            let masks = factors.iter().filter(|name| is_new(self, name));
+            let is_function = |name: &Name| ["ReLU_", "relu_", "max_"].contains(&name.as_str());
+            let masks = factors.iter().filter(|name| is_new(self, name) && !is_function(name));
             found.extend(masks.map(|name| (name.clone(), "M")));
         }
         // γ ⊙ â + β, in s or before it.
@@ -286,14 +287,15 @@ impl Forward {
                 factors.len() > 1 && factors.iter().any(|name| self.is_from(name, &z_1b))
             });
             // P ŷa, and ŷa for each unit.
-            for (factors, _) in sum.iter().filter(|(factors, _)| factors.len() == 2) {
-                let by = factors.iter().find(|name| !y_a.contains(name));
-                if by.is_some_and(|by| by.starts_with("ones_")) {
+            for (factors, _) in &sum {
+                let by = match &factors[..] {
+                    [a, b] if y_a.contains(a) => b,
+                    [a, b] if y_a.contains(b) => a,
+                    _ => continue,
+                };
+                if by.starts_with("ones_") {
                     self.join = Some(Join::Broadcast);
-                }
-                if let Some(by) =
-                    by.filter(|by| is_new(self, by) && factors.iter().any(|n| y_a.contains(n)))
-                {
+                } else if is_new(self, by) {
                     self.join = Some(Join::Project);
                     found.push((by.clone(), "theta_j"));
                 }
