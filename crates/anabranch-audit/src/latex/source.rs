@@ -115,9 +115,6 @@ impl Filter {
         let length = letters.max(1).min(self.input.len());
         let name: String =
             self.input.drain(self.input.len() - length..).rev().map(|one| one.c).collect();
-        if letters == 0 {
-            return self.put(&format!("\\{name}"), first.place);
-        }
         match &*name {
             "verb" => {
                 let delimiter = self.input.pop().map_or('|', |one| one.c).to_string();
@@ -220,6 +217,7 @@ mod tests {
             // Not uses: an argument is missing, a brace is not closed.
             (r"\newcommand{\a}[1]{#1}{\a} \a{", r"{\a} \a{"),
             (r"\pdv{L}{z}", r"\frac{\partial L}{\partial z}"),
+            (r"\newcommand{\1}{\mathbf 1}\def\*{\cdot}\1\1^T\*\\", r"\mathbf 1\mathbf 1^T\cdot\\"),
         ] {
             assert_eq!(read(text).replace(' ', ""), expected.replace(' ', ""), "{text}");
         }

@@ -20,8 +20,13 @@ impl Reader<'_> {
             let by = atoms[0].sub.clone();
             // L(θ): what it is a function of changes nothing.
             let names = |inner: &[Atom]| inner.iter().all(|a| matches!(a.base, Base::Symbol(_)));
-            let used = match atoms.get(2).map(|a| &a.base) {
-                Some(Base::Group('(', inner)) if names(inner) => 3,
+            // With a script of its own, a bracket is a factor.
+            let used = match atoms.get(2) {
+                Some(next @ Atom { base: Base::Group('(', inner), .. })
+                    if next.is_bare() && names(inner) =>
+                {
+                    3
+                }
                 _ => 2,
             };
             return Ok((self.derivative(&atoms[1..2], &by, place)?, used));

@@ -1,0 +1,42 @@
+//! Spellings that only some texts have: right derivations pass in them, and no slip does.
+
+use std::sync::LazyLock;
+
+use anabranch_audit::{Auditor, Derivation, Verdict, derivation_report};
+
+static AUDITOR: LazyLock<Auditor> = LazyLock::new(|| Auditor::new(3));
+
+fn audit(text: &str) -> Derivation {
+    AUDITOR.derivation(text, true)
+}
+
+/// All `equations` of a text are exact, and with each of the slips one is rejected.
+fn check(text: &str, equations: usize, slips: &[(&str, &str)]) {
+    let right = audit(text);
+    let report = derivation_report(&right);
+    assert!(right.equations.iter().all(|one| one.verdict == Some(Verdict::Exact)), "{report}");
+    assert_eq!(right.equations.len(), equations, "{text}\n{report}");
+    for (printed, slip) in slips {
+        let wrong = text.replacen(printed, slip, 1);
+        assert_ne!(wrong, text, "{printed}");
+        let found = audit(&wrong);
+        let is_rejected = |of: Verdict| of != Verdict::Exact;
+        assert!(
+            found.equations.iter().any(|one| one.verdict.is_some_and(is_rejected)),
+            "{printed} -> {slip}\n{}",
+            derivation_report(&found)
+        );
+    }
+}
+
+/// A bracket with a transpose behind ∇L is a factor; the one of L(θ) is none.
+#[test]
+fn a_gradient_may_stand_before_a_bracket() {
+    check(
+        r"\newcommand{\1}{\mathbf 1} \[ \nabla_{\theta_{2b}} L = \sum_{i=1}^m
+        \nabla_{z_{2b}^{(i)}} L\,(s^{(i)})^\top \] \[ \nabla_{b_{2b}} L(\theta) = \sum_{i=1}^m
+        \nabla_{z_{2b}^{(i)}} L(\theta) \] \[ \delta_{1b} = \nabla_{a} L\odot\1[z_{1b} > 0] \]",
+        3,
+        &[(r"(s^{(i)})", r"(x^{(i)})"), (r"\1[z_{1b}", r"\1[z_{1a}"), (r",(s^{(i)})^\top", "")],
+    );
+}
