@@ -1,5 +1,6 @@
 //! The tree of an expression.
 
+use crate::letters::primed;
 use crate::quantity::Quantity;
 use crate::task::Task;
 
@@ -224,6 +225,55 @@ impl Expr {
             leaf => leaf.clone(),
         };
         Self { node, column: self.column }
+    }
+
+    /// The tree with other names for letters that no sum binds: of each pair, the second for the
+    /// first. A sum that has the new name already gets another letter.
+    pub(crate) fn renamed(&self, names: &[(char, char)]) -> Self {
+        let mut names = names.to_vec();
+        names.retain(|(from, to)| from != to && !self.binds().contains(from));
+        for bound in self.binds() {
+            if names.iter().any(|(_, to)| to == bound) {
+                let others = [*bound].into_iter().chain('a'..='z').filter_map(primed);
+                let is_free = |name: &char| !self.any(&|part| part.has_letter(*name));
+                names.extend(others.into_iter().find(is_free).map(|other| (*bound, other)));
+            }
+        }
+        let mut renamed = self.clone();
+        let new = |name: &mut char| {
+            if let Some((_, to)) = names.iter().find(|(from, _)| from == name) {
+                *name = *to;
+            }
+        };
+        match &mut renamed.node {
+            Node::Index(name) | Node::Fold(_, Axis::Samples(Some(name)), _) => new(name),
+            Node::Over(name, except, _) => {
+                new(name);
+                except.iter_mut().for_each(new);
+            }
+            Node::Gather(all, _) => all.iter_mut().for_each(new),
+            Node::Entry(_, all) => all.iter_mut().for_each(|index| new(&mut index.name)),
+            Node::Partial(_, _, of) => {
+                of.iter_mut().flatten().for_each(|index| new(&mut index.name));
+            }
+            _ => {}
+        }
+        for child in renamed.children_mut() {
+            *child = child.renamed(&names);
+        }
+        renamed
+    }
+
+    /// Whether this node has the letter, bound or not.
+    fn has_letter(&self, name: char) -> bool {
+        let of = |all: &[Index]| all.iter().any(|index| index.name == name);
+        match &self.node {
+            Node::Index(own) => *own == name,
+            Node::Over(_, except, _) => *except == Some(name) || self.binds().contains(&name),
+            Node::Entry(_, all) => of(all),
+            Node::Partial(_, _, all) => all.iter().any(|all| of(all)),
+            _ => self.binds().contains(&name),
+        }
     }
 
     /// Whether `found` holds for this node or any node below it.

@@ -40,3 +40,28 @@ fn a_gradient_may_stand_before_a_bracket() {
         &[(r"(s^{(i)})", r"(x^{(i)})"), (r"\1[z_{1b}", r"\1[z_{1a}"), (r",(s^{(i)})^\top", "")],
     );
 }
+
+/// A definition is used with the letters of its use: of the sum, of another sample, in any order.
+#[test]
+fn a_definition_has_the_letters_of_its_use() {
+    let text = r"Let $u_i = \theta_{2b}^T\delta_{2b,i}$. \[ \frac{\partial L}{\partial\beta} = \sum_{k=1}^m u_k
+        \] \[ \frac{\partial L}{\partial a_i} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\odot\Bigl(u_i -
+        \frac1m\sum_{j=1}^m u_j - \frac1m\hat a_i\odot\sum_{j=1}^m u_j\odot\hat a_j\Bigr) \]";
+    check(
+        text,
+        2,
+        &[
+            (r"\sum_{k=1}^m u_k", r"\sum_{k=1}^m u_i"),
+            (r"\sum_{j=1}^m u_j -", r"\sum_{j=1}^m u_i -"),
+            (r"(u_i -", r"(u_j -"),
+            (r"^m u_j\odot\hat a_j", r"^m u_i\odot\hat a_j"),
+        ],
+    );
+    // The letter of the use is one that the definition sums over.
+    check(
+        r"With $e_i = \frac1m\sum_{j=1}^m (\delta_{2b,j} - \delta_{2b,i})$, \[ \frac{\partial L}{\partial
+        b_{2b}} = \sum_{j=1}^m (\delta_{2b,j} + e_j) \]",
+        1,
+        &[(r"+ e_j", r"+ e_j - e_i"), ("m (\\delta_{2b,j} - ", "m (2\\delta_{2b,j} - ")],
+    );
+}

@@ -2,6 +2,7 @@
 
 mod activation;
 mod conditions;
+mod defined;
 mod derivative;
 mod differential;
 mod entries;

@@ -13,8 +13,8 @@ use crate::show::Shown;
 #[derive(Clone, Debug)]
 pub(crate) enum Meaning {
     Quantity(&'static Quantity),
-    /// What the derivation itself defines the symbol as.
-    Defined(Expr),
+    /// What the derivation itself defines the symbol as, and its letters there.
+    Defined(Expr, Vec<char>),
     /// A function of this name.
     Function(String),
 }
@@ -183,7 +183,7 @@ impl Symbols {
         let shown = if script.is_empty() { base.to_owned() } else { format!("{base}_{script}") };
         let meaning = match meaning {
             Meaning::Quantity(quantity) => quantity.name.to_owned(),
-            Meaning::Defined(expr) => match expr.node {
+            Meaning::Defined(expr, _) => match expr.node {
                 Node::OfTask(..) => Shown(expr).to_string(),
                 _ => "as the derivation defines it".to_owned(),
             },

@@ -87,7 +87,7 @@ impl Judge<'_> {
                     || matches!(q.name, "r" | "p")
             }
             // A δ of one sample's loss is judged.
-            Some(Meaning::Defined(expr)) => !matches!(expr.node, Node::OfTask(..)),
+            Some(Meaning::Defined(expr, _)) => !matches!(expr.node, Node::OfTask(..)),
             Some(Meaning::Function(_)) => false,
         };
         if !ambiguous {
@@ -144,7 +144,9 @@ impl Judge<'_> {
                     false
                 }
                 (None, is_new) if is_new || self.is_jacobian(atom, &expr) => {
-                    self.symbols.give(&without_indices(atom), Meaning::Defined(expr));
+                    let name = without_indices(atom);
+                    let own = letters_beside(atom, &name);
+                    self.symbols.give(&name, Meaning::Defined(expr, own));
                     let place = atom.place;
                     let reason = "a definition: it is used as it stands".to_owned();
                     self.skip(place, &texts.join(" = "), reason, false);
@@ -155,6 +157,19 @@ impl Judge<'_> {
         }
         false
     }
+}
+
+/// The letters that a symbol has and its name has not.
+fn letters_beside(atom: &Atom, name: &Atom) -> Vec<char> {
+    let of = |own: &[Atom], named: &[Atom]| -> Vec<char> {
+        let own = own.iter().filter(|script| !named.contains(script));
+        own.filter_map(|script| match &script.base {
+            Base::Group('(', inner) => inner.first().and_then(index_letter),
+            _ => index_letter(script),
+        })
+        .collect()
+    };
+    [of(&atom.sub, &name.sub), of(&atom.sup, &name.sup)].concat()
 }
 
 /// The symbol without letters that pick an entry.

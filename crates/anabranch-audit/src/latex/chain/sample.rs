@@ -16,7 +16,7 @@ impl Judge<'_> {
         let letters: Vec<char> = resolved.letters.iter().map(|letter| letter.name).collect();
         let quantity = Expr::new(Node::Quantity(target.0), atom.place.column);
         let node = Node::OfTask(Task::Sample, Box::new(quantity));
-        let meaning = Meaning::Defined(Expr::new(node, atom.place.column));
+        let meaning = Meaning::Defined(Expr::new(node, atom.place.column), vec![]);
         self.symbols.give(&without(atom, &letters), meaning);
     }
 

@@ -77,13 +77,13 @@ impl Reader<'_> {
                 }
                 value
             }
-            Meaning::Defined(expr) => match of_task(&expr) {
+            Meaning::Defined(expr, own) => match of_task(&expr) {
                 // A δ of one sample's loss.
                 Some((task, of)) => {
                     let value = self.picked(of, &resolved.letters, place)?;
                     at(place, Node::OfTask(task, Box::new(value)))
                 }
-                None => self.entry(expr, &resolved.letters, place),
+                None => self.defined(&expr, &own, &resolved.letters, place),
             },
             Meaning::Function(name) => {
                 return unreadable(
