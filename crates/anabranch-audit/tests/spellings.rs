@@ -65,3 +65,62 @@ fn a_definition_has_the_letters_of_its_use() {
         &[(r"+ e_j", r"+ e_j - e_i"), ("m (\\delta_{2b,j} - ", "m (2\\delta_{2b,j} - ")],
     );
 }
+
+/// N and B are numbers of samples, unless the text says what else they are.
+#[test]
+fn a_letter_of_a_count_may_be_a_layer() {
+    check(
+        r"$B = \max(0, Z_{1b})$ \begin{align*} N &= \gamma\odot\hat a + \beta \\ s &= N + \hat y_a \\
+        \frac{\partial L}{\partial N} &= \frac{\partial L}{\partial s} \\ \mu &= \frac1m\sum_i B_i
+        \end{align*} \[ \frac{\partial L}{\partial\gamma} = \sum_i \frac{\partial L}{\partial N_i}
+        \odot\hat a_i \]",
+        6,
+        &[
+            (r"\hat a + \beta", r"a + \beta"),
+            (r"N + \hat y_a", r"a + \hat y_a"),
+            (r"\sum_i B_i", r"\sum_i N_i"),
+            (r"L}{\partial N_i}", r"L}{\partial B_i}"),
+        ],
+    );
+    // How many there are says no more than before.
+    check(
+        r"$B = 32$, $N = |D|$ \[ \mu = \frac1N\sum_{i=1}^N a_i = \frac1B\sum_{i=1}^B a_i \]",
+        1,
+        &[],
+    );
+    // Nobody knows what u is, and so what N is.
+    let unread = audit(r"$N = \max(0, u)$ \[ \mu = \frac1m N\mathbf 1 \]");
+    assert_eq!(unread.equations[0].verdict, None, "{}", derivation_report(&unread));
+}
+
+/// The letter of a sample above ∂u/∂v picks no entry of it.
+#[test]
+fn a_jacobian_may_be_of_a_sample_that_has_its_letter_above() {
+    check(
+        r"\[ z_{2b}^i = \theta_{2b}s^i + b_{2b}, \qquad \mu = \frac1m\sum_{i=1}^m a^i \]
+        \[ \frac{\partial z_{2b}^i}{\partial s^i} = \theta_{2b}, \qquad
+        \frac{\partial s^i}{\partial\hat y_a^i} = I, \qquad \frac{\partial\hat y_b^i}{\partial z_{2b}^i} =
+        \operatorname{diag}(\hat y_b^i) - \hat y_b^i(\hat y_b^i)^\top \]",
+        5,
+        &[
+            (r"= \theta_{2b},", r"= \theta_{2b}^\top,"),
+            ("= I", "= 2I"),
+            (r"- \hat y_b^i(", r"+ \hat y_b^i("),
+        ],
+    );
+    // Of a component, it picks the diagonal.
+    check(
+        r"\[ \frac{\partial\hat y_b^k}{\partial z_{2b}^k} = \hat y_b^k(1-\hat y_b^k) \]",
+        1,
+        &[("(1-", "(1+")],
+    );
+}
+
+#[test]
+fn the_inverse_of_a_diagonal_matrix_is_one() {
+    check(
+        r"\[ \nabla_{\hat y_b} L = -\frac1m\operatorname{diag}(\hat y_b)^{-1}y_b \]",
+        1,
+        &[("^{-1}", ""), ("^{-1}y_b", r"^{-2}y_b"), ("-\\frac1m", "\\frac1m")],
+    );
+}

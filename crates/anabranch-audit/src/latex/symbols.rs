@@ -17,6 +17,8 @@ pub(crate) enum Meaning {
     Defined(Expr, Vec<char>),
     /// A function of this name.
     Function(String),
+    /// What the derivation defines it as cannot be read.
+    Unread,
 }
 
 /// What a letter in front of brackets stands for, such as the σ of σ(z).
@@ -188,6 +190,7 @@ impl Symbols {
                 _ => "as the derivation defines it".to_owned(),
             },
             Meaning::Function(name) => name.clone(),
+            Meaning::Unread => return,
         };
         self.used.insert(shown, meaning);
     }

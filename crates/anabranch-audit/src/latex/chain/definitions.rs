@@ -9,7 +9,7 @@ use crate::judge::assess;
 use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::{Grouping, as_entry, index_letter};
 use crate::latex::symbols::{Meaning, base_name};
-use crate::quantity::{Kind, Target};
+use crate::quantity::{Kind, Quantity, Target};
 use crate::{Evaluation, Verdict};
 
 impl Judge<'_> {
@@ -85,16 +85,20 @@ impl Judge<'_> {
                 ) && matches!(q.name, "h" | "a_1a" | "a_1b")
                     || atom.is_symbol("J") && atom.is_bare()
                     || matches!(q.name, "r" | "p")
+                    || is_count(atom, q)
             }
             // A δ of one sample's loss is judged.
             Some(Meaning::Defined(expr, _)) => !matches!(expr.node, Node::OfTask(..)),
             Some(Meaning::Function(_)) => false,
+            Some(Meaning::Unread) => true,
         };
         if !ambiguous {
             return false;
         }
         let is_given = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
-            if matches!(q.name, "r" | "p"));
+            if matches!(q.name, "r" | "p") || is_count(atom, q));
+        let counts = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
+            if is_count(atom, q));
         let is_new =
             is_given || !matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(_)));
         let letters: Vec<char> = vec!['i', 'n'];
@@ -102,10 +106,15 @@ impl Judge<'_> {
             let Ok(expr) =
                 self.read(member, Grouping::SideBySideFirst, &letters, &mut HashMap::new())
             else {
+                // N = ReLU(…) is no number of samples, whatever it is.
+                if counts && member.iter().any(is_activation) {
+                    self.symbols.give(&without_indices(atom), Meaning::Unread);
+                }
                 continue;
             };
             // p = 0.5 says how large p is, not what.
-            if is_given && !expr.any(&|part| matches!(part.node, Node::Quantity(_))) {
+            let says_what = |part: &Expr| matches!(part.node, Node::Quantity(q) if !counts || q.is_of_a_sample());
+            if is_given && !expr.any(&says_what) {
                 return false;
             }
             if let Some((of, indices)) = as_entry(&expr)
@@ -157,6 +166,16 @@ impl Judge<'_> {
         }
         false
     }
+}
+
+/// Whether a letter stands for the number of samples where nothing else is said of it.
+fn is_count(atom: &Atom, of: &Quantity) -> bool {
+    of.name == "m" && atom.is_bare() && !atom.is_symbol("m")
+}
+
+fn is_activation(atom: &Atom) -> bool {
+    matches!(&atom.base, Base::Word(name)
+        if ["relu", "max", "softmax"].contains(&name.to_lowercase().as_str()))
 }
 
 /// The letters that a symbol has and its name has not.

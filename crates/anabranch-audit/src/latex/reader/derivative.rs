@@ -243,7 +243,7 @@ impl Reader<'_> {
                     && others.iter().any(|other| other == index)
                     && (own.len() > 1
                         || (is_entry_by_entry && own == others)
-                        || is_in_parentheses(above, index.name))
+                        || is_above(above, index.name))
             };
             let (u, v) = (of_u.clone(), by_v.clone());
             of_u.retain(|index| !accompanies(index, &u, &v));
@@ -291,10 +291,14 @@ fn logarithm(expr: Expr) -> Expr {
     }
 }
 
-/// Whether the letter stands in parentheses among the scripts of a symbol.
-fn is_in_parentheses(atoms: &[Atom], letter: char) -> bool {
-    atoms.iter().flat_map(|atom| atom.sup.iter().chain(&atom.sub)).any(|script| {
-        matches!(&script.base, Base::Group('(', inner)
-            if matches!(&inner[..], [one] if index_letter(one) == Some(letter)))
+/// Whether the letter stands above a symbol, or in parentheses: a sample's, most likely.
+fn is_above(atoms: &[Atom], letter: char) -> bool {
+    let is_it = |script: &Atom| index_letter(script) == Some(letter);
+    atoms.iter().any(|atom| {
+        atom.sup.iter().any(is_it)
+            || atom.sup.iter().chain(&atom.sub).any(|script| {
+                matches!(&script.base, Base::Group('(', inner)
+                    if matches!(&inner[..], [one] if is_it(one)))
+            })
     })
 }

@@ -85,6 +85,11 @@ impl Reader<'_> {
                 }
                 None => self.defined(&expr, &own, &resolved.letters, place),
             },
+            Meaning::Unread => {
+                let name = base_name(atom).unwrap_or_default();
+                let message = format!("`{name}`, which is defined by something that is not read");
+                return unreadable(place, &message);
+            }
             Meaning::Function(name) => {
                 return unreadable(
                     place,
@@ -201,6 +206,13 @@ impl Reader<'_> {
                 return unreadable(place, "a prime beside a power");
             }
             let power = self.expression(&atom.sup)?;
+            // The power of a diagonal matrix is that of its diagonal.
+            if let Node::Function(Function::Diag, diagonal) = value.node {
+                let entries = diagonal.into_iter().map(|entry| {
+                    at(place, Node::Binary(Operator::Power, Box::new([entry, power.clone()])))
+                });
+                return Ok(at(place, Node::Function(Function::Diag, entries.collect())));
+            }
             return Ok(at(place, Node::Binary(Operator::Power, Box::new([value, power]))));
         }
         Ok(if atom.sup.iter().any(is_transpose) || atom.primes == 1 {
