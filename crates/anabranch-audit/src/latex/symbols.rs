@@ -216,6 +216,11 @@ pub(crate) fn names_layer(atom: &Atom) -> bool {
     rest.iter().all(|token| token.text.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// The branch of the layer that the scripts name: the a of `1a`.
+pub(crate) fn branch(atom: &Atom) -> Option<char> {
+    layer(&mut tokens(atom), &mut Vec::new()).chars().last()
+}
+
 /// Whether a sum with this limit, or over this set, goes over the samples.
 pub(crate) fn is_batch_size(atom: &Atom) -> bool {
     atom.is_bare() && ["m", "N", "n", "M", "B"].iter().any(|size| atom.is_symbol(size))

@@ -8,8 +8,8 @@ use crate::expr::{Expr, Function, Node, Slot};
 use crate::judge::assess;
 use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::{Grouping, as_entry, index_letter};
-use crate::latex::symbols::{Meaning, base_name};
-use crate::quantity::{Kind, Quantity, Target};
+use crate::latex::symbols::{Meaning, base_name, branch};
+use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::{Evaluation, Verdict};
 
 impl Judge<'_> {
@@ -146,6 +146,12 @@ impl Judge<'_> {
                 let reason = "BatchNorm by itself".to_owned();
                 self.skip(atom.place, &texts.join(" = "), reason, false);
                 return true;
+            }
+            // a_{1b} = max(0, z_{1a}): a name that says its branch is nothing of the other.
+            if let (Some(of), Some(branch)) = (found, branch(atom))
+                && (of.units == Units::Columns) != (branch == 'b')
+            {
+                return false;
             }
             return match (found, is_new) {
                 (Some(quantity), _) => {

@@ -1,0 +1,45 @@
+//! What a name says is meant: its branch, its power, its index. Right formulas pass, and none that
+//! needs a name to mean something else.
+
+use std::sync::LazyLock;
+
+use anabranch_audit::{Auditor, Derivation, Verdict, derivation_report};
+
+static AUDITOR: LazyLock<Auditor> = LazyLock::new(|| Auditor::new(3));
+
+fn audit(text: &str) -> Derivation {
+    AUDITOR.derivation(text, true)
+}
+
+/// All `equations` are exact, and with each of the slips one is rejected.
+fn check(text: &str, equations: usize, slips: &[(&str, &str)]) {
+    let right = audit(text);
+    let report = derivation_report(&right);
+    assert!(right.grade().pass, "{text}\n{report}");
+    assert_eq!(right.equations.len(), equations, "{text}\n{report}");
+    for (printed, slip) in slips {
+        let wrong = text.replacen(printed, slip, 1);
+        assert_ne!(wrong, text, "{printed}");
+        let found = audit(&wrong);
+        let is_rejected = found
+            .equations
+            .iter()
+            .any(|one| one.verdict.is_some_and(|verdict| verdict != Verdict::Exact));
+        assert!(is_rejected, "{printed} -> {slip}\n{}", derivation_report(&found));
+    }
+}
+
+#[test]
+fn a_name_with_a_branch_is_of_this_branch() {
+    check(
+        r"$a_{1a} = \max(0, z_{1a})$, $h = M\odot a_{1a}$, $a_{1b} = \max(0, z_{1b})$",
+        3,
+        &[("$a_{1a} =", "$a_{1b} ="), ("$a_{1b} =", "$a_{1a} =")],
+    );
+    // Within a branch, a name is what its definition says.
+    check(
+        r"$h_{1a} = \max(0, z_{1a})$, $\hat y_a = W_{2a}(M\odot h_{1a})+b_{2a}$",
+        2,
+        &[(r"W_{2a}(M\odot h_{1a})", r"W_{2a}h_{1a}")],
+    );
+}
