@@ -43,3 +43,16 @@ fn a_name_with_a_branch_is_of_this_branch() {
         &[(r"W_{2a}(M\odot h_{1a})", r"W_{2a}h_{1a}")],
     );
 }
+
+#[test]
+fn sigma_is_the_root_of_sigma_squared_in_derivatives_too() {
+    check(
+        r"$$\frac{\partial L}{\partial a_{1b,i}} = \frac{1}{\sqrt{\sigma^2+\epsilon}} \odot
+        \frac{\partial L}{\partial\hat a_i} + \frac2m(a_{1b,i}-\mu) \odot
+        \frac{\partial L}{\partial\sigma^2} + \frac1m\frac{\partial L}{\partial\mu}$$
+        $$\frac{\partial L}{\partial\beta} = \sum_{i=1}^m\frac{\partial L}{\partial s_i}
+        + 2\sigma \odot \nabla_{\sigma^2}L - \frac{\partial L}{\partial\sigma}$$",
+        2,
+        &[(r"\partial\sigma^2}", r"\partial\sigma}"), (r"\partial\sigma}", r"\partial\sigma^2}")],
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::differential::{gradient_of, is_differential, is_variance};
 use super::{DIFFERENTIAL, Reader, as_entry, at, index_letter, quantity, unreadable, with_indices};
-use crate::expr::{Expr, Function, Index, Node, Slot};
+use crate::expr::{Expr, Function, Index, Node, Operator, Slot};
 use crate::latex::layout::{Atom, Base, Outcome, Place};
 use crate::latex::symbols::{Meaning, Resolved};
 use crate::quantity::{JACOBIANS, Kind};
@@ -101,7 +101,17 @@ impl Reader<'_> {
             return unreadable(by.place, "a derivative with respect to something unknown");
         };
         match gradient_of(&resolved.meaning) {
-            Some(gradient) => self.picked(gradient, &resolved.letters, place),
+            Some(gradient) => {
+                let value = self.picked(gradient, &resolved.letters, place)?;
+                if gradient.name != "d_var" || !by.is_symbol("sigma") || is_variance(by) {
+                    return Ok(value);
+                }
+                // ∂L/∂σ = 2σ ∂L/∂σ²
+                let (sigma, _) = self.symbol(by, None)?;
+                let times = |operator, sides| at(place, Node::Binary(operator, Box::new(sides)));
+                let twice = times(Operator::Multiply, [at(place, Node::Number(2.0)), sigma]);
+                Ok(times(Operator::Hadamard, [twice, value]))
+            }
             None => unreadable(by.place, "a derivative with respect to something that has none"),
         }
     }
