@@ -56,3 +56,32 @@ fn sigma_is_the_root_of_sigma_squared_in_derivatives_too() {
         &[(r"\partial\sigma^2}", r"\partial\sigma}"), (r"\partial\sigma}", r"\partial\sigma^2}")],
     );
 }
+
+#[test]
+fn an_index_on_the_right_is_one_of_the_left() {
+    check(
+        r"$$s_i = y_i + \hat y_{a,i}, \qquad y_i = \gamma\odot\hat a_i + \beta$$
+        $$\frac{\partial L}{\partial z_{2b,i}} = \frac1m(\hat y_{b,i}-y_{b,i})$$",
+        3,
+        &[("s_i = y_i", "s_i = y_j"), ("hat a_i", "hat a_k"), (r"-y_{b,i}", "-y_{b,k}")],
+    );
+    check(
+        r"$$\frac{\partial y_i}{\partial\gamma} = \hat x_i, \qquad
+        \frac{\partial y_i}{\partial\beta} = 1$$",
+        2,
+        &[(r"\hat x_i", r"\hat x_l"), (r"\hat x_i", r"\hat x_j")],
+    );
+    // A name in the middle of a chain, too.
+    check(
+        r"$$g_i := \frac{\partial L}{\partial\hat a_i} = \gamma\odot\frac{\partial L}{\partial s_i}$$
+        $$\delta_{2b,k} = \frac{\partial L}{\partial z_{2b,k}} = \frac1m(\hat y_{b,k}-y_{b,k})$$",
+        2,
+        &[
+            (r"\partial\hat a_i", r"\partial\hat a_j"),
+            (r"\partial s_i", r"\partial s_j"),
+            (r"\partial z_{2b,k}", r"\partial z_{2b,j}"),
+        ],
+    );
+    // The k-th entry of a vector may be meant where the left side has no letter at all.
+    check(r"$$\frac{\partial L}{\partial z_{2b}} = \frac1m(\hat y_{b,k}-y_{b,k})$$", 1, &[]);
+}

@@ -122,7 +122,11 @@ impl Judge<'_> {
             {
                 // δ = ∂L/∂z is judged; the name is new all the same.
                 if is_new {
-                    let own: Vec<char> = indices.iter().map(|index| index.name).collect();
+                    let mut own: Vec<char> = indices.iter().map(|index| index.name).collect();
+                    // g_i = ∂L/∂â_j has an index as well: another.
+                    if !own.is_empty() {
+                        own.extend(['i', 'j', 'k', 'n']);
+                    }
                     self.symbols.give(&without(atom, &own), Meaning::Quantity(of));
                 }
                 return false;

@@ -256,9 +256,16 @@ impl Judge<'_> {
                 _ if about.loss == Loss::Whole => as_entry(&expr),
                 _ => None,
             };
-            if named.is_some_and(|(q, _)| q.name == about.target.name()) {
-                let judgement = Judgement::Name;
-                return Read::unjudged(judgement, Some(expr));
+            if let Some((_, letters)) = named.filter(|(q, _)| q.name == about.target.name()) {
+                if !are_of_others(&letters, about.free) {
+                    return Read::unjudged(Judgement::Name, Some(expr));
+                }
+                let mut read = self.judged(expr, text, about, atoms);
+                if let Judgement::Judged(finding) = &mut read.judgement {
+                    finding.verdict = Verdict::Wrong;
+                    finding.explanation = "It has other indices than the left side.".to_owned();
+                }
+                return Read { formula: None, ..read };
             }
             let expr = match about.elsewhere {
                 Some(elsewhere) => under(expr, elsewhere),
@@ -322,6 +329,8 @@ impl Judge<'_> {
         if let ([name], true) = (&unbound[..], is_vector)
             && !free.iter().any(|index| index.slot == Slot::Component)
             && !expr.any(&is_sum_of_others)
+            && !(free.iter().any(|index| index.slot == Slot::Sample)
+                && expr.any(&|part| is_of_no_sample(part, *name)))
         {
             free.push(Index { name: *name, slot: Slot::Component });
         }
@@ -471,6 +480,20 @@ fn is_sum_of_others(part: &Expr) -> bool {
         Node::Index(index) => index == name,
         _ => false,
     })
+}
+
+/// Whether this letter alone picks from something that each sample has: y_j beside the s_i of
+/// another letter.
+fn is_of_no_sample(part: &Expr, name: char) -> bool {
+    let Node::Entry(inner, indices) = &part.node else { return false };
+    matches!(inner.node, Node::Quantity(of) if of.kind == Kind::Rows)
+        && matches!(&indices[..], [index] if index.name == name)
+}
+
+/// Whether two quantities have letters, and each has one that the other has not.
+fn are_of_others(a: &[Index], b: &[Index]) -> bool {
+    let lacks = |all: &[Index], one: &Index| all.iter().all(|other| other.name != one.name);
+    a.iter().any(|index| lacks(b, index)) && b.iter().any(|index| lacks(a, index))
 }
 
 pub(super) fn has_partial(expr: &Expr) -> bool {
