@@ -225,3 +225,14 @@ fn a_vector_times_ones_is_one_for_each_sample() {
     assert_eq!(verdict(&text), Some(Verdict::Exact));
     assert_ne!(verdict(&text.replace(r"- \mu", r"+ \mu")), Some(Verdict::Exact));
 }
+
+#[test]
+fn among_capitals_a_small_y_a_is_of_the_batch() {
+    let verdict = |formula: &str| {
+        let text = format!("<!-- audit: join = broadcast -->\n{ROWS}\n$${formula}$$\n");
+        audited(&text).equations.last().and_then(|one| one.verdict)
+    };
+    let exact = Some(Verdict::Exact);
+    assert_eq!(verdict(r"\nabla_{W_{2a}}L = (\nabla_{\hat y_a}L)^\top H"), exact);
+    assert_ne!(verdict(r"\nabla_{W_{2a}}L = (\nabla_{\hat y_a}L) H"), exact);
+}

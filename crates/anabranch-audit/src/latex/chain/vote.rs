@@ -120,10 +120,14 @@ impl Judge<'_> {
 
     /// What a formula's letters are, of those that have a part for each sample.
     pub(super) fn letters_of(&self, atoms: &[Atom], left: &[Atom]) -> Letters {
-        let mut own = [false; 2];
-        self.find_letters(atoms, &mut own);
-        let mut of_left = [false; 2];
-        self.find_letters(left, &mut of_left);
+        let find = |atoms| {
+            let mut found = [false; 3];
+            self.find_letters(atoms, &mut found);
+            let [small, capital, of_a] = found;
+            // ŷa is a vector of the batch beside its matrices.
+            [small || (of_a && !capital), capital]
+        };
+        let (own, of_left) = (find(atoms), find(left));
         let [small, capital] = own;
         let [small, capital] = match (small, capital) {
             (false, false) => of_left,
@@ -136,11 +140,13 @@ impl Judge<'_> {
         }
     }
 
-    fn find_letters(&self, atoms: &[Atom], found: &mut [bool; 2]) {
+    fn find_letters(&self, atoms: &[Atom], found: &mut [bool; 3]) {
         for atom in atoms {
             match &atom.base {
                 Base::Symbol(_) => {
                     let meaning = self.symbols.clone().resolve(atom).map(|one| one.meaning);
+                    let is_of_a = matches!(&meaning, Some(Meaning::Quantity(of))
+                        if matches!(of.name, "y_a_hat" | "y_a" | "delta_2a"));
                     let is_data = match meaning {
                         Some(Meaning::Quantity(of)) => {
                             of.kind == Kind::Rows
@@ -152,7 +158,7 @@ impl Judge<'_> {
                     let letter = name.rsplit(' ').next().unwrap_or_default();
                     if is_data {
                         let is_capital = letter.starts_with(|c: char| c.is_ascii_uppercase());
-                        found[usize::from(is_capital)] = true;
+                        found[if is_capital { 1 } else { 2 * usize::from(is_of_a) }] = true;
                     }
                     // ∇ with respect to something.
                     if atom.is_symbol("nabla") {
