@@ -85,3 +85,20 @@ fn an_index_on_the_right_is_one_of_the_left() {
     // The k-th entry of a vector may be meant where the left side has no letter at all.
     check(r"$$\frac{\partial L}{\partial z_{2b}} = \frac1m(\hat y_{b,k}-y_{b,k})$$", 1, &[]);
 }
+
+#[test]
+fn an_equation_that_is_read_in_part_gets_no_tick() {
+    let report = |by: &str| {
+        derivation_report(&audit(&format!(
+            r"$$\frac{{\partial L}}{{\partial W_{{2a}}}} = \frac{{\partial L}}{{\partial {by}}}h^\top
+            = \delta_{{2a}} h^\top$$"
+        )))
+    };
+    assert!(report(r"\hat y_a").starts_with('✓'), "{}", report(r"\hat y_a"));
+    // There is no derivative with respect to what is given.
+    let wrong = report("y_a");
+    assert!(
+        wrong.starts_with("? ") && wrong.contains("1 of the exact ones read in part"),
+        "{wrong}"
+    );
+}

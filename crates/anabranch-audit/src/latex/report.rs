@@ -60,18 +60,32 @@ pub fn derivation_report(derivation: &Derivation) -> String {
     if unread > 0 {
         counts.push(format!("{unread} not read"));
     }
+    let in_part = derivation.equations.iter().filter(|equation| is_exact_in_part(equation)).count();
+    if in_part > 0 {
+        counts.push(format!("{in_part} of the exact ones read in part"));
+    }
     let n = derivation.equations.len();
     let plural = if n == 1 { "equation" } else { "equations" };
     let _ = writeln!(text, "{n} {plural}: {}.", counts.join(", "));
     text
 }
 
+/// Whether nothing in it is wrong, but a member of it is not read.
+fn is_exact_in_part(equation: &Equation) -> bool {
+    let is_unread = |judgement: &Judgement| matches!(judgement, Judgement::Unreadable(_));
+    equation.verdict == Some(Verdict::Exact)
+        && equation.members.iter().any(|member| is_unread(&member.judgement))
+}
+
 fn write_equation(text: &mut String, equation: &Equation) {
+    let in_part = is_exact_in_part(equation);
     let verdict = match equation.verdict {
+        Some(verdict) if in_part => format!("{verdict}, as far as it is read"),
         Some(verdict) => verdict.to_string(),
         None => "not read".to_owned(),
     };
     let mark = match equation.verdict {
+        _ if in_part => '?',
         Some(Verdict::Exact) => '✓',
         Some(_) => '✗',
         None => '?',
