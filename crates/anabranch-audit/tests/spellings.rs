@@ -44,9 +44,9 @@ fn a_gradient_may_stand_before_a_bracket() {
 /// A definition is used with the letters of its use: of the sum, of another sample, in any order.
 #[test]
 fn a_definition_has_the_letters_of_its_use() {
-    let text = r"Let $u_i = \theta_{2b}^T\delta_{2b,i}$. \[ \frac{\partial L}{\partial\beta} = \sum_{k=1}^m u_k
-        \] \[ \frac{\partial L}{\partial a_i} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\odot\Bigl(u_i -
-        \frac1m\sum_{j=1}^m u_j - \frac1m\hat a_i\odot\sum_{j=1}^m u_j\odot\hat a_j\Bigr) \]";
+    let text = r"Let $u_i = \theta_{2b}^T\delta_{2b,i}$. 
+        \[ \frac{\partial L}{\partial\beta} = \sum_{k=1}^m u_k \] \[ \frac{\partial L}{\partial a_i} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\odot
+        \Bigl(u_i - \frac1m\sum_{j=1}^m u_j - \frac1m\hat a_i\odot\sum_{j=1}^m u_j\odot\hat a_j\Bigr) \]";
     check(
         text,
         2,
@@ -59,8 +59,8 @@ fn a_definition_has_the_letters_of_its_use() {
     );
     // The letter of the use is one that the definition sums over.
     check(
-        r"With $e_i = \frac1m\sum_{j=1}^m (\delta_{2b,j} - \delta_{2b,i})$, \[ \frac{\partial L}{\partial
-        b_{2b}} = \sum_{j=1}^m (\delta_{2b,j} + e_j) \]",
+        r"With $e_i = \frac1m\sum_{j=1}^m (\delta_{2b,j} - \delta_{2b,i})$,
+        \[ \frac{\partial L}{\partial b_{2b}} = \sum_{j=1}^m (\delta_{2b,j} + e_j) \]",
         1,
         &[(r"+ e_j", r"+ e_j - e_i"), ("m (\\delta_{2b,j} - ", "m (2\\delta_{2b,j} - ")],
     );
@@ -70,7 +70,8 @@ fn a_definition_has_the_letters_of_its_use() {
 #[test]
 fn a_letter_of_a_count_may_be_a_layer() {
     check(
-        r"$B = \max(0, Z_{1b})$ \begin{align*} N &= \gamma\odot\hat a + \beta \\ s &= N + \hat y_a \\
+        r"$B = \max(0, Z_{1b})$ \begin{align*} N &= \gamma\odot\hat a + \beta \\
+        s &= N + \hat y_a \\
         \frac{\partial L}{\partial N} &= \frac{\partial L}{\partial s} \\ \mu &= \frac1m\sum_i B_i
         \end{align*} \[ \frac{\partial L}{\partial\gamma} = \sum_i \frac{\partial L}{\partial N_i}
         \odot\hat a_i \]",
@@ -99,11 +100,14 @@ fn a_jacobian_may_be_of_a_sample_that_has_its_letter_above() {
     check(
         r"\[ z_{2b}^i = \theta_{2b}s^i + b_{2b}, \qquad \mu = \frac1m\sum_{i=1}^m a^i \]
         \[ \frac{\partial z_{2b}^i}{\partial s^i} = \theta_{2b}, \qquad
-        \frac{\partial s^i}{\partial\hat y_a^i} = I, \qquad \frac{\partial\hat y_b^i}{\partial z_{2b}^i} =
+        \frac{\partial s^i}{\partial\hat y_a^i} = I, \quad
+        \frac{\partial s^i}{\partial\hat a^i} = \operatorname{diag}(\gamma), \qquad
+        \frac{\partial\hat y_b^i}{\partial z_{2b}^i} =
         \operatorname{diag}(\hat y_b^i) - \hat y_b^i(\hat y_b^i)^\top \]",
-        5,
+        6,
         &[
             (r"= \theta_{2b},", r"= \theta_{2b}^\top,"),
+            (r"(\gamma)", r"(\beta)"),
             ("= I", "= 2I"),
             (r"- \hat y_b^i(", r"+ \hat y_b^i("),
         ],
@@ -123,4 +127,44 @@ fn the_inverse_of_a_diagonal_matrix_is_one() {
         1,
         &[("^{-1}", ""), ("^{-1}y_b", r"^{-2}y_b"), ("-\\frac1m", "\\frac1m")],
     );
+}
+
+/// `A = B =: C` gives B a name.
+#[test]
+fn a_name_may_stand_behind_its_value() {
+    check(
+        r"\[ L = \frac1m\sum_{i=1}^m\Bigl(\tfrac12\|\hat y_a^i-y_a^i\|^2
+        -(y_b^i)^\top\log\hat y_b^i\Bigr) \]
+        \[ \frac{\partial\hat y_b^i}{\partial z_{2b}^i} = \operatorname{diag}(\hat y_b^i) -
+        \hat y_b^i(\hat y_b^i)^\top =: J^i \] \[ \frac{\partial L}{\partial z_{2b}^i} = J^i
+        \frac{\partial L}{\partial\hat y_b^i} = \frac1m(\hat y_b^i-y_b^i) =: u^i \]
+        \[ \frac{\partial L}{\partial b_{2b}} = \sum_{i=1}^m u^i \]",
+        4,
+        &[
+            ("= J^i", "= 2J^i"),
+            (r"(\hat y_b^i)^\top =:", r"(y_b^i)^\top =:"),
+            (r"m(\hat y_b^i-y_b^i) =:", r"m(\hat y_b^i+y_b^i) =:"),
+            ("^m u^i", "^m 2u^i"),
+        ],
+    );
+}
+
+/// r is dropout's mask, in either scale, unless it is compared with p.
+#[test]
+fn r_may_be_the_mask() {
+    for (forward, backward) in
+        [(r"r\odot a_{1a}", r"\odot r"), (r"\frac{1}{1-p}\,r\odot a_{1a}", r"\odot\frac{r}{1-p}")]
+    {
+        let text = format!(
+            r"\[ d = {forward} \] \[ \hat y_a = \theta_{{2a}}d + b_{{2a}} \] \[ \delta_{{1a}} =
+            \theta_{{2a}}^\top\delta_{{2a}} {backward} \odot \operatorname{{ReLU}}'(z_{{1a}}) \]"
+        );
+        check(&text, 3, &[(backward, ""), (backward, r"\odot 2r"), ("{2a}d", r"{2a}a_{1a}")]);
+    }
+    check(
+        r"\[ h_j = \begin{cases} 0 & r_j < p \\ \frac{a_{1a,j}}{1-p} & r_j \ge p \end{cases} \]",
+        1,
+        &[("1-p", "p"), (r"\ge", r"\le")],
+    );
+    check(r"\[ r = \hat y_b - y_b \] \[ \delta_{2b} = \frac1m r \]", 1, &[(r"\frac1m r", "r")]);
 }

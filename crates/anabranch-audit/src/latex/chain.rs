@@ -220,6 +220,10 @@ impl<'a> Judge<'a> {
                 judge.give(symbol, name, judge.end);
             }
         }
+        // An r that nothing is compared with is a mask.
+        if !seen.is_r_drawn {
+            judge.give("r", "M", judge.end);
+        }
         // A letter that is both says nothing.
         for letter in seen.both {
             judge.slots.remove(&letter);

@@ -429,6 +429,10 @@ impl Reader<'_> {
             return self.bracket('‖', '‖', place);
         }
         self.at += 1;
+        if c == '=' && self.starts_with(":") {
+            self.at += 1;
+            return operator("=:");
+        }
         if self.starts_with("=") && matches!(c, ':' | '<' | '>' | '!') {
             self.at += 1;
             return operator(match c {

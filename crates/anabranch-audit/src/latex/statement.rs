@@ -36,10 +36,21 @@ pub(crate) fn statements(atoms: &[Atom]) -> Vec<Statement> {
     let mut all = Vec::new();
     for line in lines(atoms) {
         for part in parts(&line) {
-            all.push(statement(&part));
+            match named(&part) {
+                Some(both) => all.extend(both.map(|part| statement(&part))),
+                None => all.push(statement(&part)),
+            }
         }
     }
     all
+}
+
+/// `A = B =: C` is A = B, and then C = B.
+fn named(part: &[Atom]) -> Option<[Vec<Atom>; 2]> {
+    let at = part.iter().rposition(|atom| atom.is_operator("=:"))?;
+    let value = part[..at].rsplit(|atom| atom.is_operator("=")).next()?;
+    let equals = Atom { base: Base::Operator("=".to_owned()), ..part[at].clone() };
+    Some([part[..at].to_vec(), [&part[at + 1..], &[equals], value].concat()])
 }
 
 /// Lines, joined where one continues the one before.
@@ -64,7 +75,7 @@ fn lines(atoms: &[Atom]) -> Vec<Vec<Atom>> {
 fn joins(atom: &Atom) -> bool {
     match &atom.base {
         Base::Operator(symbol) => {
-            matches!(symbol.as_str(), "=" | "+" | "-" | "(+)" | "*" | "∗" | ".*" | "/" | "⊗")
+            matches!(symbol.as_str(), "=" | "=:" | "+" | "-" | "(+)" | "*" | "∗" | ".*" | "/" | "⊗")
         }
         Base::Sum => false,
         _ => false,

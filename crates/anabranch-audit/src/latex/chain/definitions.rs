@@ -53,6 +53,12 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the loss has another letter than J.
+    fn has_other_loss(&self) -> bool {
+        let is_it = |(symbol, of): (&String, &String)| of == "loss" && !symbol.starts_with('J');
+        self.symbols.used.iter().any(is_it)
+    }
+
     /// Whether a J is no loss, because its value is no number.
     fn is_jacobian(&self, atom: &Atom, expr: &Expr) -> bool {
         let Some(loss) = Target::named("loss").filter(|_| atom.is_symbol("J")) else {
@@ -83,8 +89,8 @@ impl Judge<'_> {
                     base_name(atom).as_deref(),
                     Some("h" | "H" | "a" | "A" | "tilde a" | "tilde h")
                 ) && matches!(q.name, "h" | "a_1a" | "a_1b")
-                    || atom.is_symbol("J") && atom.is_bare()
-                    || matches!(q.name, "r" | "p")
+                    || atom.is_symbol("J") && (atom.is_bare() || self.has_other_loss())
+                    || is_of_dropout(atom, q)
                     || is_count(atom, q)
             }
             // A δ of one sample's loss is judged.
@@ -96,7 +102,7 @@ impl Judge<'_> {
             return false;
         }
         let is_given = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
-            if matches!(q.name, "r" | "p") || is_count(atom, q));
+            if is_of_dropout(atom, q) || is_count(atom, q));
         let counts = matches!(known.as_ref().map(|r| &r.meaning), Some(Meaning::Quantity(q))
             if is_count(atom, q));
         let is_new =
@@ -181,6 +187,11 @@ impl Judge<'_> {
 /// Whether a letter stands for the number of samples where nothing else is said of it.
 fn is_count(atom: &Atom, of: &Quantity) -> bool {
     of.name == "m" && atom.is_bare() && !atom.is_symbol("m")
+}
+
+/// Whether a letter is one of dropout's where nothing else is said of it.
+fn is_of_dropout(atom: &Atom, of: &Quantity) -> bool {
+    matches!(of.name, "r" | "p") || atom.is_symbol("r")
 }
 
 fn is_activation(atom: &Atom) -> bool {

@@ -40,6 +40,11 @@ impl Judge<'_> {
         self.symbols.has_differentials |= atoms
             .split(|atom| matches!(atom.base, Base::Break | Base::Quad) || atom.is_operator(","))
             .any(is_between_differentials);
+        // r < p: what dropout draws, not its mask.
+        for pair in atoms.windows(2) {
+            seen.is_r_drawn |= matches!(pair, [r, than] | [than, r] if r.is_symbol("r")
+                && [">", "<", ">=", "<="].iter().any(|sign| than.is_operator(sign)));
+        }
         for atom in atoms {
             self.has_sums |= atom.base == Base::Sum && !atom.sub.is_empty();
             match &atom.base {

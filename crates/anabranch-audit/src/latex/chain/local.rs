@@ -13,7 +13,12 @@ pub(super) fn local(
     weights: Option<Weights>,
 ) -> Option<(&'static Quantity, Vec<Index>)> {
     let Node::Partial(u, v, [of_u, of_v]) = &left.node else { return None };
-    let (name, ..) = LOCAL.iter().find(|(_, above, below)| (*above, *below) == (u.name, v.name))?;
+    let of_names = |(_, above, below): &&(_, _, _)| (*above, *below) == (u.name, v.name);
+    let name = match (u.name, v.name) {
+        // The join adds something that â is not in.
+        ("s", "a_hat") => "dbn_da_hat",
+        _ => LOCAL.iter().find(of_names)?.0,
+    };
     let target = Quantity::named(name)?;
     let of = |letters: &[Index], slot| -> Vec<Index> {
         letters.iter().filter(|index| index.slot == slot).copied().collect()

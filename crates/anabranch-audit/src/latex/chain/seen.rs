@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 pub(super) struct Seen {
     /// Letters that run over samples in one sum, over components in another.
     pub(super) both: Vec<char>,
+    /// Whether r is compared with something.
+    pub(super) is_r_drawn: bool,
     symbols: BTreeSet<String>,
 }
 

@@ -9,7 +9,8 @@ impl Judge<'_> {
     pub(super) fn text(&self, atoms: &[Atom], end: Option<Place>) -> String {
         let Some(from) = start(atoms) else { return String::new() };
         let mut text = String::new();
-        let end = end.unwrap_or(self.end);
+        // In C = B for B =: C, the value stands first.
+        let end = end.filter(|end| *end > from).unwrap_or(self.end);
         let last_line = end.line;
         for line in from.line..=last_line.min(self.lines.len()) {
             let chars = &self.lines[line - 1];
