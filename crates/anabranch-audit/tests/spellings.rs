@@ -45,14 +45,16 @@ fn a_gradient_may_stand_before_a_bracket() {
 #[test]
 fn a_definition_has_the_letters_of_its_use() {
     let text = r"Let $u_i = \theta_{2b}^T\delta_{2b,i}$. 
-        \[ \frac{\partial L}{\partial\beta} = \sum_{k=1}^m u_k \] \[ \frac{\partial L}{\partial a_i} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\odot
-        \Bigl(u_i - \frac1m\sum_{j=1}^m u_j - \frac1m\hat a_i\odot\sum_{j=1}^m u_j\odot\hat a_j\Bigr) \]";
+        \[ \frac{\partial L}{\partial\beta} = \sum_{k=1}^m u_k \]
+        \[ \frac{\partial L}{\partial a_i} = \frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\odot
+        \Bigl(u_i - \frac1m\sum_{j=1}^m u_j
+        - \frac1m\hat a_i\odot\sum_{j=1}^m u_j\odot\hat a_j\Bigr) \]";
     check(
         text,
         2,
         &[
             (r"\sum_{k=1}^m u_k", r"\sum_{k=1}^m u_i"),
-            (r"\sum_{j=1}^m u_j -", r"\sum_{j=1}^m u_i -"),
+            (r"(u_i - \frac1m\sum_{j=1}^m u_j", r"(u_i - \frac1m\sum_{j=1}^m u_i"),
             (r"(u_i -", r"(u_j -"),
             (r"^m u_j\odot\hat a_j", r"^m u_i\odot\hat a_j"),
         ],
