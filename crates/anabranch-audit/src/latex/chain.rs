@@ -20,6 +20,7 @@ mod where_it_holds;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use directive::is_adjoint;
 use forward::Forward;
 use local::{has_no_shape, local, on_diagonal, value_of_function};
 use orientation::{Conventions, Vote, Votes};
@@ -204,14 +205,6 @@ impl<'a> Judge<'a> {
             }
         }
         judge.symbols.sums_losses = means > 0;
-        judge.symbols.computed = forward.computed();
-        let (meanings, join) = forward.meanings(&judge.symbols);
-        judge.setting.join = join.unwrap_or(judge.setting.join);
-        for (atom, name) in meanings {
-            if let Some(quantity) = Quantity::named(name) {
-                judge.symbols.give(&atom, Meaning::Quantity(quantity));
-            }
-        }
         for letter in activations::of_other_networks(text) {
             judge.symbols.declare(letter, Activation::Other);
         }
@@ -223,6 +216,13 @@ impl<'a> Judge<'a> {
         // An r that nothing is compared with is a mask.
         if !seen.is_r_drawn {
             judge.give("r", "M", judge.end);
+        }
+        let (meanings, join) = forward.meanings(&judge.symbols);
+        judge.setting.join = join.unwrap_or(judge.setting.join);
+        for (atom, name) in meanings {
+            if let Some(quantity) = Quantity::named(name) {
+                judge.symbols.give(&atom, Meaning::Quantity(quantity));
+            }
         }
         // A letter that is both says nothing.
         for letter in seen.both {
@@ -311,6 +311,13 @@ impl<'a> Judge<'a> {
             .enumerate()
             .map(|(i, member)| self.text(member, members.get(i + 1).and_then(|next| start(next))))
             .collect();
+        if let [[left], right, ..] = &members.iter().map(Vec::as_slice).collect::<Vec<_>>()[..]
+            && is_adjoint(left, right)
+        {
+            let reason = "what a bar means: it is used as it stands".to_owned();
+            self.skip(place, &texts.join(" = "), reason, false);
+            return;
+        }
         if self.defines_function(members, &texts) || self.defines(members, &texts) {
             return;
         }

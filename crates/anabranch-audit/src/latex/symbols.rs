@@ -62,8 +62,6 @@ pub(crate) struct Symbols {
     pub(crate) sums_losses: bool,
     /// Whether a bar makes a symbol the derivative of the loss with respect to it.
     pub(crate) has_adjoints: bool,
-    /// Letters that the file computes, though others mean the number of samples by them.
-    pub(crate) computed: Vec<&'static str>,
     /// Letters that the file takes derivatives of, as others do of L.
     losses: BTreeSet<String>,
     /// BN′: BatchNorm's Jacobian with γ, unless the derivation says that it is without.
@@ -92,7 +90,6 @@ impl Default for Symbols {
             activations: BTreeMap::new(),
             sums_losses: false,
             has_adjoints: false,
-            computed: Vec::new(),
             losses: BTreeSet::new(),
             batch_norm_prime: "jacobian_bn",
             has_differentials: false,
@@ -126,9 +123,6 @@ impl Symbols {
         let all = tokens(atom);
         let of_loss = if self.losses.contains(&base) { "L" } else { &base };
         let guessed = guess(of_loss, &all).and_then(|(quantity, taken, rest)| {
-            if quantity.name == "m" && self.computed.iter().any(|letter| *letter == base) {
-                return None;
-            }
             let meaning = Meaning::Quantity(quantity);
             Some((taken, Resolved { meaning, letters: letters(&rest)? }))
         });

@@ -184,7 +184,7 @@ impl Judge<'_> {
 }
 
 /// Whether it is v̄ = ∂L/∂v, of any v: what a bar means is said so.
-fn is_adjoint(left: &Atom, right: &[Atom]) -> bool {
+pub(super) fn is_adjoint(left: &Atom, right: &[Atom]) -> bool {
     let Base::Symbol(name) = &left.base else { return false };
     let Some(of) = name.strip_prefix("bar ") else { return false };
     let by = match right {

@@ -14,7 +14,7 @@ use super::definitions::without;
 use crate::latex::layout::{Atom, Base};
 use crate::latex::reader::terms;
 use crate::latex::statement::Statement;
-use crate::latex::symbols::{Meaning, Symbols, name_of};
+use crate::latex::symbols::{Symbols, name_of};
 use crate::reference::Join;
 
 /// Letters that pick a sample or a component, and are no part of a name.
@@ -34,8 +34,8 @@ pub(super) struct Forward {
     atoms: BTreeMap<Name, Atom>,
     /// A − B and A log B, wherever they stand.
     pairs: Vec<(Name, &'static str, Name)>,
-    /// B of A + B under a root.
-    under_roots: Vec<Name>,
+    /// A + B under a root.
+    under_roots: Vec<[Name; 2]>,
     /// How ŷa joins, where it is not just added.
     join: Option<Join>,
 }
@@ -89,8 +89,12 @@ impl Forward {
             match &atom.base {
                 Base::Group(_, inner) => self.learn_pairs(inner),
                 Base::Root(inner) => {
-                    let last = inner.last().and_then(|last| self.name(last));
-                    self.under_roots.extend(last);
+                    if let [a, plus, b] = &inner[..]
+                        && plus.is_operator("+")
+                        && let (Some(a), Some(b)) = (self.name(a), self.name(b))
+                    {
+                        self.under_roots.push([a, b]);
+                    }
                 }
                 Base::Fraction(above, below) => {
                     self.learn_pairs(above);
@@ -129,17 +133,6 @@ impl Forward {
         terms(atoms).into_iter().map(of_term).collect()
     }
 
-    /// Letters that usually stand for the number of samples, and are computed from others here.
-    pub(super) fn computed(&self) -> Vec<&'static str> {
-        let is_computed = |letter: &&str| {
-            let Some(right) = self.produced.get(&format!("{letter}_")) else { return false };
-            let mut names = Vec::new();
-            self.names_in(right, &mut names);
-            names.iter().any(|name| self.produced.contains_key(name))
-        };
-        ["n", "N", "B"].into_iter().filter(is_computed).collect()
-    }
-
     /// What names mean of which `symbols` do not know it, and how ŷa joins, where it is not added.
     pub(super) fn meanings(
         mut self,
@@ -159,11 +152,9 @@ impl Forward {
                 of.len() == 1 && (names[meaning].len() == 1 || *meaning == "y_a_hat")
             })?;
             let atom = self.atoms.remove(&name)?;
-            // A letter that is usually p or r is what it stands for here.
-            let is_unknown = known.resolve(&atom).is_none_or(|resolved| {
-                matches!(resolved.meaning, Meaning::Quantity(q) if matches!(q.name, "p" | "r"))
-            });
-            is_unknown.then_some((atom, meaning))
+            // What usually is a probability, a mask or a count is what it stands for here.
+            let is_weak = ["p", "r", "n", "N", "B"].iter().any(|letter| atom.is_symbol(letter));
+            (is_weak || known.resolve(&atom).is_none()).then_some((atom, meaning))
         };
         (meanings.into_iter().filter_map(only).collect(), join)
     }
@@ -175,7 +166,8 @@ impl Forward {
             let right = self.produced[&out].clone();
             let Some(sum) = self.sum_of_products(&right) else { continue };
             if let [(product, false), (bias, _)] = &sum[..]
-                && (product.len(), bias.len().max(2)) == (2, 2)
+                && product.len() == 2
+                && bias.len() <= 2
             {
                 let is_same = |layer: &&mut Layer| layer.product == *product && layer.bias == *bias;
                 match layers.last_mut().filter(is_same) {
@@ -272,6 +264,15 @@ impl Forward {
                 && names.iter().any(|n| y_a.contains(n))
         });
         found.extend(losses.map(|name| (name.clone(), "loss")));
+        // What comes of z1b at once.
+        for name in &self.order {
+            let mut names = Vec::new();
+            self.names_in(&self.produced[name], &mut names);
+            names.retain(|name| self.produced.contains_key(name));
+            if !names.is_empty() && names.iter().all(|name| z_1b.contains(name)) {
+                found.push((name.clone(), "a_1b"));
+            }
+        }
         // h = a ⊙ M
         let right = self.produced[h].clone();
         if let Some([(factors, _)]) = self.sum_of_products(&right).as_deref() {
@@ -301,9 +302,10 @@ impl Forward {
                 }
             }
             let Some((factors, _)) = scaled else { continue };
-            found.extend(
-                factors.iter().filter(|name| is_new(self, name)).map(|n| (n.clone(), "gamma")),
-            );
+            for factor in factors.iter().filter(|name| Some(*name) != ones) {
+                let is_scale = !self.produced.contains_key(factor);
+                found.push((factor.clone(), if is_scale { "gamma" } else { "a_hat" }));
+            }
             for (shift, _) in &sum {
                 let new: Vec<&Name> = shift.iter().filter(|name| is_new(self, name)).collect();
                 if let ([beta], true) =
@@ -313,8 +315,11 @@ impl Forward {
                 }
             }
         }
-        let under_roots = self.under_roots.iter().filter(|name| is_new(self, name));
-        found.extend(under_roots.map(|name| (name.clone(), "eps")));
+        for [variance, eps] in &self.under_roots {
+            if self.produced.contains_key(variance) && is_new(self, eps) {
+                found.extend([(variance.clone(), "var"), (eps.clone(), "eps")]);
+            }
+        }
     }
 
     /// The names that a name is computed from, directly or not.
