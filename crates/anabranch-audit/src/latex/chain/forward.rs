@@ -2,10 +2,10 @@
 //! multiplied in two layers, Z = XU + c is one of them, and the prediction of the other joins what
 //! comes of Z, U is θ1b.
 //!
-//! Four layers are looked for, `out = weight · input + bias`. Two share their input, x. Of the other
-//! two, one has an input that depends on what the other predicts: it is the head of branch B, and
-//! the other that of branch A. Labels, mask, γ, β and ε are what stands beside quantities that are
-//! known by then. A name that tells what it is, such as W_{1a}, keeps its meaning, and one that
+//! Four layers are looked for, `out = weight · input + bias`. Two share their input, x. Of the
+//! other two, one has an input that depends on what the other predicts: it is the head of branch B,
+//! and the other that of branch A. Labels, mask, γ, β and ε are what stands beside quantities that
+//! are known by then. A name that tells what it is, such as W_{1a}, keeps its meaning, and one that
 //! would be two things gets none.
 
 use std::collections::{BTreeMap, BTreeSet};
