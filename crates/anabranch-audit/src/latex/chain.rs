@@ -1,6 +1,7 @@
 //! Every equation of a derivation against the truth, and each member against the one before.
 
 mod activations;
+mod adjoint;
 mod definitions;
 mod differentials;
 mod directive;
@@ -20,7 +21,7 @@ mod where_it_holds;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use directive::is_adjoint;
+use adjoint::is_adjoint;
 use forward::Forward;
 use local::{has_no_shape, local, on_diagonal, value_of_function};
 use orientation::{Conventions, Vote, Votes};

@@ -535,6 +535,22 @@ pub(crate) fn index_letter(atom: &Atom) -> Option<char> {
     }
 }
 
+/// The symbol without these letters, and without a sample's in parentheses.
+pub(crate) fn without(atom: &Atom, letters: &[char]) -> Atom {
+    let keep = |atoms: &[Atom]| -> Vec<Atom> {
+        atoms
+            .iter()
+            .filter(|a| index_letter(a).is_none_or(|letter| !letters.contains(&letter)))
+            .filter(|a| {
+                !matches!(&a.base, Base::Group('(', inner)
+                    if matches!(&inner[..], [one] if index_letter(one).is_some()))
+            })
+            .cloned()
+            .collect()
+    };
+    Atom { sub: keep(&atom.sub), sup: keep(&atom.sup), ..atom.clone() }
+}
+
 /// The terms of a sum, each with its sign and place.
 pub(crate) fn terms(atoms: &[Atom]) -> Vec<(char, Place, &[Atom])> {
     let mut all = Vec::new();

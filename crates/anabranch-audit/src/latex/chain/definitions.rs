@@ -7,7 +7,7 @@ use super::{Equation, Judge, Judgement};
 use crate::expr::{Expr, Function, Node, Slot};
 use crate::judge::assess;
 use crate::latex::layout::{Atom, Base};
-use crate::latex::reader::{Grouping, as_entry, index_letter};
+use crate::latex::reader::{Grouping, as_entry, index_letter, without};
 use crate::latex::symbols::{Meaning, base_name, branch};
 use crate::quantity::{Kind, Quantity, Target, Units};
 use crate::{Evaluation, Verdict};
@@ -220,20 +220,4 @@ fn without_indices(atom: &Atom) -> Atom {
         scripts.retain(|a| !matches!(&a.base, Base::Group('(', _)));
     }
     name
-}
-
-/// The symbol without these letters, and without a sample's in parentheses.
-pub(super) fn without(atom: &Atom, letters: &[char]) -> Atom {
-    let keep = |atoms: &[Atom]| -> Vec<Atom> {
-        atoms
-            .iter()
-            .filter(|a| index_letter(a).is_none_or(|letter| !letters.contains(&letter)))
-            .filter(|a| {
-                !matches!(&a.base, Base::Group('(', inner)
-                    if matches!(&inner[..], [one] if index_letter(one).is_some()))
-            })
-            .cloned()
-            .collect()
-    };
-    Atom { sub: keep(&atom.sub), sup: keep(&atom.sup), ..atom.clone() }
 }

@@ -10,9 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::definitions::without;
 use crate::latex::layout::{Atom, Base};
-use crate::latex::reader::terms;
+use crate::latex::reader::{terms, without};
 use crate::latex::statement::Statement;
 use crate::latex::symbols::{Symbols, name_of};
 use crate::reference::Join;

@@ -1,10 +1,9 @@
 //! A δ of one sample's loss: `\delta = \partial L_i/\partial z`, and what follows from one.
 
 use super::Judge;
-use super::definitions::without;
 use crate::expr::{Expr, Node};
 use crate::latex::layout::{Atom, Base};
-use crate::latex::reader::as_entry;
+use crate::latex::reader::{as_entry, without};
 use crate::latex::symbols::Meaning;
 use crate::quantity::{Kind, Target};
 use crate::task::Task;
