@@ -113,3 +113,13 @@ fn the_mean_is_taken_once() {
         ],
     );
 }
+
+#[test]
+fn a_variance_may_be_called_var() {
+    check(
+        r"$\mu = \frac1m\sum_i a_{1b,i}$, $var = \frac1m\sum_i (a_{1b,i} - \mu)^2$,
+          $\hat a_i = \frac{a_{1b,i} - \mu}{\sqrt{var + \epsilon}}$",
+        3,
+        &[(r"(a_{1b,i} - \mu)^2", r"a_{1b,i}^2"), (r"\sqrt{var + \epsilon}", r"var + \epsilon")],
+    );
+}

@@ -437,7 +437,9 @@ impl Reader<'_> {
                 if let Some(value) = self.activation(atoms) {
                     return value;
                 }
-                if let Some(function) = self.function_name(atom) {
+                // var by itself is σ².
+                let is_of = matches!(next, Some(Atom { base: Base::Group(..), .. }));
+                if let Some(function) = self.function_name(atom).filter(|f| is_of || f != "var") {
                     return self.applied(&function, atoms);
                 }
                 self.symbol(atom, next)
