@@ -54,6 +54,12 @@ impl Layer {
     }
 }
 
+/// The name of an atom as a text.
+fn printed(atom: &Atom) -> Option<Name> {
+    let (base, scripts) = name_of(atom)?;
+    Some(format!("{base}_{}", scripts.concat()))
+}
+
 impl Forward {
     /// Learns from the statements of a formula.
     pub(super) fn learn(&mut self, statements: &[Statement]) {
@@ -114,8 +120,7 @@ impl Forward {
             _ => atom,
         };
         let bare = without(atom, &INDICES);
-        let (base, scripts) = name_of(&bare)?;
-        let name = format!("{base}_{}", scripts.concat());
+        let name = printed(&bare)?;
         self.atoms.entry(name.clone()).or_insert(bare);
         Some(name)
     }
@@ -179,6 +184,9 @@ impl Forward {
                 }
             }
         }
+        if layers.len() != 4 {
+            return None;
+        }
         let is_in =
             |layer: &&Layer, name: &Name| layer.product.contains(name) || layer.bias.contains(name);
         let names = layers.iter().flat_map(|l| l.product.iter().chain(&l.bias)).cloned();
@@ -191,7 +199,7 @@ impl Forward {
             .filter(|name| layers.iter().filter(|layer| layer.product.contains(name)).count() == 2)
             .filter(|name| !self.produced.contains_key(*name))
             .collect();
-        let ([x], true) = (&shared[..], layers.len() == 4) else { return None };
+        let [x] = &shared[..] else { return None };
         let (first, second): (Vec<&Layer>, Vec<&Layer>) =
             layers.iter().partition(|layer| layer.product.contains(x));
         let input = |layer: &Layer| {
@@ -352,11 +360,7 @@ impl Forward {
                     self.names_in(above, into);
                     self.names_in(below, into);
                 }
-                _ => {
-                    if let Some((base, scripts)) = name_of(&without(atom, &INDICES)) {
-                        into.push(format!("{base}_{}", scripts.concat()));
-                    }
-                }
+                _ => into.extend(printed(&without(atom, &INDICES))),
             }
         }
     }
